@@ -1,0 +1,76 @@
+"""The field's words as types: scope, stage, session, unit. They depend on nothing."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+#: Where IVS Real-Time is served. Source: Amazon IVS Real-Time User Guide, "Global Solution, Regional Control".
+REGIONS = (
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-south-1",
+    "eu-central-1",
+    "eu-west-1",
+    "us-east-1",
+    "us-west-2",
+)
+
+# The patterns and lengths are those of the botocore model `ivs-realtime` 2020-07-14.
+_STAGE_ARN = re.compile(r"arn:aws:ivs:(?P<region>[a-z0-9-]+):(?P<account_id>[0-9]+):stage/[a-zA-Z0-9-]+")
+_STAGE_ARN_LENGTH_MAX = 128
+_SESSION_ID = re.compile(r"st-[a-zA-Z0-9]{13}")
+_PARTICIPANT_ID = re.compile(r"[a-zA-Z0-9-]{1,64}")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Scope:
+    """One AWS account in one region: what the API's quota, a lease and a commit log belong to."""
+
+    account_id: str
+    region: str
+
+    def __str__(self) -> str:
+        """The name that files, folders and log lines carry: ``<account>-<region>``."""
+        return f"{self.account_id}-{self.region}"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A stage session, with its times in microseconds since the epoch, UTC.
+
+    ``ended_us`` is None while the session is active, and both times are None where nobody has told them.
+    """
+
+    stage_arn: str
+    session_id: str
+    started_us: int | None = None
+    ended_us: int | None = None
+    is_listed: bool = True
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Unit:
+    """One participant of one session of one stage: the smallest thing that is exported whole."""
+
+    stage_arn: str
+    session_id: str
+    participant_id: str
+
+
+def scope_of(stage_arn: str) -> Scope | None:
+    """The scope that a stage's ARN names, or None where the text is not such an ARN."""
+    match = _STAGE_ARN.fullmatch(stage_arn)
+    if match is None or len(stage_arn) > _STAGE_ARN_LENGTH_MAX:
+        return None
+    return Scope(match["account_id"], match["region"])
+
+
+def is_session_id(text: str) -> bool:
+    """Whether IVS could have made this session id."""
+    return _SESSION_ID.fullmatch(text) is not None
+
+
+def is_participant_id(text: str) -> bool:
+    """Whether IVS could have made this participant id."""
+    return _PARTICIPANT_ID.fullmatch(text) is not None

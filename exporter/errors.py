@@ -1,0 +1,151 @@
+"""Every error that the exporter raises on purpose.
+
+::
+
+    ExportError
+    ├── UsageError              wrong usage or configuration; nothing was started
+    ├── ApiError                a call to IVS did not give an answer that can be used
+    │   ├── Throttled           slow down and try again; uses no attempt
+    │   ├── Transient           5xx, reset, time-out; try again
+    │   │   └── Malformed       a 200 that is not a JSON object with its list member
+    │   ├── Refused             denied, invalid, not found: final for what was asked
+    │   │   └── TokenRefused    a page token was refused in the middle of a list
+    │   ├── Endless             a token that repeats, a list that never ends
+    │   ├── GaveUp              tried until the attempts or the time were used up
+    │   ├── Starved             throttled for so long that the operation is deferred
+    │   └── CredentialsLost     missing, expired or invalid, and not to be renewed
+    ├── EventUnreadable         an event that can't be given a date; fails its unit
+    └── LakeError               the lake can't be read or written
+        ├── LakeBusy            a passing fault; try again
+        ├── LakeRefused         no such bucket, no permission, no space
+        ├── LakeTooNew          written by a newer major version of the format
+        └── Overtaken           another run committed first to the same scope
+
+Errors of botocore, aiohttp, pyarrow and the operating system are translated where those are called.
+Only the command line turns an error into an exit code.
+"""
+
+from __future__ import annotations
+
+
+class ExportError(Exception):
+    """What went wrong, in one line for the user.
+
+    ``kind`` is the short, stable name that logs and the summary's ``failures`` carry.
+    """
+
+    kind = "error"
+
+
+class UsageError(ExportError):
+    """The command, its configuration or its list of targets is wrong."""
+
+    kind = "usage"
+
+
+class ApiError(ExportError):
+    """A call to IVS did not give an answer that can be used."""
+
+    kind = "api_error"
+
+
+class Throttled(ApiError):
+    """IVS asked for fewer calls. ``retry_after_s`` is what its answer said, if it did."""
+
+    kind = "throttled"
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class Transient(ApiError):
+    """A fault that may pass: 5xx, a reset, a time-out. ``retry_after_s`` as for a throttle."""
+
+    kind = "transient"
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class Malformed(Transient):
+    """An answer with status 200 whose body is not a JSON object with its list member."""
+
+    kind = "malformed"
+
+
+class Refused(ApiError):
+    """IVS refuses this call for good. ``code`` is AWS's name of the error."""
+
+    kind = "refused"
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class TokenRefused(Refused):
+    """A page token was refused after earlier pages of the same list were answered."""
+
+    kind = "token_refused"
+
+
+class Endless(ApiError):
+    """A list whose token repeats, or that goes on without an end."""
+
+    kind = "endless"
+
+
+class GaveUp(ApiError):
+    """A call was tried until its attempts or its time were used up."""
+
+    kind = "gave_up"
+
+
+class Starved(ApiError):
+    """An operation was throttled without one success for the whole time a call may take."""
+
+    kind = "starved"
+
+
+class CredentialsLost(ApiError):
+    """The credentials are missing, expired or invalid, and could not be renewed."""
+
+    kind = "credentials"
+
+
+class EventUnreadable(ExportError):
+    """An event whose time is missing or unreadable: it can be given no date, and is not dropped."""
+
+    kind = "event_unreadable"
+
+
+class LakeError(ExportError):
+    """The lake can't be read or written."""
+
+    kind = "lake"
+
+
+class LakeBusy(LakeError):
+    """A passing fault of the lake: a time-out, a reset, a 5xx, a throttle."""
+
+    kind = "lake_busy"
+
+
+class LakeRefused(LakeError):
+    """The lake refuses for good: no such bucket, no permission, no space."""
+
+    kind = "lake_refused"
+
+
+class LakeTooNew(LakeError):
+    """The lake was written by a newer major version of the format than this program reads."""
+
+    kind = "lake_too_new"
+
+
+class Overtaken(LakeError):
+    """Another run committed first to the same scope, so this one may not commit any more."""
+
+    kind = "overtaken"

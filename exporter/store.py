@@ -1,0 +1,80 @@
+"""What the exporter asks of a lake: two narrow protocols that each store keeps.
+
+A *key* is a path relative to the lake's root, with ``/`` between its parts, such as
+``events/event_date=2026-11-23/x.parquet``. Keys are made by the exporter alone, never from what the API answers.
+Every method may raise :class:`~exporter.errors.LakeBusy` (a passing fault) or
+:class:`~exporter.errors.LakeRefused` (a final one).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A file that is durable already, and that no reader can see.
+
+    ``key`` is where it appears once it is published. ``handle`` is how its store finds it again, in this process or
+    in another; a commit record carries it word for word, and only the store reads it.
+    """
+
+    key: str
+    size_bytes: int
+    handle: tuple[str, ...]
+
+
+class Files(Protocol):
+    """Data files: written out of sight, and made visible whole."""
+
+    async def stage(self, key: str, data: bytes | memoryview) -> Staged:
+        """Make ``data`` durable out of every reader's sight, to appear under ``key`` when it is published."""
+        ...
+
+    async def publish(self, staged: Staged) -> bool:
+        """Make a staged file visible under its key; harmless when it is visible already.
+
+        Returns False where the file is gone: neither staged nor visible.
+        """
+        ...
+
+    async def discard(self, staged: Staged) -> None:
+        """Remove a file that was staged and not published; harmless when it is gone already."""
+        ...
+
+    async def leftovers(self, table: str) -> list[Staged]:
+        """The files of a table (the first part of their keys) that are staged and not published, in any run."""
+        ...
+
+    async def read(self, key: str) -> bytes | None:
+        """The whole of a visible file or record; None where there is none."""
+        ...
+
+
+class Records(Protocol):
+    """Small records: numbered by their writers, each made once."""
+
+    async def create(self, key: str, body: bytes) -> bool:
+        """Make a record that does not exist yet, durably; False where the key is taken by another body.
+
+        Safe to repeat: where an earlier try of the same call had succeeded and its answer was lost, the record that
+        stands there is read back, and an equal body counts as success.
+        """
+        ...
+
+    async def read(self, key: str) -> bytes | None:
+        """The whole of a record; None where there is none."""
+        ...
+
+    async def keys(self, prefix: str, after: str = "") -> list[str]:
+        """The keys that begin with ``prefix`` and sort behind ``after``, sorted."""
+        ...
+
+    async def delete(self, key: str) -> None:
+        """Remove a record; harmless when it is gone already."""
+        ...
+
+
+class Store(Files, Records, Protocol):
+    """A whole lake. Each step takes the narrower protocol that it needs."""
