@@ -1,11 +1,11 @@
-"""The field's words as types: scope, stage, session, unit. They depend on nothing."""
+"""The field's words as types: scope, session, unit, and what passes from step to step. They depend on nothing."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 
-#: Where IVS Real-Time is served. Source: Amazon IVS Real-Time User Guide, "Global Solution, Regional Control".
+#: Where IVS Real-Time is served. Source: Amazon IVS Real-Time User Guide.
 REGIONS = (
     "ap-northeast-1",
     "ap-northeast-2",
@@ -16,8 +16,8 @@ REGIONS = (
     "us-west-2",
 )
 
-# The patterns and lengths are those of the botocore model `ivs-realtime` 2020-07-14.
-_STAGE_ARN = re.compile(r"arn:aws:ivs:(?P<region>[a-z0-9-]+):(?P<account_id>[0-9]+):stage/[a-zA-Z0-9-]+")
+# The patterns and lengths are those of the botocore model `ivs-realtime` 2020-07-14; an account has twelve digits.
+_STAGE_ARN = re.compile(r"arn:aws:ivs:(?P<region>[a-z0-9-]+):(?P<account_id>[0-9]{12}):stage/[a-zA-Z0-9-]+")
 _STAGE_ARN_LENGTH_MAX = 128
 _SESSION_ID = re.compile(r"st-[a-zA-Z0-9]{13}")
 _PARTICIPANT_ID = re.compile(r"[a-zA-Z0-9-]{1,64}")
@@ -39,7 +39,8 @@ class Scope:
 class Session:
     """A stage session, with its times in microseconds since the epoch, UTC.
 
-    ``ended_us`` is None while the session is active, and both times are None where nobody has told them.
+    ``ended_us`` is None while the session is active. Both times are None where only a list of targets named the session
+    and no listing of its stage told of it (``is_listed`` is False then).
     """
 
     stage_arn: str
@@ -56,6 +57,19 @@ class Unit:
     stage_arn: str
     session_id: str
     participant_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """Every page of one unit's events, each the raw bytes of a JSON array, in the order of the answer.
+
+    ``began_us`` is the service's time when the first page was asked for.
+    """
+
+    unit: Unit
+    session: Session
+    pages: tuple[bytes, ...]
+    began_us: int
 
 
 def scope_of(stage_arn: str) -> Scope | None:

@@ -1,0 +1,42 @@
+"""What one run is asked to do, beyond its settings, and how it is asked to stop."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from exporter.targets import Targets
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A run's own wishes. Times are in microseconds since the epoch, UTC.
+
+    Only sessions that overlap ``[since_us, until_us)`` are exported; None leaves that side open. ``targets`` limits the run
+    to a list of units, ``refetch`` asks again for what is sealed, ``wait`` waits for a scope that another run holds.
+    """
+
+    targets: Targets | None = None
+    since_us: int | None = None
+    until_us: int | None = None
+    refetch: bool = False
+    wait: bool = False
+
+
+@dataclass(slots=True)
+class Stop:
+    """How the outside asks a run to end gracefully: it commits what was fetched whole and defers the rest.
+
+    ``reason`` is the signal's name (``SIGINT``, ``SIGTERM``), or ``deadline``; None while nobody has asked.
+    """
+
+    reason: str | None = None
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def ask(self, reason: str) -> None:
+        """Ask once; the first reason stays."""
+        if self.reason is None:
+            self.reason = reason
+            self.asked.set()
