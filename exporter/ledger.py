@@ -16,7 +16,8 @@ _UNIT_OUTCOMES = ("exported", "empty", "unchanged", "failed", "deferred", "aband
 class Outcome(StrEnum):
     """What became of a unit.
 
-    ``DEFERRED``: the run stopped, or throttling never ended, before its turn. ``ABANDONED``: refused for ``give_up_days``.
+    ``DEFERRED``: the run stopped, or throttling never ended, before its turn. ``ABANDONED``: refused for
+    ``give_up_days``.
     """
 
     EXPORTED = "exported"
