@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 #: Where IVS Real-Time is served. Source: Amazon IVS Real-Time User Guide.
 REGIONS = (
@@ -63,13 +64,15 @@ class Unit:
 class Fetched:
     """Every page of one unit's events, each the raw bytes of a JSON array, in the order of the answer.
 
-    ``began_us`` is the service's time when the first page was asked for.
+    ``began_us`` is the service's time of the first page's answer. ``limits`` says of some events, by their identity's
+    hash, how many equal ones to believe at most.
     """
 
     unit: Unit
     session: Session
     pages: tuple[bytes, ...]
     began_us: int
+    limits: Mapping[int, int] = field(default_factory=dict)
 
 
 def scope_of(stage_arn: str) -> Scope | None:

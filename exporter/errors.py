@@ -110,9 +110,13 @@ class Starved(ApiError):
 
 
 class CredentialsLost(ApiError):
-    """The credentials are missing, expired or invalid, and could not be renewed."""
+    """The credentials are missing, expired or invalid. ``is_expired`` says that new ones may help."""
 
     kind = "credentials"
+
+    def __init__(self, message: str, *, is_expired: bool = False) -> None:
+        super().__init__(message)
+        self.is_expired = is_expired
 
 
 class EventUnreadable(ExportError):

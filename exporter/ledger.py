@@ -1,14 +1,16 @@
-"""The completeness ledger: every unit that was found has an outcome, and the run's summary is counted from nothing else."""
+"""The completeness ledger: every unit found has an outcome, and the summary is counted from nothing else."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from exporter.errors import ExportError
 from exporter.times import text_of
+
+if TYPE_CHECKING:
+    from exporter.errors import ExportError
 
 _UNIT_OUTCOMES = ("exported", "empty", "unchanged", "failed", "deferred", "abandoned")
 

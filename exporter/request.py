@@ -15,7 +15,7 @@ class Request:
     """A run's own wishes. Times are in microseconds since the epoch, UTC.
 
     Only sessions that overlap ``[since_us, until_us)`` are exported; None leaves that side open. ``targets`` limits the
-    run to a list of units, ``refetch`` asks again for what is sealed, ``wait`` waits for a scope that another run holds.
+    run to a list of units, ``refetch`` asks again for what is sealed, ``wait`` waits for a scope another run holds.
     """
 
     targets: Targets | None = None

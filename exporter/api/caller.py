@@ -1,0 +1,156 @@
+"""A call until it is answered: the one retry layer, with the quota inside it, so that every attempt takes a token.
+
+- `Throttled`: the operation's pace slows down and the call is tried again, which uses no attempt; when it has met
+  nothing else for ``timeout_s``, the operation is `Starved`.
+- `Transient`, `Malformed`: tried again after full jitter or ``Retry-After``; after ``attempts`` or ``timeout_s``,
+  `GaveUp`.
+- Anything else is final at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tenacity import AsyncRetrying, retry_if_exception_type
+
+from exporter.api.pace import Pace
+from exporter.errors import ApiError, GaveUp, Starved, Throttled, Transient
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from tenacity import RetryCallState
+
+    from exporter.api.answers import Page
+    from exporter.api.client import Client
+    from exporter.api.operations import Operation
+    from exporter.ledger import ScopeLedger
+    from exporter.settings import QuotaSettings, RetrySettings
+
+_BACKOFF_FIRST_S = 0.5
+_BACKOFF_MAX_S = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Time:
+    """The passing of time, passed in: a monotonic clock in seconds, a sleep, and a draw from [0, 1)."""
+
+    clock: Callable[[], float]
+    sleep: Callable[[float], Awaitable[None]]
+    draw: Callable[[], float]
+
+
+@dataclass(slots=True)
+class _Spent:
+    """What one call has used up: attempts, and seconds in attempts and back-off (not in waiting for tokens)."""
+
+    attempts: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class _Lane:
+    """One operation of a scope: its pace, and since when it has met nothing but throttles."""
+
+    pace: Pace
+    throttled_since_s: float | None = None
+    starved: str | None = None
+
+
+@dataclass(slots=True)
+class Caller:
+    """Calls one scope's API: bounded in flight, paced, tried again, and counted in ``ledger``."""
+
+    client: Client
+    quota: QuotaSettings
+    retry: RetrySettings
+    concurrency: int
+    time: Time
+    ledger: ScopeLedger
+    _lanes: dict[Operation, _Lane] = field(default_factory=dict)
+    _slots: asyncio.Semaphore = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._slots = asyncio.Semaphore(self.concurrency)
+
+    def pace(self, operation: Operation) -> Pace:
+        """The pace of an operation."""
+        return self._lane(operation).pace
+
+    async def call(self, operation: Operation, params: Mapping[str, Any]) -> Page:
+        """The answer to a call. Raises an :class:`ApiError` that is final."""
+        lane, spent = self._lane(operation), _Spent()
+        retrying = AsyncRetrying(
+            sleep=self.time.sleep,
+            retry=retry_if_exception_type((Throttled, Transient)),
+            stop=lambda _: self._is_over(spent),
+            wait=lambda state: self._wait_s(state, spent),
+            before_sleep=self._count_retry,
+            retry_error_callback=_give_up,
+        )
+        page: Page = await retrying(self._attempt, operation, params, lane, spent)
+        return page
+
+    async def _attempt(self, operation: Operation, params: Mapping[str, Any], lane: _Lane, spent: _Spent) -> Page:
+        if lane.starved:
+            raise Starved(lane.starved)
+        await lane.pace.take()
+        async with self._slots:
+            self.ledger.calls[operation] += 1
+            began_s = self.time.clock()
+            try:
+                async with asyncio.timeout(max(self.retry.timeout_s - spent.seconds, 0.0)):
+                    page = await self.client.ask(operation, params)
+            except TimeoutError:
+                spent.attempts += 1
+                raise Transient(f"{operation}: no whole answer in {self.retry.timeout_s:g} s") from None
+            except Throttled as error:
+                self._throttled(operation, lane, error)
+                raise
+            except Transient:
+                spent.attempts += 1
+                raise
+            finally:
+                spent.seconds += self.time.clock() - began_s
+        lane.throttled_since_s = None
+        lane.pace.succeeded()
+        return page
+
+    def _throttled(self, operation: Operation, lane: _Lane, error: Throttled) -> None:
+        self.ledger.throttled += 1
+        now_s = self.time.clock()
+        lane.pace.throttled(min(error.retry_after_s or 0.0, self.retry.timeout_s))
+        if lane.throttled_since_s is None:
+            lane.throttled_since_s = now_s
+        elif now_s - lane.throttled_since_s >= self.retry.timeout_s:
+            lane.starved = f"{operation} met only throttles for {self.retry.timeout_s:g} s"
+            raise Starved(lane.starved) from error
+
+    def _is_over(self, spent: _Spent) -> bool:
+        return spent.attempts >= self.retry.attempts or spent.seconds >= self.retry.timeout_s
+
+    def _wait_s(self, state: RetryCallState, spent: _Spent) -> float:
+        error = state.outcome and state.outcome.exception()
+        if not isinstance(error, Transient):
+            return 0.0  # a throttle waits for its next token
+        jitter_s = self.time.draw() * min(_BACKOFF_MAX_S, _BACKOFF_FIRST_S * 2.0 ** (spent.attempts - 1))
+        wait_s = min(max(jitter_s, error.retry_after_s or 0.0), self.retry.timeout_s)
+        spent.seconds += wait_s
+        return wait_s
+
+    def _count_retry(self, _: RetryCallState) -> None:
+        self.ledger.retries += 1
+
+    def _lane(self, operation: Operation) -> _Lane:
+        if operation not in self._lanes:
+            rate = self.quota.calls_per_second * (1.0 - self.quota.reserve)
+            self._lanes[operation] = _Lane(Pace(rate, self.time.clock, self.time.sleep))
+        return self._lanes[operation]
+
+
+def _give_up(state: RetryCallState) -> Any:  # noqa: ANN401 - tenacity's own signature; it always raises
+    error = state.outcome and state.outcome.exception()
+    kind = error.kind if isinstance(error, ApiError) else "error"
+    raise GaveUp(f"gave up after {state.attempt_number} tries: {error} ({kind})") from error

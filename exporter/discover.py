@@ -1,0 +1,122 @@
+"""Discover: what there is to export, from the API's three listings.
+
+An item is taken once, however often a shifting list shows it. An item without a usable name is reported, not dropped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from exporter.domain import Scope, Session, scope_of
+from exporter.errors import Malformed
+from exporter.times import read_us
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from exporter.api.answers import Page
+
+_SHOWN_LENGTH_MAX = 200
+
+
+class _Stage(msgspec.Struct):
+    arn: str = ""
+
+
+class _Session(msgspec.Struct):
+    sessionId: str = ""  # noqa: N815 - the service's own name
+    startTime: str | None = None  # noqa: N815 - the same
+    endTime: str | None = None  # noqa: N815 - the same
+
+
+class _Participant(msgspec.Struct):
+    participantId: str = ""  # noqa: N815 - the service's own name
+
+
+_stages = msgspec.json.Decoder(list[_Stage]).decode
+_sessions = msgspec.json.Decoder(list[_Session]).decode
+_participants = msgspec.json.Decoder(list[_Participant]).decode
+
+
+@dataclass(slots=True)
+class Listed:
+    """What one page of a listing brought that was not there before, and what is wrong with the rest of it."""
+
+    served_us: int
+    stage_arns: list[str] = field(default_factory=list)
+    sessions: list[Session] = field(default_factory=list)
+    participant_ids: list[str] = field(default_factory=list)
+    flaws: list[str] = field(default_factory=list)
+
+
+async def list_stages(pages: AsyncIterator[Page], region: str) -> AsyncIterator[Listed]:
+    """The ARNs of a region's stages, page by page. All must be of one account, which a scope is."""
+    seen: set[str] = set()
+    scope: Scope | None = None
+    async for page in pages:
+        listed = Listed(page.served_us)
+        for stage in _read(_stages, page, "stages"):
+            own = scope_of(stage.arn)
+            scope = scope or own
+            if own is None or own.region != region or own != scope:
+                listed.flaws.append(f"ListStages in {region} gave a stage that is none of it: {_shown(stage.arn)}")
+            elif stage.arn not in seen:
+                seen.add(stage.arn)
+                listed.stage_arns.append(stage.arn)
+        yield listed
+
+
+async def list_sessions(pages: AsyncIterator[Page], stage_arn: str) -> AsyncIterator[Listed]:
+    """The sessions of a stage, page by page."""
+    seen: set[str] = set()
+    async for page in pages:
+        listed = Listed(page.served_us)
+        for item in _read(_sessions, page, "stageSessions"):
+            if item.sessionId in seen:
+                continue
+            session = _session_of(stage_arn, item)
+            if isinstance(session, str):
+                listed.flaws.append(session)
+            else:
+                seen.add(item.sessionId)
+                listed.sessions.append(session)
+        yield listed
+
+
+async def list_participants(pages: AsyncIterator[Page]) -> AsyncIterator[Listed]:
+    """The participants of a session, page by page."""
+    seen: set[str] = set()
+    async for page in pages:
+        listed = Listed(page.served_us)
+        for item in _read(_participants, page, "participants"):
+            if not item.participantId:
+                listed.flaws.append("ListParticipants gave a participant without an id")
+            elif item.participantId not in seen:
+                seen.add(item.participantId)
+                listed.participant_ids.append(item.participantId)
+        yield listed
+
+
+def _session_of(stage_arn: str, item: _Session) -> Session | str:
+    """The session, or what is wrong with it."""
+    if not item.sessionId:
+        return "ListStageSessions gave a session without an id"
+    started_us = read_us(item.startTime) if item.startTime else None
+    ended_us = read_us(item.endTime) if item.endTime else None
+    if item.endTime and ended_us is None:
+        return f"session {_shown(item.sessionId)} ended at {_shown(item.endTime)}, which is not a time"
+    return Session(stage_arn, item.sessionId, started_us, ended_us)
+
+
+def _read(decode: Any, page: Page, member: str) -> Any:  # noqa: ANN401 - a decoder of any of the three lists
+    try:
+        return decode(page.items)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Malformed(f"{member} holds something that is none: {error}") from error
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= _SHOWN_LENGTH_MAX else text[:_SHOWN_LENGTH_MAX] + "…")

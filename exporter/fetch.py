@@ -1,0 +1,64 @@
+"""Fetch: every page of one unit's events.
+
+A list whose page token is refused half-way starts over, once. A list that may have shifted under its reader (equal
+events of an active session on different pages) is read once more, and of each such event the smaller count holds.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from exporter.domain import Fetched, Session, Unit
+from exporter.errors import TokenRefused
+from exporter.identity import page_hashes
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from exporter.api.answers import Page
+
+    Pages = Callable[[], AsyncIterator[Page]]
+
+
+async def fetch(pages: Pages, unit: Unit, session: Session) -> Fetched:
+    """All events of ``unit``; ``pages`` begins a new reading of its list each time it is called.
+
+    Raises whatever :class:`ApiError` ended the reading.
+    """
+    first = await _whole(pages, unit, session)
+    if session.ended_us is not None or not (doubtful := _on_several_pages(first)):
+        return first
+    second = await _whole(pages, unit, session)
+    before, now = _counts(first), _counts(second)
+    doubtful |= _on_several_pages(second)
+    limits = {event: max(1, min(before[event], now[event])) for event in doubtful if event in now}
+    return Fetched(unit, session, second.pages, second.began_us, limits)
+
+
+async def _whole(pages: Pages, unit: Unit, session: Session) -> Fetched:
+    try:
+        return await _read(pages(), unit, session)
+    except TokenRefused:
+        return await _read(pages(), unit, session)
+
+
+async def _read(pages: AsyncIterator[Page], unit: Unit, session: Session) -> Fetched:
+    bodies: list[bytes] = []
+    began_us: int | None = None
+    async for page in pages:
+        began_us = page.served_us if began_us is None else began_us
+        bodies.append(page.items)
+    return Fetched(unit, session, tuple(bodies), began_us or 0)
+
+
+def _on_several_pages(fetched: Fetched) -> set[int]:
+    """The identity hashes that stand on more than one page."""
+    if len(fetched.pages) == 1:
+        return set()
+    pages = Counter(event for page in fetched.pages for event in set(page_hashes(fetched.unit, page)))
+    return {event for event, count in pages.items() if count > 1}
+
+
+def _counts(fetched: Fetched) -> Counter[int]:
+    return Counter(event for page in fetched.pages for event in page_hashes(fetched.unit, page))
