@@ -45,7 +45,6 @@ _participants = msgspec.json.Decoder(list[_Participant]).decode
 class Listed:
     """What one page of a listing brought that was not there before, and what is wrong with the rest of it."""
 
-    served_us: int
     stage_arns: list[str] = field(default_factory=list)
     sessions: list[Session] = field(default_factory=list)
     participant_ids: list[str] = field(default_factory=list)
@@ -57,7 +56,7 @@ async def list_stages(pages: AsyncIterator[Page], region: str) -> AsyncIterator[
     seen: set[str] = set()
     scope: Scope | None = None
     async for page in pages:
-        listed = Listed(page.served_us)
+        listed = Listed()
         for stage in _read(_stages, page, "stages"):
             own = scope_of(stage.arn)
             scope = scope or own
@@ -73,7 +72,7 @@ async def list_sessions(pages: AsyncIterator[Page], stage_arn: str) -> AsyncIter
     """The sessions of a stage, page by page."""
     seen: set[str] = set()
     async for page in pages:
-        listed = Listed(page.served_us)
+        listed = Listed()
         for item in _read(_sessions, page, "stageSessions"):
             if item.sessionId in seen:
                 continue
@@ -90,7 +89,7 @@ async def list_participants(pages: AsyncIterator[Page]) -> AsyncIterator[Listed]
     """The participants of a session, page by page."""
     seen: set[str] = set()
     async for page in pages:
-        listed = Listed(page.served_us)
+        listed = Listed()
         for item in _read(_participants, page, "participants"):
             if not item.participantId:
                 listed.flaws.append("ListParticipants gave a participant without an id")

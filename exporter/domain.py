@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 #: Where IVS Real-Time is served. Source: Amazon IVS Real-Time User Guide.
 REGIONS = (
@@ -50,6 +53,11 @@ class Session:
     ended_us: int | None = None
     is_listed: bool = True
 
+    @property
+    def name(self) -> str:
+        """What failures and logs call the session."""
+        return f"{self.stage_arn}/{self.session_id}"
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Unit:
@@ -58,6 +66,11 @@ class Unit:
     stage_arn: str
     session_id: str
     participant_id: str
+
+    @property
+    def name(self) -> str:
+        """What failures and logs call the unit."""
+        return f"{self.stage_arn}/{self.session_id}/{self.participant_id}"
 
 
 @dataclass(frozen=True, slots=True)

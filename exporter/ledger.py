@@ -45,7 +45,8 @@ class ScopeLedger:
 
     ``account_id`` is None as long as no stage has told it. ``is_held`` says that another run holds the scope, and
     ``is_lost`` that the scope failed as a whole. ``complete_until_us`` is the moment before which every session that
-    ended is sealed, or None where nothing is known. ``sessions_waiting`` are found and their participants not listed.
+    ended is sealed, or None where nothing is known. ``listings_open`` are the lists (of stages, of a stage's sessions,
+    of a session's participants) that are known to be needed and not read to their end.
     """
 
     region: str
@@ -56,7 +57,7 @@ class ScopeLedger:
     sessions_sealed: int = 0
     sessions_active: int = 0
     sessions_vanished: int = 0
-    sessions_waiting: int = 0
+    listings_open: int = 0
     events_fetched: int = 0
     events_written: int = 0
     files: int = 0
@@ -88,8 +89,8 @@ class ScopeLedger:
         """Defer what has no outcome, now that the run is over, so that found equals the sum of the outcomes."""
         if self.units_open:
             self.outcomes[Outcome.DEFERRED] += self.units_open
-        if self.sessions_waiting:
-            message = f"{self.sessions_waiting} sessions were found whose participants were not listed"
+        if self.listings_open:
+            message = f"{self.listings_open} lists of stages, sessions or participants were not read to their end"
             self.failures.append(Failure(self.name, "deferred", message))
 
     @property

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from exporter.targets import Targets
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +44,15 @@ class Stop:
         if self.reason is None:
             self.reason = reason
             self.asked.set()
+
+    async def cut(self, work: Coroutine[Any, Any, Result], *others: asyncio.Future[Any]) -> Result | None:
+        """The result of ``work``; None where it was cut short by the asked stop, or by the end of one of ``others``."""
+        working = asyncio.create_task(work)
+        asking = asyncio.create_task(self.asked.wait())
+        try:
+            await asyncio.wait((working, asking, *others), return_when=asyncio.FIRST_COMPLETED)
+            return working.result() if working.done() else None
+        finally:
+            working.cancel()
+            asking.cancel()
+            await asyncio.gather(working, asking, return_exceptions=True)

@@ -51,3 +51,16 @@ async def pages(caller: Caller, operation: Operation, params: Mapping[str, Any])
             raise Endless(f"{operation}: more than {EMPTY_PAGES_MAX} pages without an item, one after another")
         asked["nextToken"] = page.next_token
     raise Endless(f"{operation}: no end after {PAGES_MAX} pages")
+
+
+async def named_pages(caller: Caller, operation: Operation, params: Mapping[str, Any]) -> AsyncIterator[Page]:
+    """The same, for a list whose items have names: it starts over once where a token is refused in mid-list.
+
+    Items may come twice then; who takes them knows them by their names.
+    """
+    try:
+        async for page in pages(caller, operation, params):
+            yield page
+    except TokenRefused:
+        async for page in pages(caller, operation, params):
+            yield page

@@ -1,0 +1,180 @@
+"""A run: every region's scopes side by side, each with its own pace and log, into one lake."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import aioboto3
+
+from exporter.api.caller import Caller, Time
+from exporter.api.client import Client
+from exporter.api.operations import Operation
+from exporter.api.paging import named_pages
+from exporter.commit import Journal
+from exporter.discover import Listed, list_stages
+from exporter.domain import Scope, scope_of
+from exporter.errors import ApiError, CredentialsLost, ExportError, LakeError, Malformed, Overtaken
+from exporter.ledger import RunLedger, ScopeLedger
+from exporter.pipeline import Pipeline
+from exporter.stores.opening import open_store
+from exporter.times import text_of
+from exporter.writer import Writer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from exporter.request import Request, Stop
+    from exporter.settings import Settings
+    from exporter.store import Store
+
+# Rows that wait in memory for their checkpoints, in the whole process; a row takes some 100 bytes.
+_ROWS_MAX = 250_000
+_ROWS_A_SCOPE_MIN = 20_000
+
+
+async def run(settings: Settings, request: Request, ledger: RunLedger, stop: Stop) -> None:
+    """Export what ``request`` asks for, and note in ``ledger`` what became of it.
+
+    Raises the :class:`ExportError` that ended the run as a whole; what was fetched whole before it is committed. What
+    failed alone (a unit, a listing, a scope) is in the ledger.
+    """
+    parts = plan_parts(settings, request)
+    ledger.scopes = [ScopeLedger(part.region, part.account_id) for part in parts]
+    session = aioboto3.Session()
+    try:
+        async with open_store(settings.lake, session=session, s3=settings.s3.options()) as store:
+            rows_max = max(_ROWS_MAX // max(len(parts), 1), _ROWS_A_SCOPE_MIN)
+            a_run = _Run(settings, request, ledger, stop, store, session, rows_max)
+            exports = [a_run.export(part, scope) for part, scope in zip(parts, ledger.scopes, strict=True)]
+            ended = await asyncio.gather(*exports, return_exceptions=True)
+        for error in ended:
+            if error is not None:
+                raise error
+    except ExportError as error:
+        ledger.error = error
+        raise
+    finally:
+        for scope in ledger.scopes:
+            scope.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One scope of a run, as far as it is known before anything was asked.
+
+    Without ``stage_arns`` it is a whole region, and its stages tell its account.
+    """
+
+    region: str
+    account_id: str | None = None
+    stage_arns: tuple[str, ...] = ()
+
+
+def plan_parts(settings: Settings, request: Request) -> list[Part]:
+    """The scopes to export: those of the stages that targets or settings name, else the regions."""
+    stage_arns = set(settings.stages)
+    if request.targets is not None:
+        stage_arns = {arn for scope in request.targets.scopes() for arn in request.targets.stages(scope)}
+    if not stage_arns:
+        return [Part(region) for region in settings.regions]
+    by_scope: dict[Scope, list[str]] = {}
+    for arn in sorted(stage_arns):
+        if scope := scope_of(arn):
+            by_scope.setdefault(scope, []).append(arn)
+    return [Part(scope.region, scope.account_id, tuple(by_scope[scope])) for scope in sorted(by_scope)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What the scopes of one run share."""
+
+    settings: Settings
+    request: Request
+    ledger: RunLedger
+    stop: Stop
+    store: Store
+    session: aioboto3.Session
+    rows_max: int
+
+    async def export(self, part: Part, ledger: ScopeLedger) -> None:
+        """Export one scope. What fails it alone is noted; what ends the whole run makes the others stop and commit."""
+        try:
+            await self._export(part, ledger)
+        except Overtaken as error:
+            ledger.is_held = True
+            ledger.fail(ledger.name, error)
+        except (CredentialsLost, LakeError):
+            self.stop.ask("error")
+            raise
+        except ApiError as error:
+            ledger.is_lost = True
+            ledger.fail(ledger.name, error)
+
+    async def _export(self, part: Part, ledger: ScopeLedger) -> None:
+        settings = self.settings
+        clock = Time(time.monotonic, asyncio.sleep, random.random)
+        async with Client(
+            self._sessions(),
+            part.region,
+            settings.http,
+            connections=settings.run.concurrency,
+            wall_us=wall_us,
+        ) as client:
+            caller = Caller(client, settings.quota, settings.retry, settings.run.concurrency, clock, ledger)
+            stages = _stages(caller, part)
+            ledger.listings_open += 1
+            first = await self.stop.cut(_first_with_stages(stages))
+            if first is None:
+                return
+            scope = scope_of(first.stage_arns[0]) if first.stage_arns else None
+            if scope is None:
+                ledger.listings_open -= 1
+                for flaw in first.flaws:
+                    ledger.fail(ledger.name, Malformed(flaw))
+                return
+            ledger.account_id = scope.account_id
+            pipeline = Pipeline(caller, self.request, ledger, self.stop, settings.run.active_sessions)
+            await pipeline.export(_chained(first, stages), await self._writer(scope, ledger))
+
+    async def _writer(self, scope: Scope, ledger: ScopeLedger) -> Writer:
+        journal = await Journal.begin(self.store, scope, self.ledger.run_id, text_of(wall_us()))
+        checkpoint_s = self.settings.run.checkpoint_s
+        return Writer(self.store, journal, ledger, checkpoint_s, self.rows_max, time.monotonic, wall_us)
+
+    def _sessions(self) -> Callable[[], aioboto3.Session]:
+        """The run's own session first, for it is costly; a new one each time that credentials have to be read anew."""
+        first = [self.session]
+        return lambda: first.pop() if first else aioboto3.Session()
+
+
+def wall_us() -> int:
+    """The local clock in microseconds since the epoch."""
+    return time.time_ns() // 1_000
+
+
+async def _stages(caller: Caller, part: Part) -> AsyncIterator[Listed]:
+    if part.stage_arns:
+        yield Listed(stage_arns=list(part.stage_arns))
+        return
+    async for listed in list_stages(named_pages(caller, Operation.LIST_STAGES, {}), part.region):
+        yield listed
+
+
+async def _first_with_stages(stages: AsyncIterator[Listed]) -> Listed:
+    """What is listed up to the first stage; without stages where there are none."""
+    flaws: list[str] = []
+    async for listed in stages:
+        flaws += listed.flaws
+        if listed.stage_arns:
+            return Listed(listed.stage_arns, flaws=flaws)
+    return Listed(flaws=flaws)
+
+
+async def _chained(first: Listed, others: AsyncIterator[Listed]) -> AsyncIterator[Listed]:
+    yield first
+    async for listed in others:
+        yield listed

@@ -1,0 +1,48 @@
+"""Stage: rows become Parquet files that are durable and that no reader can see yet."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from exporter.errors import LakeError
+from exporter.parquet import encode
+from exporter.records import FileLine
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import date
+
+    import pyarrow as pa
+
+    from exporter.store import Files
+    from exporter.tables import Table
+
+
+async def stage(files: Files, table: Table, rows: Mapping[date, Sequence[pa.Table]], name: str) -> list[FileLine]:
+    """Stage one file for each UTC date; ``name`` is unique for ever, and the same in each date's folder.
+
+    Where a file can't be staged, those before it are discarded and the :class:`LakeError` is raised.
+    """
+    done: list[FileLine] = []
+    try:
+        for day in sorted(rows):
+            line = await _stage_one(files, table, day, rows[day], name)
+            done.append(line)
+    except LakeError:
+        with suppress(LakeError):
+            for line in done:
+                await files.discard(line.staged)
+        raise
+    return done
+
+
+async def _stage_one(files: Files, table: Table, day: date, rows: Sequence[pa.Table], name: str) -> FileLine:
+    data = await asyncio.to_thread(encode, table, rows)
+    digest = await asyncio.to_thread(lambda: hashlib.sha256(data).hexdigest())
+    key = f"{table.name}/{table.partition_key}={day.isoformat()}/{name}.parquet"
+    staged = await files.stage(key, memoryview(data))
+    count = sum(part.num_rows for part in rows)
+    return FileLine(table.name, key, day.isoformat(), count, staged.size_bytes, digest, staged.handle)
