@@ -1,0 +1,143 @@
+"""A call until it is answered: what is tried again, how often, and what it costs."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from exporter.settings import QuotaSettings, RetrySettings
+
+from exporter.api.answers import Page
+from exporter.api.caller import Caller, Time
+from exporter.api.operations import Operation
+from exporter.errors import ApiError, CredentialsLost, GaveUp, Malformed, Refused, Starved, Throttled, Transient
+from exporter.ledger import ScopeLedger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+EVENTS = Operation.LIST_PARTICIPANT_EVENTS
+PAGE = Page(b"[]", None, 0)
+
+
+class Script:
+    """A client that answers as it is told, and the time that passes only when somebody sleeps."""
+
+    def __init__(self, answers: Iterable[Page | ApiError], latency_s: float = 0.0) -> None:
+        self.answers = iter(answers)
+        self.latency_s = latency_s
+        self.now_s = 0.0
+        self.asked = 0
+
+    async def ask(self, _operation: Operation, _params: Mapping[str, Any]) -> Page:
+        self.asked += 1
+        self.now_s += self.latency_s
+        answer = next(self.answers)
+        if isinstance(answer, ApiError):
+            raise answer
+        return answer
+
+    async def sleep(self, seconds: float) -> None:
+        self.now_s += seconds
+        await asyncio.sleep(0)
+
+
+def caller_of(script: Script, attempts: int = 8, timeout_s: float = 300.0) -> Caller:
+    client: Any = script
+    return Caller(
+        client,
+        QuotaSettings(),
+        RetrySettings(attempts=attempts, timeout_s=timeout_s),
+        32,
+        Time(lambda: script.now_s, script.sleep, lambda: 1.0),
+        ScopeLedger("us-east-1"),
+    )
+
+
+async def test_a_passing_fault_is_tried_again_with_growing_waits() -> None:
+    """Two faults and an answer are three calls and two retries, and the waits double."""
+    script = Script([Transient("reset"), Malformed("half"), PAGE])
+    caller = caller_of(script)
+    assert await caller.call(EVENTS, {}) is PAGE
+    assert caller.ledger.calls[EVENTS] == 3
+    assert caller.ledger.retries == 2
+    assert script.now_s >= 0.5 + 1.0
+
+
+async def test_attempts_are_bounded() -> None:
+    """After eight faults there is no ninth try, and the error says what the last one was."""
+    script = Script(Transient("reset by peer") for _ in range(100))
+    with pytest.raises(GaveUp, match="reset by peer"):
+        await caller_of(script).call(EVENTS, {})
+    assert script.asked == 8
+
+
+async def test_time_is_bounded() -> None:
+    """A call that takes 100 s each time is given up after its 300 s, not after its attempts."""
+    script = Script((Transient("slow") for _ in range(100)), latency_s=100.0)
+    with pytest.raises(GaveUp):
+        await caller_of(script).call(EVENTS, {})
+    assert script.asked == 3
+
+
+async def test_throttles_use_no_attempt_and_slow_the_pace() -> None:
+    """More throttles than attempts do not end a call, and the pace falls."""
+    script = Script([*(Throttled("slow down") for _ in range(12)), PAGE])
+    caller = caller_of(script, timeout_s=1e6)
+    assert await caller.call(EVENTS, {}) is PAGE
+    assert caller.ledger.throttled == 12
+    assert caller.pace(EVENTS).calls_per_second < 5.0
+
+
+async def test_an_operation_that_meets_only_throttles_is_starved() -> None:
+    """Throttled for the whole time-out, an operation ends with Starved, and its next call is not even made."""
+    script = Script(Throttled("slow down") for _ in range(100_000))
+    caller = caller_of(script)
+    with pytest.raises(Starved):
+        await caller.call(EVENTS, {})
+    asked = script.asked
+    with pytest.raises(Starved):
+        await caller.call(EVENTS, {})
+    assert script.asked == asked
+
+
+@pytest.mark.parametrize("error", [Refused("no", "AccessDeniedException"), CredentialsLost("gone")])
+async def test_a_final_error_gets_no_second_try(error: ApiError) -> None:
+    """What is refused for good is asked once."""
+    script = Script([error, PAGE])
+    with pytest.raises(type(error)):
+        await caller_of(script).call(EVENTS, {})
+    assert script.asked == 1
+
+
+async def test_retry_after_of_a_fault_is_honoured() -> None:
+    """A 503 that asks for 17 seconds gets them."""
+    script = Script([Transient("busy", 17.0), PAGE])
+    await caller_of(script).call(EVENTS, {})
+    assert script.now_s >= 17.0
+
+
+async def test_requests_in_flight_are_bounded() -> None:
+    """With a concurrency of 2, a third call is not sent before one is answered."""
+    flying, most, gate = 0, 0, asyncio.Event()
+
+    class Slow(Script):
+        async def ask(self, _operation: Operation, _params: Mapping[str, Any]) -> Page:
+            nonlocal flying, most
+            flying += 1
+            most = max(most, flying)
+            await gate.wait()
+            flying -= 1
+            return PAGE
+
+    script = Slow([])
+    caller = caller_of(script)
+    caller.concurrency = 2
+    caller.__post_init__()
+    calls = [asyncio.create_task(caller.call(EVENTS, {})) for _ in range(6)]
+    for _ in range(50):
+        await asyncio.sleep(0)
+    gate.set()
+    await asyncio.gather(*calls)
+    assert most == 2

@@ -1,0 +1,108 @@
+"""What is found, what of it is wanted, and in which order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.api.answers import Page
+from exporter.discover import list_participants, list_sessions, list_stages
+from exporter.domain import Session
+from exporter.errors import Malformed
+from exporter.plan import is_wanted, rank
+from exporter.request import Request
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+STAGE = "arn:aws:ivs:us-east-1:111122223333:stage/abc"
+
+
+async def served(*answers: object) -> AsyncIterator[Page]:
+    for answer in answers:
+        yield Page(answer if isinstance(answer, bytes) else msgspec.json.encode(answer), None, 0)
+
+
+async def test_stages_come_once_and_a_foreign_one_is_reported() -> None:
+    """A stage shown twice is one stage; one of another account, or no ARN at all, is a flaw with its name."""
+    foreign = STAGE.replace("1111", "9999")
+    answers = served([{"arn": STAGE}, {"arn": foreign}], [{"arn": STAGE}, {"arn": "../../etc"}, {}])
+    found = [listed async for listed in list_stages(answers, "us-east-1")]
+    assert [arn for listed in found for arn in listed.stage_arns] == [STAGE]
+    flaws = [flaw for listed in found for flaw in listed.flaws]
+    assert len(flaws) == 3
+    assert foreign in flaws[0]
+
+
+async def test_sessions_carry_their_times_and_an_unreadable_end_is_reported() -> None:
+    """A session without an end is active; one whose end can't be read is neither ended nor active, but a flaw."""
+    answers = served(
+        [
+            {"sessionId": "st-1", "startTime": "2026-11-23T10:00:00Z", "endTime": "2026-11-23T11:00:00.5Z"},
+            {"sessionId": "st-2", "startTime": "2026-11-23T10:00:00Z"},
+            {"sessionId": "st-3", "endTime": "yesterday"},
+            {"sessionId": ""},
+        ]
+    )
+    (listed,) = [listed async for listed in list_sessions(answers, STAGE)]
+    first, second = listed.sessions
+    assert first.ended_us is not None
+    assert first.started_us is not None
+    assert first.ended_us - first.started_us == 3_600_500_000
+    assert second.ended_us is None
+    assert len(listed.flaws) == 2
+
+
+async def test_participants_come_once_whatever_their_ids_are() -> None:
+    """Hostile ids are data; the same id on two pages is one participant."""
+    hostile = '../"\n'
+    answers = served(
+        [{"participantId": "a"}, {"participantId": hostile}], [{"participantId": "a"}, {"participantId": "b"}]
+    )
+    found = [listed async for listed in list_participants(answers)]
+    assert [name for listed in found for name in listed.participant_ids] == ["a", hostile, "b"]
+
+
+@pytest.mark.parametrize("items", [b"[1]", b'["x"]', b"[null]", b'[{"sessionId": 5}]', b'[{"sessionId": "\xff"}]'])
+async def test_a_listing_of_something_else_fails_by_name(items: bytes) -> None:
+    """An item that is none fails its listing as malformed; it is not passed over."""
+    with pytest.raises(Malformed, match="stageSessions"):
+        _ = [listed async for listed in list_sessions(served(items), STAGE)]
+
+
+times_us = st.one_of(st.none(), st.integers(0, 10**6))
+sessions = st.builds(
+    Session, st.just(STAGE), st.sampled_from("abc"), started_us=times_us, ended_us=times_us, is_listed=st.booleans()
+)
+
+
+@given(st.lists(sessions, max_size=30))
+def test_ended_sessions_come_first_the_oldest_end_first(found: list[Session]) -> None:
+    """Whatever the order of the listing, no ended session stands behind an open one or behind a later end."""
+    ordered = sorted(found, key=rank)
+    ends = [session.ended_us for session in ordered]
+    ended = [end for end in ends if end is not None]
+    assert ends[: len(ended)] == sorted(ended)
+
+
+@given(sessions, times_us, times_us)
+def test_a_session_is_wanted_when_it_overlaps_the_range(
+    session: Session, since_us: int | None, until_us: int | None
+) -> None:
+    """A session is left out only when it is known to lie before or behind the range, whose end is not part of it."""
+    wanted = is_wanted(session, Request(since_us=since_us, until_us=until_us), active_sessions=True)
+    before = since_us is not None and session.ended_us is not None and session.ended_us < since_us
+    behind = until_us is not None and session.started_us is not None and session.started_us >= until_us
+    assert wanted is not (before or behind)
+
+
+def test_active_sessions_can_be_left_out() -> None:
+    """Without active sessions, only those are left out that a listing told to be active."""
+    active = Session(STAGE, "a", started_us=1)
+    assert is_wanted(active, Request(), active_sessions=True)
+    assert not is_wanted(active, Request(), active_sessions=False)
+    assert is_wanted(Session(STAGE, "a", is_listed=False), Request(), active_sessions=False)
