@@ -107,7 +107,7 @@ class Caller:
                 spent.attempts += 1
                 raise Transient(f"{operation}: no whole answer in {self.retry.timeout_s:g} s") from None
             except Throttled as error:
-                self._throttled(operation, lane, error)
+                self._throttled(operation, lane, error, began_s)
                 raise
             except Transient:
                 spent.attempts += 1
@@ -118,10 +118,10 @@ class Caller:
         lane.pace.succeeded()
         return page
 
-    def _throttled(self, operation: Operation, lane: _Lane, error: Throttled) -> None:
+    def _throttled(self, operation: Operation, lane: _Lane, error: Throttled, sent_s: float) -> None:
         self.ledger.throttled += 1
         now_s = self.time.clock()
-        lane.pace.throttled(min(error.retry_after_s or 0.0, self.retry.timeout_s))
+        lane.pace.throttled(sent_s, min(error.retry_after_s or 0.0, self.retry.timeout_s))
         if lane.throttled_since_s is None:
             lane.throttled_since_s = now_s
         elif now_s - lane.throttled_since_s >= self.retry.timeout_s:
