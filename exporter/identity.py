@@ -1,0 +1,148 @@
+"""An event's identity: the 64-bit number that is the same however, whenever and in whatever order IVS tells of it.
+
+The algorithm is part of the lake's format, version 1. It is written down, with test vectors, in ``docs/event-id.md``,
+and never changes for the rows of that version.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from itertools import chain, repeat
+from struct import Struct
+from typing import TYPE_CHECKING
+
+import msgspec
+import pyarrow as pa
+from msgspec import UNSET
+from xxhash import xxh3_64_intdigest
+
+from exporter.events import decode
+from exporter.times import read_column_us, read_us
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from exporter.domain import Unit
+    from exporter.events import Event, Token
+
+#: Of the algorithm; each data file carries it.
+VERSION = "1"
+
+_SIGN = 1 << 63
+_hash_and_number = Struct("<qQ")
+_encoder = msgspec.json.Encoder()
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """The identity fields of many events: a list a field, all equally long; None where a field is absent."""
+
+    names: list[str | None]
+    times_us: list[int | None]
+    remote_participant_ids: list[str | None]
+    error_codes: list[str | None]
+    destination_stage_arns: list[str | None]
+    destination_session_ids: list[str | None]
+    replicas: list[bool | None]
+    previous_tokens: list[Token | None]
+    new_tokens: list[Token | None]
+
+
+def fields_of(events: Sequence[Event], times_us: list[int | None]) -> Fields:
+    """The identity fields of decoded events, whose times have been read already."""
+    return Fields(
+        names=[event.name or None for event in events],
+        times_us=times_us,
+        remote_participant_ids=[event.remote_participant_id or None for event in events],
+        error_codes=[event.error_code or None for event in events],
+        destination_stage_arns=[event.destination_stage_arn or None for event in events],
+        destination_session_ids=[event.destination_session_id or None for event in events],
+        replicas=[None if (replica := event.replica) is UNSET else replica for event in events],
+        previous_tokens=[event.previous_token or None for event in events],
+        new_tokens=[event.new_token or None for event in events],
+    )
+
+
+def hashes(units: Iterable[Unit], counts: Iterable[int], fields: Fields) -> list[int]:
+    """The hash of each event, as a signed 64-bit integer: its ``event_id`` where it is number 0 of its equals.
+
+    The events are those of ``units`` one after another, as many of each as ``counts`` says.
+    """
+    keys = (
+        msgspec.Raw(_encoder.encode((unit.stage_arn, unit.session_id, unit.participant_id))[1:-1]) for unit in units
+    )
+    texts = _encoder.encode_lines(
+        zip(
+            chain.from_iterable(map(repeat, keys, counts)),
+            fields.names,
+            fields.times_us,
+            fields.remote_participant_ids,
+            fields.error_codes,
+            fields.destination_stage_arns,
+            fields.destination_session_ids,
+            fields.replicas,
+            _token_forms(fields.previous_tokens),
+            _token_forms(fields.new_tokens),
+            strict=True,
+        )
+    ).splitlines()
+    signed: list[int] = pa.array(map(xxh3_64_intdigest, texts), pa.uint64()).view(pa.int64()).to_pylist()
+    return signed
+
+
+def page_hashes(unit: Unit, page: bytes) -> list[int]:
+    """The hashes of one page's events, without their rows.
+
+    Raises :class:`~exporter.errors.EventUnreadable` where the page can't be read. An event without a readable time has
+    a hash as if its time were absent.
+    """
+    events = decode(unit, (page,)).events
+    times_us = read_column_us([event.event_time or None for event in events]).to_pylist()
+    return hashes((unit,), (len(events),), fields_of(events, times_us))
+
+
+def event_id(event_hash: int, number: int) -> int:
+    """The ``event_id`` of the event that has ``number`` (0, 1, …) among its unit's equal ones."""
+    if number == 0:
+        return event_hash
+    return _signed(xxh3_64_intdigest(_hash_and_number.pack(event_hash, number)))
+
+
+def numbers(units: Sequence[Unit], counts: Sequence[int], event_hashes: Sequence[int]) -> dict[int, int]:
+    """The numbers of the events that are not the first of their equals, by their places.
+
+    The events are those of ``units`` one after another, as many of each as ``counts`` says; only events of one unit are
+    equals.
+    """
+    if len(set(event_hashes)) == len(event_hashes):
+        return {}
+    repeated = {each for each, count in Counter(event_hashes).items() if count > 1}
+    seen: defaultdict[tuple[Unit, int], int] = defaultdict(int)
+    later = {}
+    for place, (unit, each) in enumerate(
+        zip(chain.from_iterable(map(repeat, units, counts)), event_hashes, strict=True)
+    ):
+        if each in repeated:
+            if number := seen[unit, each]:
+                later[place] = number
+            seen[unit, each] += 1
+    return later
+
+
+def _token_forms(tokens: list[Token | None]) -> Iterable[object]:
+    return map(_token_form, tokens) if any(tokens) else tokens
+
+
+def _token_form(token: Token | None) -> object:
+    """A token as its identity has it; one of which nothing is known is as good as none."""
+    if token is None:
+        return None
+    attributes = sorted((token.attributes or {}).items())
+    expires_us = read_us(token.expiration_time) if token.expiration_time else None
+    form = (sorted(token.capabilities or ()), attributes, token.user_id or None, expires_us)
+    return form if any(each is not None and each != [] for each in form) else None
+
+
+def _signed(digest: int) -> int:
+    return digest - 2 * _SIGN if digest >= _SIGN else digest

@@ -1,0 +1,222 @@
+"""Normalize: the raw pages of many units to rows of the table ``events``.
+
+Rows wait in memory for a checkpoint, so they are held compactly: text that repeats as dictionaries with the smallest
+indices, a column of nulls as Arrow's null type. :mod:`exporter.parquet` spreads them out to the pinned schema, a row
+group at a time. All is done for many units at once, since one call to Arrow costs as much as dozens of events.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from itertools import accumulate, chain, count, repeat
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from exporter.domain import scope_of
+from exporter.errors import EventUnreadable
+from exporter.events import decode
+from exporter.identity import event_id, fields_of, hashes, numbers
+from exporter.tables import EVENTS
+from exporter.times import MICROS, read_column_us, read_us
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from exporter.domain import Fetched, Unit
+    from exporter.events import Decoded, Token
+
+_INDEX_TYPES = (pa.int8(), pa.int16(), pa.int32())
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What each row says of the run that wrote it; ``exported_at_us`` is in microseconds since the epoch, UTC."""
+
+    run_id: str
+    exported_at_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Normalized:
+    """The rows of some units, one unit after another in the order they were given.
+
+    ``rows`` has the columns of the table ``events``, compactly held. ``counts`` are the rows of each unit: 0 where it
+    is empty or among the ``unreadable``. ``unknown_fields`` are the names that this program does not know, and how
+    often each came.
+    """
+
+    rows: pa.RecordBatch
+    counts: list[int]
+    unreadable: dict[Unit, EventUnreadable]
+    unknown_fields: Counter[str]
+
+
+def normalize(fetched: Sequence[Fetched], stamp: Stamp) -> Normalized:
+    """The rows of units that were fetched whole; no unit may be given twice.
+
+    A unit with an event that can't be read or dated gives no row and is named in ``unreadable``; the others are not
+    touched by it.
+    """
+    decoded, unreadable = _decode(fetched)
+    times_us = _times_us(decoded)
+    if times_us.null_count:
+        unreadable |= _take_undated(decoded, times_us)
+        times_us = _times_us(decoded)
+    units = list(decoded)
+    counts = [len(each.events) for each in decoded.values()]
+    events = [event for each in decoded.values() for event in each.events]
+    fields = fields_of(events, times_us.to_pylist())
+    ids, surplus = _identify(fetched, units, counts, hashes(units, counts, fields))
+    columns = {
+        "event_id": pa.array(ids, pa.int64()),
+        "event_time": times_us.view(MICROS),
+        "event_name": _texts(fields.names),
+        **_unit_columns(units, counts),
+        "remote_participant_id": _texts(fields.remote_participant_ids),
+        "error_code": _texts(fields.error_codes),
+        "destination_stage_arn": _texts(fields.destination_stage_arns),
+        "destination_session_id": _texts(fields.destination_session_ids),
+        "replica": pa.array(fields.replicas, pa.bool_()),
+        "previous_token": _tokens(fields.previous_tokens, "previous_token"),
+        "new_token": _tokens(fields.new_tokens, "new_token"),
+        "extra": _texts(_extras(decoded, counts)),
+        **_stamp_columns(stamp, len(events)),
+    }
+    rows = pa.RecordBatch.from_pydict(columns)
+    if surplus:
+        rows, counts = _without(rows, counts, surplus)
+    written = dict(zip(units, counts, strict=True))
+    return Normalized(
+        rows=rows,
+        counts=[written.get(each.unit, 0) for each in fetched],
+        unreadable=unreadable,
+        unknown_fields=Counter(name for each in decoded.values() for name in each.unknown_fields),
+    )
+
+
+def _decode(fetched: Sequence[Fetched]) -> tuple[dict[Unit, Decoded], dict[Unit, EventUnreadable]]:
+    decoded: dict[Unit, Decoded] = {}
+    unreadable: dict[Unit, EventUnreadable] = {}
+    for each in fetched:
+        try:
+            decoded[each.unit] = decode(each.unit, each.pages)
+        except EventUnreadable as error:
+            unreadable[each.unit] = error
+    return decoded, unreadable
+
+
+def _times_us(decoded: Mapping[Unit, Decoded]) -> pa.Int64Array:
+    return read_column_us([event.event_time or None for each in decoded.values() for event in each.events])
+
+
+def _take_undated(decoded: dict[Unit, Decoded], times_us: pa.Int64Array) -> dict[Unit, EventUnreadable]:
+    """Take the units out of ``decoded`` that have an event without a time that can be read, and say why."""
+    undated = {}
+    at = 0
+    for unit, each in list(decoded.items()):
+        missing = times_us.slice(at, len(each.events)).null_count
+        at += len(each.events)
+        if missing:
+            del decoded[unit]
+            undated[unit] = EventUnreadable(
+                f"{missing} of {len(each.events)} events have no eventTime that can be read"
+            )
+    return undated
+
+
+def _identify(
+    fetched: Sequence[Fetched], units: list[Unit], counts: list[int], event_hashes: list[int]
+) -> tuple[list[int], list[int]]:
+    """Each event's id, and the places of the events beyond the limits of their units."""
+    later = numbers(units, counts, event_hashes)
+    ids = event_hashes.copy()
+    for place, number in later.items():
+        ids[place] = event_id(event_hashes[place], number)
+    surplus: list[int] = []
+    if limits := {each.unit: each.limits for each in fetched if each.limits}:
+        for unit, end, length in zip(units, accumulate(counts), counts, strict=True):
+            most = limits.get(unit, {})
+            surplus += [
+                place
+                for place in range(end - length, end)
+                if event_hashes[place] in most and later.get(place, 0) >= most[event_hashes[place]]
+            ]
+    return ids, surplus
+
+
+def _without(rows: pa.RecordBatch, counts: list[int], surplus: list[int]) -> tuple[pa.RecordBatch, list[int]]:
+    dropped = set(surplus)
+    kept = [place for place in range(rows.num_rows) if place not in dropped]
+    ends = accumulate(counts)
+    counts = [
+        length - sum(place in dropped for place in range(end - length, end))
+        for end, length in zip(ends, counts, strict=True)
+    ]
+    return rows.take(pa.array(kept, pa.int64())), counts
+
+
+def _unit_columns(units: list[Unit], counts: list[int]) -> dict[str, pa.DictionaryArray]:
+    scopes = {stage_arn: scope_of(stage_arn) for stage_arn in {unit.stage_arn for unit in units}}
+    of_unit = pa.array(list(chain.from_iterable(map(repeat, range(len(units)), counts))), pa.int32())
+    columns: dict[str, list[str | None]] = {
+        "account_id": [scope.account_id if (scope := scopes[unit.stage_arn]) else None for unit in units],
+        "region": [scope.region if (scope := scopes[unit.stage_arn]) else None for unit in units],
+        "stage_arn": [unit.stage_arn for unit in units],
+        "session_id": [unit.session_id for unit in units],
+        "participant_id": [unit.participant_id for unit in units],
+    }
+    return {name: _dictionary(values, of_unit) for name, values in columns.items()}
+
+
+def _dictionary(values: list[str | None], places: pa.Int32Array) -> pa.DictionaryArray:
+    encoded = _compact(pa.array(values, pa.dictionary(pa.int32(), pa.string())))
+    return pa.DictionaryArray.from_arrays(encoded.indices.take(places), encoded.dictionary)
+
+
+def _texts(values: list[str | None]) -> pa.DictionaryArray | pa.NullArray:
+    if not any(values):
+        return pa.nulls(len(values))
+    return _compact(pa.array(values, pa.dictionary(pa.int32(), pa.string())))
+
+
+def _compact(column: pa.DictionaryArray) -> pa.DictionaryArray:
+    """The same column with the smallest indices that its dictionary allows."""
+    index_type = next(each for each in _INDEX_TYPES if len(column.dictionary) <= 1 << (each.bit_width - 1))
+    return pa.DictionaryArray.from_arrays(column.indices.cast(index_type), column.dictionary)
+
+
+def _tokens(tokens: list[Token | None], column: str) -> pa.DictionaryArray | pa.NullArray:
+    """Tokens are rare, and a struct takes its room in every row: so only those that are there are held."""
+    if not any(tokens):
+        return pa.nulls(len(tokens))
+    place = count()
+    indices = pa.array([None if token is None else next(place) for token in tokens], pa.int32())
+    rows = [
+        {
+            "capabilities": token.capabilities or ([] if token.capabilities == [] else None),
+            "attributes": list(token.attributes.items()) if isinstance(token.attributes, dict) else None,
+            "user_id": token.user_id or None,
+            "expiration_time": read_us(token.expiration_time) if token.expiration_time else None,
+        }
+        for token in tokens
+        if token is not None
+    ]
+    return pa.DictionaryArray.from_arrays(indices, pa.array(rows, EVENTS.schema.field(column).type))
+
+
+def _extras(decoded: Mapping[Unit, Decoded], counts: list[int]) -> list[str | None]:
+    extras: list[str | None] = [None] * sum(counts)
+    for each, end, length in zip(decoded.values(), accumulate(counts), counts, strict=True):
+        for place, extra in each.extras.items():
+            extras[end - length + place] = extra
+    return extras
+
+
+def _stamp_columns(stamp: Stamp, length: int) -> dict[str, pa.DictionaryArray]:
+    first = pa.repeat(pa.scalar(0, pa.int8()), length)
+    return {
+        "run_id": pa.DictionaryArray.from_arrays(first, pa.array([stamp.run_id])),
+        "exported_at": pa.DictionaryArray.from_arrays(first, pa.array([stamp.exported_at_us], MICROS)),
+    }

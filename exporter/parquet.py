@@ -1,0 +1,122 @@
+"""Rows of a table to the bytes of one Parquet file.
+
+Rows come as they are held (see :mod:`exporter.normalize`): a column may be a dictionary or all null in place of its
+type in the schema. They are spread out one row group at a time, so that a file costs the memory of one group beside its
+own bytes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from exporter.tables import Table
+
+#: Rows in a row group, at most.
+GROUP_ROWS_MAX = 131_072
+#: The key of the schema's version in a file's metadata.
+VERSION_KEY = "ivs-export.schema-version"
+
+_ZSTD_LEVEL = 3
+
+
+def encode(table: Table, rows: Sequence[pa.RecordBatch], metadata: Mapping[str, str] | None = None) -> pa.Buffer:
+    """One Parquet file with all of ``rows``, which are of one date and have the columns of the table by name.
+
+    Within a row group the rows are sorted as the table says. ``metadata`` stands in the file beside the schema's
+    version.
+    """
+    text_columns = [field.name for field in table.schema if pa.types.is_string(field.type)]
+    time_columns = [field.name for field in table.schema if pa.types.is_timestamp(field.type)]
+    schema = _written_schema(table)
+    sink = pa.BufferOutputStream()
+    with pq.ParquetWriter(
+        sink,
+        schema,
+        compression="zstd",
+        compression_level=_ZSTD_LEVEL,
+        use_dictionary=text_columns,
+        column_encoding=dict.fromkeys(time_columns, "DELTA_BINARY_PACKED"),
+        write_statistics=True,
+        # The schema's own types are all that Parquet has; Arrow's copy would tell of the dictionaries used to write.
+        store_schema=False,
+    ) as writer:
+        writer.add_key_value_metadata({VERSION_KEY: str(table.version), **(metadata or {})})
+        for group in _groups(rows):
+            writer.write_batch(_spread(table, schema, group))
+    return sink.getvalue()
+
+
+def _written_schema(table: Table) -> pa.Schema:
+    """The schema with dictionaries for its texts, which the writer takes as they are."""
+    return pa.schema(
+        [
+            field.with_type(pa.dictionary(pa.int32(), pa.string())) if pa.types.is_string(field.type) else field
+            for field in table.schema
+        ]
+    )
+
+
+def _groups(rows: Sequence[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]:
+    """The rows in their order, cut into as few groups as may be, all of about one size."""
+    total = sum(batch.num_rows for batch in rows)
+    groups = -(-total // GROUP_ROWS_MAX)
+    group: list[pa.RecordBatch] = []
+    room = size = -(-total // groups) if groups else 0
+    for batch in rows:
+        start = 0
+        while start < batch.num_rows:
+            piece = batch.slice(start, room)
+            group.append(piece)
+            start += piece.num_rows
+            room -= piece.num_rows
+            if room == 0:
+                yield group
+                group, room = [], size
+    if group:
+        yield group
+
+
+def _spread(table: Table, schema: pa.Schema, group: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
+    columns = [
+        pa.concat_arrays([_as_type(batch.column(field.name), field.type) for batch in group]) for field in schema
+    ]
+    batch = pa.RecordBatch.from_arrays(columns, schema=schema)
+    order = _order(batch, table.sort_by)
+    return pa.RecordBatch.from_arrays([_used(column.take(order)) for column in batch.columns], schema=schema)
+
+
+def _as_type(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    if pa.types.is_null(column.type):
+        return pa.nulls(len(column), kind)
+    if not pa.types.is_dictionary(column.type):
+        return column.cast(kind)
+    if not pa.types.is_dictionary(kind):
+        return column.dictionary.take(column.indices).cast(kind)
+    return pa.DictionaryArray.from_arrays(column.indices.cast(kind.index_type), column.dictionary)
+
+
+def _used(column: pa.Array) -> pa.Array:
+    """A column without what is in its dictionary and in none of its rows."""
+    if not pa.types.is_dictionary(column.type):
+        return column
+    used = column.indices.dictionary_encode()
+    return pa.DictionaryArray.from_arrays(used.indices, column.dictionary.take(used.dictionary))
+
+
+def _order(batch: pa.RecordBatch, sort_by: Sequence[str]) -> pa.Int64Array:
+    """The rows' places, sorted; texts are compared once a value by their ranks, and then as integers."""
+    keys = [
+        pc.rank(column.dictionary, tiebreaker="dense").take(column.indices)
+        if pa.types.is_dictionary(column.type)
+        else column
+        for column in map(batch.column, sort_by)
+    ]
+    ranked = pa.RecordBatch.from_arrays(keys, names=list(sort_by))
+    return pc.sort_indices(ranked, sort_keys=[(name, "ascending") for name in sort_by])
