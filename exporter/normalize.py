@@ -54,10 +54,10 @@ class Normalized:
 
 
 def normalize(fetched: Sequence[Fetched], stamp: Stamp) -> Normalized:
-    """The rows of units that were fetched whole; no unit may be given twice.
+    """The rows of units that were fetched whole.
 
     A unit with an event that can't be read or dated gives no row and is named in ``unreadable``; the others are not
-    touched by it.
+    touched by it. Raises :class:`ValueError` where a unit is given twice, since its equal events could not be numbered.
     """
     decoded, unreadable = _decode(fetched)
     times_us = _times_us(decoded)
@@ -104,6 +104,8 @@ def _decode(fetched: Sequence[Fetched]) -> tuple[dict[Unit, Decoded], dict[Unit,
             decoded[each.unit] = decode(each.unit, each.pages)
         except EventUnreadable as error:
             unreadable[each.unit] = error
+    if len(decoded) + len(unreadable) < len(fetched):
+        raise ValueError("a unit was given twice")
     return decoded, unreadable
 
 

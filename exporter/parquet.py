@@ -44,6 +44,7 @@ def encode(table: Table, rows: Sequence[pa.RecordBatch], metadata: Mapping[str, 
         use_dictionary=text_columns,
         column_encoding=dict.fromkeys(time_columns, "DELTA_BINARY_PACKED"),
         write_statistics=True,
+        write_page_index=True,
         # The schema's own types are all that Parquet has; Arrow's copy would tell of the dictionaries used to write.
         store_schema=False,
     ) as writer:
@@ -89,7 +90,10 @@ def _spread(table: Table, schema: pa.Schema, group: Sequence[pa.RecordBatch]) ->
     ]
     batch = pa.RecordBatch.from_arrays(columns, schema=schema)
     order = _order(batch, table.sort_by)
-    return pa.RecordBatch.from_arrays([_used(column.take(order)) for column in batch.columns], schema=schema)
+    sorted_columns = [
+        column if column.null_count == len(column) else _used(column.take(order)) for column in batch.columns
+    ]
+    return pa.RecordBatch.from_arrays(sorted_columns, schema=schema)
 
 
 def _as_type(column: pa.Array, kind: pa.DataType) -> pa.Array:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from exporter.tables import Table
 
 
-async def stage(files: Files, table: Table, rows: Mapping[date, Sequence[pa.Table]], name: str) -> list[FileLine]:
+async def stage(files: Files, table: Table, rows: Mapping[date, Sequence[pa.RecordBatch]], name: str) -> list[FileLine]:
     """Stage one file for each UTC date; ``name`` is unique for ever, and the same in each date's folder.
 
     Where a file can't be staged, those before it are discarded and the :class:`LakeError` is raised.
@@ -39,10 +39,10 @@ async def stage(files: Files, table: Table, rows: Mapping[date, Sequence[pa.Tabl
     return done
 
 
-async def _stage_one(files: Files, table: Table, day: date, rows: Sequence[pa.Table], name: str) -> FileLine:
+async def _stage_one(files: Files, table: Table, day: date, rows: Sequence[pa.RecordBatch], name: str) -> FileLine:
     data = await asyncio.to_thread(encode, table, rows)
     digest = await asyncio.to_thread(lambda: hashlib.sha256(data).hexdigest())
-    key = f"{table.name}/{table.partition_key}={day.isoformat()}/{name}.parquet"
+    key = f"{table.name}/{table.date_key}={day.isoformat()}/{name}.parquet"
     staged = await files.stage(key, memoryview(data))
     count = sum(part.num_rows for part in rows)
     return FileLine(table.name, key, day.isoformat(), count, staged.size_bytes, digest, staged.handle)

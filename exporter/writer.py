@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from exporter.channel import Channel, Closed
 from exporter.errors import LakeRefused
 from exporter.ledger import Outcome
-from exporter.normalize import Stamp, normalize, split_by_date
+from exporter.normalize import Stamp, normalize
 from exporter.publish import publish
 from exporter.stage import stage
-from exporter.tables import EVENTS
+from exporter.tables import EVENTS, split_by_date
 from exporter.times import text_of
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ _BATCH_SIZE_BYTES = 1 << 20
 class _Held:
     """Rows by date that wait for their checkpoint, and the outcomes that become true with it."""
 
-    rows: dict[date, list[pa.Table]] = field(default_factory=dict)
+    rows: dict[date, list[pa.RecordBatch]] = field(default_factory=dict)
     count: int = 0
     outcomes: list[Outcome] = field(default_factory=list)
 
@@ -94,7 +94,7 @@ class Writer:
                 self.ledger.events_fetched += count
                 self._held.outcomes.append(Outcome.EXPORTED if count else Outcome.EMPTY)
         self._held.count += normal.rows.num_rows
-        for day, rows in split_by_date(normal.rows).items():
+        for day, rows in split_by_date(EVENTS, normal.rows).items():
             self._held.rows.setdefault(day, []).append(rows)
 
     async def _checkpoint(self) -> None:
