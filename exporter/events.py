@@ -78,20 +78,38 @@ def decode(unit: Unit, pages: tuple[bytes, ...]) -> Decoded:
     """
     decoded = Decoded()
     for page in pages:
-        try:
-            events = _decode_known(page)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            _decode_odd(unit, page, decoded)
-            continue
-        if _is_all_of(events, page) and _are_of(unit, events) and _have_readable_tokens(events):
+        events = _known_events(unit, page)
+        if events is not None:
             decoded.events += events
         else:
-            _decode_odd(unit, page, decoded)
+            # One odd event does not make the others of its page slow.
+            for event in _split(page):
+                _decode_odd(unit, event, decoded)
     return decoded
 
 
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _decode_known = msgspec.json.Decoder(list[Event]).decode
+_decode_raw = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode
+
+
+def _known_events(unit: Unit, page: bytes) -> list[Event] | None:
+    """The events of a page on which nothing is odd; None for any other page."""
+    try:
+        events = _decode_known(page)
+    except _UNREADABLE:
+        return None
+    is_plain = _is_all_of(events, page) and _are_of(unit, events) and _have_readable_tokens(events)
+    return events if is_plain else None
+
+
+def _split(page: bytes) -> list[bytes]:
+    """The page as pages of one event each, or as it is where it can't be split."""
+    try:
+        return [b"[%b]" % event for event in _decode_raw(page)]
+    except _UNREADABLE:
+        return [page]
 
 
 def _is_all_of(events: list[Event], page: bytes) -> bool:
@@ -151,6 +169,9 @@ _read_json = json.JSONDecoder(
 
 
 def _decode_odd(unit: Unit, page: bytes, decoded: Decoded) -> None:
+    if (events := _known_events(unit, page)) is not None:
+        decoded.events += events
+        return
     try:
         objects = _read_json(page.decode("utf-8", "surrogateescape"))
         if type(objects) is not list or not all(type(each) is _Members for each in objects):
