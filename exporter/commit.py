@@ -1,66 +1,158 @@
-"""Commit: one record names the staged files. That record is the commit."""
+"""Commit: one record names the staged files and the new state of their units. That record is the commit.
+
+The log of a scope is read once, at the start; from then on this run's own records are all that is added to it, for a
+record of anybody else's takes the number that this run would need, and ends it.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from exporter.errors import LakeRefused, Overtaken
-from exporter.records import Record, encode_record, record_key, records_prefix
+from exporter.errors import LakeError, Overtaken
+from exporter.records import Record, decode_record, encode_record, number_of, record_key, records_prefix
+from exporter.state import ScopeState, decode_state, encode_state
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
     from exporter.domain import Scope
-    from exporter.records import FileLine
+    from exporter.records import FileLine, SessionLine
     from exporter.store import Records
+
+#: Records between two snapshots: what a start has to read, at most, beside a snapshot.
+SNAPSHOT_RECORDS = 64
+_SNAPSHOTS_KEPT = 2
+_READS_AT_ONCE = 16
+_BEGIN_TRIES_MAX = 5
 
 
 @dataclass(slots=True)
 class Journal:
-    """One run's place in one scope's commit log: its epoch, and the number of the last record."""
+    """One run's place in one scope's commit log: its epoch, and the state that the log adds up to."""
 
     records: Records
     scope: Scope
     run_id: str
-    epoch: int
-    number: int
+    state: ScopeState
+    epoch: int = 0
 
-    @classmethod
-    async def begin(cls, records: Records, scope: Scope, run_id: str, at: str) -> Journal:
-        """Open an epoch with a begin record.
+    async def begin(self, at: str) -> None:
+        """Open an epoch with a begin record: from here on no writer that began earlier can commit.
 
-        Raises :class:`LakeRefused` where the lake holds an export of this scope already, and :class:`Overtaken` where
-        another run begins at the same time.
+        Raises :class:`Overtaken` where others begin and commit all the time.
         """
-        if await records.keys(records_prefix(str(scope))):
-            raise LakeRefused(
-                f"the lake holds an export of {scope} already, and this version writes a scope only once:"
-                " choose another lake"
-            )
-        journal = cls(records, scope, run_id, epoch=1, number=0)
-        await journal._append(Record(kind="begin", scope=str(scope), number=1, epoch=1, run_id=run_id, at=at))
-        return journal
+        for _ in range(_BEGIN_TRIES_MAX):
+            self.epoch = self.state.number + 1
+            try:
+                await self._append(self._record("begin", at))
+            except Overtaken:
+                await read_on(self.records, self.scope, self.state)
+            else:
+                return
+        raise Overtaken(f"others write to {self.scope} all the time")
 
-    async def commit(self, files: Sequence[FileLine], schema_versions: dict[str, int], at: str) -> Record:
-        """Write the record that names ``files``, and give it back.
+    async def commit(
+        self,
+        at: str,
+        *,
+        files: Sequence[FileLine] = (),
+        sessions: Sequence[SessionLine] = (),
+        schema_versions: dict[str, int] | None = None,
+        latest_us: int = 0,
+        gone: Sequence[str] = (),
+        unlisted: Sequence[tuple[str, str]] = (),
+        complete_until_us: int | None = None,
+        summary: dict[str, Any] | None = None,
+    ) -> Record:
+        """Write the next record, and give it back.
 
-        Raises :class:`Overtaken` where another run has taken the number: nothing is committed then, nor will be.
+        Raises :class:`Overtaken` where another run has taken its number: nothing is committed then, nor will be. Any
+        other :class:`LakeError` leaves open whether it was committed.
         """
-        record = Record(
-            kind="commit",
-            scope=str(self.scope),
-            number=self.number + 1,
-            epoch=self.epoch,
-            run_id=self.run_id,
-            at=at,
-            schema_versions=schema_versions,
+        record = self._record(
+            "commit",
+            at,
             files=tuple(files),
+            sessions=tuple(sessions),
+            schema_versions=schema_versions or {},
+            latest_us=max(latest_us, self.state.latest_us),
+            gone=tuple(gone),
+            unlisted=tuple(unlisted),
+            complete_until_us=complete_until_us,
+            summary=summary,
         )
         await self._append(record)
         return record
 
+    async def snapshot(self) -> None:
+        """Write the state down where many records have come since that was last done, so that a start stays short."""
+        prefix = _snapshots_prefix(self.scope)
+        keys = await self.records.keys(prefix)
+        if self.state.number - (number_of(keys[-1]) if keys else 0) < SNAPSHOT_RECORDS:
+            return
+        await self.records.create(f"{prefix}{self.state.number:012d}.json", encode_state(self.state))
+        for key in keys[: 1 - _SNAPSHOTS_KEPT]:
+            await self.records.delete(key)
+
+    def _record(self, kind: str, at: str, **fields: Any) -> Record:  # noqa: ANN401 - a record's own fields
+        fields.setdefault("latest_us", self.state.latest_us)
+        return Record(
+            kind=kind,  # type: ignore[arg-type] # one of the two literals, by the callers above
+            scope=str(self.scope),
+            number=self.state.number + 1,
+            epoch=self.epoch,
+            run_id=self.run_id,
+            at=at,
+            **fields,
+        )
+
     async def _append(self, record: Record) -> None:
         if not await self.records.create(record_key(str(self.scope), record.number), encode_record(record)):
             raise Overtaken(f"another run has committed to {self.scope} in the meantime")
-        self.number = record.number
+        self.state.fold(record)
+
+
+async def read_state(records: Records, scope: Scope) -> ScopeState:
+    """What the log of a scope adds up to; an empty state where there is none yet.
+
+    Raises :class:`LakeTooNew` where a newer program wrote it, and :class:`LakeError` where it is damaged.
+    """
+    keys = await records.keys(_snapshots_prefix(scope))
+    state = ScopeState()
+    if keys:
+        body = await records.read(keys[-1])
+        if body is None:
+            raise LakeError(f"{keys[-1]} was listed and is gone: something else removes files from the lake")
+        state = decode_state(keys[-1], body)
+    await read_on(records, scope, state)
+    return state
+
+
+async def read_on(records: Records, scope: Scope, state: ScopeState) -> None:
+    """Fold in the records behind those that the state knows."""
+    for record in await read_records(records, scope, state.number):
+        if record.number != state.number + 1:
+            raise LakeError(f"record {state.number + 1} of {scope} is missing from the commit log")
+        state.fold(record)
+
+
+async def read_records(records: Records, scope: Scope, after: int = 0) -> list[Record]:
+    """The records of a scope whose numbers are greater than ``after``, in their order."""
+    keys = await records.keys(records_prefix(str(scope)), after=record_key(str(scope), after))
+    slots = asyncio.Semaphore(_READS_AT_ONCE)
+
+    async def read(key: str) -> Record:
+        async with slots:
+            body = await records.read(key)
+        if body is None:
+            raise LakeError(f"{key} was listed and is gone: something else removes files from the lake")
+        return decode_record(key, body)
+
+    return list(await asyncio.gather(*map(read, keys)))
+
+
+def _snapshots_prefix(scope: Scope) -> str:
+    return f"_log/{scope}/snapshots/"

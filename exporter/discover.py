@@ -43,8 +43,12 @@ _participants = msgspec.json.Decoder(list[_Participant]).decode
 
 @dataclass(slots=True)
 class Listed:
-    """What one page of a listing brought that was not there before, and what is wrong with the rest of it."""
+    """What one page of a listing brought that was not there before, and what is wrong with the rest of it.
 
+    ``served_us`` is the service's time of the answer, 0 where nothing was asked.
+    """
+
+    served_us: int = 0
     stage_arns: list[str] = field(default_factory=list)
     sessions: list[Session] = field(default_factory=list)
     participant_ids: list[str] = field(default_factory=list)
@@ -56,7 +60,7 @@ async def list_stages(pages: AsyncIterator[Page], region: str) -> AsyncIterator[
     seen: set[str] = set()
     scope: Scope | None = None
     async for page in pages:
-        listed = Listed()
+        listed = Listed(page.served_us)
         for stage in _read(_stages, page, "stages"):
             own = scope_of(stage.arn)
             scope = scope or own
@@ -72,7 +76,7 @@ async def list_sessions(pages: AsyncIterator[Page], stage_arn: str) -> AsyncIter
     """The sessions of a stage, page by page."""
     seen: set[str] = set()
     async for page in pages:
-        listed = Listed()
+        listed = Listed(page.served_us)
         for item in _read(_sessions, page, "stageSessions"):
             if item.sessionId in seen:
                 continue
@@ -89,7 +93,7 @@ async def list_participants(pages: AsyncIterator[Page]) -> AsyncIterator[Listed]
     """The participants of a session, page by page."""
     seen: set[str] = set()
     async for page in pages:
-        listed = Listed()
+        listed = Listed(page.served_us)
         for item in _read(_participants, page, "participants"):
             if not item.participantId:
                 listed.flaws.append("ListParticipants gave a participant without an id")

@@ -14,6 +14,7 @@
     │   ├── GaveUp              tried until the attempts or the time were used up
     │   ├── Starved             throttled for so long that the operation is deferred
     │   └── CredentialsLost     missing, expired or invalid, and not to be renewed
+    ├── Vanished                a session that was known is no longer listed
     ├── EventUnreadable         an event that can't be given a date; fails its unit
     └── LakeError               the lake can't be read or written
         ├── LakeBusy            a passing fault; try again
@@ -117,6 +118,12 @@ class CredentialsLost(ApiError):
     def __init__(self, message: str, *, is_expired: bool = False) -> None:
         super().__init__(message)
         self.is_expired = is_expired
+
+
+class Vanished(ExportError):
+    """A session that was known, and not sealed, is missing from a complete listing."""
+
+    kind = "vanished"
 
 
 class EventUnreadable(ExportError):

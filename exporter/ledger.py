@@ -46,7 +46,8 @@ class ScopeLedger:
     ``account_id`` is None as long as no stage has told it. ``is_held`` says that another run holds the scope, and
     ``is_lost`` that the scope failed as a whole. ``complete_until_us`` is the moment before which every session that
     ended is sealed, or None where nothing is known. ``listings_open`` are the lists (of stages, of a stage's sessions,
-    of a session's participants) that are known to be needed and not read to their end.
+    of a session's participants) that are known to be needed and not read to their end; ``listings_failed`` are those
+    that failed or had a flaw.
     """
 
     region: str
@@ -58,6 +59,7 @@ class ScopeLedger:
     sessions_active: int = 0
     sessions_vanished: int = 0
     listings_open: int = 0
+    listings_failed: int = 0
     events_fetched: int = 0
     events_written: int = 0
     files: int = 0

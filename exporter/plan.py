@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from exporter.domain import Session
     from exporter.request import Request
+    from exporter.state import ScopeState
 
 
 def is_wanted(session: Session, request: Request, *, active_sessions: bool) -> bool:
@@ -19,6 +20,15 @@ def is_wanted(session: Session, request: Request, *, active_sessions: bool) -> b
     starts_in_time = request.until_us is None or session.started_us is None or session.started_us < request.until_us
     ends_in_time = request.since_us is None or session.ended_us is None or session.ended_us >= request.since_us
     return starts_in_time and ends_in_time
+
+
+def is_suspect(session: Session, state: ScopeState) -> bool:
+    """Whether a session that the state does not name may be one that it has let go of.
+
+    The state lets go of a session when a complete listing no longer shows it; one that began before that may be it,
+    come back.
+    """
+    return state.let_go_us > 0 and (session.started_us is None or session.started_us < state.let_go_us)
 
 
 def rank(session: Session) -> tuple[bool, int, str, str]:

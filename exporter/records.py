@@ -1,4 +1,4 @@
-"""The commit log's records: what one commit of one scope says, as JSON.
+"""The commit log's records: what one commit of one scope says, as JSON. Described in ``docs/commit-log.md``.
 
 A record lies under ``_log/<account>-<region>/records/<number>.json``. Its number is the one behind the last, and it is
 made once, by compare-and-set.
@@ -6,14 +6,15 @@ made once, by compare-and-set.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
 from exporter import __version__
+from exporter.errors import LakeError, LakeTooNew
 from exporter.store import Staged
 
-#: The format's version. A reader refuses a newer major version, and passes over fields that it does not know.
+#: The format's name and version. A reader refuses a newer major version, and passes over fields that it does not know.
 FORMAT = "ivs-export commit log"
 FORMAT_MAJOR, FORMAT_MINOR = 1, 0
 
@@ -35,11 +36,48 @@ class FileLine(msgspec.Struct, frozen=True):
         return Staged(self.key, self.size_bytes, self.handle)
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """One commit. A ``begin`` names no files: it opens a run's epoch, and fences earlier writers off.
+class UnitState(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is known of a participant of an open session.
 
-    ``epoch`` is the number of the run's begin record. ``at`` is the writer's local time, for people only.
-    ``schema_versions`` tells each table's.
+    ``began_us`` is the service's time when its last complete fetch began, 0 where there was none; ``rows`` are in the
+    lake. ``failures`` are the runs, one after another, in which it was refused, the first at ``failing_since_us``.
+    """
+
+    began_us: int = 0
+    rows: int = 0
+    failures: int = 0
+    failing_since_us: int = 0
+    is_abandoned: bool = False
+
+
+class SessionLine(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a commit says of one session.
+
+    ``status`` tells what it is from now on: ``open``; ``sealed``; or ``vanished``, known and no longer listed.
+    ``units`` are those whose state is another one now. ``files`` are the places, among the record's files, of those
+    that hold rows of the session. ``earlier_files`` are the keys of others that do: all of them where the
+    session is sealed or opened again. One that is opened again is ``is_unsure``: they may hold rows of units that are
+    not named.
+    """
+
+    stage_arn: str
+    session_id: str
+    status: Literal["open", "sealed", "vanished"]
+    started_us: int | None = None
+    ended_us: int | None = None
+    units: dict[str, UnitState] = {}
+    files: tuple[int, ...] = ()
+    earlier_files: tuple[str, ...] = ()
+    is_unsure: bool = False
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """One commit: the files, the units' new state and the run's counters, together.
+
+    A ``begin`` opens a run's epoch, fences earlier writers off, and names no files; ``epoch`` is its number, in all of
+    the run's records. ``at`` is the writer's local time, for people only; ``latest_us`` is the service's time, which
+    never goes back. ``gone`` are keys of files of an earlier record that were neither staged nor visible any more.
+    ``unlisted`` are sealed sessions, (stage, session), that their stage no longer lists.
     """
 
     format: str = FORMAT
@@ -51,14 +89,52 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     epoch: int
     run_id: str
     at: str
+    latest_us: int
     writer: str = f"ivs-export {__version__}"
     schema_versions: dict[str, int] = {}
     files: tuple[FileLine, ...] = ()
+    sessions: tuple[SessionLine, ...] = ()
+    gone: tuple[str, ...] = ()
+    unlisted: tuple[tuple[str, str], ...] = ()
+    complete_until_us: int | None = None
+    summary: dict[str, Any] | None = None
+
+
+class _Head(msgspec.Struct):
+    format: str
+    major: int
 
 
 def encode_record(record: Record) -> bytes:
     """The record as it is stored."""
-    return msgspec.json.format(msgspec.json.encode(record), indent=1)
+    return msgspec.json.encode(record)
+
+
+def decode_record(key: str, body: bytes) -> Record:
+    """The record that lies under ``key``.
+
+    Raises :class:`LakeTooNew` for a newer major version, and :class:`LakeError` for what is no record.
+    """
+    check_head(key, body)
+    try:
+        return msgspec.json.decode(body, type=Record)
+    except msgspec.MsgspecError as error:
+        raise LakeError(f"{key} is damaged: {error}") from error
+
+
+def check_head(key: str, body: bytes) -> None:
+    """Refuse what was not written by this format, or by a newer major version of it."""
+    try:
+        head = msgspec.json.decode(body, type=_Head)
+    except msgspec.MsgspecError as error:
+        raise LakeError(f"{key} is damaged: {error}") from error
+    if head.format != FORMAT:
+        raise LakeError(f"{key} is no record of a commit log, but {head.format[:80]!r}")
+    if head.major > FORMAT_MAJOR:
+        raise LakeTooNew(
+            f"{key} is of version {head.major} of the commit log, and this ivs-export reads up to {FORMAT_MAJOR}: use a"
+            " newer ivs-export"
+        )
 
 
 def records_prefix(scope: str) -> str:
@@ -69,3 +145,8 @@ def records_prefix(scope: str) -> str:
 def record_key(scope: str, number: int) -> str:
     """The key of a record. Numbers have twelve digits, so that keys sort as numbers do."""
     return f"{records_prefix(scope)}{number:012d}.json"
+
+
+def number_of(key: str) -> int:
+    """The number in a record's or a snapshot's key."""
+    return int(key.rpartition("/")[2].removesuffix(".json"))

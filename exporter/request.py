@@ -28,6 +28,11 @@ class Request:
     refetch: bool = False
     wait: bool = False
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the run takes in all sessions of its stages."""
+        return self.targets is None and self.since_us is None and self.until_us is None
+
 
 @dataclass(slots=True)
 class Stop:

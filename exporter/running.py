@@ -14,12 +14,15 @@ from exporter.api.caller import Caller, Time
 from exporter.api.client import Client
 from exporter.api.operations import Operation
 from exporter.api.paging import named_pages
-from exporter.commit import Journal
+from exporter.archive import Archive
+from exporter.commit import Journal, read_state
 from exporter.discover import Listed, list_stages
 from exporter.domain import Scope, scope_of
 from exporter.errors import ApiError, CredentialsLost, ExportError, LakeError, Malformed, Overtaken
+from exporter.finding import Finder
 from exporter.ledger import RunLedger, ScopeLedger
 from exporter.pipeline import Pipeline
+from exporter.recovery import recover
 from exporter.stores.opening import open_store
 from exporter.times import text_of
 from exporter.writer import Writer
@@ -128,22 +131,40 @@ class _Run:
             stages = _stages(caller, part)
             ledger.listings_open += 1
             first = await self.stop.cut(_first_with_stages(stages))
-            if first is None:
-                return
-            scope = scope_of(first.stage_arns[0]) if first.stage_arns else None
-            if scope is None:
-                ledger.listings_open -= 1
-                for flaw in first.flaws:
+            scope = scope_of(first.stage_arns[0]) if first and first.stage_arns else None
+            if first is None or scope is None:
+                ledger.listings_open -= first is not None
+                for flaw in first.flaws if first else ():
                     ledger.fail(ledger.name, Malformed(flaw))
                 return
             ledger.account_id = scope.account_id
-            pipeline = Pipeline(caller, self.request, ledger, self.stop, settings.run.active_sessions)
-            await pipeline.export(_chained(first, stages), await self._writer(scope, ledger))
+            await self._export_scope(scope, caller, _chained(first, stages), part, ledger)
 
-    async def _writer(self, scope: Scope, ledger: ScopeLedger) -> Writer:
-        journal = await Journal.begin(self.store, scope, self.ledger.run_id, text_of(wall_us()))
-        checkpoint_s = self.settings.run.checkpoint_s
-        return Writer(self.store, journal, ledger, checkpoint_s, self.rows_max, time.monotonic, wall_us)
+    async def _export_scope(
+        self, scope: Scope, caller: Caller, stages: AsyncIterator[Listed], part: Part, ledger: ScopeLedger
+    ) -> None:
+        journal = Journal(self.store, scope, self.ledger.run_id, await read_state(self.store, scope))
+        await journal.begin(text_of(wall_us()))
+        await recover(self.store, journal, text_of(wall_us()))
+        client, run_settings = caller.client, self.settings.run
+        client.set_not_before(journal.state.latest_us)
+        archive = Archive(self.store, scope)
+        finder = Finder(caller, self.request, run_settings, journal.state, archive, ledger)
+        pipeline = Pipeline(caller, finder, ledger, self.stop, run_settings.give_up_days, lambda: client.now_us)
+        writer = Writer(
+            self.store,
+            journal,
+            ledger,
+            run_settings.checkpoint_s,
+            self.rows_max,
+            time.monotonic,
+            wall_us,
+            lambda: client.now_us,
+        )
+        is_whole_region = not part.stage_arns
+        await pipeline.export(finder.stages(stages, is_whole_region=is_whole_region), writer)
+        await writer.close(finder, is_whole=is_whole_region and self.request.is_whole)
+        await journal.snapshot()
 
     def _sessions(self) -> Callable[[], aioboto3.Session]:
         """The run's own session first, for it is costly; a new one each time that credentials have to be read anew."""
@@ -170,7 +191,7 @@ async def _first_with_stages(stages: AsyncIterator[Listed]) -> Listed:
     async for listed in stages:
         flaws += listed.flaws
         if listed.stage_arns:
-            return Listed(listed.stage_arns, flaws=flaws)
+            return Listed(listed.served_us, listed.stage_arns, flaws=flaws)
     return Listed(flaws=flaws)
 
 

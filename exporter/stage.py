@@ -33,10 +33,15 @@ async def stage(files: Files, table: Table, rows: Mapping[date, Sequence[pa.Reco
             done.append(line)
     except LakeError:
         with suppress(LakeError):
-            for line in done:
-                await files.discard(line.staged)
+            await discard(files, done)
         raise
     return done
+
+
+async def discard(files: Files, lines: Sequence[FileLine]) -> None:
+    """Remove staged files that no record names, nor will."""
+    for line in lines:
+        await files.discard(line.staged)
 
 
 async def _stage_one(files: Files, table: Table, day: date, rows: Sequence[pa.RecordBatch], name: str) -> FileLine:

@@ -9,42 +9,66 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import pyarrow.compute as pc
+
 from exporter.channel import Channel, Closed
-from exporter.errors import LakeRefused
+from exporter.domain import Session
+from exporter.errors import LakeError, Overtaken, Vanished
 from exporter.ledger import Outcome
 from exporter.normalize import Stamp, normalize
+from exporter.present import Present, lacking
 from exporter.publish import publish
-from exporter.stage import stage
+from exporter.records import SessionLine
+from exporter.recovery import file_name
+from exporter.stage import discard, stage
+from exporter.state import SessionState
 from exporter.tables import EVENTS, split_by_date
 from exporter.times import text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import date
 
     import pyarrow as pa
 
     from exporter.commit import Journal
     from exporter.domain import Fetched
+    from exporter.finding import Finder
     from exporter.ledger import ScopeLedger
+    from exporter.records import FileLine
     from exporter.store import Store
+    from exporter.tracking import Tracked
+
+    Work = tuple[Tracked, Fetched | None]
 
 # Small enough for little memory, large enough that a batch's fixed cost does not show.
 _BATCH_SIZE_BYTES = 1 << 20
+_BATCH_UNITS = 4_096
 
 
 @dataclass(slots=True)
 class _Held:
-    """Rows by date that wait for their checkpoint, and the outcomes that become true with it."""
+    """What waits for its checkpoint: rows by date, the sessions that they are of, and the outcomes that become true."""
 
     rows: dict[date, list[pa.RecordBatch]] = field(default_factory=dict)
-    count: int = 0
+    sessions: dict[date, set[tuple[str, str]]] = field(default_factory=dict)
+    tracked: dict[str, Tracked] = field(default_factory=dict)
     outcomes: list[Outcome] = field(default_factory=list)
+    count: int = 0
+
+    def add(self, day: date, rows: pa.RecordBatch) -> None:
+        self.rows.setdefault(day, []).append(rows)
+        self.sessions.setdefault(day, set()).update(_sessions_in(rows))
+        self.count += rows.num_rows
 
 
 @dataclass(slots=True)
 class Writer:
-    """Writes what one scope's units gave. ``wall_us`` is the local clock, ``clock`` a monotonic one in seconds."""
+    """Writes what one scope's units gave.
+
+    ``clock`` is a monotonic clock in seconds; ``wall_us`` is the local time and ``now_us`` the service's, both in
+    microseconds since the epoch.
+    """
 
     store: Store
     journal: Journal
@@ -53,69 +77,167 @@ class Writer:
     rows_max: int
     clock: Callable[[], float]
     wall_us: Callable[[], int]
-    _batch: list[Fetched] = field(default_factory=list)
+    now_us: Callable[[], int]
+    _batch: list[tuple[Tracked, Fetched]] = field(default_factory=list)
     _batch_size_bytes: int = 0
     _held: _Held = field(default_factory=_Held)
+    _present: Present = field(init=False)
     _checkpoints: int = 0
 
-    async def write(self, fetched: Channel[Fetched]) -> None:
-        """Take what comes until the channel is closed. Raises :class:`LakeError` where a checkpoint fails."""
+    def __post_init__(self) -> None:
+        self._present = Present(self.store)
+
+    async def write(self, works: Channel[Work]) -> None:
+        """Take what comes until the channel is closed: fetched units, and sessions of which there is news.
+
+        Raises :class:`LakeError` where a checkpoint fails.
+        """
         due_s = self.clock() + self.checkpoint_s
         while True:
             try:
                 async with asyncio.timeout(max(due_s - self.clock(), 0.0)):
-                    await self._take(await fetched.get())
+                    work = await works.get()
             except Closed:
                 await self._checkpoint()
                 return
             except TimeoutError:
-                pass
+                work = None
+            if work is not None:
+                await self._take(*work)
             if self.clock() >= due_s or self._held.count >= self.rows_max:
                 await self._checkpoint()
                 due_s = self.clock() + self.checkpoint_s
 
-    async def _take(self, fetched: Fetched) -> None:
-        self._batch.append(fetched)
+    async def close(self, finder: Finder, *, is_whole: bool) -> None:
+        """Write the run's last record: what is no longer listed, how far the lake is complete, and the summary.
+
+        ``is_whole`` says that the run was to take in everything that its scope lists.
+        """
+        lines = [self._vanished(*session) for session in finder.vanished]
+        is_complete = is_whole and not self.ledger.listings_open and not self.ledger.listings_failed
+        await self.journal.commit(
+            text_of(self.wall_us()),
+            sessions=lines,
+            unlisted=finder.unlisted,
+            latest_us=self.now_us(),
+            complete_until_us=finder.began_us if is_complete else None,
+            summary=self.ledger.summary(),
+        )
+        self.ledger.complete_until_us = self.journal.state.sealed_until_us
+
+    def _vanished(self, stage_arn: str, session_id: str) -> SessionLine:
+        known = self.journal.state.session(stage_arn, session_id) or SessionState()
+        rows = sum(unit.rows for unit in known.units.values())
+        name = Session(stage_arn, session_id).name
+        self.ledger.sessions_vanished += 1
+        self.ledger.fail(name, Vanished(f"no longer listed; {rows} rows of {len(known.units)} units are in the lake"))
+        return SessionLine(
+            stage_arn, session_id, "vanished", known.started_us, known.ended_us, earlier_files=tuple(known.files)
+        )
+
+    async def _take(self, tracked: Tracked, fetched: Fetched | None) -> None:
+        self._held.tracked[tracked.session.name] = tracked
+        if fetched is None:
+            return
+        self._batch.append((tracked, fetched))
         self._batch_size_bytes += sum(map(len, fetched.pages))
-        if self._batch_size_bytes >= _BATCH_SIZE_BYTES:
+        if self._batch_size_bytes >= _BATCH_SIZE_BYTES or len(self._batch) >= _BATCH_UNITS:
             await self._normalize()
 
     async def _normalize(self) -> None:
         batch, self._batch, self._batch_size_bytes = self._batch, [], 0
         stamp = Stamp(self.journal.run_id, self.wall_us())
-        normal = await asyncio.to_thread(normalize, batch, stamp)
+        normal = await asyncio.to_thread(normalize, [fetched for _, fetched in batch], stamp)
         self.ledger.unknown_fields.update(normal.unknown_fields)
-        for fetched, count in zip(batch, normal.counts, strict=True):
+        present = {}
+        for place, (tracked, fetched) in enumerate(batch):
+            if (ids := await self._present.ids_of(tracked, fetched.unit.participant_id)) is not None:
+                present[place] = ids
+        rows, lacked = lacking(normal.rows, normal.counts, present)
+        for place, (tracked, fetched) in enumerate(batch):
             error = normal.unreadable.get(fetched.unit)
             if error is not None:
                 self.ledger.outcomes[Outcome.FAILED] += 1
                 self.ledger.fail(fetched.unit.name, error)
-            else:
-                self.ledger.events_fetched += count
-                self._held.outcomes.append(Outcome.EXPORTED if count else Outcome.EMPTY)
-        self._held.count += normal.rows.num_rows
-        for day, rows in split_by_date(EVENTS, normal.rows).items():
-            self._held.rows.setdefault(day, []).append(rows)
+                continue
+            known = tracked.known.units.get(fetched.unit.participant_id)
+            self.ledger.events_fetched += normal.counts[place]
+            self._held.tracked[tracked.session.name] = tracked
+            self._held.outcomes.append(_outcome(normal.counts[place], lacked[place], is_known=known is not None))
+            tracked.fetched(fetched.unit.participant_id, fetched.began_us, lacked[place])
+        for day, of_day in split_by_date(EVENTS, rows).items():
+            self._held.add(day, of_day)
 
     async def _checkpoint(self) -> None:
         """Commit all that is held: staged files, then the record, then their publication."""
         if self._batch:
             await self._normalize()
         held, self._held = self._held, _Held()
-        if not held.outcomes:
+        held.tracked = {name: tracked for name, tracked in held.tracked.items() if tracked.has_news}
+        if not held.tracked and not held.rows:
+            self.ledger.outcomes.update(held.outcomes)
             return
-        if held.rows:
-            await self._commit(held)
-        self.ledger.outcomes.update(held.outcomes)
-
-    async def _commit(self, held: _Held) -> None:
         self._checkpoints += 1
-        name = f"{self.journal.scope}-{self.journal.run_id}-{self._checkpoints:06d}"
+        name = file_name(str(self.journal.scope), self.journal.epoch, self.journal.run_id, self._checkpoints)
         files = await stage(self.store, EVENTS, held.rows, name)
-        record = await self.journal.commit(files, {EVENTS.name: EVENTS.version}, text_of(self.wall_us()))
-        gone = await publish(self.store, record.files)
-        if gone:
-            raise LakeRefused(f"{gone[0].key} was staged and is gone: something else removes files from the lake")
+        lines, keys = _lines(held, files)
+        await self._commit(files, lines)
+        await self._publish(files)
+        self.ledger.outcomes.update(held.outcomes)
         self.ledger.events_written += held.count
+        for tracked, line in zip(held.tracked.values(), lines, strict=True):
+            tracked.committed(keys[line.stage_arn, line.session_id])
+            if line.status == "sealed":
+                self.ledger.sessions_sealed += 1
+                self._present.forget(tracked)
+
+    async def _commit(self, files: Sequence[FileLine], lines: Sequence[SessionLine]) -> None:
+        try:
+            await self.journal.commit(
+                text_of(self.wall_us()),
+                files=files,
+                sessions=lines,
+                schema_versions={EVENTS.name: EVENTS.version},
+                latest_us=self.now_us(),
+            )
+        except Overtaken:
+            await discard(self.store, files)
+            raise
+
+    async def _publish(self, files: Sequence[FileLine]) -> None:
         self.ledger.files += len(files)
         self.ledger.size_bytes += sum(file.size_bytes for file in files)
+        if gone := await publish(self.store, files):
+            raise LakeError(f"{gone[0].key} was staged and is gone: something else removes files from the lake")
+
+
+def _lines(held: _Held, files: Sequence[FileLine]) -> tuple[list[SessionLine], dict[tuple[str, str], list[str]]]:
+    """What the record says of each session, and the keys of the new files that hold rows of it."""
+    places: dict[tuple[str, str], list[int]] = {
+        (tracked.session.stage_arn, tracked.session.session_id): [] for tracked in held.tracked.values()
+    }
+    for place, day in enumerate(sorted(held.rows)):
+        for session in held.sessions[day]:
+            places[session].append(place)
+    lines = [
+        tracked.line(tuple(places[tracked.session.stage_arn, tracked.session.session_id]))
+        for tracked in held.tracked.values()
+    ]
+    return lines, {session: [files[place].key for place in of_it] for session, of_it in places.items()}
+
+
+def _outcome(fetched: int, lacked: int, *, is_known: bool) -> Outcome:
+    if lacked:
+        return Outcome.EXPORTED
+    return Outcome.UNCHANGED if fetched or is_known else Outcome.EMPTY
+
+
+def _sessions_in(rows: pa.RecordBatch) -> set[tuple[str, str]]:
+    """The sessions, (stage, session), that some rows are of."""
+    stages, sessions = rows.column("stage_arn"), rows.column("session_id")
+    width = len(sessions.dictionary)
+    pairs = pc.add(pc.multiply(stages.indices.cast("int64"), width), sessions.indices.cast("int64"))
+    return {
+        (stages.dictionary[pair // width].as_py(), sessions.dictionary[pair % width].as_py())
+        for pair in pc.unique(pairs).to_pylist()
+    }

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from tenacity import AsyncRetrying, retry_if_exception_type
 
 from exporter.api.pace import Pace
-from exporter.errors import ApiError, GaveUp, Starved, Throttled, Transient
+from exporter.errors import GaveUp, Starved, Throttled, Transient
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -151,6 +151,5 @@ class Caller:
 
 
 def _give_up(state: RetryCallState) -> Any:  # noqa: ANN401 - tenacity's own signature; it always raises
-    error = state.outcome and state.outcome.exception()
-    kind = error.kind if isinstance(error, ApiError) else "error"
-    raise GaveUp(f"gave up after {state.attempt_number} tries: {error} ({kind})") from error
+    error = state.outcome.exception() if state.outcome else None
+    raise GaveUp(f"gave up after {state.attempt_number} tries: {error}") from error

@@ -1,0 +1,113 @@
+"""The state of a scope: what its commit log adds up to. Pure: folding records is all there is.
+
+It holds what is live: open sessions with their units, and the bare name of each sealed session that is still listed.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from exporter.records import FORMAT, FORMAT_MAJOR, Record, SessionLine, UnitState, check_head
+
+
+class SessionState(msgspec.Struct, omit_defaults=True):
+    """An open session: one of which more can come, or of which something is missing.
+
+    ``files`` are the keys of those that hold rows of it. ``is_unsure`` says that they may hold rows of units that
+    ``units`` does not name.
+    """
+
+    started_us: int | None = None
+    ended_us: int | None = None
+    units: dict[str, UnitState] = {}
+    files: list[str] = []
+    is_unsure: bool = False
+
+
+class ScopeState(msgspec.Struct, kw_only=True):
+    """Everything that a run needs to know of the runs before it.
+
+    ``number`` is that of the last record that was folded in, and ``last`` the last commit. ``latest_us`` is the
+    service's time, as far as the log knows it, and ``let_go_us`` that time when the state last let go of a session
+    that was no longer listed; both are 0 at first.
+    """
+
+    format: str = FORMAT
+    major: int = FORMAT_MAJOR
+    number: int = 0
+    latest_us: int = 0
+    complete_until_us: int | None = None
+    let_go_us: int = 0
+    open: dict[str, dict[str, SessionState]] = {}
+    sealed: dict[str, set[str]] = {}
+    last: Record | None = None
+
+    def session(self, stage_arn: str, session_id: str) -> SessionState | None:
+        """The open session of that name, if there is one."""
+        return self.open.get(stage_arn, {}).get(session_id)
+
+    def is_sealed(self, stage_arn: str, session_id: str) -> bool:
+        """Whether the session is known to be sealed."""
+        return session_id in self.sealed.get(stage_arn, ())
+
+    @property
+    def sealed_until_us(self) -> int | None:
+        """The moment before which every session that ended is sealed; None where no whole run has told."""
+        ended = [
+            session.ended_us
+            for sessions in self.open.values()
+            for session in sessions.values()
+            if session.ended_us is not None
+        ]
+        return None if self.complete_until_us is None else min([self.complete_until_us, *ended])
+
+    def fold(self, record: Record) -> None:
+        """Add the next record."""
+        self.number = record.number
+        self.latest_us = max(self.latest_us, record.latest_us)
+        if record.complete_until_us is not None:
+            self.complete_until_us = record.complete_until_us
+        for key in record.gone:
+            self._forget_file(key)
+        for line in record.sessions:
+            self._fold_session(line, record)
+        for stage_arn, session_id in record.unlisted:
+            self.sealed.get(stage_arn, set()).discard(session_id)
+            self.let_go_us = self.latest_us
+        if record.kind == "commit":
+            self.last = record
+
+    def _fold_session(self, line: SessionLine, record: Record) -> None:
+        sessions = self.open.setdefault(line.stage_arn, {})
+        if line.status != "open":
+            sessions.pop(line.session_id, None)
+            if line.status == "sealed":
+                self.sealed.setdefault(line.stage_arn, set()).add(line.session_id)
+            else:
+                self.let_go_us = self.latest_us
+            return
+        self.sealed.get(line.stage_arn, set()).discard(line.session_id)
+        session = sessions.setdefault(line.session_id, SessionState())
+        session.started_us = line.started_us
+        session.ended_us = line.ended_us
+        session.units.update(line.units)
+        added = [*line.earlier_files, *(record.files[place].key for place in line.files)]
+        session.files += [key for key in added if key not in session.files]
+        session.is_unsure |= line.is_unsure
+
+    def _forget_file(self, key: str) -> None:
+        for sessions in self.open.values():
+            for session in sessions.values():
+                if key in session.files:
+                    session.files.remove(key)
+
+
+def encode_state(state: ScopeState) -> bytes:
+    """The state as a snapshot holds it."""
+    return msgspec.json.encode(state)
+
+
+def decode_state(key: str, body: bytes) -> ScopeState:
+    """The state in a snapshot. Raises :class:`LakeTooNew` and :class:`LakeError` as records do."""
+    check_head(key, body)
+    return msgspec.json.decode(body, type=ScopeState)
