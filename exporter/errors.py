@@ -20,6 +20,7 @@
         ├── LakeBusy            a passing fault; try again
         ├── LakeRefused         no such bucket, no permission, no space
         ├── LakeTooNew          written by a newer major version of the format
+        ├── Held                another run holds the scope
         └── Overtaken           another run committed first to the same scope
 
 Errors of botocore, aiohttp, pyarrow and the operating system are translated where those are called.
@@ -154,6 +155,12 @@ class LakeTooNew(LakeError):
     """The lake was written by a newer major version of the format than this program reads."""
 
     kind = "lake_too_new"
+
+
+class Held(LakeError):
+    """Another run holds the scope."""
+
+    kind = "held"
 
 
 class Overtaken(LakeError):

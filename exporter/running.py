@@ -18,10 +18,12 @@ from exporter.archive import Archive
 from exporter.commit import Journal, read_state
 from exporter.discover import Listed, list_stages
 from exporter.domain import Scope, scope_of
-from exporter.errors import ApiError, CredentialsLost, ExportError, LakeError, Malformed, Overtaken
+from exporter.errors import ApiError, CredentialsLost, ExportError, Held, LakeError, Malformed, Overtaken
 from exporter.finding import Finder
+from exporter.lease import Holder, Lease
 from exporter.ledger import RunLedger, ScopeLedger
 from exporter.pipeline import Pipeline
+from exporter.processes import this_process
 from exporter.recovery import recover
 from exporter.stores.opening import open_store
 from exporter.times import text_of
@@ -107,7 +109,7 @@ class _Run:
         """Export one scope. What fails it alone is noted; what ends the whole run makes the others stop and commit."""
         try:
             await self._export(part, ledger)
-        except Overtaken as error:
+        except (Held, Overtaken) as error:
             ledger.is_held = True
             ledger.fail(ledger.name, error)
         except (CredentialsLost, LakeError):
@@ -141,6 +143,18 @@ class _Run:
             await self._export_scope(scope, caller, _chained(first, stages), part, ledger)
 
     async def _export_scope(
+        self, scope: Scope, caller: Caller, stages: AsyncIterator[Listed], part: Part, ledger: ScopeLedger
+    ) -> None:
+        holder = Holder(this_process(), self.ledger.run_id, text_of(wall_us()))
+        lease = Lease(self.store, scope, holder, time.monotonic, asyncio.sleep)
+        if not await self.stop.cut(lease.acquire(wait=self.request.wait)):
+            return
+        try:
+            await self._export_held(scope, caller, stages, part, ledger)
+        finally:
+            await lease.release()
+
+    async def _export_held(
         self, scope: Scope, caller: Caller, stages: AsyncIterator[Listed], part: Part, ledger: ScopeLedger
     ) -> None:
         journal = Journal(self.store, scope, self.ledger.run_id, await read_state(self.store, scope))

@@ -1,0 +1,72 @@
+"""Which process this is, and whether another one is gone: as far as one machine can see."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import msgspec
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+# Of what stands behind the name in /proc/<pid>/stat: fields 3 and 22 of proc(5).
+_STATE_FIELD, _START_FIELD = 0, 19
+# It has ended, and nobody has asked how yet.
+_ENDED = "Z"
+
+
+class Process(msgspec.Struct, frozen=True):
+    """A process, told apart from any later one with the same number.
+
+    ``boot`` and ``pid_space`` (a container has its own) tell whether ``pid`` means anything here; ``started`` is the
+    start in the kernel's own ticks. They are empty where the system does not tell.
+    """
+
+    host: str
+    boot: str
+    pid_space: str
+    pid: int
+    started: str
+
+
+def this_process() -> Process:
+    """The process that asks."""
+    return Process(socket.gethostname(), _boot(), _pid_space(), os.getpid(), _started(os.getpid()))
+
+
+def is_gone(process: Process) -> bool | None:
+    """Whether a process has ended; None where that can't be seen from here."""
+    here = this_process()
+    if (process.host, process.boot, process.pid_space) != (here.host, here.boot, here.pid_space):
+        return None
+    try:
+        os.kill(process.pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        pass
+    return _started(process.pid) != process.started
+
+
+def _boot() -> str:
+    try:
+        return _BOOT_ID.read_text().strip()
+    except OSError:
+        return ""
+
+
+def _pid_space() -> str:
+    try:
+        return str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return ""
+
+
+def _started(pid: int) -> str:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return ""
+    # The name in parentheses may hold spaces and parentheses itself.
+    fields = stat.rpartition(")")[2].split()
+    return "" if fields[_STATE_FIELD] == _ENDED else fields[_START_FIELD]
