@@ -26,7 +26,13 @@ VERSION_KEY = "ivs-export.schema-version"
 _ZSTD_LEVEL = 3
 
 
-def encode(table: Table, rows: Sequence[pa.RecordBatch], metadata: Mapping[str, str] | None = None) -> pa.Buffer:
+def encode(
+    table: Table,
+    rows: Sequence[pa.RecordBatch],
+    *,
+    metadata: Mapping[str, str] | None = None,
+    group_rows_max: int = GROUP_ROWS_MAX,
+) -> pa.Buffer:
     """One Parquet file with all of ``rows``, which are of one date and have the columns of the table by name.
 
     Within a row group the rows are sorted as the table says. ``metadata`` stands in the file beside the schema's
@@ -49,7 +55,7 @@ def encode(table: Table, rows: Sequence[pa.RecordBatch], metadata: Mapping[str, 
         store_schema=False,
     ) as writer:
         writer.add_key_value_metadata({VERSION_KEY: str(table.version), **(metadata or {})})
-        for group in _groups(rows):
+        for group in _groups(rows, group_rows_max):
             writer.write_batch(_spread(table, schema, group))
     return sink.getvalue()
 
@@ -64,10 +70,10 @@ def _written_schema(table: Table) -> pa.Schema:
     )
 
 
-def _groups(rows: Sequence[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]:
+def _groups(rows: Sequence[pa.RecordBatch], rows_max: int) -> Iterator[list[pa.RecordBatch]]:
     """The rows in their order, cut into as few groups as may be, all of about one size."""
     total = sum(batch.num_rows for batch in rows)
-    groups = -(-total // GROUP_ROWS_MAX)
+    groups = -(-total // rows_max)
     group: list[pa.RecordBatch] = []
     room = size = -(-total // groups) if groups else 0
     for batch in rows:

@@ -18,13 +18,13 @@ _MOMENTS = st.datetimes(timezones=st.just(UTC)).map(lambda moment: (moment - _EP
 def _nearly_times(draw: st.DrawFn) -> str:
     """Texts with the looks of a time: some are, some are not."""
     two = st.integers(0, 61).map("{:02d}".format)
-    year = st.sampled_from(["2026", "0000", "0001", "9999", "1969", "1970", "-001", "10000", "٢٠٢٦"])
+    year = st.sampled_from(["2026", "0000", "0001", "9999", "1969", "-001", "10000", "\u0662\u0660\u0662\u0666"])
     text = f"{draw(year)}-{draw(two)}-{draw(two)}"
     if draw(st.integers(0, 9)):
         text += draw(st.sampled_from("TTTTt \t_")) + draw(two)
     for _ in range(draw(st.sampled_from([2, 2, 2, 1, 0, 3]))):
         text += ":" + draw(two)
-    text += draw(st.sampled_from(["", ".", ",5", ".5", ".123456", ".999999999", ".0000001", ".1" + "2" * 40, ".١"]))
+    text += draw(st.sampled_from(["", ".", ",5", ".5", ".999999999", ".0000001", ".1" + "2" * 40, ".\u0661"]))
     sign = draw(st.sampled_from(["+", "-", "\u2212"]))
     zones = ["", "Z", "z", " Z", "Z\n", "UTC", sign + draw(two), sign + draw(two) + draw(two), "+5", "+05:"]
     return text + draw(st.sampled_from([*zones, sign + draw(two) + ":" + draw(two)]))
@@ -75,7 +75,7 @@ def test_each_form_is_read(text: str, micros: int) -> None:
         "2026-11-23T10:15:00 Z",
         " 2026-11-23T10:15:00Z",
         "2026-11-23T10:15:00Z\n",
-        "٢٠٢٦-11-23T10:15:00Z",
+        "\u0662\u0660\u0662\u0666-11-23T10:15:00Z",
         "2026-11-23T10:15:00\u22120530",
     ],
 )
