@@ -179,7 +179,9 @@ def test_a_member_written_twice(page: str) -> None:
     assert decoded.extras == {0: '{"name":"A"}'}
 
 
-@pytest.mark.parametrize("text", ["\\u0022", '\\"', "\\\\", "\\\\\\u0022", "\\\\\\\\\\u0022x", "\\u005c\\u0022"])
+@pytest.mark.parametrize(
+    "text", ["\\u0022", "\\u0022" * 4, '\\"', "\\\\", "\\\\\\u0022", "\\\\\\\\\\u0022x", "\\u005c\\u0022"]
+)
 @pytest.mark.parametrize("count", [1, 2])
 def test_escapes_hide_no_second_writing(text: str, count: int) -> None:
     """A member that is written twice is found however the quotation marks in the texts are escaped."""
