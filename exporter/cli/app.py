@@ -1,0 +1,102 @@
+"""The program: its commands, and the one place where every error becomes an exit code."""
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from exporter import __version__
+from exporter.cli import exits
+from exporter.cli.demo import demo
+from exporter.cli.emulate import emulate
+from exporter.cli.invocation import Invocation
+from exporter.cli.run import run
+from exporter.errors import ExportError, UsageError
+
+if TYPE_CHECKING:
+    from exporter.cli.invocation import Export
+
+PROGRAM = "ivs-export"
+
+app = typer.Typer(
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(run)
+app.command()(emulate)
+app.command()(demo)
+
+
+def _show_version(asked: bool | None) -> None:  # noqa: FBT001 - called by Typer with the option's value
+    if asked:
+        typer.echo(f"{PROGRAM} {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _about(
+    version: Annotated[
+        bool | None, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = None,
+) -> None:
+    """Export Amazon IVS Real-Time participant events into a lake of Parquet files.
+
+    New here? Try: ivs-export demo
+    """
+
+
+def main(arguments: Sequence[str] | None = None, export: "Export | None" = None) -> int:
+    """Run the program and return its exit code.
+
+    ``arguments`` are the command line's where None is given; ``export`` is used in place of `exporter.running.run`.
+    """
+    _open_missing_streams()
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    invocation = Invocation(is_json="--json" in given, export=export)
+    invocation.signals.install()
+    try:
+        return _run(invocation, given)
+    except ExportError as error:
+        return invocation.fail(error)
+    except Exception as error:  # noqa: BLE001 - the last boundary: a bug must end in one line and an exit code, too
+        if os.environ.get("IVS_EXPORT_LOG_LEVEL", "").lower() == "debug" or "debug" in given:
+            traceback.print_exc()
+        return invocation.fail(Bug(f"a bug in {PROGRAM}: {type(error).__name__}: {error}"))
+
+
+class Bug(ExportError):
+    """Something that should never happen did."""
+
+    kind = "bug"
+
+
+def _run(invocation: Invocation, arguments: list[str]) -> int:
+    try:
+        code = app(args=arguments, prog_name=PROGRAM, obj=invocation, standalone_mode=False)
+        sys.stdout.flush()
+    except typer.TyperException as error:
+        raise UsageError(f"{error.format_message().rstrip('.')}; see {_help_of(arguments)}") from error
+    except SystemExit as ended:  # how the completion's own options end
+        code = ended.code
+    except BrokenPipeError:  # the reader of a help text has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        code = exits.OK
+    return code if isinstance(code, int) else exits.OK
+
+
+def _help_of(arguments: list[str]) -> str:
+    names = [name for name in arguments[:1] if name in ("run", "emulate", "demo")]
+    return " ".join([PROGRAM, *names, "--help"])
+
+
+def _open_missing_streams() -> None:
+    """Let what would go to a closed stream go nowhere: Python has None in its place, which nothing can write to."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - for the life of the process
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - the same

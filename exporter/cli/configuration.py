@@ -1,0 +1,196 @@
+"""Options, environment and file as one `Settings`, in that order, and errors that say which of them is wrong."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
+
+from exporter.domain import scope_of
+from exporter.errors import UsageError
+from exporter.settings import Settings, check_regions, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from exporter.targets import Targets
+
+#: The way to a value: a section and its key, or a key alone.
+Key = tuple[str, ...]
+
+#: What every variable begins with; `CONFIG` and `LOG_LEVEL` are no keys of the file.
+PREFIX = "IVS_EXPORT_"
+_OTHER_VARIABLES = ("IVS_EXPORT_CONFIG", "IVS_EXPORT_LOG_LEVEL")
+_REGION_VARIABLES = ("AWS_REGION", "AWS_DEFAULT_REGION")
+_FLAGS: dict[Key, str] = {("regions",): "--region", ("stages",): "--stage"}
+_SECTIONS_IN_FLAGS = ("retry", "s3")
+
+
+class _Environment(Settings, BaseSettings):
+    """How pydantic-settings finds `Settings` in the environment. An empty variable is as one that is not set."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", env_ignore_empty=True, enable_decoding=False
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """One place where values stand, and how it calls a key."""
+
+    values: Mapping[str, Any]
+    name_of: Callable[[Key], str]
+
+
+def load(options: Mapping[str, Any], config: Path | None = None) -> Settings:
+    """The settings that ``options`` (nested by section, None where not given), the environment and the file give.
+
+    ``config`` is the file of ``--config``; without it ``IVS_EXPORT_CONFIG`` may name one. Raises :class:`UsageError`.
+    """
+    _check_variables()
+    file = config or (Path(text) if (text := os.environ.get("IVS_EXPORT_CONFIG")) else None)
+    layers = [
+        _Layer(_without_none(options), flag_of),
+        _Layer(EnvSettingsSource(_Environment)(), variable_of),
+        _Layer(_read(file) if file else {}, lambda key: f"{file}: {'.'.join(key)}"),
+    ]
+    try:
+        return Settings.model_validate(_merged(layers))
+    except ValidationError as error:
+        raise UsageError(_told(error, layers)) from None
+
+
+def with_regions(settings: Settings, targets: Targets | None, profile_region: Callable[[], str | None]) -> Settings:
+    """The settings with the regions that are meant where none are given: those of the ARNs, else AWS's own defaults.
+
+    Where regions are given, a stage or target outside them is refused: they say where a run may look at all.
+    ``profile_region`` asks the AWS profile, which is slow, and so comes last. Raises :class:`UsageError`.
+    """
+    named = (
+        {scope.region: f"the list names account {scope.account_id}" for scope in targets.scopes()} if targets else {}
+    )
+    named |= {scope.region: f"stage {arn} is" for arn in settings.stages if (scope := scope_of(arn))}
+    if settings.regions:
+        for region, who in named.items():
+            if region not in settings.regions:
+                raise UsageError(
+                    f"{who} in {region}, which is none of the regions given: {', '.join(settings.regions)}"
+                )
+        return settings
+    regions = tuple(sorted(named)) or (_default_region(profile_region),)
+    return settings.model_copy(update={"regions": regions})
+
+
+def keys() -> dict[Key, Any]:
+    """Every key of the file, with its default."""
+    found: dict[Key, Any] = {}
+    for name, default in Settings():
+        if isinstance(default, BaseModel):
+            found |= {(name, key): value for key, value in default}
+        else:
+            found[(name,)] = default
+    return found
+
+
+def flag_of(key: Key) -> str:
+    """The option that sets a key."""
+    words = key if key[0] in _SECTIONS_IN_FLAGS else key[-1:]
+    return _FLAGS.get(key, "--" + "-".join(words).replace("_", "-"))
+
+
+def variable_of(key: Key) -> str:
+    """The variable that sets a key."""
+    return PREFIX + "__".join(key).upper()
+
+
+def _default_region(profile_region: Callable[[], str | None]) -> str:
+    source, region = next(((name, os.environ[name]) for name in _REGION_VARIABLES if os.environ.get(name)), ("", None))
+    if region is None:
+        source, region = "the AWS profile", profile_region()
+    if not region:
+        raise UsageError("no region is given: use --region, IVS_EXPORT_REGIONS, AWS_REGION or a profile that has one")
+    try:
+        check_regions([region])
+    except ValueError as error:
+        raise UsageError(f"{source} gives the region: {error}; use --region") from None
+    return region
+
+
+def _check_variables() -> None:
+    known = {*_OTHER_VARIABLES, *map(variable_of, keys())}
+    for name in sorted(os.environ):
+        if name.upper().startswith(PREFIX) and name.upper() not in known:
+            raise UsageError(f"{shown(name)[1:-1]} is no variable of ivs-export{_meant(name.upper(), known)}")
+
+
+def _check_keys(file: Path, values: Mapping[str, Any]) -> None:
+    known = {".".join(key) for key in keys()}
+    sections = {key[0] for key in keys() if len(key) > 1}
+    for name, value in values.items():
+        if name in sections and not isinstance(value, dict):
+            raise UsageError(f"{file}: {name} is a section, written [{name}]")
+        names = [f"{name}.{key}" for key in value] if name in sections else [name]
+        for full in names:
+            if full not in known:
+                raise UsageError(f"{file}: {shown(full)[1:-1]} is no key{_meant(full, known)}")
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    close = get_close_matches(name, sorted(known), n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        values = tomllib.loads(file.read_bytes().decode("utf-8-sig"))
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{file} is not TOML: {error}") from None
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{file} is not UTF-8, at byte {error.start}") from None
+    except RecursionError:
+        raise UsageError(f"{file} is nested too deeply") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"the configuration file {shown(str(file))} can't be read: {reason}") from None
+    _check_keys(file, values)
+    return values
+
+
+def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What is given of options: no None, and no empty section."""
+    given: dict[str, Any] = {}
+    for name, value in values.items():
+        inner = _without_none(value) if isinstance(value, dict) else value
+        if inner is not None and inner != {}:
+            given[name] = inner
+    return given
+
+
+def _merged(layers: list[_Layer]) -> dict[str, Any]:
+    """The first layer that has a key gives its value."""
+    values: dict[str, Any] = {}
+    for layer in reversed(layers):
+        for name, value in layer.values.items():
+            values[name] = {**values.get(name, {}), **value} if isinstance(value, dict) else value
+    return values
+
+
+def _told(error: ValidationError, layers: list[_Layer]) -> str:
+    """The first thing that is wrong: where it stands, under which name, its value, and why."""
+    first = error.errors(include_url=False)[0]
+    key = tuple(str(part) for part in first["loc"])[:2]
+    key = key if key in keys() else key[:1]
+    reason = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    for layer in layers:
+        value: Any = layer.values
+        for name in key:
+            value = value.get(name) if isinstance(value, dict) else None
+        if value is not None:
+            return f"{layer.name_of(key)}: {shown(value)} is refused: {reason}"
+    return f"{'.'.join(key)}: {reason}"

@@ -1,0 +1,8 @@
+"""``ivs-export demo``."""
+
+import typer
+
+
+def demo(context: typer.Context) -> int:
+    """Demo."""
+    return 0

@@ -1,0 +1,8 @@
+"""``ivs-export emulate``."""
+
+import typer
+
+
+def emulate(context: typer.Context) -> int:
+    """Serve an emulated IVS."""
+    return 0

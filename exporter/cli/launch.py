@@ -1,0 +1,122 @@
+"""An export as a command carries it out: with signals, a deadline, logs, the display and the last words."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+from rich.console import Console
+
+from exporter import logs, targets
+from exporter.cli import configuration, exits
+from exporter.cli.display import Progress, showing
+from exporter.errors import ExportError, UsageError
+from exporter.ledger import RunLedger
+from exporter.request import Request, Stop
+from exporter.settings import Settings, shown
+from exporter.times import read_us
+
+if TYPE_CHECKING:
+    from exporter.cli.invocation import Export, Invocation
+
+_log = structlog.get_logger(__name__)
+_DATE_LENGTH = len("2026-11-23")
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a run is asked for, as it was typed."""
+
+    targets: str | None = None
+    since: str | None = None
+    until: str | None = None
+    refetch: bool = False
+    wait: bool = False
+
+    def request(self) -> Request:
+        """What was typed, read and checked. Raises :class:`UsageError`."""
+        since_us, until_us = _moment("--since", self.since), _moment("--until", self.until)
+        if since_us is not None and until_us is not None and until_us <= since_us:
+            raise UsageError(f"--until {self.until} is not after --since {self.since}")
+        named = None if self.targets is None else targets.read(self.targets)
+        return Request(named, since_us, until_us, self.refetch, self.wait)
+
+
+def export(invocation: Invocation, settings: Settings, wishes: Wishes, level: str) -> int:
+    """Carry out ``ivs-export run``, to its exit code. Raises :class:`UsageError` before anything was started."""
+    request = wishes.request()
+    settings = configuration.with_regions(settings, request.targets, _profile_region)
+    console = start_logs(level)
+    code = asyncio.run(carry_out(invocation, settings, request, console))
+    invocation.finish()
+    return code
+
+
+def start_logs(level: str) -> Console | None:
+    """Send logs where they belong, and return the console for the live display where standard error is a terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal or console.is_dumb_terminal:
+        logs.configure(level, sys.stderr)
+        return None
+    logs.configure(level, sys.stderr, lambda line: console.print(line, markup=False, highlight=False))
+    return console
+
+
+async def carry_out(invocation: Invocation, settings: Settings, request: Request, console: Console | None) -> int:
+    """Export, stopping gracefully for a signal or the deadline, and return the exit code. The ledger says the rest."""
+    ledger = invocation.ledger = RunLedger(invocation.run_id)
+    stop, loop = Stop(), asyncio.get_running_loop()
+    run = invocation.export or _export()
+    quota = settings.quota.calls_per_second * (1.0 - settings.quota.reserve)
+    invocation.signals.graceful = lambda name: _ask(loop, stop, name)
+    deadline = loop.call_later(settings.run.deadline_s, stop.ask, "deadline") if settings.run.deadline_s else None
+    _log.info(
+        "run began", run_id=ledger.run_id, lake=settings.lake, regions=settings.regions, stages=len(settings.stages)
+    )
+    try:
+        async with showing(Progress(ledger, quota, time.monotonic), console):
+            await run(settings, request, ledger, stop)
+    except ExportError as error:
+        ledger.error = error
+    finally:
+        invocation.signals.graceful = None
+        if deadline is not None:
+            deadline.cancel()
+    code = exits.of_run(ledger, invocation.signals.received)
+    _log.info("run ended", run_id=ledger.run_id, outcome=ledger.outcome, stopped_by=stop.reason, exit_code=code)
+    return code
+
+
+def _ask(loop: asyncio.AbstractEventLoop, stop: Stop, name: str) -> None:
+    loop.call_soon_threadsafe(stop.ask, name)  # which also wakes the loop, where it sleeps
+
+
+def _export() -> Export:
+    from exporter.running import run  # noqa: PLC0415 - brings aioboto3; a wrong list does without
+
+    return run
+
+
+def _profile_region() -> str | None:
+    import aioboto3  # noqa: PLC0415 - slow to import, and asked for only where nothing else gives a region
+    from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - the same
+
+    try:
+        region: str | None = aioboto3.Session().region_name
+    except BotoCoreError as error:
+        raise UsageError(f"no region is given, and the AWS profile can't tell one: {error}") from error
+    return region
+
+
+def _moment(option: str, text: str | None) -> int | None:
+    """A date or a time in microseconds since the epoch."""
+    if text is None:
+        return None
+    micros = read_us(f"{text}T00" if len(text) == _DATE_LENGTH else text)
+    if micros is None:
+        raise UsageError(f"{option} {shown(text)} is no date and no ISO time, such as 2026-11-23 or 2026-11-23T15:04Z")
+    return micros

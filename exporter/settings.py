@@ -1,0 +1,164 @@
+"""What a run is told by options, environment and file: frozen, checked, and complete with defaults.
+
+These are the values alone; `exporter.cli.configuration` gathers them and says of a wrong one where it stands.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+
+from exporter.domain import REGIONS, scope_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_SHOWN_LENGTH_MAX = 80
+
+
+def _refuse_flag(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("should be a number, not true or false")  # noqa: TRY004 - pydantic reports a ValueError alone
+    return value
+
+
+def _check_text(text: str) -> str:
+    if not text.strip() or not text.isprintable():
+        raise ValueError("should be text, with no control characters in it")
+    return text
+
+
+def _split(value: object) -> object:
+    """A text with commas as its parts: what one variable can say of a list."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+_Number = Annotated[float, BeforeValidator(_refuse_flag), Field(allow_inf_nan=False)]
+_Positive = Annotated[_Number, Field(gt=0)]
+_NotNegative = Annotated[_Number, Field(ge=0)]
+_Count = Annotated[int, BeforeValidator(_refuse_flag), Field(ge=1)]
+_Text = Annotated[str, AfterValidator(_check_text)]
+_Texts = Annotated[tuple[_Text, ...], BeforeValidator(_split)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class QuotaSettings(_Section):
+    """How fast each operation may be called in each scope, in calls a second.
+
+    AWS allows 5 and adjusts it for nobody (Real-Time User Guide, "Service Quotas"). ``reserve`` is the share of it that
+    is left to the account's other users.
+    """
+
+    calls_per_second: _Positive = 5.0
+    reserve: Annotated[_NotNegative, Field(le=0.9)] = 0.0
+
+
+class RunSettings(_Section):
+    """How a run goes. ``deadline_s`` of 0 is none; ``concurrency`` is of requests in flight in a scope."""
+
+    concurrency: _Count = 32
+    checkpoint_s: _Positive = 300.0
+    deadline_s: _NotNegative = 0.0
+    active_sessions: bool = True
+    grace_s: _NotNegative = 900.0
+    give_up_days: _NotNegative = 30.0
+
+
+class RetrySettings(_Section):
+    """How long a call is tried: so many attempts, and so many seconds for all of them together."""
+
+    attempts: _Count = 8
+    timeout_s: _Positive = 300.0
+
+
+class HttpSettings(_Section):
+    """How long one attempt waits for the service."""
+
+    connect_timeout_s: _Positive = 5.0
+    read_timeout_s: _Positive = 20.0
+
+
+class S3Settings(_Section):
+    """What is passed on to S3 with each object, under the values that S3 knows; None is not passed."""
+
+    sse: _Text | None = None
+    kms_key_id: _Text | None = None
+    expected_bucket_owner: _Text | None = None
+    storage_class: _Text | None = None
+    acl: _Text | None = None
+
+    def options(self) -> dict[str, str]:
+        """The values that are set, by their keys here."""
+        return self.model_dump(exclude_none=True)
+
+
+class Settings(_Section):
+    """All that a run is told. ``regions`` and ``stages`` hold each name once, in the order given.
+
+    ``lake`` is a directory or ``s3://bucket/prefix``; no ``stages`` means all.
+    """
+
+    lake: _Text = "./lake"
+    regions: _Texts = ()
+    stages: _Texts = ()
+    quota: QuotaSettings = QuotaSettings()
+    run: RunSettings = RunSettings()
+    retry: RetrySettings = RetrySettings()
+    http: HttpSettings = HttpSettings()
+    s3: S3Settings = S3Settings()
+
+    @field_validator("lake")
+    @classmethod
+    def _check_lake(cls, lake: str) -> str:
+        scheme, separator, rest = lake.partition("://")
+        if not separator:
+            return lake
+        if scheme != "s3":
+            raise ValueError("should be a directory or s3://bucket/prefix")
+        bucket = rest.split("/")[0]
+        if not bucket or "@" in bucket or ":" in bucket:
+            raise ValueError("should name a bucket alone between s3:// and the prefix")
+        return lake
+
+    @field_validator("regions")
+    @classmethod
+    def _check_regions(cls, regions: tuple[str, ...]) -> tuple[str, ...]:
+        check_regions(regions)
+        return _once(regions)
+
+    @field_validator("stages")
+    @classmethod
+    def _check_stages(cls, stages: tuple[str, ...]) -> tuple[str, ...]:
+        for arn in stages:
+            scope = scope_of(arn)
+            if scope is None:
+                raise ValueError(f"{shown(arn)} is no stage ARN, such as arn:aws:ivs:eu-west-1:123456789012:stage/AbCd")
+            check_regions([scope.region])
+        return _once(stages)
+
+
+def check_regions(regions: Iterable[str]) -> None:
+    """Raise ValueError for a region where IVS Real-Time is not served."""
+    for region in regions:
+        if region not in REGIONS:
+            raise ValueError(f"IVS Real-Time is not served in {shown(region)}, but in {', '.join(REGIONS)}")
+
+
+def shown(value: object) -> str:
+    """A value as an error may show it: on one line, cut, and without what stands before an ``@`` in a URL."""
+    text = value if isinstance(value, str) else repr(value)
+    scheme, separator, rest = text.partition("://")
+    if separator and "@" in rest:
+        text = f"{scheme}://…@{rest.rpartition('@')[2]}"
+    cut = text if len(text) <= _SHOWN_LENGTH_MAX else text[:_SHOWN_LENGTH_MAX] + "…"
+    return repr(cut) if isinstance(value, str) else cut
+
+
+def _once(texts: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(texts))
