@@ -69,9 +69,11 @@ def hashes(units: Iterable[Unit], counts: Iterable[int], fields: Fields) -> list
 
     The events are those of ``units`` one after another, as many of each as ``counts`` says.
     """
+    # A unit's three values are written once, and stand in the array of each of its events as they are.
     keys = (
         msgspec.Raw(_encoder.encode((unit.stage_arn, unit.session_id, unit.participant_id))[1:-1]) for unit in units
     )
+    # A line a text: inside JSON strings line breaks are escaped.
     texts = _encoder.encode_lines(
         zip(
             chain.from_iterable(map(repeat, keys, counts)),
