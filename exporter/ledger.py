@@ -71,6 +71,7 @@ class ScopeLedger:
     failures: list[Failure] = field(default_factory=list)
     is_held: bool = False
     is_lost: bool = False
+    is_closed: bool = False
     complete_until_us: int | None = None
 
     @property
@@ -89,6 +90,9 @@ class ScopeLedger:
 
     def close(self) -> None:
         """Defer what has no outcome, now that the run is over, so that found equals the sum of the outcomes."""
+        if self.is_closed:
+            return
+        self.is_closed = True
         if self.units_open:
             self.outcomes[Outcome.DEFERRED] += self.units_open
         if self.listings_open:

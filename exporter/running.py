@@ -14,24 +14,18 @@ from exporter.api.caller import Caller, Time
 from exporter.api.client import Client
 from exporter.api.operations import Operation
 from exporter.api.paging import named_pages
-from exporter.archive import Archive
-from exporter.commit import Journal, read_state
 from exporter.discover import Listed, list_stages
-from exporter.domain import Scope, scope_of
+from exporter.domain import scope_of
 from exporter.errors import ApiError, CredentialsLost, ExportError, Held, LakeError, Malformed, Overtaken
-from exporter.finding import Finder
-from exporter.lease import Holder, Lease
+from exporter.exporting import ScopeExport
 from exporter.ledger import RunLedger, ScopeLedger
-from exporter.pipeline import Pipeline
-from exporter.processes import this_process
-from exporter.recovery import recover
 from exporter.stores.opening import open_store
-from exporter.times import text_of
-from exporter.writer import Writer
+from exporter.stores.s3 import S3Options
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from exporter.domain import Scope
     from exporter.request import Request, Stop
     from exporter.settings import Settings
     from exporter.store import Store
@@ -51,7 +45,7 @@ async def run(settings: Settings, request: Request, ledger: RunLedger, stop: Sto
     ledger.scopes = [ScopeLedger(part.region, part.account_id) for part in parts]
     session = aioboto3.Session()
     try:
-        async with open_store(settings.lake, session=session, s3=settings.s3.options()) as store:
+        async with open_store(settings.lake, session=session, s3=S3Options(**settings.s3.options())) as store:
             rows_max = max(_ROWS_MAX // max(len(parts), 1), _ROWS_A_SCOPE_MIN)
             a_run = _Run(settings, request, ledger, stop, store, session, rows_max)
             exports = [a_run.export(part, scope) for part, scope in zip(parts, ledger.scopes, strict=True)]
@@ -140,45 +134,23 @@ class _Run:
                     ledger.fail(ledger.name, Malformed(flaw))
                 return
             ledger.account_id = scope.account_id
-            await self._export_scope(scope, caller, _chained(first, stages), part, ledger)
-
-    async def _export_scope(
-        self, scope: Scope, caller: Caller, stages: AsyncIterator[Listed], part: Part, ledger: ScopeLedger
-    ) -> None:
-        holder = Holder(this_process(), self.ledger.run_id, text_of(wall_us()))
-        lease = Lease(self.store, scope, holder, time.monotonic, asyncio.sleep)
-        if not await self.stop.cut(lease.acquire(wait=self.request.wait)):
-            return
-        try:
-            await self._export_held(scope, caller, stages, part, ledger)
-        finally:
-            await lease.release()
-
-    async def _export_held(
-        self, scope: Scope, caller: Caller, stages: AsyncIterator[Listed], part: Part, ledger: ScopeLedger
-    ) -> None:
-        journal = Journal(self.store, scope, self.ledger.run_id, await read_state(self.store, scope))
-        await journal.begin(text_of(wall_us()))
-        await recover(self.store, journal, text_of(wall_us()))
-        client, run_settings = caller.client, self.settings.run
-        client.set_not_before(journal.state.latest_us)
-        archive = Archive(self.store, scope)
-        finder = Finder(caller, self.request, run_settings, journal.state, archive, ledger)
-        pipeline = Pipeline(caller, finder, ledger, self.stop, run_settings.give_up_days, lambda: client.now_us)
-        writer = Writer(
-            self.store,
-            journal,
-            ledger,
-            run_settings.checkpoint_s,
-            self.rows_max,
-            time.monotonic,
-            wall_us,
-            lambda: client.now_us,
-        )
-        is_whole_region = not part.stage_arns
-        await pipeline.export(finder.stages(stages, is_whole_region=is_whole_region), writer)
-        await writer.close(finder, is_whole=is_whole_region and self.request.is_whole)
-        await journal.snapshot()
+            scope_export = ScopeExport(
+                scope=scope,
+                store=self.store,
+                caller=caller,
+                settings=settings.run,
+                request=self.request,
+                ledger=ledger,
+                stop=self.stop,
+                run_id=self.ledger.run_id,
+                rows_max=self.rows_max,
+                is_whole=not part.stage_arns,
+                now_us=lambda: client.now_us,
+                wall_us=wall_us,
+                clock=time.monotonic,
+                sleep=asyncio.sleep,
+            )
+            await scope_export.export(_chained(first, stages))
 
     def _sessions(self) -> Callable[[], aioboto3.Session]:
         """The run's own session first, for it is costly; a new one each time that credentials have to be read anew."""

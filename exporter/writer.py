@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 # Small enough for little memory, large enough that a batch's fixed cost does not show.
 _BATCH_SIZE_BYTES = 1 << 20
 _BATCH_UNITS = 4_096
+# The least that an event takes on its way here: a name, a participant, a time.
+_EVENT_SIZE_BYTES_MIN = 80
 
 
 @dataclass(slots=True)
@@ -114,6 +116,7 @@ class Writer:
         ``is_whole`` says that the run was to take in everything that its scope lists.
         """
         lines = [self._vanished(*session) for session in finder.vanished]
+        self.ledger.close()
         is_complete = is_whole and not self.ledger.listings_open and not self.ledger.listings_failed
         await self.journal.commit(
             text_of(self.wall_us()),
@@ -141,7 +144,8 @@ class Writer:
             return
         self._batch.append((tracked, fetched))
         self._batch_size_bytes += sum(map(len, fetched.pages))
-        if self._batch_size_bytes >= _BATCH_SIZE_BYTES or len(self._batch) >= _BATCH_UNITS:
+        most_bytes = min(_BATCH_SIZE_BYTES, self.rows_max * _EVENT_SIZE_BYTES_MIN)
+        if self._batch_size_bytes >= most_bytes or len(self._batch) >= _BATCH_UNITS:
             await self._normalize()
 
     async def _normalize(self) -> None:

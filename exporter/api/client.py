@@ -73,7 +73,6 @@ class Client:
         self._generation = 0
         self._renewing = asyncio.Lock()
         self._date = ("", 0)
-        self._not_before_us = 0
         self._latest_us = 0
 
     async def __aenter__(self) -> Self:
@@ -86,11 +85,7 @@ class Client:
     @property
     def now_us(self) -> int:
         """The service's time, in microseconds since the epoch, as its last answer told it; else the local clock."""
-        return self._latest_us or max(self._wall_us(), self._not_before_us)
-
-    def set_not_before(self, moment_us: int) -> None:
-        """Take no time of the service's for earlier than this: what the lake's log knows has passed already."""
-        self._not_before_us = moment_us
+        return self._latest_us or self._wall_us()
 
     async def ask(self, operation: Operation, params: Mapping[str, Any]) -> Page:
         """Make one attempt.
@@ -147,7 +142,7 @@ class Client:
                 self._date = (text, int(parsedate_to_datetime(text).timestamp()) * 1_000_000)
             except (ValueError, TypeError):
                 self._date = (text, 0)
-        self._latest_us = max(self._date[1] or self._wall_us(), self._not_before_us)
+        self._latest_us = self._date[1] or self._wall_us()
         return self._latest_us
 
     def _now_s(self) -> float:

@@ -1,0 +1,91 @@
+"""One scope under its lease: read the log, open an epoch, recover, export, and write down how it went."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from exporter.archive import Archive
+from exporter.commit import Journal, read_state
+from exporter.errors import CredentialsLost
+from exporter.finding import Finder
+from exporter.lease import Holder, Lease
+from exporter.pipeline import Pipeline
+from exporter.processes import this_process
+from exporter.recovery import recover
+from exporter.times import text_of
+from exporter.writer import Writer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from exporter.api.caller import Caller
+    from exporter.discover import Listed
+    from exporter.domain import Scope
+    from exporter.ledger import ScopeLedger
+    from exporter.request import Request, Stop
+    from exporter.settings import RunSettings
+    from exporter.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeExport:
+    """What the export of one scope stands on.
+
+    ``now_us`` is the service's time and ``wall_us`` the local one, in microseconds since the epoch; ``clock`` is
+    monotonic, in seconds. ``rows_max`` bounds the rows that wait in memory. ``is_whole`` says that the stages are all
+    those of the region.
+    """
+
+    scope: Scope
+    store: Store
+    caller: Caller
+    settings: RunSettings
+    request: Request
+    ledger: ScopeLedger
+    stop: Stop
+    run_id: str
+    rows_max: int
+    is_whole: bool
+    now_us: Callable[[], int]
+    wall_us: Callable[[], int]
+    clock: Callable[[], float]
+    sleep: Callable[[float], Awaitable[None]]
+
+    async def export(self, stages: AsyncIterator[Listed]) -> None:
+        """Export the stages, alone in this scope.
+
+        Raises :class:`Held` or :class:`Overtaken` where another run has the scope, :class:`CredentialsLost`, and any
+        other :class:`LakeError`.
+        """
+        holder = Holder(this_process(), self.run_id, text_of(self.wall_us()))
+        lease = Lease(self.store, self.scope, holder, self.clock, self.sleep)
+        if not await self.stop.cut(lease.acquire(wait=self.request.wait)):
+            return
+        try:
+            journal = Journal(self.store, self.scope, self.run_id, await read_state(self.store, self.scope))
+            await journal.begin(text_of(self.wall_us()))
+            await recover(self.store, journal, text_of(self.wall_us()))
+            await self._export(journal, stages)
+            await journal.snapshot()
+        finally:
+            await lease.release()
+
+    async def _export(self, journal: Journal, stages: AsyncIterator[Listed]) -> None:
+        state = journal.state
+
+        def now_us() -> int:
+            return max(self.now_us(), state.latest_us)
+
+        archive = Archive(self.store, self.scope)
+        finder = Finder(self.caller, self.request, self.settings, state, archive, self.ledger)
+        pipeline = Pipeline(self.caller, finder, self.ledger, self.stop, self.settings.give_up_days, now_us)
+        checkpoint_s = self.settings.checkpoint_s
+        writer = Writer(self.store, journal, self.ledger, checkpoint_s, self.rows_max, self.clock, self.wall_us, now_us)
+        is_whole = self.is_whole and self.request.is_whole
+        try:
+            await pipeline.export(finder.stages(stages, is_whole_region=self.is_whole), writer)
+        except CredentialsLost:
+            await writer.close(finder, is_whole=False)
+            raise
+        await writer.close(finder, is_whole=is_whole)

@@ -1,0 +1,276 @@
+"""Stand-ins for what is slow: a lake in memory, and a service that answers without a network.
+
+The pipeline, the writer, the log and the recovery that run on them are the real ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections import Counter
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pyarrow.parquet as pq
+
+from exporter.api.answers import Page
+from exporter.api.operations import Operation
+from exporter.discover import Listed
+from exporter.domain import Scope
+from exporter.errors import ApiError, LakeError, Refused
+from exporter.exporting import ScopeExport
+from exporter.ledger import ScopeLedger
+from exporter.request import Request, Stop
+from exporter.settings import RunSettings
+from exporter.store import Staged
+from exporter.times import text_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+
+    from exporter.store import Store
+
+SCOPE = Scope("111122223333", "us-east-1")
+STAGE = "arn:aws:ivs:us-east-1:111122223333:stage/one"
+SECOND_US = 1_000_000
+HOUR_US = 3_600 * SECOND_US
+#: 2026-11-23T00:00:00Z
+DAY_US = 1_795_392_000 * SECOND_US
+
+
+class Crash(BaseException):
+    """The process is gone. It is no `Exception`, so that nothing but the test can catch it."""
+
+
+class MemoryStore:
+    """A lake in memory. ``before`` and ``after`` are called with each operation's name, and may raise."""
+
+    def __init__(self) -> None:
+        self.visible: dict[str, bytes] = {}
+        self.staged: dict[str, tuple[Staged, bytes]] = {}
+        self.records: dict[str, bytes] = {}
+        self.before: Callable[[str, str], None] = lambda *_: None
+        self.after: Callable[[str, str], None] = lambda *_: None
+
+    async def stage(self, key: str, data: bytes | memoryview) -> Staged:
+        return await self._do("stage", key, lambda: self._stage(key, bytes(data)))
+
+    async def publish(self, staged: Staged) -> bool:
+        return await self._do("publish", staged.key, lambda: self._publish(staged))
+
+    async def discard(self, staged: Staged) -> None:
+        await self._do("discard", staged.key, lambda: self.staged.pop(staged.handle[0], None))
+
+    async def leftovers(self, table: str) -> list[Staged]:
+        found = [staged for staged, _ in self.staged.values() if staged.key.startswith(table + "/")]
+        return await self._do("leftovers", table, lambda: found)
+
+    async def read(self, key: str) -> bytes | None:
+        return await self._do("read", key, lambda: self.visible.get(key, self.records.get(key)))
+
+    async def create(self, key: str, body: bytes) -> bool:
+        return await self._do("create", key, lambda: self.records.setdefault(key, body) == body)
+
+    async def keys(self, prefix: str, after: str = "") -> list[str]:
+        everything = [*self.records, *self.visible]
+        found = sorted(key for key in everything if key.startswith(prefix) and key > after)
+        return await self._do("keys", prefix, lambda: found)
+
+    async def delete(self, key: str) -> None:
+        await self._do("delete", key, lambda: self.records.pop(key, None))
+
+    async def _do(self, operation: str, key: str, act: Callable[[], Any]) -> Any:
+        await asyncio.sleep(0)
+        self.before(operation, key)
+        done = act()
+        self.after(operation, key)
+        return done
+
+    def _stage(self, key: str, data: bytes) -> Staged:
+        staged = Staged(key, len(data), (f"{key}#{len(self.staged)}",))
+        self.staged[staged.handle[0]] = (staged, data)
+        return staged
+
+    def _publish(self, staged: Staged) -> bool:
+        found = self.staged.pop(staged.handle[0], None)
+        if found is not None:
+            self.visible[staged.key] = found[1]
+        return staged.key in self.visible
+
+    def restart(self) -> None:
+        """Let the failures end, and the process that held a lease be gone."""
+        self.before = self.after = lambda *_: None
+        for key in [key for key in self.records if "/lease/" in key]:
+            del self.records[key]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """What any reader of the lake sees."""
+        return [
+            row
+            for key, data in self.visible.items()
+            if key.startswith("events/")
+            for row in pq.read_table(io.BytesIO(data)).to_pylist()
+        ]
+
+
+@dataclass
+class Participant:
+    """A participant, and the events that the service shows of it, oldest first."""
+
+    events: list[dict[str, Any]] = field(default_factory=list)
+    error: ApiError | None = None
+
+
+@dataclass
+class SessionDouble:
+    started_us: int
+    ended_us: int | None = None
+    participants: dict[str, Participant] = field(default_factory=dict)
+
+
+class Service:
+    """A service of one scope, as the pipeline's caller: it answers at once, and counts what it is asked."""
+
+    def __init__(self) -> None:
+        self.stages: dict[str, dict[str, SessionDouble]] = {STAGE: {}}
+        self.now_us = DAY_US + 12 * HOUR_US
+        self.page_size = 3
+        self.newest_first = False
+        self.calls: Counter[tuple[str, ...]] = Counter()
+        self.concurrency = 4
+        self.on_call: Callable[[Operation, Mapping[str, Any]], None] = lambda *_: None
+
+    def add(self, session_id: str, *, ended: bool = True, events: Mapping[str, int] | None = None) -> SessionDouble:
+        """A session that began two hours ago and, where it has ended, ended one hour ago."""
+        session = SessionDouble(self.now_us - 2 * HOUR_US, self.now_us - HOUR_US if ended else None)
+        for participant_id, count in (events or {}).items():
+            self.join(session, participant_id, count)
+        self.stages[STAGE][session_id] = session
+        return session
+
+    def join(self, session: SessionDouble, participant_id: str, count: int = 1) -> None:
+        """Let a participant do ``count`` things more, one second apart."""
+        participant = session.participants.setdefault(participant_id, Participant())
+        for _ in range(count):
+            at_us = session.started_us + len(participant.events) * SECOND_US
+            participant.events.append({"name": "JOINED", "participantId": participant_id, "eventTime": text_of(at_us)})
+
+    def pace(self, _operation: Operation) -> Any:
+        async def free() -> None:
+            await asyncio.sleep(0)
+
+        return SimpleNamespace(free=free)
+
+    async def call(self, operation: Operation, params: Mapping[str, Any]) -> Page:
+        self.calls[
+            (operation, *(str(params[key]) for key in ("stageArn", "sessionId", "participantId") if key in params))
+        ] += 1
+        await asyncio.sleep(0)
+        self.on_call(operation, params)
+        items = self._items(operation, params)
+        start = int(params.get("nextToken", "0"))
+        end = start + self.page_size
+        token = str(end) if end < len(items) else None
+        return Page(msgspec.json.encode(items[start:end]), token, self.now_us)
+
+    def _items(self, operation: Operation, params: Mapping[str, Any]) -> list[dict[str, Any]]:
+        if operation is Operation.LIST_STAGES:
+            return [{"arn": arn} for arn in self.stages]
+        sessions = self.stages.get(params["stageArn"])
+        if sessions is None:
+            raise Refused("no such stage", "ResourceNotFoundException")
+        if operation is Operation.LIST_STAGE_SESSIONS:
+            return [_summary(session_id, session) for session_id, session in sessions.items()]
+        session = sessions[params["sessionId"]]
+        if operation is Operation.LIST_PARTICIPANTS:
+            return [{"participantId": participant_id} for participant_id in session.participants]
+        participant = session.participants[params["participantId"]]
+        if participant.error is not None:
+            raise participant.error
+        return participant.events[::-1] if self.newest_first else participant.events
+
+    def truth(self) -> Counter[tuple[str, ...]]:
+        """Each event that the service has, as (session, participant, name, time), with its count."""
+        return Counter(
+            (session_id, participant_id, event["name"], event["eventTime"])
+            for sessions in self.stages.values()
+            for session_id, session in sessions.items()
+            for participant_id, participant in session.participants.items()
+            for event in participant.events
+        )
+
+
+def _summary(session_id: str, session: SessionDouble) -> dict[str, Any]:
+    summary = {"sessionId": session_id, "startTime": text_of(session.started_us)}
+    return summary if session.ended_us is None else {**summary, "endTime": text_of(session.ended_us)}
+
+
+def lake_rows(store: MemoryStore) -> Counter[tuple[str, ...]]:
+    """The lake's rows in the form of `Service.truth`."""
+    return Counter(
+        (
+            row["session_id"],
+            row["participant_id"],
+            row["event_name"],
+            text_of(int(row["event_time"].timestamp()) * SECOND_US + row["event_time"].microsecond),
+        )
+        for row in store.rows()
+    )
+
+
+async def listed(service: Service, arns: Iterable[str]) -> AsyncIterator[Listed]:
+    service.calls[(Operation.LIST_STAGES,)] += 1
+    yield Listed(service.now_us, list(arns))
+
+
+async def export(
+    service: Service,
+    store: Store,
+    run_id: str,
+    request: Request | None = None,
+    *,
+    rows_max: int = 1_000_000,
+    settings: RunSettings | None = None,
+    stop: Stop | None = None,
+) -> ScopeLedger:
+    """One run over one scope. What it may raise is raised: `Crash`, an :class:`ExportError`."""
+    ledger = ScopeLedger(SCOPE.region, SCOPE.account_id)
+    ledger.listings_open += 1
+    caller: Any = service
+    scope_export = ScopeExport(
+        scope=SCOPE,
+        store=store,
+        caller=caller,
+        settings=settings or RunSettings(),
+        request=request or Request(),
+        ledger=ledger,
+        stop=stop or Stop(),
+        run_id=run_id,
+        rows_max=rows_max,
+        is_whole=True,
+        now_us=lambda: service.now_us,
+        wall_us=lambda: service.now_us,
+        clock=lambda: service.now_us / SECOND_US,
+        sleep=asyncio.sleep,
+    )
+    await scope_export.export(listed(service, service.stages))
+    ledger.close()
+    return ledger
+
+
+__all__ = [
+    "DAY_US",
+    "HOUR_US",
+    "SCOPE",
+    "SECOND_US",
+    "STAGE",
+    "Crash",
+    "LakeError",
+    "MemoryStore",
+    "Participant",
+    "Service",
+    "export",
+    "lake_rows",
+]

@@ -1,0 +1,119 @@
+"""A crash at every step: whatever operation of the lake is the last, the next run leaves each event once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from exporter.errors import LakeBusy, LakeError, Overtaken
+from exporter.settings import RunSettings
+from tests.doubles import Crash, MemoryStore, Service, export, lake_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SETTINGS = RunSettings(checkpoint_s=1e9)
+
+
+def world() -> Service:
+    service = Service()
+    for number in range(4):
+        service.add(f"st-{number}", events={f"p{unit}": 1 + unit for unit in range(4)})
+    service.add("st-active", ended=False, events={"p": 2})
+    return service
+
+
+async def run(service: Service, store: MemoryStore, run_id: str) -> None:
+    await export(service, store, run_id, rows_max=2, settings=SETTINGS)
+
+
+def failing_at(step: int, error: BaseException) -> Callable[[str, str], None]:
+    """Raise ``error`` at the operation with this number, and at each one after it: the process is gone."""
+    done = 0
+
+    def count(_operation: str, _key: str) -> None:
+        nonlocal done
+        done += 1
+        if done > step:
+            raise error
+
+    return count
+
+
+async def steps_of_a_run() -> int:
+    store, done = MemoryStore(), 0
+
+    def count(_operation: str, _key: str) -> None:
+        nonlocal done
+        done += 1
+
+    store.before = count
+    await run(world(), store, "r1")
+    return done
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+async def test_a_crash_at_any_step_costs_no_event_and_doubles_none(moment: str) -> None:
+    """The process dies before, or right after, its k-th operation, for every k of a run with many checkpoints.
+
+    At no time does a reader see a row twice; the next run brings what is missing, and leaves nothing behind.
+    """
+    steps = await steps_of_a_run()
+    assert steps > 40
+    for step in range(steps):
+        service, store = world(), MemoryStore()
+        setattr(store, moment, failing_at(step, Crash()))
+        with pytest.raises(BaseException) as crash:
+            await run(service, store, "r1")
+        assert isinstance(crash.value, (Crash, BaseExceptionGroup))
+        assert not lake_rows(store) - service.truth(), f"doubled at step {step}"
+        store.restart()
+        await run(service, store, "r2")
+        assert lake_rows(store) == service.truth(), f"wrong after a crash at step {step}"
+        assert not store.staged, f"left behind after a crash at step {step}"
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+async def test_a_lake_that_refuses_at_any_step_ends_the_run_with_an_error(moment: str) -> None:
+    """An operation that fails, or whose answer is lost, and every one after it: the run raises, the next one heals."""
+    for step in range(0, await steps_of_a_run() - 2, 3):
+        service, store = world(), MemoryStore()
+        setattr(store, moment, failing_at(step, LakeBusy("no answer")))
+        with pytest.raises(LakeError):
+            await run(service, store, "r1")
+        assert not lake_rows(store) - service.truth()
+        store.restart()
+        await run(service, store, "r2")
+        assert lake_rows(store) == service.truth()
+        assert not store.staged
+
+
+async def test_a_writer_that_slept_through_its_lease_commits_nothing() -> None:
+    """A run that is overtaken while it sleeps wakes up, commits nothing, and removes what it staged."""
+    service, store = world(), MemoryStore()
+    overtaken = False
+
+    async def overtake() -> None:
+        other = MemoryStore()
+        other.__dict__ = store.__dict__.copy()
+        other.restart()
+        await run(service, other, "r2")
+
+    create = store.create
+
+    async def sleep_before_the_first_commit(key: str, body: bytes) -> bool:
+        nonlocal overtaken
+        if not overtaken and key.endswith("records/000000000002.json"):
+            overtaken = True
+            await overtake()
+        return await create(key, body)
+
+    store.create = sleep_before_the_first_commit  # type: ignore[method-assign] # the moment of the long sleep
+    with pytest.raises(Overtaken):
+        await run(service, store, "r1")
+    assert overtaken
+    assert lake_rows(store) == service.truth()
+    assert not store.staged
+    await run(service, store, "r3")
+    assert lake_rows(store) == service.truth()
