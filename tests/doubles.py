@@ -10,7 +10,7 @@ import io
 from collections import Counter
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 import pyarrow.parquet as pq
@@ -40,6 +40,9 @@ HOUR_US = 3_600 * SECOND_US
 DAY_US = 1_795_392_000 * SECOND_US
 
 
+Done = TypeVar("Done")
+
+
 class Crash(BaseException):
     """The process is gone. It is no `Exception`, so that nothing but the test can catch it."""
 
@@ -61,7 +64,7 @@ class MemoryStore:
         return await self._do("publish", staged.key, lambda: self._publish(staged))
 
     async def discard(self, staged: Staged) -> None:
-        await self._do("discard", staged.key, lambda: self.staged.pop(staged.handle[0], None))
+        await self._do("discard", staged.key, lambda: self.staged.pop(staged.handle[0], None) and None)
 
     async def leftovers(self, table: str) -> list[Staged]:
         found = [staged for staged, _ in self.staged.values() if staged.key.startswith(table + "/")]
@@ -79,9 +82,9 @@ class MemoryStore:
         return await self._do("keys", prefix, lambda: found)
 
     async def delete(self, key: str) -> None:
-        await self._do("delete", key, lambda: self.records.pop(key, None))
+        await self._do("delete", key, lambda: self.records.pop(key, None) and None)
 
-    async def _do(self, operation: str, key: str, act: Callable[[], Any]) -> Any:
+    async def _do(self, operation: str, key: str, act: Callable[[], Done]) -> Done:
         await asyncio.sleep(0)
         self.before(operation, key)
         done = act()

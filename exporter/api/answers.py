@@ -6,6 +6,7 @@ its model lacks. So a page is read from the raw body here, and the list inside i
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
@@ -71,16 +72,50 @@ class Page:
 def read_page(operation: Operation, body: bytes, served_us: int) -> Page:
     """The page in the body of an answer with status 200. Raises :class:`Malformed` where there is none."""
     try:
-        fields = _decode_object(body)
+        fields = _members(body)
         items = bytes(fields[operation.list_member])
         token = _decode_token(fields.get("nextToken", _NULL))
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, KeyError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError, KeyError) as error:
         raise Malformed(f"{operation}: status 200 without a JSON object that holds {operation.list_member}") from error
     if not items.startswith(b"["):
         raise Malformed(f"{operation}: status 200, but {operation.list_member} is not a list")
     return Page(items, token or None, served_us)
 
 
+def _members(body: bytes) -> dict[str, msgspec.Raw]:
+    try:
+        return _decode_object(body)
+    except msgspec.DecodeError:
+        # Half of a surrogate pair is JSON all the same (RFC 8259, section 8.2), and anybody can write one into an
+        # attribute of a token. The fast decoder refuses it.
+        if b"\\u" not in body:
+            raise
+    return _split(body.decode())
+
+
+def _split(text: str) -> dict[str, msgspec.Raw]:
+    """The members of a JSON object, each as the text that came. Raises ValueError where it is none."""
+    members: dict[str, msgspec.Raw] = {}
+    mark, at = "{", _past_space(text, 0)
+    while text[at : at + 1] == mark:
+        name, at = _scan(text, _past_space(text, at + 1))
+        start = _past_space(text, _past_space(text, at) + 1)
+        _, end = _scan(text, start)
+        members[name] = msgspec.Raw(text[start:end].encode())
+        mark, at = ",", _past_space(text, end)
+    if text[at:].strip(_SPACE) != "}":
+        raise ValueError("no JSON object")
+    return members
+
+
+def _past_space(text: str, at: int) -> int:
+    while text[at : at + 1] and text[at] in _SPACE:
+        at += 1
+    return at
+
+
+_SPACE = " \t\r\n"
+_scan = json.JSONDecoder().raw_decode
 _NULL = msgspec.Raw(b"null")
 _decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_token = msgspec.json.Decoder(str | None).decode

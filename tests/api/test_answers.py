@@ -30,6 +30,14 @@ def test_a_page_keeps_the_list_as_the_bytes_that_came() -> None:
     assert page.served_us == 7
 
 
+def test_half_a_surrogate_pair_is_kept() -> None:
+    """What the fast decoder refuses and JSON allows is split by hand, byte for byte."""
+    body = b' { "nextToken" : "t" ,\n"events":[{"name":"\\ud800"}, {}] , "new": {} } '
+    page = read_page(EVENTS, body, 0)
+    assert page.items == b'[{"name":"\\ud800"}, {}]'
+    assert page.next_token == "t"
+
+
 @pytest.mark.parametrize("token", [b"", b', "nextToken": null', b', "nextToken": ""'])
 def test_no_token_is_the_end(token: bytes) -> None:
     """An absent, a null and an empty token all end the list."""
@@ -52,6 +60,11 @@ def test_no_token_is_the_end(token: bytes) -> None:
         b'{"events": []} trailing',
         b"\xff\xfe{}",
         b'{"events": ' + b"[" * 5000,
+        b'{"events": ["\\ud800"',
+        b'{"events": ["\\ud800"]} {}',
+        b'{"events" ["\\ud800"]}',
+        b'{"events": ["\\ud800"],}',
+        b'["\\ud800"]',
     ],
 )
 def test_a_body_without_its_list_is_malformed(body: bytes) -> None:

@@ -64,9 +64,8 @@ async def test_a_crash_at_any_step_costs_no_event_and_doubles_none(moment: str) 
     for step in range(steps):
         service, store = world(), MemoryStore()
         setattr(store, moment, failing_at(step, Crash()))
-        with pytest.raises(BaseException) as crash:
+        with pytest.raises((Crash, BaseExceptionGroup)):
             await run(service, store, "r1")
-        assert isinstance(crash.value, (Crash, BaseExceptionGroup))
         assert not lake_rows(store) - service.truth(), f"doubled at step {step}"
         store.restart()
         await run(service, store, "r2")
