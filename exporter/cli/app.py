@@ -1,8 +1,8 @@
 """The program: its commands, and the one place where every error becomes an exit code."""
 
+import logging
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
@@ -63,9 +63,10 @@ def main(arguments: Sequence[str] | None = None, export: "Export | None" = None)
         return _run(invocation, given)
     except ExportError as error:
         return invocation.fail(error)
-    except Exception as error:  # noqa: BLE001 - the last boundary: a bug must end in one line and an exit code, too
-        if os.environ.get("IVS_EXPORT_LOG_LEVEL", "").lower() == "debug" or "debug" in given:
-            traceback.print_exc()
+    except OSError as error:
+        return invocation.fail(ExportError(f"the system refused: {error}"))
+    except Exception as error:  # the last boundary: a bug must end in one line and an exit code, too
+        logging.getLogger(__name__).debug("a bug", exc_info=error)
         return invocation.fail(Bug(f"a bug in {PROGRAM}: {type(error).__name__}: {error}"))
 
 
@@ -78,14 +79,10 @@ class Bug(ExportError):
 def _run(invocation: Invocation, arguments: list[str]) -> int:
     try:
         code = app(args=arguments, prog_name=PROGRAM, obj=invocation, standalone_mode=False)
-        sys.stdout.flush()
     except typer.TyperException as error:
         raise UsageError(f"{error.format_message().rstrip('.')}; see {_help_of(arguments)}") from error
-    except SystemExit as ended:  # how the completion's own options end
-        code = ended.code
-    except BrokenPipeError:  # the reader of a help text has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        code = exits.OK
+    except SystemExit as ended:  # how the options for completion end, and a help text whose reader has seen enough
+        code = exits.OK if isinstance(ended.__context__, BrokenPipeError) else ended.code
     return code if isinstance(code, int) else exits.OK
 
 

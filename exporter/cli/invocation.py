@@ -108,7 +108,7 @@ def _complain(kind: str, message: str) -> None:
     """One line on standard error: for people on a terminal, a JSON line elsewhere."""
     line = " ".join(message.split())
     if sys.stderr.isatty():
-        text = f"ivs-export: {line}"
+        text = f"ivs-export: {summary.plain(line)}"
     else:
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         text = json.dumps({"event": "failed", "error": kind, "message": line, "level": "error", "timestamp": now})

@@ -48,9 +48,9 @@ class Wishes:
 
 def export(invocation: Invocation, settings: Settings, wishes: Wishes, level: str) -> int:
     """Carry out ``ivs-export run``, to its exit code. Raises :class:`UsageError` before anything was started."""
+    console = start_logs(level)
     request = wishes.request()
     settings = configuration.with_regions(settings, request.targets, _profile_region)
-    console = start_logs(level)
     code = asyncio.run(carry_out(invocation, settings, request, console))
     invocation.finish()
     return code

@@ -84,7 +84,7 @@ def _unknown_fields(counts: dict[str, int]) -> list[str]:
         return []
     most = sorted(counts.items(), key=lambda item: -item[1])[:_UNKNOWN_FIELDS_SHOWN]
     rest = len(counts) - len(most)
-    names = ", ".join(f"{_plain(name)} ({count:,})" for name, count in most) + (f" and {rest:,} more" if rest else "")
+    names = ", ".join(f"{plain(name)} ({count:,})" for name, count in most) + (f" and {rest:,} more" if rest else "")
     return [f"  unknown fields, kept in the column extra: {names}"]
 
 
@@ -92,7 +92,7 @@ def _failures(failures: list[dict[str, Any]]) -> list[str]:
     if not failures:
         return []
     shown = [
-        "    " + _plain(": ".join(filter(None, (item["unit"], item["error"], item["message"]))))
+        "    " + plain(": ".join(filter(None, (item["unit"], item["error"], item["message"]))))
         for item in failures[:_FAILURES_SHOWN]
     ]
     rest = len(failures) - len(shown)
@@ -100,6 +100,6 @@ def _failures(failures: list[dict[str, Any]]) -> list[str]:
     return [f"  failures   {len(failures):,}", *shown, *more]
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """A text from elsewhere, without what a terminal would obey."""
     return "".join(letter if letter.isprintable() else "�" for letter in text)

@@ -1,0 +1,234 @@
+from __future__ import annotations
+
+import json
+import signal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from exporter.cli import exits, summary
+from exporter.cli.app import main
+from exporter.errors import CredentialsLost, ExportError, LakeRefused, Overtaken, Refused, UsageError
+from exporter.ledger import Outcome, RunLedger, ScopeLedger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from exporter.request import Request, Stop
+    from exporter.settings import Settings
+
+    Fill = Callable[[RunLedger], None]
+
+RUN = ["run", "--region", "eu-west-1"]
+ARN = "arn:aws:ivs:eu-west-1:123456789012:stage/AbCd"
+
+
+def a_scope(**values: Any) -> ScopeLedger:
+    return ScopeLedger("eu-west-1", "123456789012", **values)
+
+
+def complete(ledger: RunLedger) -> None:
+    ledger.scopes = [a_scope(units_found=2, events_written=7, sessions_found=1)]
+    ledger.scopes[0].outcomes.update({Outcome.EXPORTED: 1, Outcome.EMPTY: 1})
+
+
+def nothing(ledger: RunLedger) -> None:
+    ledger.scopes = [a_scope()]
+
+
+def partial(ledger: RunLedger) -> None:
+    complete(ledger)
+    ledger.scopes[0].fail(f"{ARN}/st-1", Refused("ListParticipants: denied", "AccessDeniedException"))
+
+
+def held_in_part(ledger: RunLedger) -> None:
+    complete(ledger)
+    ledger.scopes.append(a_scope(is_held=True))
+
+
+def held(ledger: RunLedger) -> None:
+    ledger.scopes = [a_scope(is_held=True), a_scope(is_held=True)]
+    ledger.scopes[0].fail("x", Overtaken("another run committed first"))
+
+
+def lost(ledger: RunLedger) -> None:
+    ledger.scopes = [a_scope(is_lost=True)]
+    ledger.scopes[0].fail("eu-west-1", Refused("ListStages: denied", "AccessDeniedException"))
+
+
+def raising(error: Exception) -> Fill:
+    def fill(ledger: RunLedger) -> None:
+        partial(ledger)
+        raise error
+
+    return fill
+
+
+def start(fill: Fill, arguments: list[str]) -> int:
+    async def export(settings: Settings, request: Request, ledger: RunLedger, stop: Stop) -> None:  # noqa: ARG001
+        fill(ledger)
+
+    return main(arguments, export)
+
+
+CASES = [
+    (complete, 0, "complete"),
+    (nothing, 0, "nothing"),
+    (partial, 3, "partial"),
+    (held_in_part, 3, "partial"),
+    (held, 4, "partial"),
+    (lost, 1, "failed"),
+    (raising(CredentialsLost("no AWS credentials were found")), 1, "failed"),
+    (raising(LakeRefused("no such bucket")), 1, "failed"),
+    (raising(UsageError("no such thing")), 2, "failed"),
+    (raising(RuntimeError("a defect")), 1, "failed"),
+    (raising(ExceptionGroup("many", [OSError("x")])), 1, "failed"),
+]
+
+
+@pytest.mark.parametrize(("fill", "code", "outcome"), CASES)
+def test_every_end_has_its_code_and_one_object(
+    fill: Fill, code: int, outcome: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever becomes of a run, --json prints one object and no other line, and nothing prints a traceback."""
+    assert start(fill, [*RUN, "--json"]) == code
+    out, err = capfd.readouterr()
+    assert out.count("\n") == 1
+    assert json.loads(out)["outcome"] == outcome
+    assert "Traceback" not in err
+    assert all(isinstance(json.loads(line), dict) for line in err.splitlines())
+
+
+@pytest.mark.parametrize(("fill", "code", "outcome"), CASES)
+def test_people_get_a_summary(fill: Fill, code: int, outcome: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """Without --json a run that began says in words what became of it."""
+    assert start(fill, RUN) == code
+    out, _ = capfd.readouterr()
+    if code in (exits.OK, exits.PARTIAL, exits.HELD):
+        assert f": {outcome}, in " in out
+        assert " found" in out
+    if fill in (partial, held, lost):
+        assert "failures   1" in out
+
+
+WRONG = [
+    [],
+    ["bogus"],
+    ["run", "--bogus"],
+    ["run", "--region"],
+    ["run", "extra"],
+    ["run", "--region", "mars-1"],
+    ["run", "--calls-per-second", "0"],
+    ["run", "--log-level", "loud", "--region", "eu-west-1"],
+    ["run", "--stage", "x"],
+    ["run", "--config", "missing.toml"],
+    ["run"],
+    [*RUN, "--since", "yesterday"],
+    [*RUN, "--since", "2026-02-30"],
+    [*RUN, "--since", "2026-11-24", "--until", "2026-11-24"],
+    [*RUN, "--since", "2026-11-24T01:00+02:00", "--until", "2026-11-23T23:00Z"],
+    [*RUN, "--targets", "missing.csv"],
+    [*RUN, "--stage", ARN.replace("eu-west-1", "us-east-1")],
+]
+
+
+@pytest.mark.parametrize("arguments", WRONG, ids=" ".join)
+def test_wrong_usage_starts_nothing(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A wrong option, setting or list ends with 2 and one line, and an object where one is wanted; no run starts."""
+    monkeypatch.chdir(tmp_path)
+
+    def fill(_: RunLedger) -> None:
+        raise AssertionError("a run was started")
+
+    assert start(fill, arguments) == exits.USAGE
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert start(fill, [*arguments, "--json"]) == exits.USAGE
+    out, err = capfd.readouterr()
+    assert out.count("\n") == 1
+    [failure] = json.loads(out)["failures"]
+    assert failure["error"] == "usage"
+    assert json.loads(err)["message"] == failure["message"]
+
+
+def test_object_of_a_command_without_a_run_has_the_same_shape() -> None:
+    """Whoever reads the object finds every name there, also where no run began."""
+    ledger = RunLedger("x", error=ExportError("y"))
+    assert summary.failed("x", 1.5, "error", "y") == ledger.summary(1.5)
+
+
+def test_wishes_are_handed_on(tmp_path: Path) -> None:
+    """Dates are UTC midnights, times keep their zone, and the list is read; the run gets all of it."""
+    seen: list[tuple[Settings, Request]] = []
+    (tmp_path / "list.csv").write_text(f"stage_arn\n{ARN}\n")
+
+    async def export(settings: Settings, request: Request, ledger: RunLedger, stop: Stop) -> None:  # noqa: ARG001
+        seen.append((settings, request))
+
+    times = ["--since", "2026-11-23", "--until", "2026-11-24T02:00:00+02:00"]
+    more = ["--refetch", "--wait", "--no-active-sessions", "--s3-sse", "aws:kms", "--lake", "here"]
+    assert main(["run", "--targets", str(tmp_path / "list.csv"), *times, *more], export) == exits.OK
+    [(settings, request)] = seen
+    day_us = 86_400_000_000
+    assert request.since_us is not None
+    assert request.until_us == request.since_us + day_us
+    assert request.since_us % day_us == 0
+    assert (request.refetch, request.wait) == (True, True)
+    assert request.targets is not None
+    assert request.targets.count == 1
+    assert (settings.lake, settings.regions, settings.run.active_sessions) == ("here", ("eu-west-1",), False)
+    assert settings.s3.options() == {"sse": "aws:kms"}
+
+
+def test_failure_of_the_whole_counts_for_more_than_a_signal() -> None:
+    """A signal's code says that what was fetched is committed, so a run that could not commit has its own."""
+    ledger = RunLedger("x")
+    partial(ledger)
+    assert exits.of_run(ledger, "SIGINT") == 130
+    assert exits.of_run(ledger, "SIGTERM") == 143
+    assert exits.of_run(ledger, "deadline") == exits.PARTIAL
+    ledger.error = LakeRefused("no space")
+    assert exits.of_run(ledger, "SIGINT") == exits.FAILED
+
+
+def test_codes_are_those_of_the_table() -> None:
+    """The table in the module's words is the one in its code."""
+    assert exits.__doc__ is not None
+    codes = {exits.OK, exits.FAILED, exits.USAGE, exits.PARTIAL, exits.HELD, *exits.SIGNALS.values()}
+    rows = [line.split("|")[1] for line in exits.__doc__.splitlines() if line.startswith("| ") and line[2].isdigit()]
+    assert {int(code) for row in rows for code in row.split(",")} == codes
+    assert all(code == 128 + signal.Signals[name] for name, code in exits.SIGNALS.items())
+
+
+def test_bug_shows_its_traceback_at_debug_alone(capfd: pytest.CaptureFixture[str]) -> None:
+    """A bug's traceback is in the log, in its JSON form, for whoever asks for it."""
+    bug = raising(ZeroDivisionError("a defect"))
+    assert start(bug, [*RUN, "--log-level", "debug"]) == exits.FAILED
+    _, err = capfd.readouterr()
+    [line] = [line for line in map(json.loads, err.splitlines()) if line["level"] == "debug"]
+    assert "test_exit_codes_and_last_words.py" in line["exception"]
+    assert start(bug, RUN) == exits.FAILED
+    _, err = capfd.readouterr()
+    assert "test_exit_codes_and_last_words.py" not in err
+
+
+def test_summary_for_people_is_short_and_plain() -> None:
+    """Ten failures and ten unknown fields are shown, the rest counted; no text of others reaches the terminal raw."""
+    ledger = RunLedger("x")
+    partial(ledger)
+    scope = ledger.scopes[0]
+    for number in range(30):
+        scope.fail(f"unit-{number}", Refused("\x1b[2Jdenied\nline", "Code"))
+        scope.unknown_fields[f"field{number}\x07"] += number
+    text = summary.text_of(ledger.summary(125.0))
+    assert "in 2 min 5 s" in text
+    assert "failures   31" in text
+    assert "and 21 more" in text
+    assert "field29" in text
+    assert "and 20 more" in text
+    assert len(text.splitlines()) < 25
+    assert text.replace("\n", "").isprintable()

@@ -1,0 +1,283 @@
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.cli import configuration
+from exporter.cli.app import app
+from exporter.cli.configuration import flag_of, keys, load, variable_of, with_regions
+from exporter.domain import REGIONS
+from exporter.errors import UsageError
+from exporter.settings import RetrySettings, Settings, shown
+from exporter.targets import Targets
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+EXAMPLE = Path(configuration.__file__).parents[2] / "config" / "ivs-export.toml"
+ARN = "arn:aws:ivs:eu-west-1:123456789012:stage/AbCd"
+
+
+def nested(key: tuple[str, ...], value: object) -> dict[str, Any]:
+    return {key[0]: value} if len(key) == 1 else {key[0]: {key[1]: value}}
+
+
+def value_at(settings: Settings, key: tuple[str, ...]) -> Any:
+    value: Any = settings
+    for name in key:
+        value = getattr(value, name)
+    return value
+
+
+def other_value(key: tuple[str, ...], number: int) -> Any:
+    """A value of the key that is not its default: another one for each number."""
+    default = keys()[key]
+    if key == ("regions",):
+        return [REGIONS[number]]
+    if key == ("stages",):
+        return [f"{ARN}{number}"]
+    if isinstance(default, bool):
+        return number % 2 == 0
+    return (
+        f"text-{number}"
+        if default is None or isinstance(default, str)
+        else default + number / (4 if key[-1] == "reserve" else 1)
+    )
+
+
+def as_text(value: Any) -> str:
+    return ",".join(value) if isinstance(value, list) else str(value)
+
+
+def as_kept(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def written(key: tuple[str, ...], value: Any) -> str:
+    text = str(value).lower() if isinstance(value, bool) else repr(value)
+    return f"{key[-1]} = {text}\n" if len(key) == 1 else f"[{key[0]}]\n{key[1]} = {text}\n"
+
+
+@pytest.mark.parametrize("key", keys(), ids=".".join)
+def test_option_counts_for_more_than_variable_and_that_for_more_than_file(
+    key: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each key can be set in three places, and the first that sets it counts."""
+    in_file, in_variable, in_option = (other_value(key, number) for number in (1, 2, 3))
+    file = tmp_path / "settings.toml"
+    file.write_text(written(key, in_file))
+    assert value_at(load({}, file), key) == as_kept(in_file)
+    monkeypatch.setenv(variable_of(key), as_text(in_variable))
+    assert value_at(load({}, file), key) == as_kept(in_variable)
+    assert value_at(load(nested(key, in_option), file), key) == as_kept(in_option)
+
+
+def test_keys_of_one_section_come_from_different_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A section is no whole: its keys are looked for one by one."""
+    file = tmp_path / "settings.toml"
+    file.write_text("[retry]\nattempts = 3\n")
+    monkeypatch.setenv("IVS_EXPORT_CONFIG", str(file))
+    monkeypatch.setenv("IVS_EXPORT_RETRY__TIMEOUT_S", "7")
+    assert load({"lake": None, "retry": {"attempts": None}}).retry == RetrySettings(attempts=3, timeout_s=7.0)
+
+
+def test_example_file_says_every_default() -> None:
+    """The commented file names each key once with its default, its option, and loads as it is."""
+    assert load({}, EXAMPLE) == Settings()
+    text = EXAMPLE.read_text()
+    bare = tomllib.loads(re.sub(r"^# (\w+ = )", r"\1", text, flags=re.MULTILINE))
+    assert {name for name, value in bare.items() if not isinstance(value, dict)} == {"lake", "regions", "stages"}
+    for key in keys():
+        assert key[-1] in (bare if len(key) == 1 else bare[key[0]])
+        assert f"{flag_of(key)} " in text.replace("\n", " ").replace(",", " ")
+
+
+def test_every_key_is_an_option_with_its_default() -> None:
+    """The option of each key is there, and its help names the default that the settings have."""
+    from typer.main import get_command  # noqa: PLC0415 - Typer's way to its commands' options, used nowhere else
+
+    run = get_command(app).commands["run"]  # type: ignore[attr-defined] # the program is a group of commands
+    helps = {flag: option.help for option in run.params for flag in option.opts}
+    for key, default in keys().items():
+        text = helps[flag_of(key)]
+        shown_default = re.search(r"\(([^()]*)\)$", text)
+        if isinstance(default, bool):
+            assert shown_default is not None
+            assert (shown_default[1] == "yes") is default
+        elif isinstance(default, int | float):
+            assert shown_default is not None
+            assert float(shown_default[1]) == default
+        elif isinstance(default, str):
+            assert f"({default})" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("IVS_EXPORT_LAEK", "IVS_EXPORT_LAEK is no variable of ivs-export; did you mean IVS_EXPORT_LAKE?"),
+        ("IVS_EXPORT_QUOTA__RESERV", "did you mean IVS_EXPORT_QUOTA__RESERVE?"),
+        ("IVS_EXPORT_QUOTA", "IVS_EXPORT_QUOTA is no variable"),
+        ("IVS_EXPORT_RUN_CONCURRENCY", "did you mean IVS_EXPORT_RUN__CONCURRENCY?"),
+    ],
+)
+def test_misspelt_variable_is_refused(name: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable that would be passed over in silence is an error, with what was probably meant."""
+    monkeypatch.setenv(name, "1")
+    with pytest.raises(UsageError, match=re.escape(message)):
+        load({})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("lakes = 'x'", "lakes is no key; did you mean lake?"),
+        ("[quota]\ncalls_per_secnd = 1", "quota.calls_per_secnd is no key; did you mean quota.calls_per_second?"),
+        ("[qouta]\nreserve = 0.1", "qouta is no key"),
+        ("quota = 1", "quota is a section, written [quota]"),
+        ("lake", "is not TOML: "),
+        ("lake = 5", "lake: 5 is refused: should be a valid string"),
+        ("regions = ['mars-1']", "IVS Real-Time is not served in 'mars-1', but in ap-northeast-1"),
+        ("stages = ['x']", "'x' is no stage ARN"),
+        ("[quota]\ncalls_per_second = true", "True is refused: should be a number"),
+        ("[run]\nconcurrency = 1.5", "run.concurrency: 1.5 is refused"),
+        ("[quota]\nreserve = 0.91", "quota.reserve: 0.91 is refused: should be less than or equal to 0.9"),
+        ("a" + ".a" * 5000 + " = 1", "a is no key"),
+        ("regions = " + "[" * 5000 + "]" * 5000, ""),
+    ],
+)
+def test_wrong_file_is_refused(text: str, message: str, tmp_path: Path) -> None:
+    """What is wrong in the file is told with the file's name, the key, the value and the reason, in one line."""
+    file = tmp_path / "settings.toml"
+    file.write_text(text)
+    with pytest.raises(UsageError) as raised:
+        load({}, file)
+    assert str(file) in str(raised.value)
+    assert message in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b'lake = "\xe4"', b"\x00"])
+def test_file_that_is_no_text_is_refused(content: bytes, tmp_path: Path) -> None:
+    """Bytes that are no UTF-8, or no TOML, are an error and no crash."""
+    file = tmp_path / "settings.toml"
+    file.write_bytes(content)
+    with pytest.raises(UsageError, match=r"settings\.toml"):
+        load({}, file)
+
+
+@pytest.mark.parametrize("name", [".", "missing.toml", "a\0b"])
+def test_file_that_cannot_be_read_is_refused(name: str, tmp_path: Path) -> None:
+    """A directory, a missing file and an impossible name are errors that name them."""
+    with pytest.raises(UsageError, match=r"can.t be read"):
+        load({}, tmp_path / name)
+
+
+NUMBERS = [key for key, default in keys().items() if isinstance(default, float)]
+
+
+@given(key=st.sampled_from(NUMBERS), number=st.floats())
+def test_numbers_are_finite_and_not_negative(key: tuple[str, ...], number: float) -> None:
+    """Every number takes any positive size (a share ends at 0.9), and neither NaN nor an infinity."""
+    may_be_zero = key[-1] in ("reserve", "deadline_s", "grace_s", "give_up_days")
+    most = 0.9 if key[-1] == "reserve" else sys.float_info.max
+    if 0 < number <= most or (number == 0 and may_be_zero):
+        assert value_at(load(nested(key, repr(number))), key) == number
+    else:
+        with pytest.raises(UsageError, match="^" + re.escape(flag_of(key))):
+            load(nested(key, repr(number)))
+
+
+@pytest.mark.parametrize(
+    ("lake", "is_good"),
+    [
+        ("lake", True),
+        ("s3://bucket", True),
+        ("s3://bucket/a/b", True),
+        ("", False),
+        (" ", False),
+        ("a\nb", False),
+        ("a\0b", False),
+        ("s3://", False),
+        ("s3:///prefix", False),
+        ("gs://bucket/x", False),
+        ("s3://AKIAEXAMPLE:verysecret@bucket/x", False),
+    ],
+)
+def test_lake_is_a_directory_or_a_bucket(lake: str, is_good: bool) -> None:
+    """Other places are refused, and credentials in one are not repeated."""
+    if is_good:
+        assert load({"lake": lake}).lake == lake
+    else:
+        with pytest.raises(UsageError, match=re.escape("--lake: ")) as raised:
+            load({"lake": lake})
+        assert "verysecret" not in str(raised.value)
+
+
+def test_shown_value_is_short_and_on_one_line() -> None:
+    """A hostile value can neither flood nor break the line that tells of it."""
+    assert len(shown("x\n" * 10_000)) < 200
+    assert shown("x\ny") == r"'x\ny'"
+
+
+def no_profile() -> str | None:
+    raise AssertionError("the profile was asked")
+
+
+@pytest.mark.parametrize(
+    ("variables", "profile", "regions"),
+    [
+        ({"AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-west-2"}, "eu-west-1", ("us-east-1",)),
+        ({"AWS_REGION": "", "AWS_DEFAULT_REGION": "us-west-2"}, "eu-west-1", ("us-west-2",)),
+        ({}, "eu-west-1", ("eu-west-1",)),
+    ],
+)
+def test_region_is_the_environments_where_none_is_given(
+    variables: dict[str, str], profile: str, regions: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """AWS_REGION, AWS_DEFAULT_REGION and the profile are asked in this order."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert with_regions(Settings(), None, lambda: profile).regions == regions
+
+
+@pytest.mark.parametrize(("region", "message"), [(None, "no region is given"), ("us-east-2", "the AWS profile gives")])
+def test_no_region_or_one_without_ivs_is_refused(region: str | None, message: str) -> None:
+    """A run with nowhere to look is an error, and so is a default region where IVS is not served."""
+    with pytest.raises(UsageError, match=message):
+        with_regions(Settings(), None, lambda: region)
+
+
+def targets_of(arns: Iterable[str]) -> Targets:
+    return Targets({arn: {} for arn in arns})
+
+
+def test_regions_are_those_of_stages_and_targets_where_none_are_given() -> None:
+    """An ARN says its region, so nobody else need say it, and no default counts."""
+    assert with_regions(Settings(stages=(ARN,)), None, no_profile).regions == ("eu-west-1",)
+    assert with_regions(Settings(), targets_of([ARN]), no_profile).regions == ("eu-west-1",)
+
+
+def test_stage_or_target_outside_the_regions_is_refused() -> None:
+    """Where regions are given they limit the run; something beyond them is a mistake, and is named."""
+    settings = Settings(regions=("us-east-1",))
+    with pytest.raises(UsageError, match="the list names account 123456789012 in eu-west-1"):
+        with_regions(settings, targets_of([ARN]), no_profile)
+    with pytest.raises(UsageError, match=re.escape(f"stage {ARN} is in eu-west-1")):
+        with_regions(settings.model_copy(update={"stages": (ARN,)}), None, no_profile)
+
+
+def test_names_are_kept_once_and_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Repeated regions would be exported twice; an empty variable is how many tools write none."""
+    monkeypatch.setenv("IVS_EXPORT_LAKE", "")
+    monkeypatch.setenv("IVS_EXPORT_REGIONS", "us-east-1, eu-west-1,us-east-1,")
+    settings = load({})
+    assert (settings.lake, settings.regions) == ("./lake", ("us-east-1", "eu-west-1"))
+    assert os.environ["IVS_EXPORT_LAKE"] == ""

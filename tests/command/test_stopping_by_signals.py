@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: A program whose run has two units: one is done, the other never ends. ``manner`` says how it takes being stopped.
+PROGRAM = """
+import asyncio, sys, time
+from exporter.cli import signals
+from exporter.cli.app import main
+from exporter.ledger import Outcome, ScopeLedger
+
+manner = sys.argv.pop(1)
+signals.GRACE_S = 0.2 if manner == "stubborn" else signals.GRACE_S
+
+async def export(settings, request, ledger, stop):
+    scope = ScopeLedger("eu-west-1", "123456789012", units_found=2, events_written=3)
+    scope.outcomes[Outcome.EXPORTED] = 1
+    ledger.scopes = [scope]
+    print("ready", file=sys.stderr, flush=True)
+    await stop.asked.wait()
+    print("asked", file=sys.stderr, flush=True)
+    if manner == "blocking":
+        time.sleep(60)
+    if manner != "graceful":
+        await asyncio.sleep(60)
+    scope.close()
+
+sys.exit(main(export=export))
+"""
+RUN = ["run", "--region", "eu-west-1", "--log-level", "error", "--json"]
+
+
+@contextmanager
+def started(manner: str, arguments: list[str]) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-c", PROGRAM, manner, *arguments]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:  # noqa: S603 - our own
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def last_words(process: subprocess.Popen[str]) -> Any:
+    assert process.stdout is not None
+    [line] = process.stdout.read().splitlines()
+    return json.loads(line)
+
+
+def wait_for(process: subprocess.Popen[str], line: str) -> None:
+    assert process.stderr is not None
+    assert process.stderr.readline() == f"{line}\n"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_first_signal_ends_gracefully(number: int, code: int) -> None:
+    """The run is asked to stop, ends by itself, and its object says what became of every unit."""
+    with started("graceful", RUN) as process:
+        wait_for(process, "ready")
+        process.send_signal(number)
+        words = last_words(process)
+        assert process.wait(30) == code
+    assert words["outcome"] == "partial"
+    assert (words["units"]["exported"], words["units"]["deferred"]) == (1, 1)
+
+
+@pytest.mark.parametrize("manner", ["hanging", "blocking"])
+def test_second_signal_ends_at_once(manner: str) -> None:
+    """A run that does not end, not even letting go of its loop, is ended by another signal, and its object is whole."""
+    with started(manner, RUN) as process:
+        wait_for(process, "ready")
+        process.send_signal(signal.SIGTERM)
+        wait_for(process, "asked")
+        process.send_signal(signal.SIGINT)
+        words = last_words(process)
+        assert process.wait(30) == 143
+    assert words["units"]["found"] == sum(words["units"].values()) - words["units"]["found"] == 2
+
+
+def test_time_ends_what_does_not_stop() -> None:
+    """Where no second signal comes, the time that a stop may take ends the process all the same."""
+    with started("stubborn", RUN) as process:
+        wait_for(process, "ready")
+        process.send_signal(signal.SIGINT)
+        assert last_words(process)["units"]["deferred"] == 1
+        assert process.wait(30) == 130
+
+
+def test_signal_before_the_run_ends_at_once() -> None:
+    """While a list of targets is still being read there is nothing to commit; code and object are there, too."""
+    with started("graceful", ["run", "--targets", "-", "--json", "--log-level", "info"]) as process:
+        assert process.stdin is not None
+        process.stdin.write("stage_arn" + "\n" * 1_000_000)  # more than a pipe holds, so that it is being read
+        process.send_signal(signal.SIGTERM)
+        words = last_words(process)
+        assert process.wait(30) == 143
+    assert words["outcome"] == "failed"
+    assert words["failures"] == [{"unit": None, "error": "stopped", "message": "stopped at once by SIGTERM"}]
