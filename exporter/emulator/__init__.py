@@ -1,0 +1,13 @@
+"""A local Amazon IVS Real-Time: the five read calls, signed and paged as AWS does, over a world that is made up.
+
+It is good enough to develop and test an exporter against without an AWS account::
+
+    async with Emulator(EmulatorOptions()) as emulator:
+        ...  # clients call emulator.url with the keys "emulator" / "emulator"
+"""
+
+from exporter.emulator.fixed_world import FixedWorld
+from exporter.emulator.options import Account, EmulatorOptions, QuotaOptions, Size, WorldOptions
+from exporter.emulator.server import Emulator, serve
+
+__all__ = ["Account", "Emulator", "EmulatorOptions", "FixedWorld", "QuotaOptions", "Size", "WorldOptions", "serve"]

@@ -1,0 +1,45 @@
+"""The emulator's own time: it runs or stands, and can be moved."""
+
+from __future__ import annotations
+
+from email.utils import formatdate
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_SECOND_US = 1_000_000
+
+
+class Clock:
+    """Simulated time in microseconds since the epoch, UTC. ``monotonic_s`` is real time; a frozen clock ignores it."""
+
+    def __init__(self, start_us: int, *, is_frozen: bool, monotonic_s: Callable[[], float]) -> None:
+        self._base_us = start_us
+        self._is_frozen = is_frozen
+        self._monotonic_s = monotonic_s
+        self._since_s = monotonic_s()
+        self._date = (-1, "")
+
+    @property
+    def now_us(self) -> int:
+        """The simulated moment."""
+        if self._is_frozen:
+            return self._base_us
+        return self._base_us + int((self._monotonic_s() - self._since_s) * _SECOND_US)
+
+    def set(self, moment_us: int) -> None:
+        """Make it this moment now, earlier or later than it was."""
+        self._base_us = moment_us
+        self._since_s = self._monotonic_s()
+
+    def advance(self, seconds: float) -> None:
+        """Let so many seconds pass at once."""
+        self.set(self.now_us + int(seconds * _SECOND_US))
+
+    def date_text(self) -> str:
+        """The moment as the ``Date`` header writes it."""
+        second = self.now_us // _SECOND_US
+        if second != self._date[0]:
+            self._date = (second, formatdate(second, usegmt=True))
+        return self._date[1]

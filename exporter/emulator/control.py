@@ -1,0 +1,154 @@
+"""The emulator's own endpoints, below ``/_emulator/``: unsigned, JSON, for tests and for whoever watches.
+
+::
+
+    GET  info                                        what this emulator is
+    GET  clock    POST {"advance_s": 60} or {"set_us": 1764000000000000}
+    GET  quota    POST {"calls_per_second": 5, "burst": 5}
+    GET  calls    POST                               the log of calls; POST begins it anew
+    GET  faults   POST {"fault": TEXT}   PUT {"faults": [TEXT, ...]}   DELETE
+    GET  truth    ?account=&region=                  every event there is now, as JSON Lines
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from aiohttp import web
+
+from exporter.emulator.fault_texts import kinds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from exporter.emulator.calls import CallLog
+    from exporter.emulator.clock import Clock
+    from exporter.emulator.faults import FaultPlan
+    from exporter.emulator.quota import Quota
+    from exporter.emulator.truth import Truth
+
+PREFIX = "/_emulator/"
+_CHUNK_BYTES = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """What the endpoints show and change. ``truth`` takes an account and a region, None for all."""
+
+    clock: Clock
+    quota: Quota
+    calls: CallLog
+    faults: FaultPlan
+    truth: Callable[[str | None, str | None], Truth]
+    info: Callable[[], dict[str, Any]]
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer a request below the prefix: 404 or 405 for what there is not, 400 for what can't be read."""
+        name = request.path.removeprefix(PREFIX)
+        if name == "truth" and request.method == "GET":
+            return await self._stream_truth(request)
+        try:
+            body = await request.read()
+            given = msgspec.json.decode(body, type=dict[str, Any]) if body else {}
+            shown = self._act(request.method, name, given)
+        except LookupError:
+            return _json({"error": f"there is no {request.method} {request.path}"}, 404)
+        except (ValueError, TypeError) as error:  # msgspec's errors are ValueErrors, too
+            return _json({"error": str(error)}, 400)
+        return _json(shown)
+
+    def _act(self, method: str, name: str, given: dict[str, Any]) -> object:
+        actions: dict[tuple[str, str], Callable[[dict[str, Any]], None]] = {
+            ("GET", "info"): _nothing,
+            ("GET", "clock"): _nothing,
+            ("POST", "clock"): self._move_clock,
+            ("GET", "quota"): _nothing,
+            ("POST", "quota"): self._set_quota,
+            ("GET", "calls"): _nothing,
+            ("POST", "calls"): lambda _: self.calls.reset(),
+            ("GET", "faults"): _nothing,
+            ("POST", "faults"): lambda given: _discard(self.faults.add(_text(given.get("fault")))),
+            ("PUT", "faults"): lambda given: self.faults.replace([_text(each) for each in given.get("faults", ())]),
+            ("DELETE", "faults"): lambda _: self.faults.clear(),
+        }
+        actions[method, name](given)
+        return self._show(name)
+
+    def _show(self, name: str) -> object:
+        if name == "clock":
+            return {"now_us": self.clock.now_us, "date": self.clock.date_text()}
+        if name == "quota":
+            options = self.quota.options
+            return {
+                "calls_per_second": options.calls_per_second,
+                "burst": options.burst,
+                "buckets": self.quota.counts(),
+            }
+        if name == "calls":
+            return self.calls.describe()
+        if name == "faults":
+            return {"faults": self.faults.describe(), "kinds": dict(kinds())}
+        return self.info()
+
+    def _move_clock(self, given: dict[str, Any]) -> None:
+        if set(given) == {"advance_s"}:
+            self.clock.advance(_number(given["advance_s"]))
+        elif set(given) == {"set_us"}:
+            self.clock.set(int(_number(given["set_us"])))
+        else:
+            raise ValueError("the clock takes either advance_s or set_us")
+
+    def _set_quota(self, given: dict[str, Any]) -> None:
+        if not set(given) <= {"calls_per_second", "burst"}:
+            raise ValueError("the quota takes calls_per_second and burst")
+        rate, burst = given.get("calls_per_second"), given.get("burst")
+        self.quota.set(None if rate is None else _number(rate), None if burst is None else int(_number(burst)))
+
+    async def _stream_truth(self, request: web.BaseRequest) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "application/jsonl"})
+        await response.prepare(request)
+        chunk = bytearray()
+        truth = self.truth(request.query.get("account"), request.query.get("region"))
+        for stage_arn, session_id, participant_id, event in truth.events():
+            shown = {"raw": event.decode("utf-8", "backslashreplace")} if isinstance(event, bytes) else event
+            line = {
+                "stage_arn": stage_arn,
+                "session_id": session_id,
+                "participant_id": participant_id,
+                "event": shown,
+            }
+            chunk += msgspec.json.encode(line) + b"\n"
+            if len(chunk) >= _CHUNK_BYTES:
+                await response.write(bytes(chunk))
+                chunk.clear()
+                await asyncio.sleep(0)  # calls go on meanwhile
+        await response.write(bytes(chunk))
+        await response.write_eof()
+        return response
+
+
+def _json(shown: object, status: int = 200) -> web.Response:
+    return web.Response(body=msgspec.json.encode(shown), status=status, content_type="application/json")
+
+
+def _nothing(given: dict[str, Any]) -> None:
+    del given
+
+
+def _discard(number: int) -> None:
+    del number
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("a fault is a text")
+    return value
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{value!r} is not a number")
+    return value

@@ -1,0 +1,200 @@
+"""What an emulator is started with: its world's sizes, its accounts, its quota and its manners.
+
+Every class here is frozen and says with a ``ValueError`` which of its values is wrong.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Self
+
+from exporter.domain import REGIONS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+#: The widest indexes that an id can carry; see `exporter.emulator.ids`.
+STAGES_MAX = 1 << 22
+SESSIONS_MAX = 1 << 24
+PARTICIPANTS_MAX = 1 << 24
+
+_SLOT_S_MIN = 2
+_ACCOUNT_DIGITS = 12
+_ACCESS_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_DAY_S = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How many of something: always ``low`` where ``high`` is the same, else drawn with a heavy tail.
+
+    A draw is ``low`` at least and ``high`` at most. Its mean is about ``mean``, less what ``high`` cuts off.
+    """
+
+    low: int
+    mean: float
+    high: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.low <= self.mean <= self.high:
+            raise ValueError(f"a size needs 0 <= low <= mean <= high, not {self.low}:{self.mean:g}:{self.high}")
+
+    @classmethod
+    def fixed(cls, count: int) -> Self:
+        """Always ``count``."""
+        return cls(count, count, count)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read ``"8"`` (always 8) or ``"1:8:5000"`` (low, mean, high); ValueError for anything else."""
+        parts = text.split(":")
+        try:
+            if len(parts) == 1:
+                return cls.fixed(int(text))
+            low, mean, high = parts
+            return cls(int(low), float(mean), int(high))
+        except ValueError as error:
+            raise ValueError(f"size {text!r} is neither COUNT nor LOW:MEAN:HIGH: {error}") from None
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether every draw gives the same count."""
+        return self.low == self.high
+
+    def pick(self, fraction: float) -> int:
+        """The count for a ``fraction`` in [0, 1), which is uniform where the counts shall be spread as said."""
+        if self.is_fixed:
+            return self.low
+        # A Lomax variable of shape 2 and mean 1. It takes a square root only, which every machine rounds alike.
+        tail = 1.0 / math.sqrt(1.0 - fraction) - 1.0
+        return min(self.high, self.low + int((self.mean - self.low) * tail + 0.5))
+
+
+@dataclass(frozen=True, slots=True)
+class WorldOptions:
+    """The sizes of one world; every (account, region) that holds stages has one of its own.
+
+    ``start_us`` is the first moment of the world in microseconds since the epoch, on a whole second; None means
+    ``days`` days before the full hour of the emulator's start. All sessions begin within ``days`` days of it. Of the
+    stages' last sessions the ``active_share`` goes on for hours after those days. Of every second stage the
+    ``replicated_share`` of sessions have their first publisher replicated to the stage before, where a session goes
+    on there meanwhile. A participant's events are listed up to ``lag_s`` seconds after their time (AWS documents no
+    bound). Sessions are forgotten ``retention_days`` after their end, or never. ``hostile`` fills every free text
+    with what breaks careless programs.
+    """
+
+    seed: int = 1
+    stages: int = 3
+    sessions: Size = Size(2, 4, 40)
+    participants: Size = Size(1, 8, 5_000)
+    events: Size = Size(2, 24, 20_000)
+    start_us: int | None = None
+    days: float = 7.0
+    active_share: float = 0.33
+    replicated_share: float = 0.5
+    lag_s: float = 0.0
+    retention_days: float | None = None
+    hostile: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.stages <= STAGES_MAX:
+            raise ValueError(f"stages must be 0 to {STAGES_MAX}, not {self.stages}")
+        if self.sessions.high > SESSIONS_MAX or self.participants.high > PARTICIPANTS_MAX:
+            raise ValueError(f"sessions a stage and participants a session are at most {SESSIONS_MAX}")
+        if self.sessions.high * _SLOT_S_MIN > self.days * _DAY_S:
+            raise ValueError(f"{self.days:g} days have no room for {self.sessions.high} sessions a stage, one by one")
+        if self.start_us is not None and self.start_us % 1_000_000:
+            raise ValueError("start_us must be a whole second")
+        for name in ("active_share", "replicated_share"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ValueError(f"{name} must be 0 to 1, not {getattr(self, name)}")
+        if not 0.0 <= self.lag_s < math.inf:
+            raise ValueError(f"lag_s must be 0 or more, not {self.lag_s}")
+        if self.retention_days is not None and not 0.0 <= self.retention_days < math.inf:
+            raise ValueError(f"retention_days must be 0 or more, not {self.retention_days}")
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An AWS account and one pair of keys that opens it.
+
+    A call must carry ``session_token`` if there is one. After ``expires_s``, seconds since the epoch in *real* time,
+    the keys answer ``ExpiredTokenException``.
+    """
+
+    access_key: str = "emulator"
+    secret: str = field(default="emulator", repr=False)
+    account_id: str = "111122223333"
+    session_token: str | None = field(default=None, repr=False)
+    expires_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaOptions:
+    """The token bucket of each (operation, account, region), and how a call without a token is answered.
+
+    AWS's quota is 5 calls a second for each read operation (User Guide, "Service Quotas"); its burst and the code of
+    its throttled answer are not known. ``code`` is the name in ``x-amzn-ErrorType``, None for an answer without that
+    header; ``retry_after_s`` adds a ``Retry-After`` header.
+    """
+
+    calls_per_second: float = 5.0
+    burst: int = 5
+    code: str | None = "ThrottlingException"
+    retry_after_s: float | None = None
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.calls_per_second < math.inf:
+            raise ValueError(f"calls_per_second must be more than 0, not {self.calls_per_second}")
+        if self.burst < 1:
+            raise ValueError(f"burst must be 1 or more, not {self.burst}")
+
+
+@dataclass(frozen=True, slots=True)
+class EmulatorOptions:
+    """All that an emulator is started with.
+
+    ``regions`` hold stages; the other regions of IVS answer an empty list. ``unknown`` says what an unknown stage,
+    session or participant answers: AWS documents it for GetParticipant alone (``ResourceNotFoundException``).
+    ``clock_start_us`` is the emulator's time at its start, in microseconds since the epoch; None means real time.
+    ``page_token_life_s`` of None lets page tokens live for ever. With ``paging="live"`` a page counts from the list
+    as it is when the page is asked for, so that an active list shifts under its reader; ``"snapshot"`` counts from
+    the list as it was at the first page. ``faults`` are texts in the grammar of `exporter.emulator.fault_texts`.
+    ``tls`` is a certificate's file and its key's, both PEM, for HTTPS. Pages that cannot change any more are kept, up
+    to ``page_cache_bytes`` of them.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    world: WorldOptions = field(default_factory=WorldOptions)
+    accounts: tuple[Account, ...] = (Account(),)
+    regions: tuple[str, ...] = ("us-east-1",)
+    quota: QuotaOptions = field(default_factory=QuotaOptions)
+    unknown: Literal["not_found", "empty", "denied"] = "not_found"
+    clock: Literal["running", "frozen"] = "running"
+    clock_start_us: int | None = None
+    paging: Literal["live", "snapshot"] = "live"
+    page_token_life_s: float | None = None
+    error_type_url: bool = False
+    faults: tuple[str, ...] = ()
+    tls: tuple[Path, Path] | None = None
+    page_cache_bytes: int = 128 << 20
+
+    def __post_init__(self) -> None:
+        strange = sorted(set(self.regions) - set(REGIONS))
+        if strange:
+            raise ValueError(f"IVS Real-Time is not served in {', '.join(strange)}")
+        if not self.accounts:
+            raise ValueError("accounts must name one account at least")
+        keys = [account.access_key for account in self.accounts]
+        if len(set(keys)) != len(keys):
+            raise ValueError("accounts must not share an access key")
+        for account in self.accounts:
+            if len(account.account_id) != _ACCOUNT_DIGITS or not account.account_id.isdecimal():
+                raise ValueError(f"account id {account.account_id!r} has not {_ACCOUNT_DIGITS} digits")
+            if not _ACCESS_KEY.fullmatch(account.access_key):
+                raise ValueError(f"access key {account.access_key!r} is not one of letters, digits, _ and -")
+        if self.page_token_life_s is not None and not 0.0 < self.page_token_life_s < math.inf:
+            raise ValueError(f"page_token_life_s must be more than 0, not {self.page_token_life_s}")

@@ -1,0 +1,45 @@
+"""Refusals in AWS's form: a status, a name for ``x-amzn-ErrorType`` and a message for the body."""
+
+from __future__ import annotations
+
+import msgspec
+
+#: AWS documents that the name may be followed by a colon and a URL; this is the URL that other services put there.
+_ERROR_URL = "http://internal.amazon.com/coral/com.amazon.ivs/"
+
+
+class Problem(Exception):
+    """A call that is refused. ``code`` is None for an answer that names no error."""
+
+    def __init__(self, status: int, code: str | None, message: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.extra_headers = headers
+
+    def body(self) -> bytes:
+        """The answer's body. Source of its form: botocore's model, where each error has ``exceptionMessage``."""
+        return msgspec.json.encode({"exceptionMessage": self.message})
+
+    def headers(self, *, with_url: bool) -> dict[str, str]:
+        """The answer's headers; ``with_url`` adds the colon and the URL that AWS may add to the name."""
+        headers = dict(self.extra_headers)
+        if self.code is not None:
+            headers["x-amzn-ErrorType"] = f"{self.code}:{_ERROR_URL}" if with_url else self.code
+        return headers
+
+
+def invalid(message: str) -> Problem:
+    """What AWS answers to a request that its model does not allow."""
+    return Problem(400, "ValidationException", message)
+
+
+def denied(message: str) -> Problem:
+    """What AWS answers where the caller has no permission."""
+    return Problem(403, "AccessDeniedException", message)
+
+
+def not_found(message: str) -> Problem:
+    """What GetParticipant is documented to answer for what does not exist."""
+    return Problem(404, "ResourceNotFoundException", message)

@@ -1,0 +1,221 @@
+"""The emulator as a server: what a request passes through, from the signature to the bytes of the answer."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import ssl
+import time
+from typing import TYPE_CHECKING, Any, Self
+from uuid import uuid4
+
+from aiohttp import web
+
+from exporter.domain import Scope
+from exporter.emulator.calls import CallLog
+from exporter.emulator.clock import Clock
+from exporter.emulator.control import PREFIX, Control
+from exporter.emulator.fault_answers import faulty_answer
+from exporter.emulator.faults import FaultPlan
+from exporter.emulator.model import OPERATIONS
+from exporter.emulator.options import EmulatorOptions
+from exporter.emulator.problems import Problem
+from exporter.emulator.quota import Quota
+from exporter.emulator.service import Service
+from exporter.emulator.signatures import Call, SignatureChecker
+from exporter.emulator.truth import Truth
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from exporter.emulator.fault_texts import Fault
+    from exporter.emulator.service import Known
+    from exporter.emulator.worlds import World
+
+_PATHS = {f"/{operation}": operation for operation in OPERATIONS}
+_SHUTDOWN_S = 1.0
+
+
+class Emulator:
+    """Amazon IVS Real-Time on a local port, as an asynchronous context manager.
+
+    ``worlds`` gives fixed worlds by (account id, region); the options make all others. ``monotonic_s`` and ``wall_s``
+    are real time in seconds, for quota and clock, and for signatures; ``sleep`` waits where a fault says so.
+    """
+
+    def __init__(
+        self,
+        options: EmulatorOptions | None = None,
+        worlds: Mapping[tuple[str, str], World] | None = None,
+        *,
+        monotonic_s: Callable[[], float] = time.monotonic,
+        wall_s: Callable[[], float] = time.time,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.options = EmulatorOptions() if options is None else options
+        start_us = self.options.clock_start_us
+        start_us = int(wall_s() * 1_000_000) if start_us is None else start_us
+        self.clock = Clock(start_us, is_frozen=self.options.clock == "frozen", monotonic_s=monotonic_s)
+        self.quota = Quota(self.options.quota, monotonic_s)
+        self.faults = FaultPlan(self.options.faults, self.options.world.seed)
+        self.calls = CallLog()
+        self._worlds = {Scope(*place): world for place, world in (worlds or {}).items()}
+        self._service = Service(self.options, self._worlds, start_us, self.faults)
+        self._signatures = SignatureChecker(self.options.accounts, wall_s)
+        self._control = Control(self.clock, self.quota, self.calls, self.faults, self._truth, self._info)
+        self._sleep = sleep
+        self._request_prefix = str(uuid4())[:24]
+        self._requests = 0
+        self._runner: web.ServerRunner | None = None
+        self.url = ""
+
+    async def __aenter__(self) -> Self:
+        server = web.Server(self._handle, access_log=None, handler_cancellation=True)
+        self._runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_S)
+        await self._runner.setup()
+        tls = _tls_context(self.options)
+        site = web.TCPSite(self._runner, self.options.host, self.options.port, ssl_context=tls)
+        await site.start()
+        port = self._runner.addresses[0][1]
+        host = f"[{self.options.host}]" if ":" in self.options.host else self.options.host
+        self.url = f"{'http' if tls is None else 'https'}://{host}:{port}"
+        return self
+
+    async def __aexit__(self, *raised: object) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    def world(self, account_id: str, region: str) -> World:
+        """What the account has in the region."""
+        return self._service.world(Scope(account_id, region))
+
+    def truth(self, account_id: str | None = None, region: str | None = None) -> Truth:
+        """What a complete export would hold now, of these scopes or of all."""
+        return self._truth(account_id, region)
+
+    def _truth(self, account_id: str | None, region: str | None) -> Truth:
+        accounts = {account.account_id for account in self.options.accounts}
+        scopes = {Scope(account, place) for account in accounts for place in self.options.regions} | set(self._worlds)
+        wanted = [
+            scope
+            for scope in sorted(scopes)
+            if account_id in (None, scope.account_id) and region in (None, scope.region)
+        ]
+        return Truth(self._service, tuple(wanted), self.clock.now_us)
+
+    def _info(self) -> dict[str, Any]:
+        return {
+            "service": "Amazon IVS Real-Time emulator",
+            "operations": list(OPERATIONS),
+            "accounts": sorted({account.account_id for account in self.options.accounts}),
+            "access_keys": [account.access_key for account in self.options.accounts],
+            "regions": list(self.options.regions),
+            "seed": self.options.world.seed,
+            "now_us": self.clock.now_us,
+        }
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        if request.path.startswith(PREFIX):
+            return await self._control.handle(request)
+        body = await request.read()
+        try:
+            known = self._admit(request, body)
+            met = self.faults.meeting(known.ask)
+            if met:
+                return await self._meet(request, known, body, met)
+            page = self._service.page(known, body, self.clock.now_us)
+        except Problem as problem:
+            return self._refuse(problem)
+        self.calls.note_answered(known.ask)
+        return self._response(200, page)
+
+    def _admit(self, request: web.BaseRequest, body: bytes) -> Known:
+        """Check signature, quota and request, in AWS's order. Raises :class:`Problem`."""
+        operation = _PATHS.get(request.path)
+        if operation is None or request.method != "POST":
+            raise Problem(404, "UnknownOperationException", f"{request.method} {request.path} is not emulated")
+        scope = self._signatures.check(Call(request.method, request.path, request.query_string, request.headers, body))
+        if not self.quota.take(operation, scope):
+            raise self.quota.refusal()
+        self.calls.note_granted(operation)
+        known = self._service.known(scope, operation, body)
+        self.calls.note_asked(known.ask)
+        return known
+
+    async def _meet(self, request: web.BaseRequest, known: Known, body: bytes, met: list[Fault]) -> web.StreamResponse:
+        """Answer a call as the faults say that met it. Raises :class:`Problem`."""
+        for fault in met:
+            if fault.kind == "slow":
+                await self._sleep(1.0 if fault.seconds is None else fault.seconds)
+        last = met[-1]
+        if last.kind == "silence":
+            await asyncio.Event().wait()  # until the client goes away, which cancels this handler
+        if last.kind == "reset":
+            return _reset(request)
+        paging = frozenset(fault.kind for fault in met if fault.group == "paging")
+        now_us = self.clock.now_us
+        if paging:
+            page, _ = self._service.page_with(known.ask, now_us, paging)
+        else:
+            page = self._service.page(known, body, now_us)
+        if last.kind == "cut":
+            return await self._cut(request, page)
+        if last.group == "answer":
+            answer = faulty_answer(last, known.ask, page)
+            return self._response(answer.status, answer.body, {"Content-Type": answer.content_type})
+        self.calls.note_answered(known.ask)
+        return self._response(200, page)
+
+    async def _cut(self, request: web.BaseRequest, page: bytes) -> web.StreamResponse:
+        response = web.StreamResponse(headers=self._headers({"Content-Type": "application/json"}))
+        response.content_length = len(page)
+        await response.prepare(request)
+        await response.write(page[: len(page) // 2])
+        if request.transport is not None:
+            request.transport.close()
+        return response
+
+    def _refuse(self, problem: Problem) -> web.Response:
+        headers = problem.headers(with_url=self.options.error_type_url)
+        return self._response(problem.status, problem.body(), headers)
+
+    def _response(self, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> web.Response:
+        return web.Response(status=status, body=body, headers=self._headers(headers or {}))
+
+    def _headers(self, headers: Mapping[str, str]) -> dict[str, str]:
+        self._requests += 1
+        return {
+            "Content-Type": "application/json",
+            "Date": self.clock.date_text(),
+            "x-amzn-RequestId": f"{self._request_prefix}{self._requests:012x}",
+            **headers,
+        }
+
+
+def serve(options: EmulatorOptions, on_ready: Callable[[Emulator], None]) -> None:
+    """Serve until SIGINT or SIGTERM. ``on_ready`` is called once the port is open."""
+    asyncio.run(_serve(options, on_ready))
+
+
+async def _serve(options: EmulatorOptions, on_ready: Callable[[Emulator], None]) -> None:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    async with Emulator(options) as emulator:
+        on_ready(emulator)
+        await stopped.wait()
+
+
+def _reset(request: web.BaseRequest) -> web.Response:
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response()
+
+
+def _tls_context(options: EmulatorOptions) -> ssl.SSLContext | None:
+    if options.tls is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*options.tls)
+    return context

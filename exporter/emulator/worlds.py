@@ -1,0 +1,50 @@
+"""What every world tells: lists whose length is known and whose pages are made when they are asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: An item of a list as the API shows it, or its raw JSON where a test scripts every byte of it.
+Item = dict[str, Any] | bytes
+
+#: A list that nothing changes any more, at whatever moment it is asked for.
+FOR_EVER_US = 1 << 62
+
+
+class UnknownError(Exception):
+    """This world has no such stage, session or participant, or has it no longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A list in the order in which it is shown. ``items`` makes the ones from one place to before another.
+
+    Until ``same_until_us``, in simulated time, the list stays what it is; 0 says that it may change at any moment.
+    """
+
+    count: int
+    items: Callable[[int, int], list[Item]]
+    same_until_us: int = 0
+
+
+class World(Protocol):
+    """What one account has in one region. Each method raises :class:`UnknownError` for an id that it does not know."""
+
+    def stages(self, now_us: int) -> Listing:
+        """All stages."""
+
+    def sessions(self, stage_arn: str, now_us: int) -> Listing:
+        """The sessions of a stage."""
+
+    def participants(self, stage_arn: str, session_id: str, now_us: int) -> Listing:
+        """The participants of a session."""
+
+    def events(self, stage_arn: str, session_id: str, participant_id: str, now_us: int) -> Listing:
+        """The events of a participant."""
+
+    def participant(self, stage_arn: str, session_id: str, participant_id: str, now_us: int) -> Item:
+        """A participant as GetParticipant shows it."""
