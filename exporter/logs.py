@@ -37,14 +37,15 @@ def configure(level: str, stream: TextIO, show: Callable[[str], None] | None = N
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info if is_debug else _name_exception,
-        mask_secrets,
+        _mask_named,
     ]
     render: Processor = _for_people if show else structlog.processors.JSONRenderer()
+    meta = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     handler = logging.StreamHandler(stream) if show is None else _Showing(show)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.ExtraAdder(), *shared],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, render],
+            processors=[meta, render, _mask_line],  # type: ignore[list-item] # the last ones pass on the line, not the event
         )
     )
     root = logging.getLogger()
@@ -71,17 +72,24 @@ class _Showing(logging.Handler):
         self._show(self.format(record))
 
 
-def mask_secrets(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
-    """Mask what is named like a secret, and each of the environment's AWS secrets wherever it stands."""
-    secrets = [value for name in _SECRET_VARIABLES if (value := os.environ.get(name))]
-    for name, value in event.items():
+def mask(text: str) -> str:
+    """The text without any of the environment's AWS secrets."""
+    for name in _SECRET_VARIABLES:
+        if secret := os.environ.get(name):
+            text = text.replace(secret, _MASK)
+    return text
+
+
+def _mask_named(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    """Mask what has a secret's name."""
+    for name in event:
         if _SECRET_NAME.search(name):
             event[name] = _MASK
-        elif isinstance(value, str):
-            for secret in secrets:
-                value = value.replace(secret, _MASK)  # noqa: PLW2901 - each secret is masked in turn
-            event[name] = value
     return event
+
+
+def _mask_line(_logger: object, _method: str, line: str) -> str:
+    return mask(line)
 
 
 def _name_exception(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:

@@ -66,8 +66,10 @@ def main(arguments: Sequence[str] | None = None, export: "Export | None" = None)
     except OSError as error:
         return invocation.fail(ExportError(f"the system refused: {error}"))
     except Exception as error:  # the last boundary: a bug must end in one line and an exit code, too
+        from exporter.logs import mask  # noqa: PLC0415 - slow to import, and not needed on a good day
+
         logging.getLogger(__name__).debug("a bug", exc_info=error)
-        return invocation.fail(Bug(f"a bug in {PROGRAM}: {type(error).__name__}: {error}"))
+        return invocation.fail(Bug(mask(f"a bug in {PROGRAM}: {type(error).__name__}: {error}")))
 
 
 class Bug(ExportError):

@@ -1,8 +1,24 @@
-"""``ivs-export demo``."""
+"""``ivs-export demo``: its one option, handed on."""
+
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
 
-def demo(context: typer.Context) -> int:
-    """Demo."""
-    return 0
+def demo(
+    context: typer.Context,
+    lake: Annotated[Path, typer.Option(metavar="DIRECTORY", help="Where to put the demo's lake.")] = Path("lake"),
+) -> int:
+    """See it work: a made-up day, exported and asked a first question.
+
+    Needs no account and no configuration, and uses none that is there. A lake
+    that an earlier demo has left is made anew; nothing else is ever removed.
+
+    Examples:
+      ivs-export demo
+      ivs-export demo --lake /tmp/lake
+    """
+    from exporter.cli import demonstration  # noqa: PLC0415 - slow to import; --help does without
+
+    return demonstration.demonstrate(context.obj, lake)

@@ -1,8 +1,129 @@
-"""``ivs-export emulate``."""
+"""``ivs-export emulate``: the emulator alone, until it is stopped."""
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from exporter.cli import exits
+from exporter.errors import UsageError
 
-def emulate(context: typer.Context) -> int:
-    """Serve an emulated IVS."""
-    return 0
+if TYPE_CHECKING:
+    from exporter.cli.invocation import Invocation
+    from exporter.emulator import EmulatorOptions
+
+_WORLD = "The world"
+_SERVICE = "The service"
+_SIZE = "always the same, or LOW:MEAN:HIGH"
+
+
+def emulate(  # noqa: PLR0917 - a command's parameters are its options; nobody passes them by position
+    context: typer.Context,
+    port: Annotated[int, typer.Option(help="Where to listen on 127.0.0.1; 0: any free port.")] = 0,
+    region: Annotated[list[str] | None, typer.Option(help="A region with stages; may be repeated. (us-east-1)")] = None,
+    account: Annotated[str, typer.Option(help="The account's twelve digits.")] = "111122223333",
+    seed: Annotated[int, typer.Option(help="Another number, another world.", rich_help_panel=_WORLD)] = 1,
+    stages: Annotated[int, typer.Option(help="How many stages.", rich_help_panel=_WORLD)] = 3,
+    sessions: Annotated[str, typer.Option(help=f"Sessions of a stage: {_SIZE}.", rich_help_panel=_WORLD)] = "2:4:40",
+    participants: Annotated[
+        str, typer.Option(help=f"Participants of a session: {_SIZE}.", rich_help_panel=_WORLD)
+    ] = "1:8:5000",
+    events: Annotated[
+        str, typer.Option(help=f"Events of a participant: {_SIZE}.", rich_help_panel=_WORLD)
+    ] = "2:24:20000",
+    days: Annotated[
+        float, typer.Option(help="How many days the sessions fill, up to now.", rich_help_panel=_WORLD)
+    ] = 7.0,
+    active_share: Annotated[
+        float, typer.Option(help="The share of stages whose last session goes on.", rich_help_panel=_WORLD)
+    ] = 0.33,
+    lag_s: Annotated[
+        float, typer.Option(help="Seconds until an event is listed, at most.", rich_help_panel=_WORLD)
+    ] = 0.0,
+    hostile: Annotated[
+        bool | None, typer.Option("--hostile", help="Fill texts with what breaks programs.", rich_help_panel=_WORLD)
+    ] = None,
+    calls_per_second: Annotated[
+        float, typer.Option(help="The quota of each operation.", rich_help_panel=_SERVICE)
+    ] = 5.0,
+    paging: Annotated[str, typer.Option(help="live or snapshot lists.", rich_help_panel=_SERVICE)] = "live",
+    unknown: Annotated[
+        str, typer.Option(help="What unknown names answer: not_found, empty or denied.", rich_help_panel=_SERVICE)
+    ] = "not_found",
+    fault: Annotated[
+        list[str] | None, typer.Option(help="A fault to answer with; may be repeated.", rich_help_panel=_SERVICE)
+    ] = None,
+) -> int:
+    """Serve a made-up IVS Real-Time on this machine, until Ctrl-C.
+
+    Calls are signed, paged, throttled and refused as AWS does, so that an
+    export can be tried, tested and measured without an account. The same
+    seed gives the same world.
+
+    Examples:
+      ivs-export emulate
+      ivs-export emulate --port 4567 --stages 20 --participants 10:200:5000
+      ivs-export emulate --calls-per-second 100 --region eu-west-1
+    """
+    from exporter.emulator import Account, EmulatorOptions, QuotaOptions, Size, WorldOptions  # noqa: PLC0415 - slow
+
+    try:
+        world = WorldOptions(
+            seed=seed,
+            stages=stages,
+            sessions=Size.parse(sessions),
+            participants=Size.parse(participants),
+            events=Size.parse(events),
+            days=days,
+            active_share=active_share,
+            lag_s=lag_s,
+            hostile=bool(hostile),
+        )
+        choices: dict[str, Any] = {
+            "paging": _one_of("--paging", paging, ("live", "snapshot")),
+            "unknown": _one_of("--unknown", unknown, ("not_found", "empty", "denied")),
+        }
+        options = EmulatorOptions(
+            port=port,
+            world=world,
+            accounts=(Account(account_id=account),),
+            regions=tuple(region or ["us-east-1"]),
+            quota=QuotaOptions(calls_per_second=calls_per_second),
+            faults=tuple(fault or ()),
+            **choices,
+        )
+    except (ValueError, OverflowError) as error:
+        raise UsageError(str(error)) from None
+    invocation: Invocation = context.obj
+    asyncio.run(_serve(invocation, options))
+    return exits.SIGNALS[invocation.signals.received or "SIGINT"]
+
+
+def _one_of(option: str, text: str, choices: tuple[str, ...]) -> str:
+    if text not in choices:
+        raise UsageError(f"{option} must be one of {', '.join(choices)}, not {text!r}")
+    return text
+
+
+async def _serve(invocation: "Invocation", options: "EmulatorOptions") -> None:
+    from exporter.emulator import Emulator  # noqa: PLC0415 - slow to import
+
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    async with Emulator(options) as emulator:
+        invocation.signals.graceful = lambda _: _end(loop, ended)
+        invocation.say(_instructions(emulator.url, options.regions))
+        await ended.wait()
+
+
+def _end(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
+    loop.call_soon_threadsafe(ended.set)
+
+
+def _instructions(url: str, regions: tuple[str, ...]) -> str:
+    named = " ".join(f"--region {region}" for region in regions)
+    return (
+        f"IVS Real-Time is emulated at {url} until Ctrl-C. In another shell:\n\n"
+        f"    export AWS_ENDPOINT_URL_IVS_REALTIME={url}\n"
+        "    export AWS_ACCESS_KEY_ID=emulator AWS_SECRET_ACCESS_KEY=emulator\n"
+        f"    ivs-export run {named} --lake ./lake"
+    )

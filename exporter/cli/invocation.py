@@ -8,6 +8,7 @@ import secrets
 import signal
 import sys
 import time
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -68,6 +69,15 @@ class Invocation:
             _print(json.dumps(report))
         elif not isinstance(error, UsageError):
             _print(summary.text_of(report))
+
+    def say(self, text: str) -> None:
+        """Print what is for people alone."""
+        if not self.is_json:
+            _print(text)
+
+    def calls(self) -> Counter[str]:
+        """The calls of the run, by operation, in all its scopes."""
+        return sum((scope.calls for scope in self.ledger.scopes), Counter()) if self.ledger else Counter()
 
     def fail(self, error: ExportError) -> int:
         """Say in one line what ended the command, print the summary where it is wanted, and return the exit code."""

@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import logging
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import structlog
+from rich.console import Console
+
+from exporter import logs
+from exporter.cli.display import Progress, showing
+from exporter.errors import Refused
+from exporter.ledger import Outcome, RunLedger, ScopeLedger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SECRET = "wJalrXUtnFEMI/K7MDENG"
+
+
+def lines_of(write: Callable[[], None], level: str = "info") -> list[dict[str, Any]]:
+    stream = io.StringIO()
+    logs.configure(level, stream)
+    write()
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_own_logs_are_json_lines() -> None:
+    """A line is an object with the event, its level, its logger and a time."""
+    [line] = lines_of(lambda: structlog.get_logger("exporter.x").info("page", size_bytes=5, name="\x1b[2J\udc80"))
+    assert (line["event"], line["level"], line["logger"], line["size_bytes"]) == ("page", "info", "exporter.x", 5)
+    assert line["timestamp"].endswith("Z")
+
+
+def test_other_libraries_warn_in_the_same_form() -> None:
+    """botocore, asyncio and Python's warnings come as JSON lines, from warnings upwards, whatever the level."""
+
+    def write() -> None:
+        for name in ("botocore.auth", "aiohttp", "asyncio"):
+            logging.getLogger(name).info("too much")
+            logging.getLogger(name).warning("worth %s", "it")
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            warnings.warn("deprecated", UserWarning, stacklevel=1)
+
+    lines = lines_of(write, "debug")
+    assert [line["event"] for line in lines[:3]] == ["worth it"] * 3
+    assert "deprecated" in lines[3]["event"]
+    assert len(lines) == 4
+
+
+@pytest.mark.parametrize("level", ["info", "debug"])
+def test_no_secret_is_logged(level: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment's secrets are masked wherever they stand, also in a traceback, and named ones by their name."""
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "token-of-the-session")
+
+    def write() -> None:
+        log = structlog.get_logger("exporter.x")
+        log.error("signed", by=SECRET, next_token="abc", Authorization="AWS4", nested={"deep": [SECRET]})
+        error = RuntimeError(f"token-of-the-session and {SECRET}")
+        log.error("failed", exc_info=error)
+        logging.getLogger("botocore").error("failed %s", SECRET, exc_info=error)
+
+    text = json.dumps(lines_of(write, level))
+    assert SECRET not in text
+    assert "token-of-the-session" not in text
+    assert "abc" not in text
+    assert "AWS4" not in text
+    assert "RuntimeError: *** and ***" in text
+
+
+def a_ledger() -> RunLedger:
+    scope = ScopeLedger("eu-west-1", "123456789012", units_found=1200, events_written=45_000, throttled=3)
+    scope.outcomes[Outcome.EXPORTED] = 200
+    scope.fail("unit", Refused("denied", "Code"))
+    return RunLedger("a-run", [scope])
+
+
+def shown(progress: Progress) -> str:
+    console = Console(file=io.StringIO(), width=160)
+    console.print(progress.table())
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_progress_tells_pace_and_time_left() -> None:
+    """Pace is that of the last seconds, and what is left is the known units at that pace, two pages each here."""
+    ledger, now_s = a_ledger(), [0.0]
+    progress = Progress(ledger, 5.0, lambda: now_s[0])
+    progress.sample()
+    assert progress.left_s() is None
+    for second in range(1, 41):
+        now_s[0] = float(second)
+        ledger.scopes[0].calls["ListParticipantEvents"] = 10 * second
+        progress.sample()
+    assert progress.pace(0) == {"ListParticipantEvents": 10.0}
+    assert progress.left_s() == 1000 * (400 / 200) / 10.0
+    text = shown(progress)
+    for part in (
+        "a-run: 40 s, about 3 min 20 s left",
+        "123456789012-eu-west-1",
+        "200 of 1,200",
+        "events 10.0",
+        "of 5 each",
+    ):
+        assert part in text
+    assert "more is being found" not in text
+    ledger.scopes[0].listings_open = 1
+    assert "at least, more is being found" in shown(progress)
+    assert progress.line() == {
+        "units_found": 1200,
+        "units_done": 200,
+        "pages": 400,
+        "events_written": 45_000,
+        "throttled": 3,
+        "failures": 1,
+        "left_s": 200,
+    }
+
+
+def test_progress_of_a_run_that_has_not_begun_is_empty() -> None:
+    """Before the first scope is known, and while scopes come, there is nothing to divide by."""
+    ledger, now_s = RunLedger("a-run"), [0.0]
+    progress = Progress(ledger, 5.0, lambda: now_s[0])
+    progress.sample()
+    assert "a-run" in shown(progress)
+    ledger.scopes.append(ScopeLedger("eu-west-1"))
+    progress.sample()
+    assert progress.pace(0) == {}
+    assert progress.left_s() is None
+
+
+async def test_live_display_draws_on_a_terminal_and_lets_log_lines_through() -> None:
+    """The table is drawn while the block runs, a log line stands above it, and the cursor is given back."""
+    console = Console(file=io.StringIO(), force_terminal=True, width=160)
+    progress = Progress(a_ledger(), 5.0, lambda: 0.0)
+    async with showing(progress, console):
+        await asyncio.sleep(0)
+        console.print("a line")
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    assert "123456789012-eu-west-1" in text
+    assert "a line" in text
+    assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")
