@@ -20,7 +20,6 @@ from exporter.errors import ApiError, CredentialsLost, ExportError, Held, LakeEr
 from exporter.exporting import ScopeExport
 from exporter.ledger import RunLedger, ScopeLedger
 from exporter.stores.opening import open_store
-from exporter.stores.s3 import S3Options
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -45,7 +44,7 @@ async def run(settings: Settings, request: Request, ledger: RunLedger, stop: Sto
     ledger.scopes = [ScopeLedger(part.region, part.account_id) for part in parts]
     session = aioboto3.Session()
     try:
-        async with open_store(settings.lake, session=session, s3=S3Options(**settings.s3.options())) as store:
+        async with open_store(settings.lake, session=session, s3=settings.s3.options()) as store:
             rows_max = max(_ROWS_MAX // max(len(parts), 1), _ROWS_A_SCOPE_MIN)
             a_run = _Run(settings, request, ledger, stop, store, session, rows_max)
             exports = [a_run.export(part, scope) for part, scope in zip(parts, ledger.scopes, strict=True)]
