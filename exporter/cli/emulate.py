@@ -1,6 +1,7 @@
 """``ivs-export emulate``: the emulator alone, until it is stopped."""
 
 import asyncio
+import math
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,26 +11,30 @@ from exporter.errors import UsageError
 
 if TYPE_CHECKING:
     from exporter.cli.invocation import Invocation
-    from exporter.emulator import EmulatorOptions
+    from exporter.emulator import Emulator
 
 _WORLD = "The world"
 _SERVICE = "The service"
-_SIZE = "always the same, or LOW:MEAN:HIGH"
+_SIZE = "COUNT|LOW:MEAN:HIGH"
 
 
 def emulate(  # noqa: PLR0917 - a command's parameters are its options; nobody passes them by position
     context: typer.Context,
-    port: Annotated[int, typer.Option(help="Where to listen on 127.0.0.1; 0: any free port.")] = 0,
-    region: Annotated[list[str] | None, typer.Option(help="A region with stages; may be repeated. (us-east-1)")] = None,
-    account: Annotated[str, typer.Option(help="The account's twelve digits.")] = "111122223333",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Where to listen on 127.0.0.1; 0: any free port.")] = 0,
+    region: Annotated[
+        list[str] | None, typer.Option(metavar="REGION", help="A region with stages; may be repeated. (us-east-1)")
+    ] = None,
+    account: Annotated[str, typer.Option(metavar="ID", help="The account's twelve digits.")] = "111122223333",
     seed: Annotated[int, typer.Option(help="Another number, another world.", rich_help_panel=_WORLD)] = 1,
     stages: Annotated[int, typer.Option(help="How many stages.", rich_help_panel=_WORLD)] = 3,
-    sessions: Annotated[str, typer.Option(help=f"Sessions of a stage: {_SIZE}.", rich_help_panel=_WORLD)] = "2:4:40",
+    sessions: Annotated[
+        str, typer.Option(metavar=_SIZE, help="Sessions of a stage.", rich_help_panel=_WORLD)
+    ] = "2:4:40",
     participants: Annotated[
-        str, typer.Option(help=f"Participants of a session: {_SIZE}.", rich_help_panel=_WORLD)
+        str, typer.Option(metavar=_SIZE, help="Participants of a session.", rich_help_panel=_WORLD)
     ] = "1:8:5000",
     events: Annotated[
-        str, typer.Option(help=f"Events of a participant: {_SIZE}.", rich_help_panel=_WORLD)
+        str, typer.Option(metavar=_SIZE, help="Events of a participant.", rich_help_panel=_WORLD)
     ] = "2:24:20000",
     days: Annotated[
         float, typer.Option(help="How many days the sessions fill, up to now.", rich_help_panel=_WORLD)
@@ -46,12 +51,29 @@ def emulate(  # noqa: PLR0917 - a command's parameters are its options; nobody p
     calls_per_second: Annotated[
         float, typer.Option(help="The quota of each operation.", rich_help_panel=_SERVICE)
     ] = 5.0,
-    paging: Annotated[str, typer.Option(help="live or snapshot lists.", rich_help_panel=_SERVICE)] = "live",
+    paging: Annotated[
+        str,
+        typer.Option(
+            metavar="live|snapshot",
+            help="Whether a list shifts under its reader, or stays as it was at its first page.",
+            rich_help_panel=_SERVICE,
+        ),
+    ] = "live",
     unknown: Annotated[
-        str, typer.Option(help="What unknown names answer: not_found, empty or denied.", rich_help_panel=_SERVICE)
+        str,
+        typer.Option(
+            metavar="not_found|empty|denied",
+            help="What an unknown stage, session or participant answers.",
+            rich_help_panel=_SERVICE,
+        ),
     ] = "not_found",
     fault: Annotated[
-        list[str] | None, typer.Option(help="A fault to answer with; may be repeated.", rich_help_panel=_SERVICE)
+        list[str] | None,
+        typer.Option(
+            metavar="FAULT",
+            help="Such as 'throttle p=0.1', or 'reset units=1/10'; may be repeated.",
+            rich_help_panel=_SERVICE,
+        ),
     ] = None,
 ) -> int:
     """Serve a made-up IVS Real-Time on this machine, until Ctrl-C.
@@ -64,9 +86,19 @@ def emulate(  # noqa: PLR0917 - a command's parameters are its options; nobody p
       ivs-export emulate
       ivs-export emulate --port 4567 --stages 20 --participants 10:200:5000
       ivs-export emulate --calls-per-second 100 --region eu-west-1
+      ivs-export emulate --fault "server_error operation=ListParticipants"
     """
-    from exporter.emulator import Account, EmulatorOptions, QuotaOptions, Size, WorldOptions  # noqa: PLC0415 - slow
+    from exporter.emulator import (  # noqa: PLC0415 - slow to import; --help does without
+        Account,
+        Emulator,
+        EmulatorOptions,
+        QuotaOptions,
+        Size,
+        WorldOptions,
+    )
 
+    if not 0.0 < days < math.inf:
+        raise UsageError(f"--days must be more than 0, not {days}")
     try:
         world = WorldOptions(
             seed=seed,
@@ -92,10 +124,11 @@ def emulate(  # noqa: PLR0917 - a command's parameters are its options; nobody p
             faults=tuple(fault or ()),
             **choices,
         )
+        emulator = Emulator(options)
     except (ValueError, OverflowError) as error:
         raise UsageError(str(error)) from None
     invocation: Invocation = context.obj
-    asyncio.run(_serve(invocation, options))
+    asyncio.run(_serve(invocation, emulator))
     return exits.SIGNALS[invocation.signals.received or "SIGINT"]
 
 
@@ -105,13 +138,11 @@ def _one_of(option: str, text: str, choices: tuple[str, ...]) -> str:
     return text
 
 
-async def _serve(invocation: "Invocation", options: "EmulatorOptions") -> None:
-    from exporter.emulator import Emulator  # noqa: PLC0415 - slow to import
-
+async def _serve(invocation: "Invocation", emulator: "Emulator") -> None:
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
-    async with Emulator(options) as emulator:
+    async with emulator:
         invocation.signals.graceful = lambda _: _end(loop, ended)
-        invocation.say(_instructions(emulator.url, options.regions))
+        invocation.say(_instructions(emulator.url, emulator.options.regions))
         await ended.wait()
 
 

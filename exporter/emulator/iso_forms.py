@@ -10,11 +10,10 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 _SECOND_US = 1_000_000
-_DAY_S = 86_400
+_MINUTE_US = 60 * _SECOND_US
 _TWO = tuple(f"{number:02d}" for number in range(60))
-_MINUTES = tuple(f"T{hour:02d}:{minute:02d}:" for hour in range(24) for minute in range(60))
 
-#: (digits of the fraction, zone as written, the zone's distance from UTC in seconds)
+#: (digits of the fraction, zone as written, the zone's distance from UTC in microseconds)
 _FORMS: tuple[tuple[int, str, int], ...] = (
     (0, "Z", 0),
     (3, "Z", 0),
@@ -22,17 +21,17 @@ _FORMS: tuple[tuple[int, str, int], ...] = (
     (9, "Z", 0),
     (0, "+00:00", 0),
     (6, "+00:00", 0),
-    (3, "-05:30", -19_800),
-    (6, "+09:00", 32_400),
+    (3, "-05:30", -19_800 * _SECOND_US),
+    (6, "+09:00", 32_400 * _SECOND_US),
     (0, "", 0),
     (6, "", 0),
 )
 FORM_COUNT = len(_FORMS)
 
 
-@lru_cache(maxsize=1024)
-def _day_text(day: int) -> str:
-    return datetime.fromtimestamp(day * _DAY_S, UTC).strftime("%Y-%m-%d")
+@lru_cache(maxsize=4096)
+def _minute_text(minute: int) -> str:
+    return datetime.fromtimestamp(minute * 60, UTC).strftime("%Y-%m-%dT%H:%M:")
 
 
 def time_text(moment_us: int, form: int, finer: int = 0) -> str:
@@ -41,11 +40,10 @@ def time_text(moment_us: int, form: int, finer: int = 0) -> str:
     Digits that the form has no room for are cut off. ``finer`` gives the three digits below the microsecond, for the
     form that has nine.
     """
-    digits, zone, distance_s = _FORMS[form]
-    second, micros = divmod(moment_us, _SECOND_US)
-    day, second = divmod(second + distance_s, _DAY_S)
-    minute, second = divmod(second, 60)
-    text = f"{_day_text(day)}{_MINUTES[minute]}{_TWO[second]}"
+    digits, zone, distance_us = _FORMS[form]
+    minute, micros = divmod(moment_us + distance_us, _MINUTE_US)
+    second, micros = divmod(micros, _SECOND_US)
+    text = _minute_text(minute) + _TWO[second]
     if digits == 0:
         return text + zone
     if digits == 3:  # noqa: PLR2004 - milliseconds

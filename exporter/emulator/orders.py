@@ -6,7 +6,10 @@ is being read may show an item twice, but never hides one that was there before.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Order = Literal["ascending", "descending", "mixed"]
 _ORDERS: tuple[Order, ...] = ("ascending", "descending", "mixed")
@@ -17,7 +20,7 @@ def order_of(number: int) -> Order:
     return _ORDERS[number % len(_ORDERS)]
 
 
-def shown_indexes(order: Order, count: int, first: int, last: int) -> list[range]:
+def shown_indexes(order: Order, count: int, first: int, last: int) -> Sequence[int]:
     """Which of ``count`` items, by age, stand from place ``first`` to before ``last``.
 
     Mixed shows every second item from the newest down, then the others from the oldest up.
@@ -26,10 +29,10 @@ def shown_indexes(order: Order, count: int, first: int, last: int) -> list[range
     if first >= last:
         return []
     if order == "ascending":
-        return [range(first, last)]
+        return range(first, last)
     if order == "descending":
-        return [range(count - 1 - first, count - 1 - last, -1)]
+        return range(count - 1 - first, count - 1 - last, -1)
     turn = count // 2
     down = range(2 * (turn - first) - 1, 2 * (turn - min(last, turn)) - 1, -2) if first < turn else range(0)
     up = range(2 * (max(first, turn) - turn), 2 * (last - turn), 2) if last > turn else range(0)
-    return [indexes for indexes in (down, up) if indexes]
+    return [*down, *up]

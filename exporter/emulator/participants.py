@@ -21,6 +21,8 @@ from exporter.emulator.visits import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from exporter.emulator.ids import IdMaker
     from exporter.emulator.texts import Texts
     from exporter.emulator.timetable import Life, Replication
@@ -49,7 +51,7 @@ class Taking(Protocol):
     def visible(self, now_us: int) -> int:
         """How many events are listed by now."""
 
-    def events_at(self, indexes: range) -> list[Event]:
+    def events_at(self, indexes: Sequence[int]) -> list[Event]:
         """The events with these numbers."""
 
     def summary(self, now_us: int) -> dict[str, Any]:
@@ -91,11 +93,11 @@ class Participant:
         happened = bisect_right(self._visit(begun - 1), moment_us, key=itemgetter(0))
         return self.life.first_event(begun - 1) + happened
 
-    def events_at(self, indexes: range) -> list[Event]:
+    def events_at(self, indexes: Sequence[int]) -> list[Event]:
         """The events with these numbers."""
         if not indexes:
             return []
-        low, high = min(indexes[0], indexes[-1]), max(indexes[0], indexes[-1])
+        low, high = min(indexes), max(indexes)
         visit = self.life.visit_of(low)
         base = self.life.first_event(visit)
         events: list[Event] = []
@@ -181,7 +183,7 @@ class Replica:
         """How many events are listed by now."""
         return bisect_right(self._events(), now_us - self.source.life.lag_us, key=itemgetter(0))
 
-    def events_at(self, indexes: range) -> list[Event]:
+    def events_at(self, indexes: Sequence[int]) -> list[Event]:
         """The events with these numbers."""
         events = self._events()
         return [events[index][1] for index in indexes]

@@ -19,7 +19,7 @@ from exporter.emulator.visits import Remote
 from exporter.emulator.worlds import FOR_EVER_US, Item, Listing, UnknownError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from exporter.domain import Scope
     from exporter.emulator.options import WorldOptions
@@ -66,7 +66,7 @@ class SeededWorld:
         replication = self._timetable.replication_to(gathering.stage, gathering.session)
         replicas = 1 if replication is not None and replication.span.start_us <= now_us else 0
 
-        def made(indexes: range) -> list[Item]:
+        def made(indexes: Sequence[int]) -> list[Item]:
             return [
                 self._member(gathering, index).summary(now_us)
                 if index < joined
@@ -98,7 +98,7 @@ class SeededWorld:
         self,
         name: str,
         count: int,
-        made: Callable[[range], list[Any]],
+        made: Callable[[Sequence[int]], list[Any]],
         *,
         label: str = "",
         same_until_us: int = 0,
@@ -106,7 +106,7 @@ class SeededWorld:
         order = order_of(draw_text(self._order_seed, label.encode(), name))
 
         def items(first: int, last: int) -> list[Item]:
-            return [item for indexes in shown_indexes(order, count, first, last) for item in made(indexes)]
+            return made(shown_indexes(order, count, first, last))
 
         return Listing(count, items, same_until_us)
 

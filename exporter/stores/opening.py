@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,7 +29,7 @@ async def open_store(address: str, session: aioboto3.Session, s3: Mapping[str, s
     if not address.startswith(_S3):
         if "://" in address or not address:
             raise UsageError(f"lake: {address!r} is neither a directory nor s3://bucket/prefix")
-        yield DirectoryStore(Path(os.path.abspath(address)))
+        yield DirectoryStore(Path(address))
         return
     bucket, _, prefix = address.removeprefix(_S3).partition("/")
     if not bucket:
