@@ -89,8 +89,9 @@ def _run(invocation: Invocation, arguments: list[str]) -> int:
 
 
 def _help_of(arguments: list[str]) -> str:
-    names = [name for name in arguments[:1] if name in ("run", "emulate", "demo")]
-    return " ".join([PROGRAM, *names, "--help"])
+    """How to ask for the help that fits."""
+    known = [command.callback.__name__ for command in app.registered_commands if command.callback]
+    return " ".join([PROGRAM, *(name for name in arguments[:1] if name in known), "--help"])
 
 
 def _open_missing_streams() -> None:

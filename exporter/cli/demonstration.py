@@ -27,7 +27,7 @@ _REGION = "us-east-1"
 _ACCOUNT = Account(account_id="111122223333")
 _MARKER = "_made_by_ivs-export_demo"
 _MARKER_TEXT = "ivs-export demo made this lake, and makes it anew when it runs again.\n"
-_PARTS_OF_A_LAKE = ("events", "_log", "_staged")
+_PARTS_OF_A_LAKE = ("events", "_log", "_staged", "_aside")
 _CALLS_PER_SECOND = 250.0
 _CALLS_PER_SECOND_OF_AWS = 5.0
 _DAY_S = 86_400
@@ -75,7 +75,7 @@ def _is_demo(lake: Path) -> bool:
 
 
 async def _export(invocation: Invocation, lake: Path, console: Console | None) -> int:
-    async with Emulator(_emulator_options(time.time())) as emulator:
+    async with Emulator(emulator_options(time.time())) as emulator:
         _shut_out_environment(emulator.url)
         invocation.say(
             f"Emulating a day of IVS Real-Time and exporting it into {lake}, at {_CALLS_PER_SECOND:g} calls a second"
@@ -90,7 +90,7 @@ async def _export(invocation: Invocation, lake: Path, console: Console | None) -
         return await launch.carry_out(invocation, settings, Request(), console)
 
 
-def _emulator_options(now_s: float) -> EmulatorOptions:
+def emulator_options(now_s: float) -> EmulatorOptions:
     """The whole of yesterday, in UTC. The seed gives it some quiet sessions and one with a thousand viewers."""
     midnight_us = int(now_s // _DAY_S - 1) * _DAY_S * _MICROS
     world = WorldOptions(

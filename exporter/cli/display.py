@@ -1,4 +1,4 @@
-"""The progress of a run: a live table on a terminal, a log line a minute elsewhere. It reads the ledger and no more."""
+"""The progress of a run: live on a terminal, a log line a minute elsewhere. It reads the ledger and no more."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import structlog
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from exporter.cli.summary import duration_of
+from exporter.ledger import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -47,6 +47,8 @@ class Progress:
     clock: Callable[[], float]
     _began_s: float = field(init=False)
     _samples: deque[tuple[float, list[dict[str, int]]]] = field(default_factory=deque)
+    #: By scope: the units done at its last commit, and the pages that each had taken until then.
+    _pages_each: dict[int, tuple[int, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._began_s = self.clock()
@@ -55,6 +57,10 @@ class Progress:
         """Note the calls so far; what is older than some seconds is forgotten."""
         now_s = self.clock()
         self._samples.append((now_s, [dict(scope.calls) for scope in self.ledger.scopes]))
+        for place, scope in enumerate(self.ledger.scopes):
+            done = scope.outcomes.total() - _free(scope)
+            if done > self._pages_each.get(place, (0, 1.0))[0]:
+                self._pages_each[place] = (done, max(scope.calls[_PAGES] / done, 1.0))
         while len(self._samples) > 2 and self._samples[1][0] <= now_s - _WINDOW_S:  # noqa: PLR2004 - first and last
             self._samples.popleft()
 
@@ -69,11 +75,17 @@ class Progress:
 
     def left_s(self) -> float | None:
         """Seconds until all units that are known so far are fetched, or None where nobody can say yet."""
-        times_s = [
-            _left_s(scope, self.pace(place)) for place, scope in enumerate(self.ledger.scopes) if scope.units_open
-        ]
+        open_scopes = [(place, scope) for place, scope in enumerate(self.ledger.scopes) if scope.units_open]
+        times_s = [self._left_s(place, scope) for place, scope in open_scopes]
         known_s = [time_s for time_s in times_s if time_s is not None]
         return max(known_s) if known_s and len(known_s) == len(times_s) else None
+
+    def _left_s(self, place: int, scope: ScopeLedger) -> float | None:
+        rate = self.pace(place).get(_PAGES, 0.0)
+        if not rate:
+            return None
+        wanted = scope.units_found - _free(scope)
+        return max(wanted * self._pages_each.get(place, (0, 1.0))[1] - scope.calls[_PAGES], 0.0) / rate
 
     def line(self) -> dict[str, object]:
         """The progress in a few numbers, for a log."""
@@ -89,39 +101,31 @@ class Progress:
             "left_s": None if left_s is None else round(left_s),
         }
 
-    def table(self) -> Table:
-        """The progress as a table, a row for each scope."""
-        table = Table(title=self._title(), title_justify="left", box=None, padding=(0, 2, 0, 0), title_style="bold")
-        for name, justify in (("scope", "left"), ("units done", "right"), ("pages", "right"), ("written", "right")):
-            table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type] # a literal in a tuple is str
-        table.add_column(f"calls a second, of {self.quota:.4g} each")
-        table.add_column("throttled", justify="right")
-        table.add_column("failures", justify="right")
+    def text(self) -> Text:
+        """The progress for people: one line for the run, and some for each scope."""
+        lines = [self._title()]
         for place, scope in enumerate(self.ledger.scopes):
-            table.add_row(
-                Text(scope.name),
-                f"{scope.outcomes.total():,} of {scope.units_found:,}",
-                f"{scope.calls[_PAGES]:,}",
-                f"{scope.events_written:,}",
-                ", ".join(f"{_SHORT.get(name, name)} {rate:.1f}" for name, rate in self.pace(place).items() if rate),
-                f"{scope.throttled:,}",
-                f"{len(scope.failures):,}",
-            )
-        return table
+            pace = ", ".join(f"{_SHORT.get(name, name)} {rate:.1f}" for name, rate in self.pace(place).items())
+            lines += [
+                scope.name,
+                f"  units: {scope.units_found:,} found, {scope.outcomes.total():,} done and committed",
+                f"  pages: {scope.calls[_PAGES]:,}; events written: {scope.events_written:,}",
+                f"  calls a second, of {self.quota:.4g} each: {pace or 'none yet'}",
+                f"  throttled: {scope.throttled:,}; failures: {len(scope.failures):,}",
+            ]
+        return Text("\n".join(lines), no_wrap=True, overflow="ellipsis")
 
     def _title(self) -> str:
         left_s = self.left_s()
         is_finding = any(scope.listings_open for scope in self.ledger.scopes)
-        least = " at least, more is being found" if is_finding else ""
+        least = " at least, for more is being found" if is_finding else ""
         left = "" if left_s is None else f", about {duration_of(left_s)} left{least}"
         return f"run {self.ledger.run_id}: {duration_of(self.clock() - self._began_s)}{left}"
 
 
-def _left_s(scope: ScopeLedger, pace: dict[str, float]) -> float | None:
-    done, rate = scope.outcomes.total(), pace.get(_PAGES, 0.0)
-    if not done or not rate:
-        return None
-    return scope.units_open * max(scope.calls[_PAGES] / done, 1.0) / rate
+def _free(scope: ScopeLedger) -> int:
+    """Units that cost no call."""
+    return scope.outcomes[Outcome.UNCHANGED] + scope.outcomes[Outcome.ABANDONED]
 
 
 @asynccontextmanager
@@ -133,14 +137,16 @@ async def showing(progress: Progress, console: Console | None) -> AsyncIterator[
         yield
     finally:
         task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        [ended] = await asyncio.gather(task, return_exceptions=True)
+        if isinstance(ended, Exception):
+            _log.warning("the display failed", exc_info=ended)  # which is no reason for the run to fail
 
 
 async def _draw(progress: Progress, console: Console) -> None:
     with Live(console=console, auto_refresh=False, transient=True, redirect_stdout=False) as live:
         while True:
             progress.sample()
-            live.update(progress.table(), refresh=True)
+            live.update(progress.text(), refresh=True)
             await asyncio.sleep(_FRAME_S)
 
 

@@ -13,7 +13,7 @@ _BAR_WIDTH = 40
 _QUARTER_MINUTES = 15
 _HOUR_MINUTES = 60
 
-_BY_NAME = "SELECT event_name, count(*) AS events FROM '{files}' GROUP BY ALL ORDER BY events DESC"
+_BY_NAME = "SELECT event_name, count(*) AS events FROM '{files}' GROUP BY ALL ORDER BY events DESC, event_name"
 _BUSIEST = """
     SELECT stage_arn, session_id, count(DISTINCT participant_id) AS participants
     FROM read_parquet($files) GROUP BY ALL ORDER BY participants DESC, session_id LIMIT 1

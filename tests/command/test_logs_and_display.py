@@ -83,44 +83,56 @@ def a_ledger() -> RunLedger:
 
 def shown(progress: Progress) -> str:
     console = Console(file=io.StringIO(), width=160)
-    console.print(progress.table())
+    console.print(progress.text())
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
 
 def test_progress_tells_pace_and_time_left() -> None:
-    """Pace is that of the last seconds, and what is left is the known units at that pace, two pages each here."""
+    """Pace is that of the last seconds; left are the known units' pages, as many each as until the last commit."""
     ledger, now_s = a_ledger(), [0.0]
+    scope = ledger.scopes[0]
+    scope.calls["ListParticipantEvents"] = 400
     progress = Progress(ledger, 5.0, lambda: now_s[0])
     progress.sample()
     assert progress.left_s() is None
     for second in range(1, 41):
         now_s[0] = float(second)
-        ledger.scopes[0].calls["ListParticipantEvents"] = 10 * second
+        scope.calls["ListParticipantEvents"] += 10
         progress.sample()
     assert progress.pace(0) == {"ListParticipantEvents": 10.0}
-    assert progress.left_s() == 1000 * (400 / 200) / 10.0
+    assert progress.left_s() == (1200 * 2 - 800) / 10.0
     text = shown(progress)
     for part in (
-        "a-run: 40 s, about 3 min 20 s left",
+        "a-run: 40 s, about 2 min 40 s left",
         "123456789012-eu-west-1",
-        "200 of 1,200",
+        "1,200 found, 200 done",
         "events 10.0",
-        "of 5 each",
     ):
         assert part in text
     assert "more is being found" not in text
-    ledger.scopes[0].listings_open = 1
-    assert "at least, more is being found" in shown(progress)
+    scope.listings_open = 1
+    assert "at least, for more is being found" in shown(progress)
     assert progress.line() == {
         "units_found": 1200,
         "units_done": 200,
-        "pages": 400,
+        "pages": 800,
         "events_written": 45_000,
         "throttled": 3,
         "failures": 1,
-        "left_s": 200,
+        "left_s": 160,
     }
+
+
+def test_units_that_cost_nothing_are_not_waited_for() -> None:
+    """Units that are unchanged take no call, so they neither count as work nor as pace."""
+    ledger, now_s = RunLedger("a-run", [ScopeLedger("eu-west-1", units_found=1000)]), [0.0]
+    ledger.scopes[0].outcomes[Outcome.UNCHANGED] = 900
+    progress = Progress(ledger, 5.0, lambda: now_s[0])
+    progress.sample()
+    now_s[0], ledger.scopes[0].calls["ListParticipantEvents"] = 10.0, 50
+    progress.sample()
+    assert progress.left_s() == 50 / 5.0
 
 
 def test_progress_of_a_run_that_has_not_begun_is_empty() -> None:

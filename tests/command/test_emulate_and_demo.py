@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import exporter
+from exporter.cli import demonstration, exits, first_query
+from exporter.cli.app import main
+from exporter.emulator import EmulatorOptions, QuotaOptions, Size, WorldOptions
+from exporter.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ROOT = Path(exporter.__file__).parents[1]
+
+
+@pytest.fixture
+def small_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A demo of a few units, in an environment that would break any other run."""
+    options = demonstration.emulator_options(1_790_000_000.0)
+    size = Size.fixed(2)
+    world = WorldOptions(
+        stages=2, sessions=size, participants=size, events=Size.fixed(8), start_us=options.world.start_us, days=1.0
+    )
+    small = EmulatorOptions(world=world, accounts=options.accounts, quota=QuotaOptions(1000.0, 1000))
+    monkeypatch.setattr(demonstration, "emulator_options", lambda _: small)
+    hostile = {
+        "AWS_PROFILE": "missing",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+        "AWS_SESSION_TOKEN": "no",
+        "HTTP_PROXY": "http://127.0.0.1:9",
+        "http_proxy": "http://127.0.0.1:9",
+        "IVS_EXPORT_LAEK": "no",
+        "IVS_EXPORT_CONFIG": "/missing.toml",
+    }
+    monkeypatch.setattr(os, "environ", {**os.environ, **hostile})
+
+
+@pytest.mark.usefixtures("small_day")
+def test_demo_exports_a_day_and_asks_it_twice_over(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """No variable of the user's counts, the answers are there, and a second demo has the same rows again."""
+    lake = tmp_path / "lake"
+    outputs = []
+    for _ in range(2):
+        assert main(["demo", "--lake", str(lake)]) == exits.OK
+        outputs.append(capfd.readouterr().out)
+    answers = [re.findall(r"^ +([A-Z_]+) +([0-9,]+)$", output, re.MULTILINE) for output in outputs]
+    assert answers[0] == answers[1]
+    assert sum(int(count.replace(",", "")) for _, count in answers[0]) >= 2 * 2 * 2 * 8
+    for part in (
+        ": complete, in ",
+        "At AWS's 5 calls a second",
+        "FROM '",
+        "participants; so many at a time",
+        "█",
+        "AWS_PROFILE",
+    ):
+        assert part in outputs[0]
+
+
+@pytest.mark.usefixtures("small_day")
+def test_demo_without_duckdb_says_how_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The export works without the optional extra, and one line says what is missing."""
+    monkeypatch.setitem(sys.modules, "duckdb", None)
+    assert main(["demo", "--lake", str(tmp_path / "lake")]) == exits.OK
+    assert "pip install 'ivs-export[demo]'" in capfd.readouterr().out
+
+
+def make(lake: Path, files: Mapping[str, str]) -> set[Path]:
+    for name, text in files.items():
+        path = lake / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return {path for path in lake.rglob("*") if path.is_file()}
+
+
+MARKER = {"_made_by_ivs-export_demo": ""}
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"thesis.txt": "x"},
+        {"events/event_date=2026-11-23/x.parquet": "x"},
+        {"_log/123456789012-eu-west-1/x.json": "x", "events/x.parquet": "x", **MARKER},
+    ],
+)
+def test_demo_touches_nothing_of_others(files: Mapping[str, str], tmp_path: Path) -> None:
+    """A folder with files, another's lake, and a demo's lake that a real run has written to stay as they are."""
+    before = make(tmp_path, files)
+    with pytest.raises(UsageError, match="holds something that is no demo's"):
+        demonstration.clear(tmp_path)
+    assert {path for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_demo_removes_its_own_lake_alone(tmp_path: Path) -> None:
+    """Of an earlier demo's folder the lake is removed, and what somebody else put beside it is not."""
+    make(tmp_path, {"events/x.parquet": "", "_log/111122223333-us-east-1/x": "", "notes.txt": "mine", **MARKER})
+    demonstration.clear(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [*MARKER, "notes.txt"]
+    demonstration.clear(tmp_path / "new" / "lake")
+    assert (tmp_path / "new" / "lake").is_dir()
+
+
+def test_demo_refuses_what_is_no_folder(tmp_path: Path) -> None:
+    """A file in the place of the lake is an error that says so."""
+    (tmp_path / "lake").write_text("")
+    with pytest.raises(UsageError, match="can't be used for a lake: Not a directory"):
+        demonstration.clear(tmp_path / "lake")
+
+
+@pytest.mark.parametrize("now_s", [1_790_000_000.0, 1_790_035_199.9])
+def test_demo_day_is_a_whole_one_before_now(now_s: float) -> None:
+    """The emulated day began at a midnight in UTC, and is over."""
+    options = demonstration.emulator_options(now_s)
+    assert options.world.start_us is not None
+    assert options.world.start_us % 86_400_000_000 == 0
+    assert 86_400 <= now_s - options.world.start_us / 1_000_000 < 2 * 86_400
+
+
+def test_people_present_are_counted_from_comings_and_goings(tmp_path: Path) -> None:
+    """Each quarter shows the most who were there at once; a rejoin counts again, and other sessions do not."""
+    import pyarrow as pa  # noqa: PLC0415 - this test alone writes a lake by hand
+    import pyarrow.parquet as pq  # noqa: PLC0415 - the same
+
+    rows = [
+        ("JOINED", 0, "a"),
+        ("JOINED", 1, "b"),
+        ("LEFT", 2, "a"),
+        ("JOINED", 16, "a"),
+        ("JOINED", 17, "c"),
+        ("LEFT", 50, "c"),
+    ]
+    table = pa.table(
+        {
+            "event_name": [name for name, _, _ in rows] + ["JOINED"],
+            "event_time": pa.array([minute * 60_000_000 for _, minute, _ in rows] + [0], pa.timestamp("us", tz="UTC")),
+            "stage_arn": ["x"] * 7,
+            "session_id": ["s"] * 6 + ["other"],
+            "participant_id": [who for _, _, who in rows] + ["z"],
+        }
+    )
+    folder = tmp_path / "events" / "event_date=1970-01-01"
+    folder.mkdir(parents=True)
+    pq.write_table(table, folder / "x.parquet")
+    answers = first_query.first_answers(tmp_path)
+    assert "The busiest session, s, had 3 participants" in answers
+    assert [line.split()[:2] for line in answers.splitlines()[-3:]] == [["00:00", "2"], ["00:15", "3"], ["00:45", "2"]]
+
+
+def test_emulator_serves_a_run_until_it_is_stopped(tmp_path: Path) -> None:
+    """What ``emulate`` prints is all that a run needs, and Ctrl-C ends it with its code."""
+    command = [sys.executable, "-m", "exporter", "emulate", "--stages", "1", "--sessions", "1", "--participants", "2"]
+    command += ["--active-share", "0", "--events", "9", "--calls-per-second", "500"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as emulator:  # noqa: S603 - our own
+        try:
+            assert emulator.stdout is not None
+            lines = [emulator.stdout.readline() for _ in range(5)]
+            exports = dict(re.findall(r"([A-Z_]+)=(\S+)", "".join(lines)))
+            run = [sys.executable, "-m", "exporter", *lines[-1].split()[1:-1], str(tmp_path), "--json"]
+            ran = subprocess.run(  # noqa: S603 - our own
+                run, cwd=ROOT, env=os.environ | exports, capture_output=True, text=True, check=False
+            )
+            emulator.send_signal(signal.SIGINT)
+            assert emulator.wait(30) == 130
+        finally:
+            emulator.kill()
+    summary: Any = json.loads(ran.stdout)
+    assert (ran.returncode, summary["outcome"], summary["events"]["written"]) == (0, "complete", 18)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--sessions", "5:1:2"],
+        ["--paging", "x"],
+        ["--unknown", "x"],
+        ["--region", "us-east-2"],
+        ["--fault", "x"],
+        ["--days", "nan"],
+        ["--port", "70000"],
+        ["--account", "1"],
+        ["--calls-per-second", "0"],
+        ["--stages", "-1"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_options_of_the_emulator_are_refused(wrong: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    """A world that can't be is told in one line."""
+    assert main(["emulate", *wrong]) == exits.USAGE
+    out, err = capfd.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
