@@ -10,6 +10,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from exporter.domain import Scope
 from exporter.errors import LakeError, Overtaken
 from exporter.records import Record, decode_record, encode_record, number_of, record_key, records_prefix
 from exporter.state import ScopeState, decode_state, encode_state
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from exporter.domain import Scope
     from exporter.records import FileLine, SessionLine
     from exporter.store import Records
 
@@ -152,6 +152,13 @@ async def read_records(records: Records, scope: Scope, after: int = 0) -> list[R
         return decode_record(key, body)
 
     return list(await asyncio.gather(*map(read, keys)))
+
+
+async def scopes_in(records: Records) -> list[Scope]:
+    """The scopes that have a log in the lake."""
+    names = {key.split("/")[1] for key in await records.keys("_log/")}
+    scopes = [Scope(*name.split("-", 1)) for name in sorted(names) if "-" in name]
+    return [scope for scope in scopes if scope.account_id.isdecimal()]
 
 
 def _snapshots_prefix(scope: Scope) -> str:

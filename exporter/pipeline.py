@@ -7,7 +7,7 @@ to export, and the first events are fetched while later stages are still being l
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
@@ -56,6 +56,7 @@ class Pipeline:
     _units: Channel[tuple[Unit, Tracked]] = field(default_factory=lambda: Channel(_UNITS_WAITING_MAX))
     _works: Channel[Work] = field(default_factory=lambda: Channel(_WORKS_WAITING_MAX))
     _starved: set[str] = field(default_factory=set)
+    _units_passed: int = 0
 
     async def export(self, stages: AsyncIterator[str], writer: Writer) -> None:
         """Export the ``stages``; what was fetched whole is committed, whatever happens.
@@ -70,14 +71,19 @@ class Pipeline:
             await self._works.close()
             await writing
 
-    async def _gather(self, stages: AsyncIterator[str]) -> None:
+    async def survey(self, stages: AsyncIterator[str]) -> int:
+        """Find all that `export` would fetch, fetch none of it, and say how many units it is."""
+        await self.stop.cut(self._gather(stages, is_dry=True))
+        return self._units_passed
+
+    async def _gather(self, stages: AsyncIterator[str], *, is_dry: bool = False) -> None:
         """Discover, plan and fetch, each as fast as its own quota and the room behind it allow."""
         try:
             async with asyncio.TaskGroup() as steps:
                 steps.create_task(self._find_stages(stages))
                 steps.create_task(self._find_sessions())
-                steps.create_task(self._find_units())
-                steps.create_task(self._fetch_units())
+                steps.create_task(self._find_units(is_dry=is_dry))
+                steps.create_task(self._pass_units() if is_dry else self._fetch_units())
         except BaseExceptionGroup as group:
             raise _first_of(group) from group
 
@@ -92,9 +98,16 @@ class Pipeline:
         await self._each(self._stages, Operation.LIST_STAGE_SESSIONS, self._find_sessions_of)
         await self._sessions.close()
 
-    async def _find_units(self) -> None:
-        await self._each(self._sessions, Operation.LIST_PARTICIPANTS, self._find_units_of)
+    async def _find_units(self, *, is_dry: bool) -> None:
+        find = self._find_units_of if is_dry else self._find_and_report_units_of
+        await self._each(self._sessions, Operation.LIST_PARTICIPANTS, find)
         await self._units.close()
+
+    async def _pass_units(self) -> None:
+        with suppress(Closed):
+            while True:
+                await self._units.get()
+                self._units_passed += 1
 
     async def _fetch_units(self) -> None:
         await self._each(self._units, Operation.LIST_PARTICIPANT_EVENTS, self._fetch_unit)
@@ -109,7 +122,10 @@ class Pipeline:
         async with self._listing(tracked.session.name):
             async for unit in self.finder.units(tracked):
                 await self._units.put((unit, tracked))
-            await self._works.put((tracked, None))
+
+    async def _find_and_report_units_of(self, tracked: Tracked) -> None:
+        await self._find_units_of(tracked)
+        await self._works.put((tracked, None))
 
     async def _fetch_unit(self, found: tuple[Unit, Tracked]) -> None:
         unit, tracked = found

@@ -29,7 +29,8 @@ class ScopeState(msgspec.Struct, kw_only=True):
 
     ``number`` is that of the last record that was folded in, and ``last`` the last commit. ``latest_us`` is the
     service's time, as far as the log knows it, and ``let_go_us`` that time when the state last let go of a session
-    that was no longer listed; both are 0 at first.
+    that was no longer listed; both are 0 at first. ``rows``, ``files`` and the dates are of all that was committed.
+    ``abandoned`` are the units, by name, that AWS refused until they were given up, with the time of the first refusal.
     """
 
     format: str = FORMAT
@@ -38,6 +39,11 @@ class ScopeState(msgspec.Struct, kw_only=True):
     latest_us: int = 0
     complete_until_us: int | None = None
     let_go_us: int = 0
+    rows: int = 0
+    files: int = 0
+    first_date: str | None = None
+    last_date: str | None = None
+    abandoned: dict[str, int] = {}
     open: dict[str, dict[str, SessionState]] = {}
     sealed: dict[str, set[str]] = {}
     last: Record | None = None
@@ -69,6 +75,11 @@ class ScopeState(msgspec.Struct, kw_only=True):
             self.complete_until_us = record.complete_until_us
         for key in record.gone:
             self._forget_file(key)
+        for file in record.files:
+            self.rows += file.rows
+            self.files += 1
+            self.first_date = min(file.date, self.first_date or file.date)
+            self.last_date = max(file.date, self.last_date or file.date)
         for line in record.sessions:
             self._fold_session(line, record)
         for stage_arn, session_id in record.unlisted:
@@ -78,6 +89,12 @@ class ScopeState(msgspec.Struct, kw_only=True):
             self.last = record
 
     def _fold_session(self, line: SessionLine, record: Record) -> None:
+        for participant_id, unit in line.units.items():
+            name = f"{line.stage_arn}/{line.session_id}/{participant_id}"
+            if unit.is_abandoned:
+                self.abandoned[name] = unit.failing_since_us
+            else:
+                self.abandoned.pop(name, None)
         sessions = self.open.setdefault(line.stage_arn, {})
         if line.status != "open":
             sessions.pop(line.session_id, None)

@@ -88,6 +88,12 @@ EVENTS = Table(
 )
 
 
+def dates_in(table: Table, rows: pa.RecordBatch | pa.Table) -> list[date]:
+    """The UTC dates that the rows are of, in order."""
+    days = pc.unique(pc.floor_temporal(rows.column(table.time_column), unit="day"))
+    return sorted(moment.date() for moment in days.to_pylist())
+
+
 def split_by_date(table: Table, rows: pa.RecordBatch) -> dict[date, pa.RecordBatch]:
     """The rows by the UTC date of their time, each date's in their order. No time may be null."""
     if rows.num_rows == 0:

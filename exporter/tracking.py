@@ -100,13 +100,15 @@ class Tracked:
         """What the next commit says of the session, some of whose rows are in that record's files at ``places``."""
         is_sealed = self.is_sealed
         self.committing, self.changed = self.changed, {}
+        # A sealed session's units are let go of, but for those that status shows for ever.
+        units = {name: unit for name, unit in self.committing.items() if unit.is_abandoned or not is_sealed}
         return SessionLine(
             self.session.stage_arn,
             self.session.session_id,
             "sealed" if is_sealed else "open",
             self.session.started_us,
             self.session.ended_us,
-            units={} if is_sealed else self.committing,
+            units=units,
             files=places,
             earlier_files=tuple(self.known.files) if is_sealed or self.is_new else (),
             is_unsure=self.known.is_unsure and not is_sealed,
