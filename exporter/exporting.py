@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from exporter.archive import Archive
 from exporter.commit import Journal, read_state
 from exporter.errors import CredentialsLost
+from exporter.estimate import Estimate, estimate
 from exporter.finding import Finder
 from exporter.lease import Holder, Lease
 from exporter.pipeline import Pipeline
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from exporter.ledger import ScopeLedger
     from exporter.request import Request, Stop
     from exporter.settings import RunSettings
+    from exporter.state import ScopeState
     from exporter.store import Store
 
 
@@ -71,15 +73,17 @@ class ScopeExport:
         finally:
             await lease.release()
 
+    async def survey(self, stages: AsyncIterator[Listed]) -> Estimate:
+        """List what an export would fetch, and say what it would cost. Nothing is fetched, and nothing is written."""
+        state = await read_state(self.store, self.scope)
+        finder = self._finder(state)
+        pipeline = self._pipeline(finder, self._clock_of(state))
+        units = await pipeline.survey(finder.stages(stages, is_whole_region=self.is_whole))
+        return estimate(str(self.scope), units, self.ledger.calls, state.last, self.caller.rate)
+
     async def _export(self, journal: Journal, stages: AsyncIterator[Listed]) -> None:
-        state = journal.state
-
-        def now_us() -> int:
-            return max(self.now_us(), state.latest_us)
-
-        archive = Archive(self.store, self.scope)
-        finder = Finder(self.caller, self.request, self.settings, state, archive, self.ledger)
-        pipeline = Pipeline(self.caller, finder, self.ledger, self.stop, self.settings.give_up_days, now_us)
+        finder, now_us = self._finder(journal.state), self._clock_of(journal.state)
+        pipeline = self._pipeline(finder, now_us)
         checkpoint_s = self.settings.checkpoint_s
         writer = Writer(self.store, journal, self.ledger, checkpoint_s, self.rows_max, self.clock, self.wall_us, now_us)
         is_whole = self.is_whole and self.request.is_whole
@@ -89,3 +93,14 @@ class ScopeExport:
             await writer.close(finder, is_whole=False)
             raise
         await writer.close(finder, is_whole=is_whole)
+
+    def _finder(self, state: ScopeState) -> Finder:
+        archive = Archive(self.store, self.scope)
+        return Finder(self.caller, self.request, self.settings, state, archive, self.ledger)
+
+    def _pipeline(self, finder: Finder, now_us: Callable[[], int]) -> Pipeline:
+        return Pipeline(self.caller, finder, self.ledger, self.stop, self.settings.give_up_days, now_us)
+
+    def _clock_of(self, state: ScopeState) -> Callable[[], int]:
+        """The service's time, never before the log's latest."""
+        return lambda: max(self.now_us(), state.latest_us)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from exporter.domain import Scope
+    from exporter.estimate import Estimate
     from exporter.request import Request, Stop
     from exporter.settings import Settings
     from exporter.store import Store
@@ -34,8 +35,22 @@ _ROWS_MAX = 250_000
 _ROWS_A_SCOPE_MIN = 20_000
 
 
-async def run(settings: Settings, request: Request, ledger: RunLedger, stop: Stop) -> None:
+async def survey(settings: Settings, request: Request, ledger: RunLedger, stop: Stop) -> list[Estimate]:
+    """What `run` would cost, by scope: everything is listed, nothing is fetched and nothing is written.
+
+    Raises what `run` raises.
+    """
+    estimates: list[Estimate] = []
+    await run(settings, request, ledger, stop, estimates)
+    return estimates
+
+
+async def run(
+    settings: Settings, request: Request, ledger: RunLedger, stop: Stop, estimates: list[Estimate] | None = None
+) -> None:
     """Export what ``request`` asks for, and note in ``ledger`` what became of it.
+
+    Where there is a list of ``estimates``, nothing is exported, and each scope's is added to it.
 
     Raises the :class:`ExportError` that ended the run as a whole; what was fetched whole before it is committed. What
     failed alone (a unit, a listing, a scope) is in the ledger.
@@ -46,7 +61,7 @@ async def run(settings: Settings, request: Request, ledger: RunLedger, stop: Sto
     try:
         async with open_store(settings.lake, session=session, s3=settings.s3.options()) as store:
             rows_max = max(_ROWS_MAX // max(len(parts), 1), _ROWS_A_SCOPE_MIN)
-            a_run = _Run(settings, request, ledger, stop, store, session, rows_max)
+            a_run = _Run(settings, request, ledger, stop, store, session, rows_max, estimates)
             exports = [a_run.export(part, scope) for part, scope in zip(parts, ledger.scopes, strict=True)]
             ended = await asyncio.gather(*exports, return_exceptions=True)
         for error in ended:
@@ -97,6 +112,7 @@ class _Run:
     store: Store
     session: aioboto3.Session
     rows_max: int
+    estimates: list[Estimate] | None
 
     async def export(self, part: Part, ledger: ScopeLedger) -> None:
         """Export one scope. What fails it alone is noted; what ends the whole run makes the others stop and commit."""
@@ -149,7 +165,10 @@ class _Run:
                 clock=time.monotonic,
                 sleep=asyncio.sleep,
             )
-            await scope_export.export(_chained(first, stages))
+            if self.estimates is None:
+                await scope_export.export(_chained(first, stages))
+            else:
+                self.estimates.append(await scope_export.survey(_chained(first, stages)))
 
     def _sessions(self) -> Callable[[], aioboto3.Session]:
         """The run's own session first, for it is costly; a new one each time that credentials have to be read anew."""

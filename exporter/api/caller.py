@@ -75,6 +75,11 @@ class Caller:
     def __post_init__(self) -> None:
         self._slots = asyncio.Semaphore(self.concurrency)
 
+    @property
+    def rate(self) -> float:
+        """Calls a second that each operation may make: the quota less what is left to others."""
+        return self.quota.calls_per_second * (1.0 - self.quota.reserve)
+
     def pace(self, operation: Operation) -> Pace:
         """The pace of an operation."""
         return self._lane(operation).pace
@@ -145,8 +150,7 @@ class Caller:
 
     def _lane(self, operation: Operation) -> _Lane:
         if operation not in self._lanes:
-            rate = self.quota.calls_per_second * (1.0 - self.quota.reserve)
-            self._lanes[operation] = _Lane(Pace(rate, self.time.clock, self.time.sleep))
+            self._lanes[operation] = _Lane(Pace(self.rate, self.time.clock, self.time.sleep))
         return self._lanes[operation]
 
 
