@@ -142,7 +142,9 @@ class Service:
         self.page_size = 3
         self.newest_first = False
         self.calls: Counter[tuple[str, ...]] = Counter()
+        self.calls_by_operation: Counter[str] = Counter()
         self.concurrency = 4
+        self.rate = 5.0
         self.on_call: Callable[[Operation, Mapping[str, Any]], None] = lambda *_: None
 
     def add(self, session_id: str, *, ended: bool = True, events: Mapping[str, int] | None = None) -> SessionDouble:
@@ -170,6 +172,7 @@ class Service:
         self.calls[
             (operation, *(str(params[key]) for key in ("stageArn", "sessionId", "participantId") if key in params))
         ] += 1
+        self.calls_by_operation[operation] += 1
         await asyncio.sleep(0)
         self.on_call(operation, params)
         items = self._items(operation, params)
