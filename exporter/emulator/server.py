@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from exporter.emulator.worlds import World
 
 _PATHS = {f"/{operation}": operation for operation in OPERATIONS}
-_SHUTDOWN_S = 1.0
+# Silent calls would never end by themselves.
+_SHUTDOWN_S = 0.1
 
 
 class Emulator:

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+from botocore.exceptions import ClientError
+
+from exporter.emulator import Emulator, Size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def counted(events: Any) -> Counter[bytes]:
+    return Counter(msgspec.json.encode(event) for event in events)
+
+
+async def test_a_real_client_gets_what_each_call_answers(
+    client_of: Callable[..., Any], options_of: Callable[..., Any]
+) -> None:
+    """aioboto3 reads stages, sessions, participants, a participant and its events, with their times as times."""
+    async with Emulator(options_of()) as emulator, client_of(emulator) as client:
+        stage = (await client.list_stages())["stages"][0]
+        arn = {"stageArn": stage["arn"]}
+        session = (await client.list_stage_sessions(**arn))["stageSessions"][0]
+        ids = {**arn, "sessionId": session["sessionId"]}
+        listed = (await client.list_participants(**ids))["participants"][0]
+        unit = {**ids, "participantId": listed["participantId"]}
+        shown = (await client.get_participant(**unit))["participant"]
+        events = (await client.list_participant_events(**unit))["events"]
+    assert isinstance(session["startTime"], datetime)
+    assert shown.items() >= listed.items()
+    assert isinstance(shown["attributes"], dict)
+    assert {event["participantId"] for event in events} == {listed["participantId"]}
+    assert all(isinstance(event["eventTime"], datetime) for event in events)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("page_size", [7, 100])
+async def test_paging_shows_the_truth(
+    ask: Callable[..., Any], options_of: Callable[..., Any], seed: int, page_size: int
+) -> None:
+    """Every event of the truth, and no other, comes from paging through all lists."""
+    async with Emulator(options_of({"seed": seed, "stages": 4})) as emulator:
+        shown = await ask(emulator).everything(page_size)
+        truth = list(emulator.truth().events())
+    assert len(truth) > 100
+    assert counted(shown) == counted(truth)
+
+
+async def test_a_page_holds_fifty_unless_told(ask: Callable[..., Any], options_of: Callable[..., Any]) -> None:
+    """Without maxResults a page holds 50 items."""
+    async with Emulator(options_of({"stages": 120, "sessions": Size.fixed(0)})) as emulator:
+        pages = [await ask(emulator).page("ListStages", **given) for given in ({}, {"maxResults": 100})]
+    assert [len(page["stages"]) for page in pages] == [50, 100]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "member"),
+    [
+        ("filterByState", "DISCONNECTED", "state"),
+        ("filterByState", "CONNECTED", "state"),
+        ("filterByPublished", True, "published"),
+        ("filterByPublished", False, "published"),
+    ],
+)
+async def test_a_filter_keeps_what_fits(
+    ask: Callable[..., Any], options_of: Callable[..., Any], name: str, value: object, member: str
+) -> None:
+    """ListParticipants shows exactly the participants that fit its one filter, over several pages."""
+    world = {"stages": 1, "sessions": Size.fixed(1), "participants": Size.fixed(60), "active_share": 1.0}
+    async with Emulator(options_of(world)) as emulator:
+        stage = (await ask(emulator).page("ListStages"))["stages"][0]
+        ids = {"stageArn": stage["arn"], "sessionId": stage["activeSessionId"]}
+        everyone = await ask(emulator).whole("ListParticipants", "participants", **ids)
+        kept = await ask(emulator).whole("ListParticipants", "participants", **ids, **{name: value}, maxResults=4)
+    assert kept == [each for each in everyone if each[member] == value]
+    assert 0 < len(kept) < len(everyone)
+
+
+@pytest.mark.parametrize(
+    ("unknown", "expected"),
+    [("not_found", (404, "ResourceNotFoundException")), ("denied", (403, "AccessDeniedException"))],
+)
+async def test_unknown_ids_are_refused(
+    ask: Callable[..., Any], options_of: Callable[..., Any], unknown: str, expected: tuple[int, str]
+) -> None:
+    """A stage, session or participant that the world lacks is answered as the options say."""
+    async with Emulator(options_of(unknown=unknown)) as emulator:
+        stages = (await ask(emulator).page("ListStages"))["stages"]
+        arn, other = stages[0]["arn"], stages[1]["arn"]
+        sessions = (await ask(emulator).page("ListStageSessions", stageArn=arn))["stageSessions"]
+        session_id = sessions[0]["sessionId"]
+        refusals = [
+            await ask(emulator).refusal("ListStageSessions", stageArn=arn + "x"),
+            await ask(emulator).refusal("ListParticipants", stageArn=other, sessionId=session_id),
+            await ask(emulator).refusal(
+                "ListParticipantEvents", stageArn=arn, sessionId=session_id, participantId="nobody"
+            ),
+            await ask(emulator).refusal("GetParticipant", stageArn=arn, sessionId=session_id, participantId=""),
+        ]
+    assert refusals == [expected] * 4
+
+
+async def test_unknown_ids_may_have_empty_lists(ask: Callable[..., Any], options_of: Callable[..., Any]) -> None:
+    """With the option "empty" an unknown session has no participants, and is no error."""
+    async with Emulator(options_of(unknown="empty")) as emulator:
+        arn = (await ask(emulator).page("ListStages"))["stages"][0]["arn"]
+        page = await ask(emulator).page("ListParticipants", stageArn=arn, sessionId="st-0123456789abc")
+    assert page == {"participants": []}
+
+
+async def test_another_scope_is_denied(client_of: Callable[..., Any], options_of: Callable[..., Any]) -> None:
+    """An ARN of another account or region is denied, in AWS's form."""
+    async with Emulator(options_of(regions=("us-east-1", "eu-west-1"))) as emulator, client_of(emulator) as client:
+        arn = (await client.list_stages())["stages"][0]["arn"]
+        for foreign in (arn.replace("111122223333", "999922223333"), arn.replace("us-east-1", "eu-west-1")):
+            with pytest.raises(ClientError, match="AccessDeniedException"):
+                await client.list_stage_sessions(stageArn=foreign)
+
+
+async def test_every_answer_has_an_id_and_the_emulators_date(
+    ask: Callable[..., Any], options_of: Callable[..., Any]
+) -> None:
+    """Good answers and refusals carry a request id of their own, and the simulated time as Date."""
+    async with Emulator(options_of(error_type_url=True)) as emulator:
+        answers = [await ask(emulator).raw("ListStages"), await ask(emulator).raw("ListStageSessions")]
+    assert [status for status, _, _ in answers] == [200, 400]
+    assert len({headers["x-amzn-RequestId"] for _, headers, _ in answers}) == 2
+    assert {headers["Date"] for _, headers, _ in answers} == {"Mon, 01 Dec 2025 00:00:00 GMT"}
+    assert answers[1][1]["x-amzn-ErrorType"].startswith("ValidationException:http")
+
+
+async def test_an_unknown_operation_is_refused(ask: Callable[..., Any], options_of: Callable[..., Any]) -> None:
+    """What is not one of the five calls is answered 404."""
+    async with Emulator(options_of()) as emulator:
+        assert await ask(emulator).refusal("CreateStage") == (404, "UnknownOperationException")
