@@ -1,10 +1,28 @@
 """``python -m exporter``, the same as ``ivs-export``."""
 
+from __future__ import annotations
+
+import os
+import signal
 import sys
+from typing import TYPE_CHECKING
 
-from exporter.cli.app import main
+if TYPE_CHECKING:
+    from types import FrameType
 
-__all__ = ["main"]
+
+def main() -> int:
+    """Run the program with the command line's arguments, and return its exit code."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _end)
+    from exporter.cli.app import main as run  # noqa: PLC0415 - takes a while, in which a signal must not show a traceback
+
+    return run()
+
+
+def _end(number: int, _: FrameType | None) -> None:
+    os._exit(128 + number)
+
 
 if __name__ == "__main__":
     sys.exit(main())

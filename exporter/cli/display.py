@@ -27,10 +27,10 @@ _LINE_S = 60.0
 _WINDOW_S = 10.0
 _PAGES = "ListParticipantEvents"
 _SHORT = {
-    "ListStages": "stages",
-    "ListStageSessions": "sessions",
-    "ListParticipants": "participants",
     _PAGES: "events",
+    "ListParticipants": "participants",
+    "ListStageSessions": "sessions",
+    "ListStages": "stages",
 }
 _log = structlog.get_logger(__name__)
 
@@ -105,12 +105,13 @@ class Progress:
         """The progress for people: one line for the run, and some for each scope."""
         lines = [self._title()]
         for place, scope in enumerate(self.ledger.scopes):
-            pace = ", ".join(f"{_SHORT.get(name, name)} {rate:.1f}" for name, rate in self.pace(place).items())
+            pace = self.pace(place)
+            rates = ", ".join(f"{short} {pace[name]:.1f}" for name, short in _SHORT.items() if name in pace)
             lines += [
                 scope.name,
                 f"  units: {scope.units_found:,} found, {scope.outcomes.total():,} done and committed",
                 f"  pages: {scope.calls[_PAGES]:,}; events written: {scope.events_written:,}",
-                f"  calls a second, of {self.quota:.4g} each: {pace or 'none yet'}",
+                f"  calls a second, of {self.quota:.4g} each: {rates or 'none yet'}",
                 f"  throttled: {scope.throttled:,}; failures: {len(scope.failures):,}",
             ]
         return Text("\n".join(lines), no_wrap=True, overflow="ellipsis")

@@ -57,12 +57,16 @@ def export(invocation: Invocation, settings: Settings, wishes: Wishes, level: st
 
 
 def start_logs(level: str) -> Console | None:
-    """Send logs where they belong, and return the console for the live display where standard error is a terminal."""
+    """Send logs where they belong, and return the console for the live display where standard error is a terminal.
+
+    There the display and the summary tell what the logs' level ``info`` would, so warnings are shown in its place.
+    """
     console = Console(stderr=True)
     if not console.is_terminal or console.is_dumb_terminal:
         logs.configure(level, sys.stderr)
         return None
-    logs.configure(level, sys.stderr, lambda line: console.print(line, markup=False, highlight=False))
+    shown_level = "warning" if level == "info" else level
+    logs.configure(shown_level, sys.stderr, lambda line: console.print(line, markup=False, highlight=False))
     return console
 
 
@@ -73,7 +77,8 @@ async def carry_out(invocation: Invocation, settings: Settings, request: Request
     run = invocation.export or _export()
     quota = settings.quota.calls_per_second * (1.0 - settings.quota.reserve)
     invocation.signals.graceful = lambda name: _ask(loop, stop, name)
-    deadline = loop.call_later(settings.run.deadline_s, stop.ask, "deadline") if settings.run.deadline_s else None
+    if settings.run.deadline_s:
+        loop.call_later(settings.run.deadline_s, stop.ask, "deadline")
     _log.info(
         "run began", run_id=ledger.run_id, lake=settings.lake, regions=settings.regions, stages=len(settings.stages)
     )
@@ -84,8 +89,6 @@ async def carry_out(invocation: Invocation, settings: Settings, request: Request
         ledger.error = error
     finally:
         invocation.signals.graceful = None
-        if deadline is not None:
-            deadline.cancel()
     code = exits.of_run(ledger, invocation.signals.received)
     _log.info("run ended", run_id=ledger.run_id, outcome=ledger.outcome, stopped_by=stop.reason, exit_code=code)
     return code

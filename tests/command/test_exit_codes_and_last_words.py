@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 from typing import TYPE_CHECKING, Any
@@ -182,6 +183,18 @@ def test_wishes_are_handed_on(tmp_path: Path) -> None:
     assert request.targets.count == 1
     assert (settings.lake, settings.regions, settings.run.active_sessions) == ("here", ("eu-west-1",), False)
     assert settings.s3.options() == {"sse": "aws:kms"}
+
+
+def test_deadline_asks_the_run_to_stop() -> None:
+    """When its time is over a run is asked to stop; what it had to leave makes it partial."""
+
+    async def export(settings: Settings, request: Request, ledger: RunLedger, stop: Stop) -> None:  # noqa: ARG001
+        partial(ledger)
+        async with asyncio.timeout(30):
+            await stop.asked.wait()
+        assert stop.reason == "deadline"
+
+    assert main([*RUN, "--deadline-s", "0.001"], export) == exits.PARTIAL
 
 
 def test_failure_of_the_whole_counts_for_more_than_a_signal() -> None:
