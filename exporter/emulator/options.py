@@ -78,7 +78,7 @@ class WorldOptions:
 
     ``start_us`` is the first moment of the world in microseconds since the epoch, on a whole second; None means
     ``days`` days before the full hour of the emulator's start. All sessions begin within ``days`` days of it. Of the
-    stages' last sessions the ``active_share`` goes on for hours after those days. Of every second stage the
+    stages' last sessions about the ``active_share`` goes on for hours after those days. Of every second stage the
     ``replicated_share`` of sessions have their first publisher replicated to the stage before, where a session goes
     on there meanwhile. A participant's events are listed up to ``lag_s`` seconds after their time (AWS documents no
     bound). Sessions are forgotten ``retention_days`` after their end, or never. ``hostile`` fills every free text

@@ -41,7 +41,7 @@ _HOSTILE = (
     "NaN",
     "%s %n {0} ${HOME} $(id)",
 )
-_HUGE_EVERY = 4_096
+_HUGE_EVERY = 1_024
 _HUGE_LENGTH = 1 << 20
 
 

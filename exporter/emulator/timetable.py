@@ -237,7 +237,8 @@ class Timetable:
         return (stage - 1, partner) if _facing(partner, there, here) == session else None
 
     def _is_last_active(self, stage: int) -> bool:
-        # Spread evenly and not drawn, so that even a world of few stages has an active one.
+        # Spread evenly and not drawn, so that even a world of few stages has an active one. Where the last session is
+        # replicated, it is the destination's being active that counts.
         share = self._options.active_share
         return math.ceil((stage + 1) * share) > math.ceil(stage * share)
 

@@ -15,7 +15,7 @@ Item = dict[str, Any] | bytes
 FOR_EVER_US = 1 << 62
 
 
-class UnknownError(Exception):
+class UnknownError(LookupError):
     """This world has no such stage, session or participant, or has it no longer."""
 
 
