@@ -20,6 +20,7 @@ STAGES_MAX = 1 << 22
 SESSIONS_MAX = 1 << 24
 PARTICIPANTS_MAX = 1 << 24
 
+_SEEDS = 1 << 64
 _SLOT_S_MIN = 2
 _ACCOUNT_DIGITS = 12
 _ACCESS_KEY = re.compile(r"[A-Za-z0-9_-]+")
@@ -99,6 +100,10 @@ class WorldOptions:
     hostile: bool = False
 
     def __post_init__(self) -> None:
+        if not 0 <= self.seed < _SEEDS:
+            raise ValueError(f"seed must be 0 or more and have 64 bits at most, not {self.seed}")
+        if not 0.0 < self.days < math.inf:
+            raise ValueError(f"days must be more than 0, not {self.days}")
         if not 0 <= self.stages <= STAGES_MAX:
             raise ValueError(f"stages must be 0 to {STAGES_MAX}, not {self.stages}")
         if self.sessions.high > SESSIONS_MAX or self.participants.high > PARTICIPANTS_MAX:

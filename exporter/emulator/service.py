@@ -52,7 +52,7 @@ class Service:
         self._seeded: dict[Scope, World] = {}
         self._faults = faults
         self._changes = faults.changes
-        self._tokens = PageTokens(options.world.seed.to_bytes(16, "little", signed=True), options.page_token_life_s)
+        self._tokens = PageTokens(options.world.seed.to_bytes(8, "little"), options.page_token_life_s)
         self._known: BoundedCache[Known] = BoundedCache(options.page_cache_bytes)
         hour_us = start_us // _HOUR_US * _HOUR_US
         given_us = options.world.start_us
@@ -136,7 +136,8 @@ class Service:
         if "token_repeats" in paging and place.turn:
             following = replace(place, issued_us=0)
         is_more = following.offset < listing.count or "endless" in paging or "token_repeats" in paging
-        body: dict[str, Any] = {ask.list_member: [_raw(item) for item in items]}
+        shown = [msgspec.Raw(item) if isinstance(item, bytes) else item for item in items]
+        body: dict[str, Any] = {ask.list_member: shown}
         if is_more:
             body["nextToken"] = self._tokens.write(following, ask.list_name, now_us)
         return msgspec.json.encode(body), same_until_us

@@ -27,6 +27,10 @@ _TOKEN_LIFE_US = 12 * 3_600 * 1_000_000
 _SINGLE_PERCENT = 8
 _TWICE_PERCENT = 10
 
+#: The step that repeats the one before it: two equal events.
+_AGAIN = "AGAIN"
+_REPLICATIONS = ("REPLICATION_STARTED", "REPLICATION_STOPPED")
+
 Event = dict[str, Any]
 Timed = tuple[int, Event]
 #: An event's name, and the place of the other participant it is about, if any.
@@ -67,7 +71,7 @@ def visit_events(role: Role, seed: int, span: Span, size: int, away: Away | None
     timed: list[Timed] = []
     for place, (name, other) in enumerate(steps):
         number = draw(seed, b"event", place)
-        if name == "AGAIN":
+        if name == _AGAIN:
             timed.append((timed[-1][0], dict(timed[-1][1])))
             continue
         if place == 0:
@@ -76,14 +80,15 @@ def visit_events(role: Role, seed: int, span: Span, size: int, away: Away | None
             moment_us = span.end_us
         else:
             moment_us = span.start_us + length_us * ((place << 16) + (number & 0xFFFF)) // (size << 16)
-        if away is not None and name.startswith("REPLICATION_"):
+        if away is not None and name in _REPLICATIONS:
             moment_us = away.span.start_us if name == "REPLICATION_STARTED" else away.span.end_us
-        event = _event(role, number, name, moment_us)
-        if other is not None:
-            _add_remote(event, role.others[other], number)
-        if away is not None and name.startswith("REPLICATION_"):
+            event = _event(role, number, name, moment_us)
             event["destinationStageArn"] = away.stage_arn
             event["destinationSessionId"] = away.session_id
+        else:
+            event = _event(role, number, name, moment_us)
+        if other is not None:
+            _add_remote(event, role.others[other], number)
         timed.append((moment_us, event))
     timed.sort(key=itemgetter(0))
     return timed
@@ -135,7 +140,7 @@ def _fill(role: Role, seed: int, room: int) -> Iterator[_Step]:
         if room == 1 or percent < _SINGLE_PERCENT:
             steps = [("TOKEN_EXCHANGED", None)] if percent % 2 else [(error, watched)]
         elif percent < _TWICE_PERCENT:
-            steps = [(error, watched), ("AGAIN", None)]
+            steps = [(error, watched), (_AGAIN, None)]
         elif other is None:
             steps = [("PUBLISH_STOPPED", None), ("PUBLISH_STARTED", None)]
         else:
@@ -153,20 +158,21 @@ def _event(role: Role, number: int, name: str, moment_us: int) -> Event:
         "participantId": role.participant_id,
         "eventTime": time_text(moment_us, (number >> 16) % FORM_COUNT, number >> 24),
     }
-    if name.endswith("_ERROR"):
+    absent = (number >> 40) % 16
+    if absent < len(_ABSENT):
+        event.update(_ABSENT[absent])
+    if name in _ERRORS:
         event["errorCode"] = role.texts.error_code(number >> 32)
     elif name == "TOKEN_EXCHANGED":
         for place, member in enumerate(("previousToken", "newToken")):
             expiration = time_text(moment_us + place * _TOKEN_LIFE_US, (number >> 20) % FORM_COUNT)
             event[member] = role.texts.token(draw(number, b"token", place), expiration)
-    absent = (number >> 40) % 16
-    if absent < len(_ABSENT):
-        event.update(_ABSENT[absent] | event)
     if role.texts.is_hostile:
         event.update(role.texts.unknown_members(number >> 32))
     return event
 
 
+_ERRORS = frozenset({"JOIN_ERROR", "PUBLISH_ERROR", "SUBSCRIBE_ERROR"})
 # Most events leave out what they have no value for; some say so, as the samples in AWS's documentation do.
 _ABSENT: tuple[Event, ...] = (
     {"remoteParticipantId": "", "errorCode": ""},

@@ -12,7 +12,7 @@ import aiohttp
 import msgspec
 import pytest
 
-from exporter.emulator import Account, Emulator, EmulatorOptions, FixedWorld, QuotaOptions, Size, serve
+from exporter.emulator import Account, Emulator, EmulatorOptions, FixedWorld, QuotaOptions, Size, WorldOptions, serve
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -197,3 +197,22 @@ def test_wrong_options_are_named(wrong: dict[str, Any], said: str) -> None:
     """A ValueError says which option is wrong."""
     with pytest.raises(ValueError, match=said):
         EmulatorOptions(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"seed": -1}, "seed"),
+        ({"days": 0.0}, "days"),
+        ({"stages": -1}, "stages"),
+        ({"sessions": Size.fixed(400_000)}, "no room"),
+        ({"start_us": 1}, "whole second"),
+        ({"active_share": 1.1}, "active_share"),
+        ({"lag_s": -1.0}, "lag_s"),
+        ({"retention_days": -1.0}, "retention_days"),
+    ],
+)
+def test_wrong_sizes_of_a_world_are_named(wrong: dict[str, Any], said: str) -> None:
+    """A ValueError says which option of the world is wrong."""
+    with pytest.raises(ValueError, match=said):
+        WorldOptions(**wrong)
