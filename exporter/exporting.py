@@ -75,6 +75,7 @@ class ScopeExport:
 
     async def survey(self, stages: AsyncIterator[Listed]) -> Estimate:
         """List what an export would fetch, and say what it would cost. Nothing is fetched, and nothing is written."""
+        self.ledger.is_dry = True
         state = await read_state(self.store, self.scope)
         finder = self._finder(state)
         pipeline = self._pipeline(finder, self._clock_of(state))

@@ -44,10 +44,10 @@ class ScopeLedger:
     """What was found, called, fetched and written in one scope, so far.
 
     ``account_id`` is None as long as no stage has told it. ``is_held`` says that another run holds the scope, and
-    ``is_lost`` that the scope failed as a whole. ``complete_until_us`` is the moment before which every session that
-    ended is sealed, or None where nothing is known. ``listings_open`` are the lists (of stages, of a stage's sessions,
-    of a session's participants) that are known to be needed and not read to their end; ``listings_failed`` are those
-    that failed or had a flaw.
+    ``is_lost`` that the scope failed as a whole; ``is_dry``, that nothing was to be fetched. ``complete_until_us`` is
+    the moment before which every session that ended is sealed, or None where nothing is known. ``listings_open`` are
+    the lists (of stages, of a stage's sessions, of a session's participants) that are known to be needed and not read
+    to their end; ``listings_failed`` are those that failed or had a flaw.
     """
 
     region: str
@@ -72,6 +72,7 @@ class ScopeLedger:
     is_held: bool = False
     is_lost: bool = False
     is_closed: bool = False
+    is_dry: bool = False
     complete_until_us: int | None = None
 
     @property
@@ -101,8 +102,9 @@ class ScopeLedger:
 
     @property
     def is_complete(self) -> bool:
-        """Whether all that was found is in the lake."""
-        unfinished = self.outcomes[Outcome.FAILED] + self.outcomes[Outcome.DEFERRED] + self.sessions_vanished
+        """Whether all that was found is in the lake; or, of a dry run, was found whole."""
+        deferred = 0 if self.is_dry else self.outcomes[Outcome.DEFERRED]
+        unfinished = self.outcomes[Outcome.FAILED] + deferred + self.sessions_vanished
         return not (unfinished or self.failures or self.is_held or self.is_lost)
 
     def summary(self) -> dict[str, Any]:

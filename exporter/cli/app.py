@@ -14,6 +14,8 @@ from exporter.cli.demo import demo
 from exporter.cli.emulate import emulate
 from exporter.cli.invocation import Invocation
 from exporter.cli.run import run
+from exporter.cli.status import status
+from exporter.cli.verify import verify
 from exporter.errors import ExportError, UsageError
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(run)
+app.command()(status)
+app.command()(verify)
 app.command()(emulate)
 app.command()(demo)
 

@@ -20,6 +20,7 @@ from exporter.errors import ExportError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from exporter.estimate import Estimate
     from exporter.ledger import RunLedger
     from exporter.request import Request, Stop
     from exporter.settings import Settings
@@ -44,13 +45,14 @@ class Invocation:
     """What the commands share.
 
     ``ledger`` is there as soon as a run has begun; ``export`` where another is to be used than the exporter's own.
-    ``is_json`` says that standard output gets one JSON object, and nothing else.
+    ``estimates`` are a dry run's. ``is_json`` says that standard output gets one JSON object, and nothing else.
     """
 
     is_json: bool
     export: Export | None = None
     run_id: str = field(default_factory=new_run_id)
     ledger: RunLedger | None = None
+    estimates: list[Estimate] | None = None
     began_s: float = field(default_factory=time.monotonic)
     signals: Signals = field(init=False)
 
@@ -65,15 +67,22 @@ class Invocation:
         if error is not None:
             _complain(error.kind, str(error))
         report = self._summary()
+        if self.estimates is not None:
+            report["plan"] = [estimate.summary() for estimate in self.estimates]
         if self.is_json:
             _print(json.dumps(report))
         elif not isinstance(error, UsageError):
-            _print(summary.text_of(report))
+            _print(summary.text_of(report) if self.estimates is None else summary.plan_of(report))
 
     def say(self, text: str) -> None:
         """Print what is for people alone."""
         if not self.is_json:
             _print(text)
+
+    def print_object(self, report: dict[str, Any]) -> None:
+        """Print what is for programs alone."""
+        if self.is_json:
+            _print(json.dumps(report))
 
     def calls(self) -> Counter[str]:
         """The calls of the run, by operation, in all its scopes."""

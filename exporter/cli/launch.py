@@ -21,7 +21,10 @@ from exporter.settings import Settings, shown
 from exporter.times import read_us
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from exporter.cli.invocation import Export, Invocation
+    from exporter.estimate import Estimate
 
 _log = structlog.get_logger(__name__)
 _DATE_LENGTH = len("2026-11-23")
@@ -36,6 +39,7 @@ class Wishes:
     until: str | None = None
     refetch: bool = False
     wait: bool = False
+    is_dry: bool = False
 
     def request(self) -> Request:
         """What was typed, read and checked. Raises :class:`UsageError`."""
@@ -51,6 +55,8 @@ def export(invocation: Invocation, settings: Settings, wishes: Wishes, level: st
     console = start_logs(level)
     request = wishes.request()
     settings = configuration.with_regions(settings, request.targets, _profile_region)
+    if wishes.is_dry:
+        invocation.estimates = []
     code = asyncio.run(carry_out(invocation, settings, request, console))
     invocation.finish()
     return code
@@ -84,7 +90,10 @@ async def carry_out(invocation: Invocation, settings: Settings, request: Request
     )
     try:
         async with showing(Progress(ledger, quota, time.monotonic), console):
-            await run(settings, request, ledger, stop)
+            if invocation.estimates is None:
+                await run(settings, request, ledger, stop)
+            else:
+                invocation.estimates += await _survey()(settings, request, ledger, stop)
     except ExportError as error:
         ledger.error = error
     finally:
@@ -102,6 +111,12 @@ def _export() -> Export:
     from exporter.running import run  # noqa: PLC0415 - brings aioboto3; a wrong list does without
 
     return run
+
+
+def _survey() -> Callable[[Settings, Request, RunLedger, Stop], Awaitable[list[Estimate]]]:
+    from exporter.running import survey  # noqa: PLC0415 - the same
+
+    return survey
 
 
 def _profile_region() -> str | None:

@@ -29,6 +29,15 @@ Config = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="A TOML file with settings; else the one that IVS_EXPORT_CONFIG names."),
 ]
+Runs = Annotated[int, typer.Option(min=1, metavar="COUNT", help="How many of each scope's last runs.")]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="List what would be fetched, and tell units, calls and minutes; fetch and write nothing.",
+        rich_help_panel=_WHAT,
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else.")]
 Level = Annotated[
     LogLevel, typer.Option(envvar="IVS_EXPORT_LOG_LEVEL", help="How much to log; debug shows a bug's traceback.")

@@ -14,6 +14,7 @@ def run(  # noqa: PLR0917 - a command's parameters are its options; nobody passe
     since: options.Since = None,
     until: options.Until = None,
     refetch: options.Refetch = False,  # noqa: FBT002 - the same
+    dry_run: options.DryRun = False,  # noqa: FBT002 - the same
     calls_per_second: options.CallsPerSecond = None,
     reserve: options.Reserve = None,
     wait: options.Wait = False,  # noqa: FBT002 - the same
@@ -47,6 +48,7 @@ def run(  # noqa: PLR0917 - a command's parameters are its options; nobody passe
       ivs-export run --region eu-west-1 --lake s3://my-lake/ivs
       ivs-export run --region us-east-1 --since 2026-11-01 --until 2026-11-08
       ivs-export run --targets sessions.csv --json
+      ivs-export run --region eu-west-1 --dry-run
 
     What has a key in the settings' file can be given in three ways, the
     first of which counts: an option, a variable such as IVS_EXPORT_LAKE or
@@ -85,5 +87,5 @@ def run(  # noqa: PLR0917 - a command's parameters are its options; nobody passe
     settings = configuration.load(given, config)
     from exporter.cli import launch  # noqa: PLC0415 - slower still; a wrong setting does without
 
-    wishes = launch.Wishes(targets, since, until, refetch, wait)
+    wishes = launch.Wishes(targets, since, until, refetch, wait, dry_run)
     return launch.export(context.obj, settings, wishes, log_level)

@@ -51,6 +51,25 @@ def text_of(summary: dict[str, Any]) -> str:
     return "\n".join(lines + _unknown_fields(summary["unknown_fields"]) + _failures(summary["failures"]))
 
 
+def plan_of(summary: dict[str, Any]) -> str:
+    """What a dry run found, in some lines for people."""
+    lines = ["nothing was fetched or written; a run would take"]
+    for plan in summary["plan"]:
+        calls = ", ".join(f"{name} {count:,}" for name, count in sorted(plan["calls"].items()))
+        pages = f"{plan['pages_per_unit']:g} a unit, " + (
+            "which is assumed: no earlier run has told" if plan["pages_per_unit_assumed"] else "as in the last run"
+        )
+        lines += [
+            f"  {plan['scope']}: about {duration_of(plan['minutes'] * 60.0)} at the quota",
+            f"    units    {plan['units']:,}",
+            f"    calls    {calls}",
+            f"    pages    {pages}",
+        ]
+    if not summary["plan"]:
+        lines.append("  nothing: no stage was found")
+    return "\n".join(lines + _failures(summary["failures"]))
+
+
 def duration_of(seconds: float) -> str:
     """A time as people say it: ``4.2 s``, ``3 min 20 s``, ``2 h 5 min``."""
     if seconds < 10:  # noqa: PLR2004 - below that a tenth is of interest

@@ -163,13 +163,13 @@ def test_emulator_serves_a_run_until_it_is_stopped(tmp_path: Path) -> None:
     """What ``emulate`` prints is all that a run needs, and Ctrl-C ends it with its code."""
     command = [sys.executable, "-m", "exporter", "emulate", "--stages", "1", "--sessions", "1", "--participants", "2"]
     command += ["--active-share", "0", "--events", "9", "--calls-per-second", "500"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as emulator:  # noqa: S603 - our own
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as emulator:
         try:
             assert emulator.stdout is not None
             lines = [emulator.stdout.readline() for _ in range(5)]
             exports = dict(re.findall(r"([A-Z_]+)=(\S+)", "".join(lines)))
             run = [sys.executable, "-m", "exporter", *lines[-1].split()[1:-1], str(tmp_path), "--json"]
-            ran = subprocess.run(  # noqa: S603 - our own
+            ran = subprocess.run(
                 run, cwd=ROOT, env=os.environ | exports, capture_output=True, text=True, check=False
             )
             emulator.send_signal(signal.SIGINT)

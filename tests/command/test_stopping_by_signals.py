@@ -44,7 +44,7 @@ RUN = ["run", "--region", "eu-west-1", "--log-level", "error", "--json"]
 def started(manner: str, arguments: list[str]) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-c", PROGRAM, manner, *arguments]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:  # noqa: S603 - our own
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
         try:
             yield process
         finally:

@@ -1,0 +1,117 @@
+"""What ``status`` and ``verify`` ask of a lake, and how they tell it."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import aioboto3
+
+from exporter.cli import exits
+from exporter.cli.summary import plain
+from exporter.errors import LakeRefused
+from exporter.status import ScopeStatus, statuses
+from exporter.stores.opening import open_store
+from exporter.times import text_of
+from exporter.verify import Problem, Verified, verify
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from exporter.cli.invocation import Invocation
+    from exporter.settings import Settings
+    from exporter.store import Store
+
+_SHOWN = 10
+
+
+def show_status(invocation: Invocation, settings: Settings, runs_max: int) -> int:
+    """Carry out ``ivs-export status``. Raises :class:`LakeError`."""
+    found = asyncio.run(_statuses(settings, runs_max))
+    invocation.print_object({"lake": settings.lake, "scopes": [status.summary() for status in found]})
+    invocation.say("\n\n".join(map(_status_text, found)))
+    return exits.OK
+
+
+def verify_lake(invocation: Invocation, settings: Settings) -> int:
+    """Carry out ``ivs-export verify``. Raises :class:`LakeError`."""
+    verified = Verified()
+    problems = asyncio.run(_problems(settings, verified))
+    invocation.print_object(
+        {
+            "lake": settings.lake,
+            "outcome": "failed" if problems else "complete",
+            "scopes": verified.scopes,
+            "files": verified.files,
+            "events": verified.rows,
+            "problems": [{"file": problem.key, "message": problem.message} for problem in problems],
+        }
+    )
+    read = f"{verified.files:,} files with {verified.rows:,} events, scopes: {verified.scopes:,}"
+    lines = [f"{problem.key}: {problem.message}" for problem in problems]
+    end = f"{len(problems):,} problems in {read}" if problems else f"all is right: {read}"
+    invocation.say("\n".join(map(plain, [*lines, end])))
+    return exits.FAILED if problems else exits.OK
+
+
+async def _statuses(settings: Settings, runs_max: int) -> list[ScopeStatus]:
+    async with _lake(settings) as store:
+        found = await statuses(store, runs_max)
+    if not found:
+        raise _empty(settings)
+    return found
+
+
+async def _problems(settings: Settings, verified: Verified) -> list[Problem]:
+    async with _lake(settings) as store:
+        problems = [problem async for problem in verify(store, verified)]
+    if not verified.scopes:
+        raise _empty(settings)
+    return problems
+
+
+@asynccontextmanager
+async def _lake(settings: Settings) -> AsyncIterator[Store]:
+    async with open_store(settings.lake, session=aioboto3.Session(), s3=settings.s3.options()) as store:
+        yield store
+
+
+def _empty(settings: Settings) -> LakeRefused:
+    return LakeRefused(f"{settings.lake} holds no export: mend --lake, or make one with `ivs-export run`")
+
+
+def _status_text(status: ScopeStatus) -> str:
+    lines = [
+        f"{status.scope.account_id} in {status.scope.region}",
+        f"  complete until  {_time(status.complete_until_us)}",
+        f"  lake            {status.rows:,} events in {status.files:,} files{_dates(status)}",
+        f"  sessions        {status.sealed:,} sealed, {status.waiting:,} ended and waiting, {status.active:,} active",
+    ]
+    if status.oldest_unsealed:
+        lines.append(f"  oldest waiting  {status.oldest_unsealed}, ended {_time(status.oldest_unsealed_ended_us)}")
+    lines += [f"  failing         {name}, for {days:g} days" for name, days in _some(status.failing)]
+    lines += [f"  abandoned       {name}" for name, _ in _some(dict.fromkeys(status.abandoned))]
+    lines.append("  last runs")
+    lines += [f"    {_run_text(run.run_id, run.outcome, run.summary)}" for run in status.runs]
+    return "\n".join(map(plain, lines))
+
+
+def _run_text(run_id: str, outcome: str, summary: dict[str, Any] | None) -> str:
+    if summary is None:
+        return f"{run_id}  {outcome}"
+    units = summary["units"]
+    told = f"{summary['events']['written']:,} events written, {units['found']:,} units"
+    return f"{run_id}  {outcome:<9}  {told}, {units['failed']:,} failed, {units['deferred']:,} deferred"
+
+
+def _dates(status: ScopeStatus) -> str:
+    return f", {status.first_date} to {status.last_date}" if status.first_date else ""
+
+
+def _some(named: dict[str, Any]) -> list[tuple[str, Any]]:
+    return list(named.items())[:_SHOWN]
+
+
+def _time(moment_us: int | None) -> str:
+    return "unknown" if moment_us is None else text_of(moment_us)

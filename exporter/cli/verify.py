@@ -1,0 +1,32 @@
+"""``ivs-export verify``: the lake read against its logs."""
+
+import typer
+
+from exporter.cli import options
+
+
+def verify(
+    context: typer.Context,
+    lake: options.Lake = None,
+    config: options.Config = None,
+    json: options.Json = False,  # noqa: ARG001, FBT002 - read from the arguments, so that it counts where they are wrong
+) -> int:
+    """Read the whole lake, and compare it with what its logs say.
+
+    Every file is there with the right checksum and rows, none is there that
+    no record names, no event stands twice in a unit, and each row lies in
+    its date. Nothing is changed.
+
+    Examples:
+      ivs-export verify
+      ivs-export verify --lake s3://my-lake/ivs --json
+
+    Exit codes: 0 all is right, 1 something is not, or the lake can't be read,
+    2 wrong usage.
+    """
+    from exporter.cli import configuration  # noqa: PLC0415 - slow to import; --help and a wrong option do without
+
+    settings = configuration.load({"lake": lake}, config)
+    from exporter.cli import inspection  # noqa: PLC0415 - slower still; a wrong setting does without
+
+    return inspection.verify_lake(context.obj, settings)

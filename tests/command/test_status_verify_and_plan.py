@@ -1,0 +1,106 @@
+"""The commands that look at a lake, and the plan of a run."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from exporter.cli.app import main
+from exporter.emulator import Emulator, EmulatorOptions
+from exporter.emulator.options import QuotaOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def emulated(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An emulator in a thread of its own, found by the variables that AWS's tools read."""
+    ready, ended = threading.Event(), asyncio.Event()
+    found: list[Any] = []
+
+    async def serve() -> None:
+        async with Emulator(EmulatorOptions(quota=QuotaOptions(calls_per_second=1000, burst=1000))) as emulator:
+            found.extend([emulator.url, asyncio.get_running_loop()])
+            ready.set()
+            await ended.wait()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    assert ready.wait(20)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_IVS_REALTIME", found[0])
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "emulator")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "emulator")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    monkeypatch.setenv("IVS_EXPORT_QUOTA__CALLS_PER_SECOND", "900")
+    yield
+    found[1].call_soon_threadsafe(ended.set)
+    thread.join(20)
+
+
+def last_object(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    out = capsys.readouterr().out
+    assert out.count("\n") == 1
+    found: dict[str, Any] = json.loads(out)
+    return found
+
+
+@pytest.mark.usefixtures("emulated")
+def test_a_lake_is_planned_made_shown_and_verified(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The plan's units are those that the run then finds; status and verify tell of the same rows."""
+    lake = str(tmp_path / "lake")
+    assert main(["run", "--lake", lake, "--dry-run", "--json"]) == 0
+    (plan,) = last_object(capsys)["plan"]
+    assert not (tmp_path / "lake").exists()
+    assert main(["run", "--lake", lake, "--json"]) == 0
+    summary = last_object(capsys)
+    assert plan["units"] == summary["units"]["found"]
+    assert plan["calls"]["ListParticipants"] == summary["calls"]["ListParticipants"]
+    assert main(["status", "--lake", lake, "--json"]) == 0
+    (scope,) = last_object(capsys)["scopes"]
+    assert scope["events"] == summary["events"]["written"]
+    assert scope["complete_until"] == summary["scopes"][0]["complete_until"]
+    assert scope["runs"][0]["run_id"] == summary["run_id"]
+    assert main(["verify", "--lake", lake, "--json"]) == 0
+    assert last_object(capsys)["events"] == summary["events"]["written"]
+
+
+@pytest.mark.usefixtures("emulated")
+def test_people_get_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without --json each of the three prints some lines that a person can read."""
+    lake = str(tmp_path / "lake")
+    assert main(["run", "--lake", lake, "--dry-run"]) == 0
+    assert "at the quota" in capsys.readouterr().out
+    assert main(["run", "--lake", lake]) == 0
+    capsys.readouterr()
+    assert main(["status", "--lake", lake]) == 0
+    assert "complete until" in capsys.readouterr().out
+    assert main(["verify", "--lake", lake]) == 0
+    assert "all is right" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("emulated")
+def test_a_damaged_lake_fails_verification(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that is gone is named, and the exit code is 1."""
+    lake = tmp_path / "lake"
+    assert main(["run", "--lake", str(lake), "--json"]) == 0
+    capsys.readouterr()
+    file = min(lake.rglob("*.parquet"))
+    file.unlink()
+    assert main(["verify", "--lake", str(lake), "--json"]) == 1
+    report = last_object(capsys)
+    assert report["outcome"] == "failed"
+    assert report["problems"] == [{"file": file.relative_to(lake).as_posix(), "message": "the file is gone"}]
+
+
+@pytest.mark.parametrize("command", ["status", "verify"])
+def test_a_place_without_an_export_is_no_lake(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A mistyped lake is an error, not an empty one that is all right; and nothing is made there."""
+    assert main([command, "--lake", str(tmp_path / "lake")]) == 1
+    assert "holds no export" in capsys.readouterr().err
+    assert not (tmp_path / "lake").exists()
