@@ -2,6 +2,11 @@
 
 A *key* is a path relative to the lake's root, with ``/`` between its parts, such as
 ``events/event_date=2026-11-23/x.parquet``. Keys are made by the exporter alone, never from what the API answers.
+Part by part they are printable text, and none is empty, ``.`` or ``..``.
+
+There is no call that replaces a record: whoever needs a value that changes makes numbered records of it, of which the
+greatest counts, and deletes those before it.
+
 Every method may raise :class:`~exporter.errors.LakeBusy` (a passing fault) or
 :class:`~exporter.errors.LakeRefused` (a final one).
 """
@@ -10,6 +15,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Protocol
+
+#: The size of a leftover.
+SIZE_UNKNOWN = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,22 +37,29 @@ class Files(Protocol):
     """Data files: written out of sight, and made visible whole."""
 
     async def stage(self, key: str, data: bytes | memoryview) -> Staged:
-        """Make ``data`` durable out of every reader's sight, to appear under ``key`` when it is published."""
+        """Make ``data`` durable out of every reader's sight, to appear under ``key`` when it is published.
+
+        Where it raises, there may be a leftover.
+        """
         ...
 
     async def publish(self, staged: Staged) -> bool:
         """Make a staged file visible under its key; harmless when it is visible already.
 
-        Returns False where the file is gone: neither staged nor visible.
+        Returns False where the file is gone: neither staged nor visible, in its whole size. Where it raises, ask again.
         """
         ...
 
     async def discard(self, staged: Staged) -> None:
-        """Remove a file that was staged and not published; harmless when it is gone already."""
+        """Remove a file that was staged and not published; harmless when it is gone already, or visible."""
         ...
 
     async def leftovers(self, table: str) -> list[Staged]:
-        """The files of a table (the first part of their keys) that are staged and not published, in any run."""
+        """The files of a table (the first part of their keys) that are staged and not published, in any run.
+
+        Their writers may have died in the midst of them, so these are good for `discard` alone: their size is
+        :data:`SIZE_UNKNOWN`, and `publish` does not make them visible.
+        """
         ...
 
     async def read(self, key: str) -> bytes | None:
@@ -59,7 +74,7 @@ class Records(Protocol):
         """Make a record that does not exist yet, durably; False where the key is taken by another body.
 
         Safe to repeat: where an earlier try of the same call had succeeded and its answer was lost, the record that
-        stands there is read back, and an equal body counts as success.
+        stands there is read back, and an equal body counts as success. Where it raises, it may have been made.
         """
         ...
 

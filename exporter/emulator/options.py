@@ -115,10 +115,9 @@ class WorldOptions:
         for name in ("active_share", "replicated_share"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"{name} must be 0 to 1, not {getattr(self, name)}")
-        if not 0.0 <= self.lag_s < math.inf:
-            raise ValueError(f"lag_s must be 0 or more, not {self.lag_s}")
-        if self.retention_days is not None and not 0.0 <= self.retention_days < math.inf:
-            raise ValueError(f"retention_days must be 0 or more, not {self.retention_days}")
+        for name, value in (("lag_s", self.lag_s), ("retention_days", self.retention_days or 0.0)):
+            if not 0.0 <= value < math.inf:
+                raise ValueError(f"{name} must be 0 or more, not {value}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,16 @@
 """A lake in a directory.
 
-A file is written aside under ``_staged/``, synced, and renamed into place when it is published. A record is written
-aside and takes its name by a hard link, which fails where the name is taken; a rename would silently replace the
-other's.
-Every folder that gains or loses a name is synced.
+::
+
+    <lake>/events/…            what readers see
+    <lake>/_log/…              records
+    <lake>/_staged/events/…    staged files, each with ``.<random>.part`` behind its name
+    <lake>/_aside/<random>     records on their way to a name
+
+A staged file is synced, and renamed into place when it is published. A record takes its name by a hard link, which
+fails where the name is taken; a rename would silently replace the other's. Nothing aside ends in ``.parquet``, since
+readers' ``**`` looks there, too. What lies in ``_aside`` is never read; what a writer left there that died is removed a
+day later by whoever asks for leftovers.
 """
 
 from __future__ import annotations
@@ -18,7 +25,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from exporter.errors import LakeBusy, LakeError, LakeRefused
-from exporter.store import Staged
+from exporter.store import SIZE_UNKNOWN, Staged
+from exporter.stores.durable import Folders, sync_folder, write_new
+from exporter.stores.keys import checked_key, checked_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,34 +38,43 @@ _STAGED = "_staged"
 _ASIDE = "_aside"
 _ASIDE_S_MAX = 86_400.0
 _AT_ONCE = 8
+_WORK_TIMEOUT_S = 300.0
 _PASSING = frozenset({errno.EIO, errno.EAGAIN, errno.EINTR, errno.ETIMEDOUT, errno.ESTALE, errno.EBUSY})
+#: What `link` says where the file system has none. Source: Linux man-pages, link(2).
+_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})
 _ADVICE = {
     errno.ENOSPC: "the disk is full: make room, and run again",
     errno.EDQUOT: "the disk quota is used up: make room, and run again",
+    errno.EFBIG: "the file is larger than the system allows: raise the limit (ulimit -f)",
     errno.EACCES: "no permission: let the user who runs this write there",
     errno.EPERM: "no permission: let the user who runs this write there",
-    errno.EROFS: "the file system is read-only",
-    errno.ENOTDIR: "something on its path is a file, not a directory",
-    errno.EISDIR: "a directory stands where a file should be",
-    errno.ENAMETOOLONG: "its path is too long",
+    errno.EROFS: "the file system is read-only: mount it for writing, or set another `lake`",
+    errno.EEXIST: "a file stands on its path where a directory should be: move it, or set another `lake`",
+    errno.ENOTDIR: "a file stands on its path where a directory should be: move it, or set another `lake`",
+    errno.EISDIR: "a directory stands where a file should be: move it, or set another `lake`",
+    errno.ENAMETOOLONG: "its path is too long: set a `lake` with a shorter one",
+    errno.EXDEV: "parts of the lake lie on different file systems: keep it on one",
 }
 
 
 class DirectoryStore:
     """Keeps both protocols of :mod:`exporter.store` under ``root``, which is made where it is missing.
 
-    Work on files is done in threads, so many at once at most. Errors of the system become :class:`LakeBusy` where they
-    may pass, and :class:`LakeRefused` else.
+    Files are worked on in threads, some at once at most, each for so long at most. Errors of the system become
+    :class:`LakeBusy` where they may pass, and :class:`LakeRefused` else. ``wall_s`` is the time in seconds since the
+    epoch, and only tells what lies aside for long.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, wall_s: Callable[[], float] = time.time) -> None:
         self._root = root
+        self._wall_s = wall_s
+        self._folders = Folders(root)
         self._slots = asyncio.Semaphore(_AT_ONCE)
 
     async def stage(self, key: str, data: bytes | memoryview) -> Staged:
-        """Write ``data`` aside, durably, under a name that ends in nothing that readers look for."""
-        name = f"{key}.{secrets.token_hex(8)}.part"
-        await self._do(key, lambda: _write_new(self._path(f"{_STAGED}/{name}"), data))
+        """Write ``data`` aside, under a name that ends in nothing that readers look for."""
+        name = f"{checked_key(key)}.{secrets.token_hex(8)}.part"
+        await self._do(key, lambda: self._stage(self._path(f"{_STAGED}/{name}"), data))
         return Staged(key, len(data), (name,))
 
     async def publish(self, staged: Staged) -> bool:
@@ -69,7 +87,7 @@ class DirectoryStore:
 
     async def leftovers(self, table: str) -> list[Staged]:
         """What stands under ``_staged/<table>/``."""
-        return await self._do(table, lambda: list(self._leftovers(table)))
+        return await self._do(table, lambda: self._leftovers(table))
 
     async def read(self, key: str) -> bytes | None:
         """The bytes under ``key``."""
@@ -80,8 +98,8 @@ class DirectoryStore:
         return await self._do(key, lambda: self._create(key, body))
 
     async def keys(self, prefix: str, after: str = "") -> list[str]:
-        """The keys below the folder of ``prefix``."""
-        return await self._do(prefix, lambda: sorted(key for key in self._below(prefix) if key > after))
+        """The names in the folder of ``prefix``, and below."""
+        return await self._do(prefix, lambda: self._keys(prefix, after))
 
     async def delete(self, key: str) -> None:
         """Remove a record."""
@@ -90,106 +108,96 @@ class DirectoryStore:
     async def _do(self, key: str, work: Callable[[], Result]) -> Result:
         async with self._slots:
             try:
-                return await asyncio.to_thread(work)
+                async with asyncio.timeout(_WORK_TIMEOUT_S):
+                    return await asyncio.to_thread(work)
             except OSError as error:
                 raise _translated(self._root, key, error) from error
 
+    def _stage(self, aside: Path, data: bytes | memoryview) -> None:
+        self._folders.make(aside.parent)
+        write_new(aside, data)
+        sync_folder(aside.parent)
+
     def _publish(self, staged: Staged) -> bool:
-        target = self._path(staged.key)
-        made = _make_folder(target.parent)
-        try:
-            self._staged_path(staged).replace(target)
-        except FileNotFoundError:
-            # Published already, perhaps by a process that died before it synced the folder.
-            if not target.exists():
-                return False
-        _sync_folders(made, target.parent)
-        _sync(self._staged_path(staged).parent)
+        target, aside = self._path(staged.key), self._staged_path(staged)
+        if _size_bytes(target) is None and _size_bytes(aside) == staged.size_bytes:
+            self._folders.make(target.parent)
+            with suppress(FileNotFoundError):  # another publisher of the same file was faster
+                aside.replace(target)
+        if _size_bytes(target) != staged.size_bytes:
+            return False
+        # Synced even where it was published before: that writer may have died before it did.
+        self._folders.make(target.parent)
+        sync_folder(target.parent)
         return True
 
-    def _leftovers(self, table: str) -> Iterator[Staged]:
+    def _leftovers(self, table: str) -> list[Staged]:
         self._sweep()
-        folder = self._path(f"{_STAGED}/{table}")
-        for path in sorted(folder.rglob("*.part")):
-            name = path.relative_to(self._root / _STAGED).as_posix()
-            key = name.rsplit(".", 2)[0]
-            with suppress(FileNotFoundError):  # published or discarded since it was listed
-                yield Staged(key, path.stat().st_size, (name,))
-
-    def _create(self, key: str, body: bytes) -> bool:
-        target = self._path(key)
-        aside = self._path(f"{_ASIDE}/{secrets.token_hex(16)}")
-        made = _make_folder(target.parent)
-        _write_new(aside, body)
-        try:
-            target.hardlink_to(aside)
-        except FileExistsError:
-            return _read(target) == body
-        finally:
-            aside.unlink(missing_ok=True)
-        _sync_folders(made, target.parent)
-        return True
+        names = [key.removeprefix(f"{_STAGED}/") for key in self._below(f"{_STAGED}/{table}")]
+        return [Staged(name.rsplit(".", 2)[0], SIZE_UNKNOWN, (name,)) for name in sorted(names)]
 
     def _sweep(self) -> None:
-        """Remove what writers left aside who died while they made a record; a live one needs it for an instant."""
-        oldest_s = time.time() - _ASIDE_S_MAX
-        for path in self._path(_ASIDE).glob("*"):
+        """Remove what lies aside for so long that its writer must be dead; a live one needs it for an instant."""
+        oldest_s = self._wall_s() - _ASIDE_S_MAX
+        for key in self._below(_ASIDE):
+            path = self._path(key)
             with suppress(FileNotFoundError):
                 if path.stat().st_mtime < oldest_s:
                     path.unlink()
 
-    def _below(self, prefix: str) -> Iterator[str]:
-        folder = self._path(prefix.rpartition("/")[0])
-        if not folder.is_dir():
-            return
-        for parent, _, names in os.walk(folder, onerror=_raise):
+    def _create(self, key: str, body: bytes) -> bool:
+        target = self._path(key)
+        aside = self._path(f"{_ASIDE}/{secrets.token_hex(16)}")
+        for path in (target, aside):
+            self._folders.make(path.parent)
+        write_new(aside, body)
+        try:
+            self._link(target, aside)
+        except FileExistsError:
+            if _read(target) != body:
+                return False
+        finally:
+            aside.unlink(missing_ok=True)
+        sync_folder(target.parent)
+        return True
+
+    def _link(self, target: Path, aside: Path) -> None:
+        try:
+            target.hardlink_to(aside)
+        except OSError as error:
+            if error.errno in _NO_LINKS:
+                raise LakeRefused(
+                    f"the lake {self._root} can't keep records: its file system allows no hard links there; "
+                    "set a `lake` on another"
+                ) from error
+            raise
+
+    def _keys(self, prefix: str, after: str) -> list[str]:
+        folder = checked_prefix(prefix).rpartition("/")[0]
+        return sorted(
+            key
+            for key in self._below(folder)
+            if key.startswith(prefix) and key > after and not key.startswith((f"{_STAGED}/", f"{_ASIDE}/"))
+        )
+
+    def _below(self, folder: str) -> Iterator[str]:
+        """The keys of all files in a folder and below it; none where it is missing."""
+        for parent, _, names in os.walk(self._path(folder) if folder else self._root, onerror=_raise_unless_missing):
             for name in names:
-                key = Path(parent, name).relative_to(self._root).as_posix()
-                if key.startswith(prefix):
-                    yield key
+                yield Path(parent, name).relative_to(self._root).as_posix()
 
     def _staged_path(self, staged: Staged) -> Path:
         return self._path(f"{_STAGED}/{staged.handle[0]}")
 
     def _path(self, key: str) -> Path:
-        parts = key.split("/")
-        if key.startswith("/") or ".." in parts or "\0" in key:
-            raise LakeError(f"{key[:200]!r} is no key of a lake")
-        return self._root.joinpath(*parts)
+        return self._root / checked_key(key)
 
 
-def _write_new(path: Path, data: bytes | memoryview) -> None:
-    """Write a file that does not exist, durably; what could not be written whole is removed."""
-    made = _make_folder(path.parent)
+def _size_bytes(path: Path) -> int | None:
     try:
-        with path.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError:
-        path.unlink(missing_ok=True)
-        raise
-    _sync_folders(made, path.parent)
-
-
-def _make_folder(folder: Path) -> list[Path]:
-    """Make a folder and what is missing above it; gives back the folders that gained a name."""
-    missing = [each for each in (folder, *folder.parents) if not each.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    return [each.parent for each in missing]
-
-
-def _sync_folders(made: list[Path], folder: Path) -> None:
-    for each in (folder, *made):
-        _sync(each)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        return path.stat().st_size
+    except FileNotFoundError:
+        return None
 
 
 def _read(path: Path) -> bytes | None:
@@ -202,15 +210,17 @@ def _read(path: Path) -> bytes | None:
 def _remove(path: Path) -> None:
     with suppress(FileNotFoundError):
         path.unlink()
-        _sync(path.parent)
+        sync_folder(path.parent)
 
 
-def _raise(error: OSError) -> None:
-    raise error
+def _raise_unless_missing(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def _translated(root: Path, key: str, error: OSError) -> LakeError:
+    if isinstance(error, TimeoutError) and error.errno is None:
+        return LakeBusy(f"the lake {root} does not answer (at {key})")
     code = error.errno or 0
-    reason = _ADVICE.get(code) or os.strerror(code)
-    message = f"the lake {root} refuses {key}: {reason}"
+    message = f"the lake {root} refuses {key}: {_ADVICE.get(code) or os.strerror(code)}"
     return LakeBusy(message) if code in _PASSING else LakeRefused(message)

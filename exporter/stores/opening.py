@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exporter.errors import UsageError
-from exporter.stores.directory import DirectoryStore
-from exporter.stores.s3 import S3Store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -22,17 +20,24 @@ _S3 = "s3://"
 
 @asynccontextmanager
 async def open_store(address: str, session: aioboto3.Session, s3: Mapping[str, str]) -> AsyncIterator[Store]:
-    """The store at ``address``: a directory, or ``s3://bucket/prefix``; ``s3`` are the settings passed on to S3.
+    """The store at ``address``: a directory, or ``s3://bucket/prefix``.
 
-    Raises :class:`UsageError` for any other address.
+    ``s3`` are the members of :class:`~exporter.stores.s3_options.S3Options` that are set. Raises :class:`UsageError`
+    for any other address. Whether the lake is there and may be used is told by the first thing that it is asked.
     """
     if not address.startswith(_S3):
         if "://" in address or not address:
             raise UsageError(f"lake: {address!r} is neither a directory nor s3://bucket/prefix")
+        from exporter.stores.directory import DirectoryStore  # noqa: PLC0415 - as below
+
         yield DirectoryStore(Path(address))
         return
     bucket, _, prefix = address.removeprefix(_S3).partition("/")
     if not bucket:
         raise UsageError(f"lake: {address!r} names no bucket: s3://bucket/prefix")
-    async with S3Store(session, bucket, prefix.strip("/"), s3) as store:
+    # botocore takes long to import, and a lake in a directory does without.
+    from exporter.stores.s3 import S3Store  # noqa: PLC0415 - see the line above
+    from exporter.stores.s3_options import S3Options  # noqa: PLC0415 - the same
+
+    async with S3Store(session, bucket, prefix.strip("/"), S3Options(**s3)) as store:
         yield store

@@ -1,48 +1,38 @@
 """A lake on S3.
 
 A staged file is a multipart upload that is not completed: durable, and seen by no reader. Publishing completes it. A
-record is a conditional put (``If-None-Match: *``), which S3 grants to one writer only.
+record is a conditional put (``If-None-Match: *``), which S3 grants to one writer only. What became of a call whose
+answer was lost is settled by looking at the object.
 """
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack, suppress
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Self
 
-from aiobotocore.config import AioConfig
-from botocore import exceptions as aws
-from botocore.parsers import ResponseParserError
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
-
-from exporter import __version__
-from exporter.errors import LakeBusy
-from exporter.store import Staged
-from exporter.stores.s3_errors import Conflict, Missing, Taken, translated
+from exporter.errors import LakeBusy, LakeError, LakeRefused
+from exporter.store import SIZE_UNKNOWN, Staged
+from exporter.stores.keys import checked_key, checked_prefix
+from exporter.stores.s3_calls import S3Calls
+from exporter.stores.s3_errors import Missing, Taken
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     import aioboto3
 
-Result = TypeVar("Result")
+    from exporter.stores.s3_options import S3Options
 
 #: S3's least size of a part is 5 MiB, but for the last one (Amazon S3 User Guide, "Multipart upload limits").
 PART_SIZE_BYTES = 8 << 20
 _PARTS_AT_ONCE = 4
-_CONNECTIONS = 32
-_CONNECT_TIMEOUT_S = 10.0
-_READ_TIMEOUT_S = 60.0
-_CALL_TIMEOUT_S = 180.0
-_ATTEMPTS = 6
-_FOREIGN = (aws.BotoCoreError, aws.ClientError, ResponseParserError, OSError, TimeoutError)
 
 
 class S3Store:
     """Keeps both protocols of :mod:`exporter.store` under ``s3://bucket/prefix``; an asynchronous context manager.
 
-    ``settings`` are those of the section ``[s3]``, by their keys there; they are passed on with each object. Passing
-    faults are tried again, here and nowhere beneath, and then become :class:`LakeBusy`.
+    Passing faults are tried again here, with ``sleep`` between, and then become :class:`LakeBusy`.
     """
 
     def __init__(
@@ -50,77 +40,63 @@ class S3Store:
         session: aioboto3.Session,
         bucket: str,
         prefix: str,
-        settings: Mapping[str, str],
+        options: S3Options,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._session = session
-        self._bucket = bucket
+        self._lake = f"s3://{bucket}"
         self._root = f"{prefix}/" if prefix else ""
-        self._sleep = sleep
-        self._owner = _named(settings, {"expected_bucket_owner": "ExpectedBucketOwner"})
-        self._record = self._owner | _named(
-            settings, {"sse": "ServerSideEncryption", "kms_key_id": "SSEKMSKeyId", "acl": "ACL"}
-        )
-        self._data = self._record | _named(settings, {"storage_class": "StorageClass"})
-        self._stack = AsyncExitStack()
-        self._client: Any = None
+        self._options = options
+        self._s3 = S3Calls(session, bucket, options.of_call(), sleep)
 
     async def __aenter__(self) -> Self:
-        config = AioConfig(
-            connect_timeout=_CONNECT_TIMEOUT_S,
-            read_timeout=_READ_TIMEOUT_S,
-            max_pool_connections=_CONNECTIONS,
-            retries={"total_max_attempts": 1},
-            # The whole body is signed. A checksum of each part would have to be kept and said again at completion.
-            request_checksum_calculation="when_required",
-            response_checksum_validation="when_required",
-            user_agent_extra=f"ivs-export/{__version__}",
-        )
-        try:
-            client = self._session.client("s3", config=config)
-            self._client = await self._stack.enter_async_context(client)
-        except (aws.BotoCoreError, ValueError) as error:
-            raise translated(error, self._bucket, "open") from error
+        await self._s3.__aenter__()
         return self
 
     async def __aexit__(self, *raised: object) -> None:
-        await self._stack.aclose()
+        await self._s3.__aexit__(*raised)
 
     async def stage(self, key: str, data: bytes | memoryview) -> Staged:
-        """Upload the parts, and do not complete the upload."""
-        begun = await self._call("create_multipart_upload", key, **self._data)
+        """Upload the parts, and do not complete the upload. Where a part fails, what is there is left over."""
+        name = self._name(key)
+        begun = await self._s3.call("create_multipart_upload", Key=name, **self._options.of_data())
         upload_id: str = begun["UploadId"]
         slots = asyncio.Semaphore(_PARTS_AT_ONCE)
 
         async def upload(number: int) -> str:
             async with slots:
                 part = bytes(data[(number - 1) * PART_SIZE_BYTES : number * PART_SIZE_BYTES])
-                done = await self._call(
-                    "upload_part", key, UploadId=upload_id, PartNumber=number, Body=part, **self._owner
-                )
-                etag: str = done["ETag"]
-                return etag
+                done = await self._s3.call("upload_part", Key=name, UploadId=upload_id, PartNumber=number, Body=part)
+            etag: str = done["ETag"]
+            return etag
 
-        parts = max(1, -(-len(data) // PART_SIZE_BYTES))
-        etags = await asyncio.gather(*(upload(number) for number in range(1, parts + 1)))
+        count = max(1, -(-len(data) // PART_SIZE_BYTES))  # an upload without a part can't be completed
+        uploads = [asyncio.ensure_future(upload(number)) for number in range(1, count + 1)]
+        try:
+            etags = await asyncio.gather(*uploads)
+        except Missing as error:
+            raise LakeRefused(f"{self._lake}: something else ended the upload of {key}") from error
+        finally:
+            for each in uploads:
+                each.cancel()  # where one failed, the others are of no use
         return Staged(key, len(data), (upload_id, *etags))
 
     async def publish(self, staged: Staged) -> bool:
-        """Complete the upload; what became of it is settled by looking for the object."""
+        """Complete the upload; what is unsure then is settled by looking for the object."""
         upload_id, *etags = staged.handle
+        if not etags:  # a leftover: what is missing in it is not known
+            return await self._is_visible(staged)
         parts = [{"PartNumber": number, "ETag": etag} for number, etag in enumerate(etags, 1)]
         try:
-            await self._call(
+            await self._s3.call(
                 "complete_multipart_upload",
-                staged.key,
+                Key=self._name(staged.key),
                 UploadId=upload_id,
                 MultipartUpload={"Parts": parts},
-                **self._owner,
             )
         except Missing:
-            return await self._exists(staged)
+            return await self._is_visible(staged)
         except LakeBusy:
-            if await self._exists(staged):
+            if await self._is_visible(staged):
                 return True
             raise
         return True
@@ -128,98 +104,90 @@ class S3Store:
     async def discard(self, staged: Staged) -> None:
         """Abort the upload."""
         with suppress(Missing):
-            await self._call("abort_multipart_upload", staged.key, UploadId=staged.handle[0], **self._owner)
+            await self._s3.call("abort_multipart_upload", Key=self._name(staged.key), UploadId=staged.handle[0])
 
     async def leftovers(self, table: str) -> list[Staged]:
-        """The uploads of the table that are not completed. Their sizes are not known, and 0 here."""
+        """The uploads of the table that are not completed."""
         found: list[Staged] = []
-        markers: dict[str, str] = {}
-        while True:
-            page = await self._call(
-                "list_multipart_uploads", None, Prefix=f"{self._root}{table}/", **markers, **self._owner
-            )
-            found += [
-                Staged(upload["Key"].removeprefix(self._root), 0, (upload["UploadId"],))
-                for upload in page.get("Uploads", ())
-            ]
-            if not page.get("IsTruncated"):
-                return found
-            markers = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
+        async for page in self._pages("list_multipart_uploads", f"{self._name(table)}/", {}, _behind_uploads):
+            for upload in page.get("Uploads", ()):
+                key = upload["Key"].removeprefix(self._root)
+                found.append(Staged(key, SIZE_UNKNOWN, (upload["UploadId"],)))
+        return found
 
     async def read(self, key: str) -> bytes | None:
         """The bytes of an object."""
         try:
-            return await self._try(lambda: self._get(key), key)
+            return await self._s3.get(self._name(key))
         except Missing:
             return None
 
     async def create(self, key: str, body: bytes) -> bool:
         """A conditional put; where the key is taken, perhaps by an earlier try of this one, the object is read back."""
         try:
-            await self._call("put_object", key, Body=body, IfNoneMatch="*", **self._record)
+            await self._s3.call(
+                "put_object", Key=self._name(key), Body=body, IfNoneMatch="*", **self._options.of_record()
+            )
         except Taken:
             return await self.read(key) == body
+        except LakeBusy:
+            with suppress(LakeError):  # the first error tells more
+                if await self.read(key) == body:
+                    return True
+            raise
         return True
 
     async def keys(self, prefix: str, after: str = "") -> list[str]:
-        """The keys below ``prefix``."""
-        return [key async for key in self._keys(prefix, after)]
+        """The keys below ``prefix``, but for what stands for a folder."""
+        start = {"StartAfter": self._root + after} if after else {}
+        found: list[str] = []
+        async for page in self._pages("list_objects_v2", self._root + checked_prefix(prefix), start, _behind_objects):
+            found += [each["Key"].removeprefix(self._root) for each in page.get("Contents", ())]
+        # Not every S3 sorts as S3 does: SeaweedFS lists folder by folder.
+        return sorted(key for key in found if key > after and not key.endswith("/"))
 
     async def delete(self, key: str) -> None:
         """Delete an object."""
-        await self._call("delete_object", key, **self._owner)
+        with suppress(Missing):
+            await self._s3.call("delete_object", Key=self._name(key))
 
-    async def _keys(self, prefix: str, after: str) -> AsyncIterator[str]:
-        start = {"StartAfter": self._root + after} if after else {}
+    async def _pages(
+        self, method: str, prefix: str, start: dict[str, str], behind: Callable[[dict[str, Any]], dict[str, str]]
+    ) -> AsyncIterator[dict[str, Any]]:
+        """The pages of a list; ``behind`` tells of a page how to ask for the next.
+
+        Raises :class:`LakeRefused` where a page sends back to itself.
+        """
+        place = start
         while True:
-            page = await self._call("list_objects_v2", None, Prefix=self._root + prefix, **start, **self._owner)
-            for item in page.get("Contents", ()):
-                yield item["Key"].removeprefix(self._root)
+            page = await self._s3.call(method, Prefix=prefix, **place)
+            yield page
             if not page.get("IsTruncated"):
                 return
-            start = {"ContinuationToken": page["NextContinuationToken"]}
+            last, place = place, behind(page)
+            if place == last:
+                raise LakeRefused(f"{self._lake}: {method} does not get on in its list")
 
-    async def _exists(self, staged: Staged) -> bool:
+    async def _is_visible(self, staged: Staged) -> bool:
         try:
-            await self._call("head_object", staged.key, **self._owner)
+            found = await self._s3.call("head_object", Key=self._name(staged.key))
         except Missing:
             return False
-        return True
+        return bool(found["ContentLength"] == staged.size_bytes)
 
-    async def _get(self, key: str) -> bytes:
-        answer = await self._client.get_object(Bucket=self._bucket, Key=self._root + key, **self._owner)
-        async with answer["Body"] as body:
-            data: bytes = await body.read()
-        return data
-
-    async def _call(self, method: str, key: str | None, **params: Any) -> dict[str, Any]:  # noqa: ANN401 - S3's own
-        if key is not None:
-            params["Key"] = self._root + key
-        call = getattr(self._client, method)
-        answer: dict[str, Any] = await self._try(lambda: call(Bucket=self._bucket, **params), key or method)
-        return answer
-
-    async def _try(self, act: Callable[[], Awaitable[Result]], what: str) -> Result:
-        async def attempt() -> Result:
-            try:
-                async with asyncio.timeout(_CALL_TIMEOUT_S):
-                    return await act()
-            except _FOREIGN as error:
-                raise translated(error, self._bucket, what) from error
-
-        retrying = AsyncRetrying(
-            sleep=self._sleep,
-            retry=retry_if_exception_type((LakeBusy, Conflict)),
-            stop=stop_after_attempt(_ATTEMPTS),
-            wait=wait_random_exponential(multiplier=0.2, max=5.0),
-            reraise=True,
-        )
-        try:
-            return await retrying(attempt)
-        except Conflict as error:
-            raise LakeBusy(str(error)) from error
+    def _name(self, key: str) -> str:
+        return self._root + checked_key(key)
 
 
-def _named(settings: Mapping[str, str], names: Mapping[str, str]) -> dict[str, str]:
-    """The settings that are set, under S3's own names."""
-    return {name: settings[key] for key, name in names.items() if settings.get(key)}
+def _behind_objects(page: dict[str, Any]) -> dict[str, str]:
+    token: str = page.get("NextContinuationToken", "")
+    return {"ContinuationToken": token}
+
+
+def _behind_uploads(page: dict[str, Any]) -> dict[str, str]:
+    """Where the next page begins; SeaweedFS does not say all of it, but it is the page's last upload."""
+    last = page["Uploads"][-1] if page.get("Uploads") else {"Key": "", "UploadId": ""}
+    return {
+        "KeyMarker": page.get("NextKeyMarker") or last["Key"],
+        "UploadIdMarker": page.get("NextUploadIdMarker") or last["UploadId"],
+    }

@@ -163,7 +163,7 @@ async def test_it_serves_tls(tmp_path: Path, options_of: Callable[..., Any]) -> 
     certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
     made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=127.0.0.1", "-days", "2"]
     made += ["-addext", "subjectAltName=IP:127.0.0.1", "-out", str(certificate), "-keyout", str(key)]
-    subprocess.run(made, check=True, capture_output=True)  # noqa: S603, ASYNC221 - our own command, once
+    subprocess.run(made, check=True, capture_output=True)  # noqa: ASYNC221 - our own command, once
     trust = ssl.create_default_context(cafile=str(certificate))
     async with Emulator(options_of(tls=(certificate, key))) as emulator, aiohttp.ClientSession() as http:
         assert emulator.url.startswith("https://127.0.0.1:")

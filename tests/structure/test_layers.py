@@ -11,7 +11,14 @@ import exporter
 
 ROOT = Path(exporter.__file__).parent
 STEPS = ("discover", "plan", "fetch", "normalize", "stage", "commit", "publish")
-COMPOSERS = {"exporter.writer", "exporter.pipeline", "exporter.running"}
+COMPOSERS = (
+    "exporter.finding",
+    "exporter.writer",
+    "exporter.pipeline",
+    "exporter.recovery",
+    "exporter.exporting",
+    "exporter.running",
+)
 #: Each package or module, and what of the exporter it must not import.
 FORBIDDEN = {
     "exporter.domain": {"exporter"},
