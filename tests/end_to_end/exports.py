@@ -1,0 +1,111 @@
+"""Runs of the real exporter against an emulator, and what is asserted of every one of them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from exporter.cli import exits
+from exporter.emulator import EmulatorOptions, QuotaOptions, Size, WorldOptions
+from exporter.errors import ExportError
+from exporter.ledger import RunLedger
+from exporter.request import Request, Stop
+from exporter.running import run
+from exporter.settings import HttpSettings, QuotaSettings, RetrySettings, RunSettings, Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+    from exporter.emulator import Emulator
+
+#: A Monday, noon of 2026-11-23; the worlds are of the week before.
+NOW_US = 1_795_435_200_000_000
+HOUR_S = 3_600.0
+PLENTY = QuotaOptions(calls_per_second=1e6, burst=10**6)
+#: A pace that is no hindrance, even where throttles slow it down to its least.
+FAST = QuotaSettings(calls_per_second=5_000.0)
+
+_LAYOUT = re.compile(
+    r"events/event_date=\d{4}-\d\d-\d\d/\d{12}-[a-z0-9-]+-\d{9}-run\d+-\d{6}\.parquet"
+    r"|_log/\d{12}-[a-z0-9-]+/(?:records|snapshots|lease)/\d{12}\.json"
+)
+
+
+def small_world(seed: int = 1, /, **changes: Any) -> WorldOptions:
+    """A world of a few dozen units, some of several pages."""
+    sizes = {"sessions": Size(1, 2, 4), "participants": Size(1, 4, 12), "events": Size(0, 20, 350)}
+    return WorldOptions(seed=seed, **{**sizes, **changes})
+
+
+def options_of(world: WorldOptions | None = None, /, **changes: Any) -> EmulatorOptions:
+    """An emulator at a moment that stands still, with a quota that is no hindrance."""
+    given = {"clock": "frozen", "clock_start_us": NOW_US, "quota": PLENTY, **changes}
+    return EmulatorOptions(world=small_world() if world is None else world, **given)
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """How a run ended."""
+
+    ledger: RunLedger
+    error: ExportError | None
+    exit_code: int
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        return self.ledger.summary(0.0)
+
+    @property
+    def failed(self) -> dict[str | None, str]:
+        """The kind of each failure, by the name of what failed."""
+        return {failure["unit"]: failure["error"] for failure in self.summary["failures"]}
+
+
+@dataclass(slots=True)
+class Exports:
+    """Runs one after another into one lake."""
+
+    monkeypatch: pytest.MonkeyPatch
+    lake: Path
+    runs: int = 0
+
+    async def run(
+        self,
+        emulator: Emulator,
+        request: Request | None = None,
+        *,
+        stop: Stop | None = None,
+        **settings: Any,
+    ) -> Exported:
+        """One run in this process. Whatever it was to do, every unit that it found has an outcome."""
+        self.runs += 1
+        self.monkeypatch.setenv("AWS_ENDPOINT_URL_IVS_REALTIME", emulator.url)
+        given = {
+            "lake": str(self.lake),
+            "regions": emulator.options.regions,
+            "quota": FAST,
+            "run": RunSettings(),
+            "retry": RetrySettings(attempts=3, timeout_s=10.0),
+            "http": HttpSettings(connect_timeout_s=2.0, read_timeout_s=5.0),
+            **settings,
+        }
+        ledger, error = RunLedger(f"run{self.runs}"), None
+        try:
+            await run(Settings(**given), request or Request(), ledger, stop or Stop())
+        except ExportError as ended:
+            error = ended
+        exported = Exported(ledger, error, exits.of_run(ledger, None))
+        units = exported.summary["units"]
+        assert units.pop("found") == sum(units.values())
+        self.assert_layout()
+        return exported
+
+    def assert_layout(self) -> None:
+        """Nothing stands in the lake but what the format knows, and nothing is left staged."""
+        for path in self.lake.rglob("*"):
+            if not path.is_dir():
+                name = path.relative_to(self.lake).as_posix()
+                assert _LAYOUT.fullmatch(name), name
