@@ -1,0 +1,27 @@
+"""What may be a key of a lake. Keys are the exporter's own, but records bring them back from the lake's files."""
+
+from __future__ import annotations
+
+from exporter.errors import LakeRefused
+
+_SHOWN_LENGTH_MAX = 200
+
+
+def checked_key(key: str) -> str:
+    """The key itself. Raises :class:`LakeRefused` where it could lead out of the lake, or mean two things."""
+    if not all(map(_is_part, key.split("/"))):
+        raise LakeRefused(f"{key[:_SHOWN_LENGTH_MAX]!r} is no key of a lake")
+    return key
+
+
+def checked_prefix(prefix: str) -> str:
+    """The beginning of a key, itself; it may be empty, or end within a part or behind one. Raises as `checked_key`."""
+    folder, slash, _ = prefix.rpartition("/")
+    if slash:
+        checked_key(folder)
+    return prefix
+
+
+def _is_part(part: str) -> bool:
+    # Some stores, such as SeaweedFS, take a backslash for a slash.
+    return part not in {"", ".", ".."} and part.isprintable() and "\\" not in part

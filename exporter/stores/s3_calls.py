@@ -1,0 +1,127 @@
+"""The way to S3: one client, and the one place where its calls are bounded, tried again and translated."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from aiobotocore.config import AioConfig
+from aiohttp import ClientError as HttpError
+from botocore import exceptions as aws
+from botocore.parsers import ResponseParserError
+from tenacity import (
+    AsyncRetrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    stop_after_delay,
+    wait_random_exponential,
+)
+
+from exporter import __version__
+from exporter.errors import LakeBusy
+from exporter.stores.s3_errors import Conflict, translated
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    import aioboto3
+
+Result = TypeVar("Result")
+
+_CONNECTIONS = 32
+_CONNECT_TIMEOUT_S = 10.0
+_READ_TIMEOUT_S = 60.0
+_ATTEMPT_TIMEOUT_S = 180.0
+_ATTEMPTS = 6
+_ATTEMPTS_S = 240.0
+_WAIT_FIRST_S = 0.2
+_WAIT_S_MAX = 5.0
+_FOREIGN = (aws.BotoCoreError, aws.ClientError, ResponseParserError, HttpError, OSError)
+
+
+class S3Calls:
+    """Calls to one bucket; an asynchronous context manager. ``members`` go with each call.
+
+    Passing faults are tried again with full jitter, bounded by attempts and by time, and then raised as
+    :class:`LakeBusy`. botocore's own retries are off.
+    """
+
+    def __init__(
+        self,
+        session: aioboto3.Session,
+        bucket: str,
+        members: Mapping[str, str],
+        sleep: Callable[[float], Awaitable[None]],
+    ) -> None:
+        self._session = session
+        self._bucket = bucket
+        self._members = {"Bucket": bucket, **members}
+        self._sleep = sleep
+        self._stack = AsyncExitStack()
+        self._client: Any = None
+
+    async def __aenter__(self) -> Self:
+        config = AioConfig(
+            connect_timeout=_CONNECT_TIMEOUT_S,
+            read_timeout=_READ_TIMEOUT_S,
+            max_pool_connections=_CONNECTIONS,
+            retries={"total_max_attempts": 1},
+            # S3 checks the body against its signature. botocore's CRC of each part would say the same, but would have
+            # to be kept in the handle and said again when the upload is completed, perhaps by another process.
+            s3={"payload_signing_enabled": True},
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+            user_agent_extra=f"ivs-export/{__version__}",
+        )
+        try:
+            self._client = await self._stack.enter_async_context(self._session.client("s3", config=config))
+        except (aws.BotoCoreError, ValueError) as error:
+            raise translated(error, self._bucket, "open", "") from error
+        return self
+
+    async def __aexit__(self, *raised: object) -> None:
+        await self._stack.aclose()
+
+    async def call(self, method: str, **members: Any) -> dict[str, Any]:  # noqa: ANN401 - S3's own
+        """The answer of one of the client's methods, by its name.
+
+        Raises `Missing`, `Taken` (see :mod:`exporter.stores.s3_errors`), :class:`LakeBusy` and :class:`LakeRefused`.
+        """
+
+        async def act() -> dict[str, Any]:
+            answer: dict[str, Any] = await getattr(self._client, method)(**self._members, **members)
+            return answer
+
+        return await self._try(act, method, members.get("Key", ""))
+
+    async def get(self, key: str) -> bytes:
+        """An object's whole body. Raises as `call`."""
+
+        async def act() -> bytes:
+            answer = await self._client.get_object(**self._members, Key=key)
+            async with answer["Body"] as body:
+                data: bytes = await body.read()
+            return data
+
+        return await self._try(act, "get_object", key)
+
+    async def _try(self, act: Callable[[], Awaitable[Result]], method: str, key: str) -> Result:
+        async def attempt() -> Result:
+            try:
+                async with asyncio.timeout(_ATTEMPT_TIMEOUT_S):
+                    return await act()
+            except _FOREIGN as error:
+                raise translated(error, self._bucket, method, key) from error
+
+        retrying = AsyncRetrying(
+            sleep=self._sleep,
+            retry=retry_if_exception_type((LakeBusy, Conflict)),
+            stop=stop_after_attempt(_ATTEMPTS) | stop_after_delay(_ATTEMPTS_S),
+            wait=wait_random_exponential(multiplier=_WAIT_FIRST_S, max=_WAIT_S_MAX),
+            reraise=True,
+        )
+        try:
+            return await retrying(attempt)
+        except Conflict as error:
+            raise LakeBusy(str(error)) from error

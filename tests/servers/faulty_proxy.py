@@ -1,0 +1,90 @@
+"""A way to an HTTP server that can lose an answer, after the server has acted or before it is asked."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+import aiohttp
+from aiohttp import web
+from yarl import URL
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+#: ``before``: the server is not asked; ``after``: its answer is dropped; ``cut``: half of its body comes.
+Loss = Literal["before", "after", "cut"]
+_OF_THE_HOP = {"transfer-encoding", "content-length", "connection"}
+
+
+@dataclass
+class Proxy:
+    """What comes in for ``path`` by ``method`` is lost as ``losses`` says, one after the other; the rest passes."""
+
+    endpoint: str
+    url: str = ""
+    method: str = ""
+    losses: list[Loss | web.Response] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+
+    def lose(self, method: str, *losses: Loss | web.Response) -> None:
+        self.method, self.losses = method, list(losses)
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        self.asked.append(request.method)
+        body = await request.read()
+        loss = self.losses.pop(0) if self.losses and request.method == self.method else None
+        if isinstance(loss, web.Response):
+            return loss
+        if loss == "before":
+            return _dropped(request)
+        # The signature covers the path as it was sent, and the host.
+        url = URL(self.endpoint + request.raw_path, encoded=True)
+        async with (
+            aiohttp.ClientSession(auto_decompress=False) as http,
+            http.request(request.method, url, headers=request.headers, data=body) as answer,
+        ):
+            data = await answer.read()
+        if loss == "after":
+            return _dropped(request)
+        headers = {name: value for name, value in answer.headers.items() if name.lower() not in _OF_THE_HOP}
+        if request.method == "HEAD":
+            headers["Content-Length"] = answer.headers["Content-Length"]
+            return web.Response(status=answer.status, headers=headers)
+        if loss == "cut":
+            return await _cut(request, answer.status, data)
+        return web.Response(status=answer.status, headers=headers, body=data)
+
+
+def _dropped(request: web.Request) -> web.Response:
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response()
+
+
+async def _cut(request: web.Request, status: int, data: bytes) -> web.StreamResponse:
+    answer = web.StreamResponse(status=status, headers={"Content-Length": str(len(data))})
+    await answer.prepare(request)
+    await answer.write(data[: len(data) // 2])
+    if request.transport is not None:
+        request.transport.close()
+    return answer
+
+
+@asynccontextmanager
+async def faulty_proxy(endpoint: str) -> AsyncIterator[Proxy]:
+    """A proxy before ``endpoint``, on a free port of 127.0.0.1."""
+    proxy = Proxy(endpoint)
+    app = web.Application(client_max_size=1 << 30)
+    app.router.add_route("*", "/{path:.*}", proxy.handle)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        port = runner.addresses[0][1]
+        proxy.url = f"http://127.0.0.1:{port}"
+        yield proxy
+    finally:
+        await runner.cleanup()
