@@ -20,11 +20,21 @@ STAGES_MAX = 1 << 22
 SESSIONS_MAX = 1 << 24
 PARTICIPANTS_MAX = 1 << 24
 
-_SEEDS = 1 << 64
 _SLOT_S_MIN = 2
+_DAY_S = 86_400
+_CENTURY_DAYS = 36_525
+#: The greatest values of the options of a world that are numbers.
+_MOST = {
+    "seed": (1 << 64) - 1,
+    "stages": STAGES_MAX,
+    "days": _CENTURY_DAYS,
+    "active_share": 1,
+    "replicated_share": 1,
+    "lag_s": _CENTURY_DAYS * _DAY_S,
+    "retention_days": _CENTURY_DAYS,
+}
 _ACCOUNT_DIGITS = 12
 _ACCESS_KEY = re.compile(r"[A-Za-z0-9_-]+")
-_DAY_S = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,24 +110,16 @@ class WorldOptions:
     hostile: bool = False
 
     def __post_init__(self) -> None:
-        if not 0 <= self.seed < _SEEDS:
-            raise ValueError(f"seed must be 0 or more and have 64 bits at most, not {self.seed}")
-        if not 0.0 < self.days < math.inf:
-            raise ValueError(f"days must be more than 0, not {self.days}")
-        if not 0 <= self.stages <= STAGES_MAX:
-            raise ValueError(f"stages must be 0 to {STAGES_MAX}, not {self.stages}")
+        for name, most in _MOST.items():
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= most:
+                raise ValueError(f"{name} must be 0 to {most}, not {value}")
         if self.sessions.high > SESSIONS_MAX or self.participants.high > PARTICIPANTS_MAX:
             raise ValueError(f"sessions a stage and participants a session are at most {SESSIONS_MAX}")
-        if self.sessions.high * _SLOT_S_MIN > self.days * _DAY_S:
-            raise ValueError(f"{self.days:g} days have no room for {self.sessions.high} sessions a stage, one by one")
+        if self.days == 0 or self.sessions.high * _SLOT_S_MIN > self.days * _DAY_S:
+            raise ValueError(f"days={self.days:g} has no room for {self.sessions.high} sessions a stage, one by one")
         if self.start_us is not None and self.start_us % 1_000_000:
             raise ValueError("start_us must be a whole second")
-        for name in ("active_share", "replicated_share"):
-            if not 0.0 <= getattr(self, name) <= 1.0:
-                raise ValueError(f"{name} must be 0 to 1, not {getattr(self, name)}")
-        for name, value in (("lag_s", self.lag_s), ("retention_days", self.retention_days or 0.0)):
-            if not 0.0 <= value < math.inf:
-                raise ValueError(f"{name} must be 0 or more, not {value}")
 
 
 @dataclass(frozen=True, slots=True)

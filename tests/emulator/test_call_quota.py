@@ -61,6 +61,15 @@ def test_scopes_have_quotas_of_their_own() -> None:
     assert quota.take("ListStages", Scope(HERE.account_id, "eu-west-1"))
 
 
+def test_what_is_not_used_is_not_saved_up() -> None:
+    """After an hour without calls the burst is granted at once, and no more."""
+    now_s = [0.0]
+    quota = Quota(QuotaOptions(), lambda: now_s[0])
+    assert sum(quota.take("ListStages", HERE) for _ in range(9)) == 5
+    now_s[0] += 3_600.0
+    assert sum(quota.take("ListStages", HERE) for _ in range(9)) == 5
+
+
 @given(
     waits_s=st.lists(st.floats(0.0, 3.0), max_size=60),
     rate=st.floats(0.1, 50.0),

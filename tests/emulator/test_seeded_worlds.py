@@ -174,13 +174,14 @@ def test_absent_values_are_written_in_three_ways() -> None:
 
 def test_a_replica_stands_on_both_stages() -> None:
     """A replicated publisher has a unit of the same id on two stages, each of which tells of the other."""
-    world = world_of(stages=6, sessions=Size.fixed(8), replicated_share=1.0)
+    world = world_of(stages=8, sessions=Size(3, 8, 20), replicated_share=1.0)
     found = {
         (stage["arn"], session["sessionId"], participant["participantId"]): (participant, events)
         for stage, session, participant, events in units(world, LATER_US)
     }
     replicas = {ids: each for ids, each in found.items() if each[0]["replicationType"] == "REPLICA"}
-    assert len(replicas) > 5
+    sources = [participant for participant, _ in found.values() if participant["replicationType"] == "SOURCE"]
+    assert len(sources) == len(replicas) > 5
     for (arn, session_id, participant_id), (participant, events) in replicas.items():
         assert all(event["replica"] is True for event in events)
         source, there = found[participant["sourceStageArn"], participant["sourceSessionId"], participant_id]
