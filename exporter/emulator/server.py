@@ -153,19 +153,20 @@ class Emulator:
             await asyncio.Event().wait()  # until the client goes away, which cancels this handler
         if last.kind == "reset":
             return _reset(request)
-        paging = frozenset(fault.kind for fault in met if fault.group == "paging")
-        now_us = self.clock.now_us
-        if paging:
-            page, _ = self._service.page_with(known.ask, now_us, paging)
-        else:
-            page = self._service.page(known, body, now_us)
+        if last.group == "answer":
+            answer = faulty_answer(last, known.ask, lambda: self._page(known, body, met))
+            return self._response(answer.status, answer.body, {"Content-Type": answer.content_type})
+        page = self._page(known, body, met)
         if last.kind == "cut":
             return await self._cut(request, page)
-        if last.group == "answer":
-            answer = faulty_answer(last, known.ask, page)
-            return self._response(answer.status, answer.body, {"Content-Type": answer.content_type})
         self.calls.note_answered(known.ask)
         return self._response(200, page)
+
+    def _page(self, known: Known, body: bytes, met: list[Fault]) -> bytes:
+        paging = frozenset(fault.kind for fault in met if fault.group == "paging")
+        if paging:
+            return self._service.page_with(known.ask, self.clock.now_us, paging)[0]
+        return self._service.page(known, body, self.clock.now_us)
 
     async def _cut(self, request: web.BaseRequest, page: bytes) -> web.StreamResponse:
         response = web.StreamResponse(headers=self._headers({"Content-Type": "application/json"}))

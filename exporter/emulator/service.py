@@ -31,10 +31,11 @@ _ASK_BYTES = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A call that was made before: what it asks, and its page while that stays the same."""
+    """A call that was made before: what it asks, and its page from one simulated moment to before another."""
 
     ask: Ask
     page: bytes | None = None
+    same_from_us: int = 0
     same_until_us: int = 0
 
 
@@ -84,13 +85,13 @@ class Service:
             self._known.clear()
             self._changes = self._faults.changes
             known = Known(known.ask)
-        if known.page is not None and now_us < known.same_until_us:
+        if known.page is not None and known.same_from_us <= now_us < known.same_until_us:
             return known.page
         ask = known.ask
         page, same_until_us = self.page_with(ask, now_us, frozenset())
         if self._tokens.is_lasting and now_us < same_until_us:
             key = (ask.scope, ask.operation, body)
-            self._known.put(key, Known(ask, page, same_until_us), _ASK_BYTES + len(body) + len(page))
+            self._known.put(key, Known(ask, page, now_us, same_until_us), _ASK_BYTES + len(body) + len(page))
         return page
 
     def page_with(self, ask: Ask, now_us: int, paging: frozenset[str]) -> tuple[bytes, int]:

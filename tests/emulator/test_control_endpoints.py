@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from exporter.emulator import Account, Emulator, EmulatorOptions, FixedWorld, QuotaOptions, Size, WorldOptions, serve
+from exporter.times import read_us
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,6 +45,12 @@ STAGES = [
 UNIT = {"stageArn": ARN, "sessionId": SESSION, "participantId": "p"}
 
 
+def micros_of(text: str) -> int:
+    moment_us = read_us(text)
+    assert moment_us is not None
+    return moment_us
+
+
 async def control(asker: Any, method: str, name: str, given: object = None) -> tuple[int, Any]:
     data = b"" if given is None else json.dumps(given).encode()
     async with asker.http.request(method, f"{asker.emulator.url}/_emulator/{name}", data=data) as response:
@@ -61,6 +68,19 @@ async def test_the_clock_can_be_moved(ask: Callable[..., Any], options_of: Calla
         assert (await asker.raw("ListStages"))[1]["Date"] == shown["date"] == "Tue, 14 Nov 2023 22:14:50 GMT"
         assert (await control(asker, "POST", "clock", {"advance": 1}))[0] == 400
         assert (await control(asker, "POST", "clock", {"advance_s": "1"}))[0] == 400
+
+
+async def test_the_clock_can_go_back(ask: Callable[..., Any], options_of: Callable[..., Any]) -> None:
+    """What is shown after the clock was set back is what was shown at that moment, and not what came later."""
+    world = {"stages": 1, "sessions": Size.fixed(1), "events": Size.fixed(40), "active_share": 0.0}
+    async with Emulator(options_of(world)) as emulator:
+        asker = ask(emulator)
+        later = await asker.everything()
+        (session,) = await asker.whole("ListStageSessions", "stageSessions", stageArn=later[0][0])
+        emulator.clock.set((micros_of(session["startTime"]) + micros_of(session["endTime"])) // 2)
+        before = await asker.everything()
+        assert before == list(emulator.truth().events())
+    assert 0 < len(before) < len(later)
 
 
 async def test_a_running_clock_runs_with_real_time(options_of: Callable[..., Any]) -> None:

@@ -22,11 +22,11 @@ from exporter.emulator.fault_texts import KINDS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: Of each list a client's call would page: three stages with one session, whose 30 participants have 130 events each.
+#: Of each list a client's call would page: three stages with one session, whose 12 participants have 130 events each.
 WORLD = {
     "stages": 3,
     "sessions": Size.fixed(1),
-    "participants": Size.fixed(30),
+    "participants": Size.fixed(12),
     "events": Size.fixed(130),
     "active_share": 0.0,
 }
@@ -258,6 +258,13 @@ async def test_data_faults_do_what_they_say(
         events = (await ask(emulator).page("ListParticipantEvents", **unit, maxResults=100))["events"]
     assert len(events) == 100
     assert all(is_as_it_says(event, unit) for event in events)
+
+
+async def test_a_fault_comes_before_the_answer(ask: Callable[..., Any], faulty: Callable[..., Emulator]) -> None:
+    """A call for what is not there is throttled as any other."""
+    async with faulty("throttle") as emulator:
+        arn = "arn:aws:ivs:us-east-1:111122223333:stage/nothing"
+        assert await ask(emulator).refusal("ListStageSessions", stageArn=arn) == (429, "ThrottlingException")
 
 
 async def test_faults_can_be_planned_over_http(ask: Callable[..., Any], faulty: Callable[..., Emulator]) -> None:
