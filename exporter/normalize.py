@@ -7,7 +7,7 @@ group at a time. All is done for many units at once, since one call to Arrow cos
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from itertools import accumulate, chain, count, repeat
 from typing import TYPE_CHECKING
@@ -43,12 +43,14 @@ class Normalized:
     """The rows of some units, one unit after another in the order they were given.
 
     ``rows`` has the columns of the table ``events``, compactly held. ``counts`` are the rows of each unit: 0 where it
-    is empty or among the ``unreadable``. ``unknown_fields`` are the names that this program does not know, and how
+    is empty or among the ``unreadable``. ``equals`` are the places, in ``rows``, of events of a unit that have one
+    identity, in the order of their numbers. ``unknown_fields`` are the names that this program does not know, and how
     often each came.
     """
 
     rows: pa.RecordBatch
     counts: list[int]
+    equals: list[list[int]]
     unreadable: dict[Unit, EventUnreadable]
     unknown_fields: Counter[str]
 
@@ -68,7 +70,12 @@ def normalize(fetched: Sequence[Fetched], stamp: Stamp) -> Normalized:
     counts = [len(each.events) for each in decoded.values()]
     events = [event for each in decoded.values() for event in each.events]
     fields = fields_of(events, times_us.to_pylist())
-    ids, surplus = _identify(fetched, units, counts, hashes(units, counts, fields))
+    event_hashes = hashes(units, counts, fields)
+    later = numbers(units, counts, event_hashes)
+    ids = event_hashes.copy()
+    for place, number in later.items():
+        ids[place] = event_id(event_hashes[place], number)
+    surplus = _surplus(fetched, units, counts, event_hashes, later)
     columns = {
         "event_id": pa.array(ids, pa.int64()),
         "event_time": times_us.view(MICROS),
@@ -86,11 +93,12 @@ def normalize(fetched: Sequence[Fetched], stamp: Stamp) -> Normalized:
     }
     rows = pa.RecordBatch.from_pydict(columns)
     if surplus:
-        rows, counts = _without(rows, counts, surplus)
+        rows, counts, event_hashes = _without(rows, counts, event_hashes, surplus)
     written = dict(zip(units, counts, strict=True))
     return Normalized(
         rows=rows,
         counts=[written.get(each.unit, 0) for each in fetched],
+        equals=_equals(counts, event_hashes) if later else [],
         unreadable=unreadable,
         unknown_fields=Counter(name for each in decoded.values() for name in each.unknown_fields),
     )
@@ -128,35 +136,45 @@ def _take_undated(decoded: dict[Unit, Decoded], times_us: pa.Int64Array) -> dict
     return undated
 
 
-def _identify(
-    fetched: Sequence[Fetched], units: list[Unit], counts: list[int], event_hashes: list[int]
-) -> tuple[list[int], list[int]]:
-    """Each event's id, and the places of the events beyond the limits of their units."""
-    later = numbers(units, counts, event_hashes)
-    ids = event_hashes.copy()
-    for place, number in later.items():
-        ids[place] = event_id(event_hashes[place], number)
-    surplus: list[int] = []
+def _surplus(
+    fetched: Sequence[Fetched],
+    units: list[Unit],
+    counts: list[int],
+    event_hashes: list[int],
+    later: Mapping[int, int],
+) -> set[int]:
+    """The places of the events beyond the limits of their units."""
+    surplus: set[int] = set()
     if limits := {each.unit: each.limits for each in fetched if each.limits}:
         for unit, end, length in zip(units, accumulate(counts), counts, strict=True):
             most = limits.get(unit, {})
-            surplus += [
+            surplus.update(
                 place
                 for place in range(end - length, end)
                 if event_hashes[place] in most and later.get(place, 0) >= most[event_hashes[place]]
-            ]
-    return ids, surplus
+            )
+    return surplus
 
 
-def _without(rows: pa.RecordBatch, counts: list[int], surplus: list[int]) -> tuple[pa.RecordBatch, list[int]]:
-    dropped = set(surplus)
-    kept = [place for place in range(rows.num_rows) if place not in dropped]
+def _without(
+    rows: pa.RecordBatch, counts: list[int], event_hashes: list[int], surplus: set[int]
+) -> tuple[pa.RecordBatch, list[int], list[int]]:
+    kept = [place for place in range(rows.num_rows) if place not in surplus]
     ends = accumulate(counts)
     counts = [
-        length - sum(place in dropped for place in range(end - length, end))
+        length - sum(place in surplus for place in range(end - length, end))
         for end, length in zip(ends, counts, strict=True)
     ]
-    return rows.take(pa.array(kept, pa.int64())), counts
+    return rows.take(pa.array(kept, pa.int64())), counts, [event_hashes[place] for place in kept]
+
+
+def _equals(counts: list[int], event_hashes: list[int]) -> list[list[int]]:
+    """The places of the events that are not alone in their unit with their identity."""
+    groups: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
+    of_unit = chain.from_iterable(map(repeat, range(len(counts)), counts))
+    for place, identity in enumerate(zip(of_unit, event_hashes, strict=True)):
+        groups[identity].append(place)
+    return [places for places in groups.values() if len(places) > 1]
 
 
 def _unit_columns(units: list[Unit], counts: list[int]) -> dict[str, pa.DictionaryArray]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -17,7 +18,11 @@ if TYPE_CHECKING:
     from exporter.store import Files
     from exporter.tracking import Tracked
 
+Others = str
+_NO_IDS = pa.array([], pa.int64())
 _log = structlog.get_logger()
+# An id says nothing of these: what has no column, and the order of what stands inside tokens.
+_OTHERS = ("extra", "previous_token", "new_token")
 _COLUMNS = ("stage_arn", "session_id", "participant_id", "event_id")
 
 
@@ -52,6 +57,67 @@ class Present:
                 parts.append(await asyncio.to_thread(_ids_in, data, tracked))
         return _by_participant(pa.concat_tables(parts)) if parts else {}
 
+    async def align(
+        self,
+        units: Sequence[Tracked],
+        counts: Sequence[int],
+        rows: pa.RecordBatch,
+        equals: Sequence[Sequence[int]],
+        present: Mapping[int, pa.Int64Array],
+    ) -> pa.RecordBatch:
+        """The rows, of equal events those first that the lake holds; the ids stay where they are.
+
+        The rows are those of ``units`` one after another, as many of each as ``counts`` says; ``equals`` are the places
+        of equal events, and ``present`` gives, by a unit's place, the ids that the lake holds.
+        """
+        ids = rows.column("event_id")
+        order: dict[int, int] = {}
+        of_unit = list(chain.from_iterable(map(repeat, range(len(units)), counts))) if equals and present else []
+        for places in equals if of_unit else ():
+            held = present.get(of_unit[places[0]], _NO_IDS)
+            known = held.filter(pc.is_in(held, value_set=ids.take(pa.array(places))))
+            if 0 < len(known) < len(places):
+                theirs = await self._others_of(units[of_unit[places[0]]], known.to_pylist())
+                first = known_first(others_in(rows.take(pa.array(places))), theirs)
+                order |= {place: places[source] for place, source in zip(places, first, strict=True)}
+        if not order:
+            return rows
+        moved = rows.take(pa.array([order.get(place, place) for place in range(rows.num_rows)], pa.int64()))
+        return moved.set_column(0, rows.schema.field(0), ids)
+
+    async def _others_of(self, tracked: Tracked, ids: Sequence[int]) -> list[Others]:
+        """What the lake's rows with these ids hold beside their identity."""
+        found: list[Others] = []
+        for key in tracked.known.files:
+            if (data := await self.files.read(key)) is not None:
+                found += await asyncio.to_thread(_others_in, data, ids)
+        return found
+
+
+def known_first(others: Sequence[Others], theirs: Sequence[Others]) -> list[int]:
+    """The places of equal events in such an order that those which the lake holds already come first.
+
+    Of k equal events where the lake holds j, those numbered j to k - 1 are added: it must be those whose other fields
+    the lake lacks. ``others`` are the other fields of the k, ``theirs`` of the j. What the lake holds and nobody tells
+    of any more counts for whichever comes first.
+    """
+    left = list(theirs)
+    known: list[int] = []
+    lacked: list[int] = []
+    for place, each in enumerate(others):
+        if each in left:
+            left.remove(each)
+            known.append(place)
+        else:
+            lacked.append(place)
+    return known + lacked
+
+
+def others_in(rows: pa.RecordBatch | pa.Table) -> list[Others]:
+    """What the rows hold beside their identity, in a form that can be compared."""
+    columns = [rows.column(name).to_pylist() for name in _OTHERS]
+    return [repr(each) for each in zip(*columns, strict=True)]
+
 
 def lacking(
     rows: pa.RecordBatch, counts: Sequence[int], present: Mapping[int, pa.Int64Array]
@@ -81,6 +147,11 @@ def _ids_in(data: bytes, tracked: Tracked) -> pa.Table:
     wanted = (pc.field("stage_arn") == session.stage_arn) & (pc.field("session_id") == session.session_id)
     table = pq.read_table(pa.BufferReader(data), columns=list(_COLUMNS), filters=wanted)
     return table.select(["participant_id", "event_id"])
+
+
+def _others_in(data: bytes, ids: Sequence[int]) -> list[Others]:
+    wanted = pc.field("event_id").isin(list(ids))
+    return others_in(pq.read_table(pa.BufferReader(data), columns=list(_OTHERS), filters=wanted))
 
 
 def _by_participant(table: pa.Table) -> dict[str, pa.Int64Array]:

@@ -157,7 +157,9 @@ class Writer:
         for place, (tracked, fetched) in enumerate(batch):
             if (ids := await self._present.ids_of(tracked, fetched.unit.participant_id)) is not None:
                 present[place] = ids
-        rows, lacked = lacking(normal.rows, normal.counts, present)
+        units = [tracked for tracked, _ in batch]
+        rows = await self._present.align(units, normal.counts, normal.rows, normal.equals, present)
+        rows, lacked = lacking(rows, normal.counts, present)
         for place, (tracked, fetched) in enumerate(batch):
             error = normal.unreadable.get(fetched.unit)
             if error is not None:

@@ -145,6 +145,20 @@ async def test_a_refetch_adds_what_the_lake_lacks_and_nothing_else() -> None:
     assert (await export(service, store, "r4", Request(refetch=True))).events_written == 0
 
 
+async def test_of_equal_events_the_one_is_added_whose_other_fields_the_lake_lacks() -> None:
+    """Three events that differ in an unknown field alone are one identity: each of them comes into the lake, once."""
+    service, store = Service(), MemoryStore()
+    session = service.add("st-a", ended=False, events={"p1": 1})
+    (event,) = session.participants["p1"].events
+    session.participants["p1"].events = [{**event, "new": "b"}]
+    await export(service, store, "r1")
+    session.participants["p1"].events = [{**event, "new": name} for name in "abc"]
+    assert (await export(service, store, "r2")).events_written == 2
+    assert sorted(row["extra"] for row in store.rows()) == ['{"new":"a"}', '{"new":"b"}', '{"new":"c"}']
+    assert len({row["event_id"] for row in store.rows()}) == 3
+    assert (await export(service, store, "r3")).events_written == 0
+
+
 async def test_a_file_that_is_gone_unseals_its_sessions() -> None:
     """A staged file that was removed before it was published is noticed at the next start, and fetched again."""
     service, store = Service(), MemoryStore()
