@@ -38,7 +38,7 @@ _STAGED = "_staged"
 _ASIDE = "_aside"
 _ASIDE_S_MAX = 86_400.0
 _AT_ONCE = 8
-_WORK_TIMEOUT_S = 300.0
+WORK_TIMEOUT_S = 300.0
 _PASSING = frozenset({errno.EIO, errno.EAGAIN, errno.EINTR, errno.ETIMEDOUT, errno.ESTALE, errno.EBUSY})
 #: What `link` says where the file system has none. Source: Linux man-pages, link(2).
 _NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})
@@ -60,13 +60,14 @@ _ADVICE = {
 class DirectoryStore:
     """Keeps both protocols of :mod:`exporter.store` under ``root``, which is made where it is missing.
 
-    Files are worked on in threads, some at once at most, each for so long at most. Errors of the system become
+    Files are worked on in threads, some at once at most, each for ``timeout_s`` at most. Errors of the system become
     :class:`LakeBusy` where they may pass, and :class:`LakeRefused` else. ``wall_s`` is the time in seconds since the
     epoch, and only tells what lies aside for long.
     """
 
-    def __init__(self, root: Path, wall_s: Callable[[], float] = time.time) -> None:
+    def __init__(self, root: Path, wall_s: Callable[[], float] = time.time, timeout_s: float = WORK_TIMEOUT_S) -> None:
         self._root = root
+        self._timeout_s = timeout_s
         self._wall_s = wall_s
         self._folders = Folders(root)
         self._slots = asyncio.Semaphore(_AT_ONCE)
@@ -108,7 +109,7 @@ class DirectoryStore:
     async def _do(self, key: str, work: Callable[[], Result]) -> Result:
         async with self._slots:
             try:
-                async with asyncio.timeout(_WORK_TIMEOUT_S):
+                async with asyncio.timeout(self._timeout_s):
                     return await asyncio.to_thread(work)
             except OSError as error:
                 raise _translated(self._root, key, error) from error

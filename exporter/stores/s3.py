@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from exporter.errors import LakeBusy, LakeError, LakeRefused
 from exporter.store import SIZE_UNKNOWN, Staged
 from exporter.stores.keys import checked_key, checked_prefix
-from exporter.stores.s3_calls import S3Calls
+from exporter.stores.s3_calls import Limits, S3Calls
 from exporter.stores.s3_errors import Missing, Taken
 
 if TYPE_CHECKING:
@@ -27,12 +27,13 @@ if TYPE_CHECKING:
 #: S3's least size of a part is 5 MiB, but for the last one (Amazon S3 User Guide, "Multipart upload limits").
 PART_SIZE_BYTES = 8 << 20
 _PARTS_AT_ONCE = 4
+LIMITS = Limits()
 
 
 class S3Store:
     """Keeps both protocols of :mod:`exporter.store` under ``s3://bucket/prefix``; an asynchronous context manager.
 
-    Passing faults are tried again here, with ``sleep`` between, and then become :class:`LakeBusy`.
+    Passing faults are tried again, within ``limits`` and with ``sleep`` between, and then become :class:`LakeBusy`.
     """
 
     def __init__(
@@ -41,12 +42,14 @@ class S3Store:
         bucket: str,
         prefix: str,
         options: S3Options,
+        *,
+        limits: Limits = LIMITS,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._lake = f"s3://{bucket}"
         self._root = f"{prefix}/" if prefix else ""
         self._options = options
-        self._s3 = S3Calls(session, bucket, options.of_call(), sleep)
+        self._s3 = S3Calls(session, bucket, options.of_call(), limits, sleep)
 
     async def __aenter__(self) -> Self:
         await self._s3.__aenter__()
@@ -131,10 +134,12 @@ class S3Store:
         except Taken:
             return await self.read(key) == body
         except LakeBusy:
+            found = None
             with suppress(LakeError):  # the first error tells more
-                if await self.read(key) == body:
-                    return True
-            raise
+                found = await self.read(key)
+            if found is None:
+                raise
+            return found == body
         return True
 
     async def keys(self, prefix: str, after: str = "") -> list[str]:

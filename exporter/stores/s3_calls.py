@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from aiobotocore.config import AioConfig
@@ -30,14 +31,20 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 _CONNECTIONS = 32
-_CONNECT_TIMEOUT_S = 10.0
-_READ_TIMEOUT_S = 60.0
-_ATTEMPT_TIMEOUT_S = 180.0
-_ATTEMPTS = 6
-_ATTEMPTS_S = 240.0
 _WAIT_FIRST_S = 0.2
 _WAIT_S_MAX = 5.0
 _FOREIGN = (aws.BotoCoreError, aws.ClientError, ResponseParserError, HttpError, OSError)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long S3 is waited for: an attempt's parts, a whole attempt, and all attempts of a call together."""
+
+    connect_timeout_s: float = 10.0
+    read_timeout_s: float = 60.0
+    attempt_timeout_s: float = 180.0
+    attempts: int = 6
+    attempts_s: float = 240.0
 
 
 class S3Calls:
@@ -52,19 +59,21 @@ class S3Calls:
         session: aioboto3.Session,
         bucket: str,
         members: Mapping[str, str],
+        limits: Limits,
         sleep: Callable[[float], Awaitable[None]],
     ) -> None:
         self._session = session
         self._bucket = bucket
         self._members = {"Bucket": bucket, **members}
+        self._limits = limits
         self._sleep = sleep
         self._stack = AsyncExitStack()
         self._client: Any = None
 
     async def __aenter__(self) -> Self:
         config = AioConfig(
-            connect_timeout=_CONNECT_TIMEOUT_S,
-            read_timeout=_READ_TIMEOUT_S,
+            connect_timeout=self._limits.connect_timeout_s,
+            read_timeout=self._limits.read_timeout_s,
             max_pool_connections=_CONNECTIONS,
             retries={"total_max_attempts": 1},
             # S3 checks the body against its signature. botocore's CRC of each part would say the same, but would have
@@ -77,7 +86,7 @@ class S3Calls:
         try:
             self._client = await self._stack.enter_async_context(self._session.client("s3", config=config))
         except (aws.BotoCoreError, ValueError) as error:
-            raise translated(error, self._bucket, "open", "") from error
+            raise translated(error, self._bucket, "client", "") from error
         return self
 
     async def __aexit__(self, *raised: object) -> None:
@@ -109,7 +118,7 @@ class S3Calls:
     async def _try(self, act: Callable[[], Awaitable[Result]], method: str, key: str) -> Result:
         async def attempt() -> Result:
             try:
-                async with asyncio.timeout(_ATTEMPT_TIMEOUT_S):
+                async with asyncio.timeout(self._limits.attempt_timeout_s):
                     return await act()
             except _FOREIGN as error:
                 raise translated(error, self._bucket, method, key) from error
@@ -117,7 +126,7 @@ class S3Calls:
         retrying = AsyncRetrying(
             sleep=self._sleep,
             retry=retry_if_exception_type((LakeBusy, Conflict)),
-            stop=stop_after_attempt(_ATTEMPTS) | stop_after_delay(_ATTEMPTS_S),
+            stop=stop_after_attempt(self._limits.attempts) | stop_after_delay(self._limits.attempts_s),
             wait=wait_random_exponential(multiplier=_WAIT_FIRST_S, max=_WAIT_S_MAX),
             reraise=True,
         )

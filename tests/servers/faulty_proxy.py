@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
@@ -13,37 +15,59 @@ from yarl import URL
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-#: ``before``: the server is not asked; ``after``: its answer is dropped; ``cut``: half of its body comes.
-Loss = Literal["before", "after", "cut"]
 _OF_THE_HOP = {"transfer-encoding", "content-length", "connection"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer that is given in the server's place."""
+
+    status: int
+    body: bytes = b""
+    content_type: str = "application/xml"
+
+
+#: ``before``: the server is not asked; ``after``: its answer is dropped; ``cut``: half of its body comes; ``silence``:
+#: nothing ever comes.
+Loss = Literal["before", "after", "cut", "silence"] | Answer
 
 
 @dataclass
 class Proxy:
-    """What comes in for ``path`` by ``method`` is lost as ``losses`` says, one after the other; the rest passes."""
+    """What comes in by ``method`` is lost as ``losses`` says, one after the other; the rest passes.
+
+    ``asked`` is every request that came in.
+    """
 
     endpoint: str
     url: str = ""
     method: str = ""
-    losses: list[Loss | web.Response] = field(default_factory=list)
-    asked: list[str] = field(default_factory=list)
+    losses: list[Loss] = field(default_factory=list)
+    asked: list[web.Request] = field(default_factory=list)
 
-    def lose(self, method: str, *losses: Loss | web.Response) -> None:
+    def lose(self, method: str, *losses: Loss) -> None:
+        """Lose so many requests, one after the other."""
         self.method, self.losses = method, list(losses)
 
+    def lose_all(self, method: str, loss: Loss) -> None:
+        """Lose every request from here on, as far as any caller goes."""
+        self.lose(method, *[loss] * 100)
+
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        self.asked.append(request.method)
+        self.asked.append(request)
         body = await request.read()
         loss = self.losses.pop(0) if self.losses and request.method == self.method else None
-        if isinstance(loss, web.Response):
-            return loss
+        if isinstance(loss, Answer):
+            return web.Response(status=loss.status, body=loss.body, content_type=loss.content_type)
+        if loss == "silence":
+            await asyncio.Event().wait()
         if loss == "before":
             return _dropped(request)
         # The signature covers the path as it was sent, and the host.
         url = URL(self.endpoint + request.raw_path, encoded=True)
         async with (
             aiohttp.ClientSession(auto_decompress=False) as http,
-            http.request(request.method, url, headers=request.headers, data=body) as answer,
+            http.request(request.method, url, headers=request.headers, data=io.BytesIO(body)) as answer,
         ):
             data = await answer.read()
         if loss == "after":
@@ -78,7 +102,7 @@ async def faulty_proxy(endpoint: str) -> AsyncIterator[Proxy]:
     proxy = Proxy(endpoint)
     app = web.Application(client_max_size=1 << 30)
     app.router.add_route("*", "/{path:.*}", proxy.handle)
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
     await runner.setup()
     try:
         site = web.TCPSite(runner, "127.0.0.1", 0)
