@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import random
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,5 +27,6 @@ def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def exports(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Exports:
-    """Runs into one fresh lake."""
+    """Runs into one fresh lake, whose back-off draws short waits."""
+    monkeypatch.setattr(random, "random", lambda: 0.02)
     return Exports(monkeypatch, tmp_path / "lake")

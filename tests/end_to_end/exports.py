@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 #: A Monday, noon of 2026-11-23; the worlds are of the week before.
 NOW_US = 1_795_435_200_000_000
 HOUR_S = 3_600.0
+#: The account and the region of an emulator that is told nothing else.
+ACCOUNT, REGION = "111122223333", "us-east-1"
 PLENTY = QuotaOptions(calls_per_second=1e6, burst=10**6)
 #: A pace that is no hindrance, even where throttles slow it down to its least.
 FAST = QuotaSettings(calls_per_second=5_000.0)
@@ -36,7 +38,7 @@ _LAYOUT = re.compile(
 
 def small_world(seed: int = 1, /, **changes: Any) -> WorldOptions:
     """A world of a few dozen units, some of several pages."""
-    sizes = {"sessions": Size(1, 2, 4), "participants": Size(1, 4, 12), "events": Size(0, 20, 350)}
+    sizes = {"sessions": Size(1, 2, 4), "participants": Size(1, 5, 12), "events": Size(0, 50, 350)}
     return WorldOptions(seed=seed, **{**sizes, **changes})
 
 
@@ -44,6 +46,11 @@ def options_of(world: WorldOptions | None = None, /, **changes: Any) -> Emulator
     """An emulator at a moment that stands still, with a quota that is no hindrance."""
     given = {"clock": "frozen", "clock_start_us": NOW_US, "quota": PLENTY, **changes}
     return EmulatorOptions(world=small_world() if world is None else world, **given)
+
+
+def stage_of(name: str, account: str = ACCOUNT, region: str = REGION) -> str:
+    """A stage's ARN."""
+    return f"arn:aws:ivs:{region}:{account}:stage/{name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +95,8 @@ class Exports:
             "regions": emulator.options.regions,
             "quota": FAST,
             "run": RunSettings(),
-            "retry": RetrySettings(attempts=3, timeout_s=10.0),
-            "http": HttpSettings(connect_timeout_s=2.0, read_timeout_s=5.0),
+            "retry": RetrySettings(attempts=3),
+            "http": HttpSettings(),
             **settings,
         }
         ledger, error = RunLedger(f"run{self.runs}"), None
