@@ -88,6 +88,7 @@ async def test_a_running_clock_runs_with_real_time(options_of: Callable[..., Any
     now_s = [5.0]
     running = Emulator(options_of(clock="running"), monotonic_s=lambda: now_s[0])
     frozen = Emulator(options_of(), monotonic_s=lambda: now_s[0])
+    now_s[0] += 1.0
     running.clock.set(1_000_000)
     frozen.clock.set(1_000_000)
     now_s[0] += 2.5

@@ -183,7 +183,9 @@ async def test_faults_of_paging(ask: Callable[..., Any], faulty: Callable[..., E
         token = {"nextToken": first["nextToken"]}
         assert await asker.refusal("ListParticipantEvents", **unit, **token) == (400, "ValidationException")
         assert len({page["nextToken"] for page in await pages("token_repeats", 5)}) == 1
-        assert len({page["nextToken"] for page in await pages("endless", 9)}) == 9
+        again = await pages("endless", 9)
+        assert len({page["nextToken"] for page in again}) == 9
+        assert all(page["events"] for page in again)
         found = await pages("empty_pages", 4)
     assert [len(page["events"]) for page in found] == [0, 100, 0, 30]
     assert [event for page in found for event in page["events"]] == right
@@ -258,6 +260,12 @@ async def test_data_faults_do_what_they_say(
         events = (await ask(emulator).page("ListParticipantEvents", **unit, maxResults=100))["events"]
     assert len(events) == 100
     assert all(is_as_it_says(event, unit) for event in events)
+
+
+async def test_faults_take_turns(ask: Callable[..., Any], faulty: Callable[..., Emulator]) -> None:
+    """A fault behind one that took the answer's place does not count that call."""
+    async with faulty("server_error first=1", "throttle first=1") as emulator:
+        assert [(await ask(emulator).raw("ListStages"))[0] for _ in range(3)] == [500, 429, 200]
 
 
 async def test_a_fault_comes_before_the_answer(ask: Callable[..., Any], faulty: Callable[..., Emulator]) -> None:

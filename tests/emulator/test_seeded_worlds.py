@@ -115,6 +115,7 @@ def test_ids_carry_their_indexes(stage: int, session: int, participant: int, see
     assert ids.session_of(session_id) == (stage, session)
     assert ids.participant_of(participant_id) == (stage, session, participant)
     assert ids.stage_of(arn[:-1] + "-") is None
+    assert ids.stage_of(arn.replace(SCOPE.account_id, "999922223333")) is None
     assert ids.session_of(session_id[:-1] + "-") is None
     assert ids.participant_of(participant_id[:-1] + "-") is None
 
@@ -195,6 +196,29 @@ def test_a_replica_stands_on_both_stages() -> None:
             ("REPLICATION_STARTED", arn, session_id),
             ("REPLICATION_STOPPED", arn, session_id),
         ]
+
+
+def test_a_replication_is_shown_as_it_goes_on() -> None:
+    """Between its beginning and its end a replication has begun in the source's events, and has not ended."""
+    world = world_of(stages=8, replicated_share=1.0)
+    sources = [
+        ((stage["arn"], session["sessionId"], participant["participantId"]), events)
+        for stage, session, participant, events in units(world, LATER_US)
+        if participant["replicationType"] == "SOURCE"
+    ]
+    assert len(sources) > 3
+    for ids, events in sources:
+        times_us = {event["name"]: reading(event["eventTime"]) for event in events}
+        now_us = (times_us["REPLICATION_STARTED"] + times_us["REPLICATION_STOPPED"]) // 2
+        shown = everything(world.events(*ids, now_us))
+        assert sorted(map(str, shown)) == sorted(
+            str(event) for event in events if reading(event["eventTime"]) <= now_us
+        )
+        assert {"REPLICATION_STARTED", "REPLICATION_STOPPED"} & {event["name"] for event in shown} == {
+            "REPLICATION_STARTED"
+        }
+        for moment_us in times_us.values():
+            assert all(reading(event["eventTime"]) <= moment_us for event in everything(world.events(*ids, moment_us)))
 
 
 def test_an_audience_builds_up_and_fades() -> None:
