@@ -184,8 +184,10 @@ class DirectoryStore:
     def _below(self, folder: str) -> Iterator[str]:
         """The keys of all files in a folder and below it; none where it is missing."""
         for parent, _, names in os.walk(self._path(folder) if folder else self._root, onerror=_raise_unless_missing):
-            for name in names:
-                yield Path(parent, name).relative_to(self._root).as_posix()
+            # Once a folder, not once a name: a log may have many.
+            below = Path(parent).relative_to(self._root).as_posix()
+            start = "" if below == "." else f"{below}/"
+            yield from (start + name for name in names)
 
     def _staged_path(self, staged: Staged) -> Path:
         return self._path(f"{_STAGED}/{staged.handle[0]}")

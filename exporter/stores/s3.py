@@ -190,9 +190,6 @@ def _behind_objects(page: dict[str, Any]) -> dict[str, str]:
 
 
 def _behind_uploads(page: dict[str, Any]) -> dict[str, str]:
-    """Where the next page begins; SeaweedFS does not say all of it, but it is the page's last upload."""
-    last = page["Uploads"][-1] if page.get("Uploads") else {"Key": "", "UploadId": ""}
-    return {
-        "KeyMarker": page.get("NextKeyMarker") or last["Key"],
-        "UploadIdMarker": page.get("NextUploadIdMarker") or last["UploadId"],
-    }
+    """What the page says, and no more: SeaweedFS gives one of the two, and finds nothing when it is asked for both."""
+    names = ("KeyMarker", "UploadIdMarker")
+    return {name: page[f"Next{name}"] for name in names if page.get(f"Next{name}")}

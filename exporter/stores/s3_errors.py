@@ -77,7 +77,7 @@ _MEANINGS: tuple[tuple[frozenset[str], type[LakeError], str], ...] = (
     (frozenset({"NotImplemented"}), LakeRefused, "this S3 can't do {method} as a lake needs it ({said})"),
     (frozenset({"SlowDown", "Throttling", "RequestLimitExceeded", "RequestTimeout"}), LakeBusy, "{method}: {said}"),
 )
-_PASSING = (aws.HTTPClientError, aws.IncompleteReadError, ResponseParserError, HttpError, OSError)
+_PASSING = (aws.HTTPClientError, aws.ConnectionError, aws.IncompleteReadError, ResponseParserError, HttpError, OSError)
 
 
 def translated(error: Exception, bucket: str, method: str, key: str) -> LakeError:
