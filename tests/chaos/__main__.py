@@ -1,0 +1,43 @@
+"""``python -m tests.chaos``: kills at random instants, or a month of nights. See ``scripts/chaos``."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.chaos.harness import RoundFailedError, kill_rounds
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="scripts/chaos", description="Kill the exporter, and look at the lake.")
+    parser.add_argument("--kills", type=int, default=0, help="kill so many times")
+    parser.add_argument("--nights", type=int, default=0, help="export nightly for so many nights")
+    parser.add_argument("--seed", type=int, default=1, help="another number, other instants and other worlds")
+    parser.add_argument("--lake", choices=("directory", "s3"), default="directory", help="s3 is SeaweedFS")
+    given = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="ivs-chaos-"))
+    try:
+        if given.kills or not given.nights:
+            for line in kill_rounds(given.lake, given.kills or 20, given.seed, folder, _progress).lines():
+                _say(line)
+    except RoundFailedError as error:
+        _say(f"{error}\nwhat is left lies in {folder}")
+        return 1
+    shutil.rmtree(folder)
+    _say("ok")
+    return 0
+
+
+def _progress(line: str) -> None:
+    sys.stderr.write(line + "\n")
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,242 @@
+"""Seeded rounds of kills: start the exporter, kill it, read the lake; now and then let a run come to its end."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from exporter.emulator import Size, WorldOptions
+from tests.chaos.emulated import START_US, emulated
+from tests.chaos.lakes import lakes
+from tests.chaos.laws import BrokenLawError, check_ended, check_reading
+from tests.chaos.runs import Command, Strike
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.chaos.emulated import Emulated
+    from tests.chaos.lakes import Lake
+    from tests.chaos.runs import Run
+
+_DAYS = 40.0
+_HOUR_S = 3_600.0
+#: Kills that a lake lives through before the next world begins.
+_KILLS_A_LAKE = (4, 24)
+_WHOLE_EVERY = 6
+#: A round that kills nobody, since the run was over already, is one in a few.
+_ROUNDS_A_KILL_MAX = 4
+#: Ended by itself: all done, or overtaken by another run.
+_DONE, _HELD = 0, 4
+
+#: Where a kill hit, as far as what lies on the lake can tell.
+PLACES = (
+    "before the first commit",
+    "between two commits",
+    "between stage and record",
+    "between record and publication",
+    "after the last commit",
+)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the rounds came to. ``rows`` were read by the last look at each lake."""
+
+    kills: int = 0
+    rounds: int = 0
+    lakes: int = 0
+    whole_runs: int = 0
+    pairs: int = 0
+    rows: int = 0
+    places: Counter[str] = field(default_factory=Counter)
+
+    def lines(self) -> list[str]:
+        """The figures for people."""
+        return [
+            f"{self.kills} kills in {self.rounds} rounds on {self.lakes} lakes, {self.pairs} of two runs at once;"
+            f" {self.whole_runs} runs let to their end; {self.rows:,} rows",
+            *(f"  {self.places[place]:5} {place}" for place in PLACES),
+        ]
+
+
+class RoundFailedError(Exception):
+    """A round broke a law. The message says which round of which seed."""
+
+
+def kill_rounds(kind: str, kills: int, seed: int, folder: Path, tell: Callable[[str], None]) -> Tally:
+    """Kill so many times, on lakes of this kind that lie in ``folder``.
+
+    Raises :class:`RoundFailedError` at the first law that is broken.
+    """
+    tally = Tally()
+    with lakes(kind, folder) as fresh:
+        while tally.kills < kills:
+            tally.lakes += 1
+            draw = _draw(seed, f"lake {tally.lakes}")
+            most = min(kills, tally.kills + draw.randint(*_KILLS_A_LAKE))
+            with emulated(_world(draw)) as emulator:
+                lake = next(fresh)
+                command = Command(emulator, lake, folder / f"runs-{tally.lakes}")
+                _Life(command, seed, tally, draw.uniform(1.0, 3.0)).live(most)
+            tell(f"{tally.kills} kills, {tally.rounds} rounds, {tally.rows:,} rows")
+    return tally
+
+
+@dataclass(slots=True)
+class _Life:
+    """One lake, from nothing until its world has ended. ``whole_s`` is how long a whole run took of late."""
+
+    command: Command
+    seed: int
+    tally: Tally
+    whole_s: float
+
+    @property
+    def emulator(self) -> Emulated:
+        return self.command.emulator
+
+    @property
+    def lake(self) -> Lake:
+        return self.command.lake
+
+    def live(self, kills: int) -> None:
+        """Kill until so many are reached in all; then let the world end, and everything be exported."""
+        first = self.tally.rounds
+        latest = first + _ROUNDS_A_KILL_MAX * (kills - self.tally.kills) + _ROUNDS_A_KILL_MAX
+        rows = 0
+        while self.tally.kills < kills:
+            self.tally.rounds += 1
+            draw = _draw(self.seed, f"round {self.tally.rounds}")
+            try:
+                if self.tally.rounds > latest:
+                    raise BrokenLawError("the runs end before they can be killed")
+                rows = self._round(draw)
+                if draw.random() * _WHOLE_EVERY < 1.0:
+                    self._whole_run()
+            except (BrokenLawError, AssertionError, subprocess.TimeoutExpired) as error:
+                raise self._failed(error) from error
+        try:
+            self._last_runs()
+        except (BrokenLawError, AssertionError, subprocess.TimeoutExpired) as error:
+            raise self._failed(error) from error
+        self.tally.rows += max(rows, self.emulator.truth().total())
+
+    def _round(self, draw: random.Random) -> int:
+        if draw.random() < 0.75:
+            self.emulator.move_on(draw.uniform(1.0, 72.0) * _HOUR_S)
+        if draw.random() < 0.2:
+            self._two_runs(draw)
+        else:
+            with self.command.run(*_pace(draw)) as run:
+                if draw.random() < 0.25:  # lists grow while they are read
+                    run.watch(self.lake.record_keys, 1)
+                    self.emulator.move_on(draw.uniform(0.1, 3.0) * _HOUR_S)
+                self._kill(run, draw)
+        return check_reading(self.lake, self.emulator.truth())
+
+    def _two_runs(self, draw: random.Random) -> None:
+        """Two runs at once, perhaps with a broken lease or one that waits; one of them or both are killed."""
+        self.tally.pairs += 1
+        with self.command.run(*_pace(draw)) as first:
+            first.watch(self.lake.record_keys, 1)
+            if draw.random() < 0.5:
+                self.lake.break_lease()
+            waits = ("--wait",) if draw.random() < 0.3 else ()
+            with self.command.run(*waits, *_pace(draw)) as second:
+                runs = [first, second]
+                draw.shuffle(runs)
+                self._kill(runs[0], draw)
+                check_reading(self.lake, self.emulator.truth())
+                if draw.random() < 0.3:
+                    self._kill(runs[1], draw)
+                elif (code := runs[1].end()) not in {_DONE, _HELD}:
+                    raise BrokenLawError(f"the other run ended with {code}: {runs[1].last_words}")
+
+    def _kill(self, run: Run, draw: random.Random) -> None:
+        begun = self.lake.record_keys()
+        if run.strike(self._strike(draw)):
+            self.tally.kills += 1
+            self.tally.places[_place_of(self.lake, begun)] += 1
+        elif run.process.returncode not in {_DONE, _HELD}:
+            raise BrokenLawError(f"the run ended with {run.process.returncode}: {run.last_words}")
+
+    def _strike(self, draw: random.Random) -> Strike:
+        """Half of the instants are spread over a whole run, half lie just behind a step that shows on the lake."""
+        if draw.random() < 0.5:
+            return Strike(draw.uniform(0.0, self.whole_s))
+        sign = draw.choice((self.lake.staged, self.lake.record_keys, self.lake.visible))
+        delay_s = 0.0 if draw.random() < 0.5 else draw.uniform(0.0, 0.02)
+        return Strike(delay_s, sign, draw.randint(1, 6))
+
+    def _whole_run(self) -> dict[str, Any]:
+        """Let a run come to its end, and compare the lake with the truth."""
+        self.tally.whole_runs += 1
+        began_s = time.monotonic()
+        with self.command.run("--checkpoint-s", "0.2", "--concurrency", "8") as run:
+            if code := run.end():
+                raise BrokenLawError(f"a run that nobody killed ended with {code}: {run.last_words}")
+        self.whole_s = max(time.monotonic() - began_s, 1.0)
+        check_reading(self.lake, self.emulator.truth())
+        check_ended(self.command, self.emulator.truth())
+        return run.summary
+
+    def _last_runs(self) -> None:
+        """Export all there will ever be; then there is nothing left to ask for."""
+        self._whole_run()
+        self.emulator.move_behind_the_end()
+        self._whole_run()
+        self.emulator.calls()
+        summary = self._whole_run()
+        asked = set(self.emulator.calls()["granted"])
+        if summary["outcome"] != "nothing" or asked - {"ListStages", "ListStageSessions"}:
+            raise BrokenLawError(f"all was sealed, and {sorted(asked)} were called: {summary}")
+
+    def _failed(self, error: Exception) -> RoundFailedError:
+        return RoundFailedError(
+            f"seed {self.seed}, round {self.tally.rounds}, lake {self.lake.address}: {type(error).__name__}: {error}"
+        )
+
+
+def _draw(seed: int, what: str) -> random.Random:
+    return random.Random(f"{seed}/{what}")  # noqa: S311 - seeded on purpose
+
+
+def _world(draw: random.Random) -> WorldOptions:
+    """A world of some hundred units, with a few events each and now and then some pages of them."""
+    return WorldOptions(
+        seed=draw.randrange(1 << 32),
+        stages=3,
+        sessions=Size(20, 40, 60),
+        participants=Size(0, 6, 60),
+        events=Size(0, 10, 320),
+        start_us=START_US,
+        days=_DAYS,
+        lag_s=draw.choice((0.0, 600.0)),
+        hostile=draw.random() < 0.3,
+    )
+
+
+def _pace(draw: random.Random) -> Iterator[str]:
+    """A run's options: few requests at once, so that it lasts, and many checkpoints."""
+    yield from ("--checkpoint-s", str(draw.choice((0.05, 0.1, 0.3))))
+    yield from ("--concurrency", str(draw.choice((2, 4, 16))))
+
+
+def _place_of(lake: Lake, begun: set[str]) -> str:
+    """Where a kill hit. ``begun`` are the records before it was waited for."""
+    visible, staged = lake.visible(), lake.staged()
+    records = lake.records()
+    own = [record for record in records if record["run_id"] == records[-1]["run_id"]] if records else []
+    named = {file["key"] for record in own for file in record["files"]}
+    if own and not {file["key"] for file in own[-1]["files"]} <= visible:
+        return "between record and publication"
+    if own and any(own[-1]["run_id"] in key for key in staged - named):
+        return "between stage and record"
+    if lake.record_keys() == begun or not any(record["kind"] == "commit" for record in own):
+        return "before the first commit"
+    return "after the last commit" if own[-1].get("summary") else "between two commits"

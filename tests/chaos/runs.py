@@ -1,0 +1,131 @@
+"""The real command as a process that can be watched and killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.chaos.emulated import REGION
+from tests.servers.seaweedfs import ACCESS_KEY, SECRET_KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.chaos.emulated import Emulated
+    from tests.chaos.lakes import Lake
+
+_COMMAND = Path(sys.executable).with_name("ivs-export")
+_RUN_S_MAX = 180.0
+_POLL_S = 0.001
+KILLED = -9
+
+
+@dataclass(frozen=True, slots=True)
+class Strike:
+    """When to kill: ``delay_s`` after the start, or after the ``nth`` new name of what ``sign`` lists has shown."""
+
+    delay_s: float
+    sign: Callable[[], set[str]] | None = None
+    nth: int = 0
+
+
+@dataclass(slots=True)
+class Run:
+    """One started command. ``output`` and ``log`` are the files that hold what it prints."""
+
+    process: subprocess.Popen[bytes]
+    output: Path
+    log: Path
+
+    def strike(self, strike: Strike) -> bool:
+        """Kill -9 at the instant; False where the process had ended by itself."""
+        if strike.sign is not None:
+            self.watch(strike.sign, strike.nth)
+        self._wait(strike.delay_s)
+        self.process.kill()
+        return self.process.wait() == KILLED
+
+    def watch(self, sign: Callable[[], set[str]], nth: int) -> None:
+        """Wait until ``nth`` new names have shown, or the process has ended."""
+        old, new, latest_s = sign(), set[str](), time.monotonic() + _RUN_S_MAX
+        while len(new) < nth and self.process.poll() is None and time.monotonic() < latest_s:
+            new |= sign() - old
+            time.sleep(_POLL_S)
+
+    def end(self) -> int:
+        """Let it come to its end, and give the exit code. Raises :class:`subprocess.TimeoutExpired`."""
+        return self.process.wait(_RUN_S_MAX)
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """What it printed with ``--json``."""
+        summary: dict[str, Any] = json.loads(self.output.read_text().splitlines()[-1])
+        return summary
+
+    @property
+    def last_words(self) -> str:
+        """The end of its log."""
+        return self.log.read_text(errors="replace")[-3000:]
+
+    def _wait(self, seconds: float) -> None:
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            pass
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """How runs are started against one emulator and one lake; what they print is kept in ``folder``."""
+
+    emulator: Emulated
+    lake: Lake
+    folder: Path
+
+    @contextmanager
+    def run(self, *options: str) -> Iterator[Run]:
+        """An export, killed at the end of the block where it still goes on."""
+        given = ("--region", REGION, "--calls-per-second", "5000", "--read-timeout-s", "10", *options)
+        with self._started("run", *given) as run:
+            yield run
+
+    def verify(self) -> str:
+        """What ``verify`` finds; an empty text where all is right."""
+        with self._started("verify") as run:
+            return "" if run.end() == 0 else f"{run.output.read_text()}\n{run.last_words}"
+
+    @contextmanager
+    def _started(self, name: str, *options: str) -> Iterator[Run]:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        stem = self.folder / f"{len(list(self.folder.iterdir())):06d}-{name}"
+        output, log = stem.with_suffix(".out"), stem.with_suffix(".log")
+        command = [str(_COMMAND), name, "--lake", self.lake.address, "--json", *options]
+        with ExitStack() as files:
+            out, errors = files.enter_context(output.open("wb")), files.enter_context(log.open("wb"))
+            process = subprocess.Popen(command, env=self._environment(), stdout=out, stderr=errors)
+        try:
+            yield Run(process, output, log)
+        finally:
+            process.kill()
+            process.wait()
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            "PATH": os.environ["PATH"],
+            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_REGION": REGION,
+            "AWS_ENDPOINT_URL_IVS_REALTIME": self.emulator.url,
+            **self.lake.environment,
+        }
