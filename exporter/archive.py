@@ -1,4 +1,4 @@
-"""The archive of a scope: which files hold a session that is no longer in the live state. It is the log's old records.
+"""The archive of a scope: what was known of sessions that the live state no longer names. It is the log's old records.
 
 It is read only when somebody asks: for a refetch of what is sealed, or for a session that was gone from its listing and
 has come back.
@@ -9,15 +9,35 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from exporter.commit import read_records
+import msgspec
+
+from exporter.commit import records_after
 from exporter.state import SessionState
 
 if TYPE_CHECKING:
     from exporter.domain import Scope
-    from exporter.records import Record
+    from exporter.records import Record, SessionLine
     from exporter.store import Records
 
 SessionKey = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """The last that was said of a session, with the keys of all files that hold rows of it."""
+
+    line: SessionLine
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether the session was sealed when it was let go of."""
+        return self.line.status == "sealed"
+
+    @property
+    def state(self) -> SessionState:
+        """The session as the live state would have it, unsure of its units."""
+        line = self.line
+        return SessionState(line.started_us, line.ended_us, files=list(line.earlier_files), is_unsure=True)
 
 
 @dataclass(slots=True)
@@ -26,24 +46,28 @@ class Archive:
 
     records: Records
     scope: Scope
-    _files: dict[SessionKey, list[str]] | None = None
+    _lines: dict[SessionKey, SessionLine] | None = None
 
-    async def session(self, stage_arn: str, session_id: str) -> SessionState | None:
-        """The session with its files, and unsure of its units; None where no record tells of it."""
-        if self._files is None:
-            self._files = _files_by_session(await read_records(self.records, self.scope))
-        files = self._files.get((stage_arn, session_id))
-        return None if files is None else SessionState(files=list(files), is_unsure=True)
+    async def session(self, stage_arn: str, session_id: str) -> Archived | None:
+        """The last that was said of the session; None where no record tells of it."""
+        if self._lines is None:
+            self._lines = {}
+            async for record in records_after(self.records, self.scope, 0):
+                _add(self._lines, record)
+        line = self._lines.get((stage_arn, session_id))
+        return None if line is None else Archived(line)
 
 
-def _files_by_session(records: list[Record]) -> dict[SessionKey, list[str]]:
-    files: dict[SessionKey, list[str]] = {}
-    for record in records:
-        for line in record.sessions:
-            known = files.setdefault((line.stage_arn, line.session_id), [])
-            added = [*line.earlier_files, *(record.files[place].key for place in line.files)]
-            known += [key for key in added if key not in known]
-        if record.gone:
-            gone = set(record.gone)
-            files = {session: [key for key in keys if key not in gone] for session, keys in files.items()}
-    return files
+def _add(lines: dict[SessionKey, SessionLine], record: Record) -> None:
+    """Add what a record says; each line names all files of its session, and no units."""
+    for line in record.sessions:
+        session = (line.stage_arn, line.session_id)
+        files = [*line.earlier_files, *(record.files[place].key for place in line.files)]
+        if session in lines:
+            files = [*lines[session].earlier_files, *files]
+        lines[session] = msgspec.structs.replace(line, earlier_files=tuple(dict.fromkeys(files)), files=(), units={})
+    if record.gone:
+        gone = set(record.gone)
+        for session, line in lines.items():
+            kept = tuple(key for key in line.earlier_files if key not in gone)
+            lines[session] = msgspec.structs.replace(line, earlier_files=kept)

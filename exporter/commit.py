@@ -16,7 +16,7 @@ from exporter.records import Record, decode_record, encode_record, number_of, re
 from exporter.state import ScopeState, decode_state, encode_state
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
     from typing import Any
 
     from exporter.records import FileLine, SessionLine
@@ -133,25 +133,25 @@ async def read_state(records: Records, scope: Scope) -> ScopeState:
 
 async def read_on(records: Records, scope: Scope, state: ScopeState) -> None:
     """Fold in the records behind those that the state knows."""
-    for record in await read_records(records, scope, state.number):
+    async for record in records_after(records, scope, state.number):
         if record.number != state.number + 1:
             raise LakeError(f"record {state.number + 1} of {scope} is missing from the commit log")
         state.fold(record)
 
 
-async def read_records(records: Records, scope: Scope, after: int = 0) -> list[Record]:
-    """The records of a scope whose numbers are greater than ``after``, in their order."""
-    keys = await records.keys(records_prefix(str(scope)), after=record_key(str(scope), after))
-    slots = asyncio.Semaphore(_READS_AT_ONCE)
+async def records_after(records: Records, scope: Scope, number: int) -> AsyncIterator[Record]:
+    """The records of a scope whose numbers are greater than ``number``, in their order; few at a time are in memory."""
 
     async def read(key: str) -> Record:
-        async with slots:
-            body = await records.read(key)
+        body = await records.read(key)
         if body is None:
             raise LakeError(f"{key} was listed and is gone: something else removes files from the lake")
         return decode_record(key, body)
 
-    return list(await asyncio.gather(*map(read, keys)))
+    keys = await records.keys(records_prefix(str(scope)), after=record_key(str(scope), number))
+    for start in range(0, len(keys), _READS_AT_ONCE):
+        for record in await asyncio.gather(*map(read, keys[start : start + _READS_AT_ONCE])):
+            yield record
 
 
 async def scopes_in(records: Records) -> list[Scope]:

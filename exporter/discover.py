@@ -5,8 +5,9 @@ An item is taken once, however often a shifting list shows it. An item without a
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -36,22 +37,22 @@ class _Participant(msgspec.Struct):
     participantId: str = ""  # noqa: N815 - the service's own name
 
 
-_stages = msgspec.json.Decoder(list[_Stage]).decode
-_sessions = msgspec.json.Decoder(list[_Session]).decode
-_participants = msgspec.json.Decoder(list[_Participant]).decode
+Item = TypeVar("Item", _Stage, _Session, _Participant)
 
 
 @dataclass(slots=True)
 class Listed:
     """What one page of a listing brought that was not there before, and what is wrong with the rest of it.
 
-    ``served_us`` is the service's time of the answer, 0 where nothing was asked.
+    ``served_us`` is the service's time of the answer, 0 where nothing was asked. ``flawed_ids`` are sessions that are
+    listed, but can't be used.
     """
 
     served_us: int = 0
     stage_arns: list[str] = field(default_factory=list)
     sessions: list[Session] = field(default_factory=list)
     participant_ids: list[str] = field(default_factory=list)
+    flawed_ids: list[str] = field(default_factory=list)
     flaws: list[str] = field(default_factory=list)
 
 
@@ -61,7 +62,7 @@ async def list_stages(pages: AsyncIterator[Page], region: str) -> AsyncIterator[
     scope: Scope | None = None
     async for page in pages:
         listed = Listed(page.served_us)
-        for stage in _read(_stages, page, "stages"):
+        for stage in _read(_Stage, page, "stages"):
             own = scope_of(stage.arn)
             scope = scope or own
             if own is None or own.region != region or own != scope:
@@ -77,12 +78,13 @@ async def list_sessions(pages: AsyncIterator[Page], stage_arn: str) -> AsyncIter
     seen: set[str] = set()
     async for page in pages:
         listed = Listed(page.served_us)
-        for item in _read(_sessions, page, "stageSessions"):
+        for item in _read(_Session, page, "stageSessions"):
             if item.sessionId in seen:
                 continue
             session = _session_of(stage_arn, item)
             if isinstance(session, str):
                 listed.flaws.append(session)
+                listed.flawed_ids.append(item.sessionId)
             else:
                 seen.add(item.sessionId)
                 listed.sessions.append(session)
@@ -94,7 +96,7 @@ async def list_participants(pages: AsyncIterator[Page]) -> AsyncIterator[Listed]
     seen: set[str] = set()
     async for page in pages:
         listed = Listed(page.served_us)
-        for item in _read(_participants, page, "participants"):
+        for item in _read(_Participant, page, "participants"):
             if not item.participantId:
                 listed.flaws.append("ListParticipants gave a participant without an id")
             elif item.participantId not in seen:
@@ -114,11 +116,24 @@ def _session_of(stage_arn: str, item: _Session) -> Session | str:
     return Session(stage_arn, item.sessionId, started_us, ended_us)
 
 
-def _read(decode: Any, page: Page, member: str) -> Any:  # noqa: ANN401 - a decoder of any of the three lists
+def _read(kind: type[Item], page: Page, member: str) -> list[Item]:
+    """The items of a page. Raises :class:`Malformed` where one is none."""
     try:
-        return decode(page.items)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise Malformed(f"{member} holds something that is none: {error}") from error
+        try:
+            return msgspec.json.decode(page.items, type=list[kind])  # type: ignore[valid-type] # one of three
+        except msgspec.DecodeError:
+            # Half of a surrogate pair, in a field that nobody asks for here, is no reason to lose a listing.
+            return [_convert(kind, item) for item in json.loads(page.items)]
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise Malformed(f"{member} holds something that is none: {_shown(str(error))}") from error
+
+
+def _convert(kind: type[Item], item: dict[str, object]) -> Item:
+    if not isinstance(item, dict):
+        raise ValueError("an item is no object")  # noqa: TRY004 - what the caller takes for a malformed answer
+    fields = {name: item[name] for name in kind.__struct_fields__ if name in item}
+    json.dumps(fields, ensure_ascii=False).encode()  # a name must be writable, or is an error
+    return msgspec.convert(fields, kind)
 
 
 def _shown(text: str) -> str:

@@ -68,8 +68,8 @@ class ScopeExport:
             journal = Journal(self.store, self.scope, self.run_id, await read_state(self.store, self.scope))
             await journal.begin(text_of(self.wall_us()))
             await recover(self.store, journal, text_of(self.wall_us()))
-            await self._export(journal, stages)
             await journal.snapshot()
+            await self._export(journal, stages)
         finally:
             await lease.release()
 
@@ -87,15 +87,15 @@ class ScopeExport:
         pipeline = self._pipeline(finder, now_us)
         checkpoint_s = self.settings.checkpoint_s
         writer = Writer(self.store, journal, self.ledger, checkpoint_s, self.rows_max, self.clock, self.wall_us, now_us)
-        is_whole = self.is_whole and self.request.is_whole
         try:
             await pipeline.export(finder.stages(stages, is_whole_region=self.is_whole), writer)
         except CredentialsLost:
             await writer.close(finder, is_whole=False)
             raise
-        await writer.close(finder, is_whole=is_whole)
+        await writer.close(finder, is_whole=self.is_whole and self.request.is_whole and self.stop.reason is None)
 
     def _finder(self, state: ScopeState) -> Finder:
+        self.caller.not_before_us = state.latest_us
         archive = Archive(self.store, self.scope)
         return Finder(self.caller, self.request, self.settings, state, archive, self.ledger)
 

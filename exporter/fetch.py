@@ -1,7 +1,8 @@
 """Fetch: every page of one unit's events.
 
 A list whose page token is refused half-way starts over, once. A list that may have shifted under its reader (equal
-events of an active session on different pages) is read once more, and of each such event the smaller count holds.
+events on different pages, of a session to which events may still be added) is read once more, and of each such event
+the smaller count holds.
 """
 
 from __future__ import annotations
@@ -21,13 +22,15 @@ if TYPE_CHECKING:
     Pages = Callable[[], AsyncIterator[Page]]
 
 
-async def fetch(pages: Pages, unit: Unit, session: Session) -> Fetched:
+async def fetch(pages: Pages, unit: Unit, session: Session, final_from_us: int | None) -> Fetched:
     """All events of ``unit``; ``pages`` begins a new reading of its list each time it is called.
 
-    Raises whatever :class:`ApiError` ended the reading.
+    ``final_from_us`` is the moment from which no event is added any more, None while the session is active. Raises
+    whatever :class:`ApiError` ended the reading, and :class:`EventUnreadable` where a page is no list of events.
     """
     first = await _whole(pages, unit, session)
-    if session.ended_us is not None or not (doubtful := _on_several_pages(first)):
+    is_final = final_from_us is not None and first.began_us >= final_from_us
+    if is_final or not (doubtful := _on_several_pages(first)):
         return first
     second = await _whole(pages, unit, session)
     before, now = _counts(first), _counts(second)

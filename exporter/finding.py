@@ -15,6 +15,7 @@ from exporter.domain import Session, Unit
 from exporter.errors import Malformed, Refused
 from exporter.ledger import Outcome
 from exporter.plan import is_suspect, is_wanted
+from exporter.state import SessionState
 from exporter.tracking import Tracked, Turn
 
 if TYPE_CHECKING:
@@ -24,9 +25,10 @@ if TYPE_CHECKING:
     from exporter.archive import Archive
     from exporter.discover import Listed
     from exporter.ledger import ScopeLedger
+    from exporter.records import SessionLine
     from exporter.request import Request
     from exporter.settings import RunSettings
-    from exporter.state import ScopeState, SessionState
+    from exporter.state import ScopeState
 
 SessionKey = tuple[str, str]
 _SECOND_US = 1_000_000
@@ -36,7 +38,8 @@ _SECOND_US = 1_000_000
 class Finder:
     """Finds the sessions and units of one scope that this run has work with.
 
-    ``vanished`` are open sessions, and ``unlisted`` sealed ones, (stage, session), that a complete list did not show.
+    ``vanished`` are open sessions, and ``unlisted`` sealed ones, (stage, session), that a complete list did not show;
+    ``returned`` are the lines of sealed ones that are listed again.
     ``began_us`` is the service's time of the first list's answer, 0 before it.
     """
 
@@ -49,6 +52,7 @@ class Finder:
     began_us: int = 0
     vanished: list[SessionKey] = field(default_factory=list)
     unlisted: list[SessionKey] = field(default_factory=list)
+    returned: list[SessionLine] = field(default_factory=list)
 
     async def stages(self, listed_stages: AsyncIterator[Listed], *, is_whole_region: bool) -> AsyncIterator[str]:
         """The stages' ARNs, each once. Of a whole region, the stages that are gone are noted with their sessions."""
@@ -93,22 +97,25 @@ class Finder:
             for participant_id in listed.participant_ids:
                 if self._is_to_fetch(tracked, participant_id):
                     yield Unit(session.stage_arn, session.session_id, participant_id)
-        tracked.listed_us = began_us
+        tracked.listed(began_us)
 
     async def _all_sessions(self, stage_arn: str) -> AsyncIterator[Session]:
         seen: set[str] = set()
-        async for session in self._listed_sessions(stage_arn):
-            seen.add(session.session_id)
-            yield session
+        async for listed in self._listed_sessions(stage_arn):
+            seen.update(listed.flawed_ids)
+            for session in listed.sessions:
+                seen.add(session.session_id)
+                yield session
         self._note_missing(stage_arn, seen)
 
     async def _named_sessions(self, stage_arn: str, missing: set[str]) -> AsyncIterator[Session]:
         """The sessions that a list of targets names, with their times where the stage's own list tells them."""
         try:
-            async for session in self._listed_sessions(stage_arn):
-                if session.session_id in missing:
-                    missing.discard(session.session_id)
-                    yield session
+            async for listed in self._listed_sessions(stage_arn):
+                for session in listed.sessions:
+                    if session.session_id in missing:
+                        missing.discard(session.session_id)
+                        yield session
                 if not missing:
                     return
         except Refused:
@@ -116,29 +123,37 @@ class Finder:
         for session_id in sorted(missing):
             yield Session(stage_arn, session_id, is_listed=False)
 
-    async def _listed_sessions(self, stage_arn: str) -> AsyncIterator[Session]:
+    async def _listed_sessions(self, stage_arn: str) -> AsyncIterator[Listed]:
         pages = named_pages(self.caller, Operation.LIST_STAGE_SESSIONS, {"stageArn": stage_arn})
         async for listed in list_sessions(pages, stage_arn):
             self._note_flaws(stage_arn, listed)
-            for session in listed.sessions:
-                yield session
+            yield listed
 
     async def _track(self, session: Session) -> Tracked | None:
         """The session as work; None where it is sealed and not asked for again."""
-        stage_arn, session_id = session.stage_arn, session.session_id
-        known = self.state.session(stage_arn, session_id)
-        is_sealed = self.state.is_sealed(stage_arn, session_id)
-        if is_sealed and not self.request.refetch:
-            return None
+        refetch = self.request.refetch
+        known = self.state.session(session.stage_arn, session.session_id)
         is_new = known is None
-        if is_sealed or (known is None and is_suspect(session, self.state)):
-            known = await self.archive.session(stage_arn, session_id)
-        grace_us = int(self.settings.grace_s * _SECOND_US)
-        session = _with_known_times(session, known)
-        tracked = Tracked(session, grace_us, is_new=is_new, is_refetched=self.request.refetch)
-        if known is not None:
-            tracked.known = known
-        return tracked
+        is_sealed = self.state.is_sealed(session.stage_arn, session.session_id)
+        if is_sealed and not refetch:
+            return None
+        if is_sealed or (is_new and is_suspect(session, self.state)):
+            archived = await self.archive.session(session.stage_arn, session.session_id)
+            if archived is not None:
+                known = archived.state
+                if archived.is_sealed and not is_sealed:
+                    self.returned.append(archived.line)
+                    is_sealed = True
+                    if not refetch:
+                        return None
+        return Tracked(
+            _with_known_times(session, known),
+            int(self.settings.grace_s * _SECOND_US),
+            known or SessionState(),
+            is_new=is_new,
+            was_sealed=is_sealed,
+            is_refetched=refetch,
+        )
 
     def _is_to_fetch(self, tracked: Tracked, participant_id: str) -> bool:
         self.ledger.units_found += 1

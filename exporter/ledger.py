@@ -73,6 +73,7 @@ class ScopeLedger:
     is_lost: bool = False
     is_closed: bool = False
     is_dry: bool = False
+    seconds: float = 0.0
     complete_until_us: int | None = None
 
     @property
@@ -107,11 +108,21 @@ class ScopeLedger:
         unfinished = self.outcomes[Outcome.FAILED] + deferred + self.sessions_vanished
         return not (unfinished or self.failures or self.is_held or self.is_lost)
 
+    @property
+    def outcome(self) -> str:
+        """``complete``, ``partial``, ``nothing`` (no row was written and nothing failed) or ``failed``."""
+        if self.is_lost:
+            return "failed"
+        if not self.is_complete:
+            return "partial"
+        return "complete" if self.events_written else "nothing"
+
     def summary(self) -> dict[str, Any]:
         """The scope's part of the run's summary, in the contract's names."""
         return {
             "account_id": self.account_id,
             "region": self.region,
+            "outcome": self.outcome,
             "units": {"found": self.units_found} | {name: self.outcomes[Outcome(name)] for name in _UNIT_OUTCOMES},
             "sessions": {
                 "found": self.sessions_found,
@@ -129,6 +140,7 @@ class ScopeLedger:
             "failures": [
                 {"unit": failure.unit, "error": failure.error, "message": failure.message} for failure in self.failures
             ],
+            "seconds": round(self.seconds, 3),
             "complete_until": None if self.complete_until_us is None else text_of(self.complete_until_us),
         }
 
@@ -144,7 +156,7 @@ class RunLedger:
     @property
     def outcome(self) -> str:
         """``complete``, ``partial``, ``nothing`` (no row was written and nothing failed) or ``failed``."""
-        if self.error is not None or (self.scopes and all(scope.is_lost for scope in self.scopes)):
+        if self.error is not None or (self._counted and all(scope.is_lost for scope in self._counted)):
             return "failed"
         if not all(scope.is_complete for scope in self.scopes):
             return "partial"
@@ -153,7 +165,12 @@ class RunLedger:
     @property
     def is_held(self) -> bool:
         """Whether every scope is held by another run."""
-        return bool(self.scopes) and all(scope.is_held for scope in self.scopes)
+        return bool(self._counted) and all(scope.is_held for scope in self._counted)
+
+    @property
+    def _counted(self) -> list[ScopeLedger]:
+        """The scopes, without regions that have no stages and so are none."""
+        return [scope for scope in self.scopes if scope.account_id is not None or not scope.is_complete]
 
     def summary(self, seconds: float) -> dict[str, Any]:
         """The whole run, in the contract's names: the object that ``--json`` prints."""

@@ -120,12 +120,16 @@ class Pipeline:
 
     async def _find_units_of(self, tracked: Tracked) -> None:
         async with self._listing(tracked.session.name):
-            async for unit in self.finder.units(tracked):
-                await self._units.put((unit, tracked))
+            try:
+                async for unit in self.finder.units(tracked):
+                    await self._units.put((unit, tracked))
+            except Refused:
+                if not tracked.failed("", self.now_us(), self.give_up_days):
+                    raise
 
     async def _find_and_report_units_of(self, tracked: Tracked) -> None:
         await self._find_units_of(tracked)
-        await self._works.put((tracked, None))
+        await self._hand_on((tracked, None))
 
     async def _fetch_unit(self, found: tuple[Unit, Tracked]) -> None:
         unit, tracked = found
@@ -136,7 +140,10 @@ class Pipeline:
         }
         try:
             fetched = await fetch(
-                lambda: pages(self.caller, Operation.LIST_PARTICIPANT_EVENTS, params), unit, tracked.session
+                lambda: pages(self.caller, Operation.LIST_PARTICIPANT_EVENTS, params),
+                unit,
+                tracked.session,
+                tracked.final_from_us,
             )
         except CredentialsLost:
             raise
@@ -146,18 +153,25 @@ class Pipeline:
         except (ApiError, EventUnreadable) as error:
             await self._fail(unit, tracked, error)
         else:
-            await self._works.put((tracked, fetched))
+            await self._hand_on((tracked, fetched))
+
+    async def _hand_on(self, work: Work) -> None:
+        """Give the writer its next work. What was fetched whole is committed, even where the stop comes meanwhile."""
+        try:
+            await self._works.put(work)
+        except asyncio.CancelledError:
+            self._works.leave(work)
+            raise
 
     async def _fail(self, unit: Unit, tracked: Tracked, error: ApiError | EventUnreadable) -> None:
-        """Note a failed unit. One that AWS refuses for good is counted, and in the end abandoned."""
-        if isinstance(error, Refused):
-            is_abandoned = tracked.refused(unit.participant_id, self.now_us(), self.give_up_days)
-            await self._works.put((tracked, None))
-            if is_abandoned:
-                self.ledger.outcomes[Outcome.ABANDONED] += 1
-                return
-        self.ledger.fail(unit.name, error)
-        self.ledger.outcomes[Outcome.FAILED] += 1
+        """Note a failed unit. One that AWS refuses for good is abandoned in the end."""
+        days = self.give_up_days if isinstance(error, Refused) else None
+        if tracked.failed(unit.participant_id, self.now_us(), days):
+            self.ledger.outcomes[Outcome.ABANDONED] += 1
+        else:
+            self.ledger.fail(unit.name, error)
+            self.ledger.outcomes[Outcome.FAILED] += 1
+        await self._hand_on((tracked, None))
 
     async def _each(self, items: Channel[Item], operation: Operation, work: Callable[[Item], Awaitable[None]]) -> None:
         """Work on so many items at once as keep the operation's pace busy: another begins when no call waits."""

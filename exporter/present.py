@@ -1,160 +1,168 @@
-"""What the lake holds already: the event ids of units that are fetched again, and the rows that it lacks."""
+"""What the lake holds already of units that are fetched again, and the rows that it lacks.
+
+The lake's own files tell: a row's id says which event it is, however and whenever it was fetched.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
 from itertools import chain, repeat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import structlog
 
+from exporter.errors import LakeError
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from exporter.store import Files
     from exporter.tracking import Tracked
 
-Others = str
-_NO_IDS = pa.array([], pa.int64())
 _log = structlog.get_logger()
-# An id says nothing of these: what has no column, and the order of what stands inside tokens.
-_OTHERS = ("extra", "previous_token", "new_token")
-_COLUMNS = ("stage_arn", "session_id", "participant_id", "event_id")
+_IDS_MAX = 2_000_000
+_NO_IDS = pa.array([], pa.int64())
+
+SessionKey = tuple[str, str]
+Ids = dict[str, pa.Int64Array]
 
 
 @dataclass(slots=True)
 class Present:
-    """Tells the event ids that the lake holds of a session's units. A session's files are read once in a run."""
+    """Reads from the lake which events it holds. What was read of a session is kept, up to some millions of ids."""
 
     files: Files
-    _sessions: dict[str, dict[str, pa.Int64Array]] = field(default_factory=dict)
+    _sessions: OrderedDict[SessionKey, Ids] = field(default_factory=OrderedDict)
 
-    async def ids_of(self, tracked: Tracked, participant_id: str) -> pa.Int64Array | None:
-        """The ids of a unit's rows in the lake; None where it has none."""
-        if not tracked.holds_rows_of(participant_id):
-            return None
-        name = tracked.session.name
-        if name not in self._sessions:
-            self._sessions[name] = await self._read(tracked)
-        return self._sessions[name].get(participant_id)
+    async def mask(self, units: Sequence[tuple[Tracked, str]], counts: Sequence[int], ids: pa.Int64Array) -> list[bool]:
+        """Whether the lake holds each of the rows, which are those of ``units``, (session, participant), in order."""
+        asked = [tracked for tracked, participant_id in units if tracked.holds_rows_of(participant_id)]
+        if not asked:
+            return [False] * len(ids)
+        await self._load(asked)
+        held: list[pa.BooleanArray] = []
+        start = 0
+        for (tracked, participant_id), count in zip(units, counts, strict=True):
+            known = self._ids_of(tracked, participant_id)
+            held.append(pc.is_in(ids.slice(start, count), value_set=known))
+            start += count
+        mask: list[bool] = pa.concat_arrays(held).to_pylist()
+        return mask
+
+    async def extras(self, sessions: Iterable[Tracked], ids: Sequence[int]) -> dict[int, str | None]:
+        """By id, what the lake's rows with these ids have in their column ``extra``."""
+        keys = dict.fromkeys(key for tracked in sessions for key in tracked.known.files)
+        wanted = pc.field("event_id").isin(list(ids))
+        found: dict[int, str | None] = {}
+        for key in keys:
+            table = await self._read(key, ["event_id", "extra"], wanted)
+            found |= dict(zip(table.column("event_id").to_pylist(), table.column("extra").to_pylist(), strict=True))
+        return found
 
     def forget(self, tracked: Tracked) -> None:
         """Let go of a session that needs no more comparing."""
-        self._sessions.pop(tracked.session.name, None)
+        self._sessions.pop(_key(tracked), None)
 
-    async def _read(self, tracked: Tracked) -> dict[str, pa.Int64Array]:
-        parts = []
-        for key in tracked.known.files:
-            data = await self.files.read(key)
-            if data is None:
-                # Whoever removed it, its rows are what the lake lacks now.
-                _log.warning("file_missing", file=key, session=tracked.session.name)
-            else:
-                parts.append(await asyncio.to_thread(_ids_in, data, tracked))
-        return _by_participant(pa.concat_tables(parts)) if parts else {}
+    def _ids_of(self, tracked: Tracked, participant_id: str) -> pa.Int64Array:
+        if not tracked.holds_rows_of(participant_id):
+            return _NO_IDS
+        return self._sessions[_key(tracked)].get(participant_id, _NO_IDS)
 
-    async def align(
-        self,
-        units: Sequence[Tracked],
-        counts: Sequence[int],
-        rows: pa.RecordBatch,
-        equals: Sequence[Sequence[int]],
-        present: Mapping[int, pa.Int64Array],
-    ) -> pa.RecordBatch:
-        """The rows, of equal events those first that the lake holds; the ids stay where they are.
+    async def _load(self, asked: Iterable[Tracked]) -> None:
+        """Read what is missing of some sessions, each file once."""
+        missing = {_key(tracked): tracked for tracked in asked if _key(tracked) not in self._sessions}
+        of_file: dict[str, list[SessionKey]] = {}
+        for session, tracked in missing.items():
+            for key in tracked.known.files:
+                of_file.setdefault(key, []).append(session)
+        parts: dict[SessionKey, list[pa.Table]] = {session: [] for session in missing}
+        for key, sessions in of_file.items():
+            wanted = pc.field("session_id").isin([session_id for _, session_id in sessions])
+            columns = ["stage_arn", "session_id", "participant_id", "event_id"]
+            table = await self._read(key, columns, wanted)
+            for stage_arn, session_id in sessions:
+                of_session = (pc.field("stage_arn") == stage_arn) & (pc.field("session_id") == session_id)
+                parts[stage_arn, session_id].append(table.filter(of_session).select(["participant_id", "event_id"]))
+        for session, tables in parts.items():
+            self._sessions[session] = _by_participant(pa.concat_tables(tables)) if tables else {}
+        self._shrink(keep=len(missing))
 
-        The rows are those of ``units`` one after another, as many of each as ``counts`` says; ``equals`` are the places
-        of equal events, and ``present`` gives, by a unit's place, the ids that the lake holds.
-        """
-        ids = rows.column("event_id")
-        order: dict[int, int] = {}
-        of_unit = list(chain.from_iterable(map(repeat, range(len(units)), counts))) if equals and present else []
-        for places in equals if of_unit else ():
-            held = present.get(of_unit[places[0]], _NO_IDS)
-            known = held.filter(pc.is_in(held, value_set=ids.take(pa.array(places))))
-            if 0 < len(known) < len(places):
-                theirs = await self._others_of(units[of_unit[places[0]]], known.to_pylist())
-                first = known_first(others_in(rows.take(pa.array(places))), theirs)
-                order |= {place: places[source] for place, source in zip(places, first, strict=True)}
-        if not order:
-            return rows
-        moved = rows.take(pa.array([order.get(place, place) for place in range(rows.num_rows)], pa.int64()))
-        return moved.set_column(0, rows.schema.field(0), ids)
+    def _shrink(self, keep: int) -> None:
+        """Let go of what was read first, but for the ``keep`` last sessions, while it is too much."""
+        sizes = [sum(map(len, ids.values())) for ids in self._sessions.values()]
+        total = sum(sizes)
+        for size in sizes[: max(0, len(sizes) - keep)]:
+            if total <= _IDS_MAX:
+                return
+            self._sessions.popitem(last=False)
+            total -= size
 
-    async def _others_of(self, tracked: Tracked, ids: Sequence[int]) -> list[Others]:
-        """What the lake's rows with these ids hold beside their identity."""
-        found: list[Others] = []
-        for key in tracked.known.files:
-            if (data := await self.files.read(key)) is not None:
-                found += await asyncio.to_thread(_others_in, data, ids)
-        return found
+    async def _read(self, key: str, columns: list[str], wanted: Any) -> pa.Table:  # noqa: ANN401 - an Arrow expression
+        data = await self.files.read(key)
+        if data is None:
+            # Whoever removed it, its rows are what the lake lacks now.
+            _log.warning("file_missing", file=key)
+            return pa.table({name: pa.array([], pa.string()) for name in columns}).cast(_schema(columns))
+        try:
+            return await asyncio.to_thread(pq.read_table, pa.BufferReader(data), columns=columns, filters=wanted)
+        except pa.ArrowException as error:
+            raise LakeError(f"{key} is damaged: {error}; `ivs-export verify` tells what else is") from error
 
 
-def known_first(others: Sequence[Others], theirs: Sequence[Others]) -> list[int]:
-    """The places of equal events in such an order that those which the lake holds already come first.
+def align(
+    rows: pa.RecordBatch, equals: Sequence[Sequence[int]], held: Sequence[bool], extras: Mapping[int, str | None]
+) -> pa.RecordBatch:
+    """The rows, of equal events those first that the lake holds; the ids stay where they are.
 
     Of k equal events where the lake holds j, those numbered j to k - 1 are added: it must be those whose other fields
-    the lake lacks. ``others`` are the other fields of the k, ``theirs`` of the j. What the lake holds and nobody tells
-    of any more counts for whichever comes first.
+    the lake lacks. ``equals`` are the places of equal events; ``held`` says of each row whether the lake holds its id,
+    and ``extras`` what the lake's row has in ``extra``, which is all that an identity leaves out.
     """
-    left = list(theirs)
-    known: list[int] = []
-    lacked: list[int] = []
-    for place, each in enumerate(others):
-        if each in left:
-            left.remove(each)
-            known.append(place)
-        else:
-            lacked.append(place)
-    return known + lacked
+    order = list(range(rows.num_rows))
+    ids = rows.column("event_id")
+    for places in equals:
+        theirs = Counter(extras[ids[place].as_py()] for place in places if held[place] and ids[place].as_py() in extras)
+        if theirs:
+            known: list[int] = []
+            lacked: list[int] = []
+            for place in places:
+                extra = rows.column("extra")[place].as_py()
+                (known if theirs[extra] > 0 else lacked).append(place)
+                theirs[extra] -= 1
+            for place, source in zip(places, known + lacked, strict=True):
+                order[place] = source
+    moved = rows.take(pa.array(order, pa.int64()))
+    return moved.set_column(rows.schema.get_field_index("event_id"), "event_id", ids)
 
 
-def others_in(rows: pa.RecordBatch | pa.Table) -> list[Others]:
-    """What the rows hold beside their identity, in a form that can be compared."""
-    columns = [rows.column(name).to_pylist() for name in _OTHERS]
-    return [repr(each) for each in zip(*columns, strict=True)]
+def partly_held(equals: Sequence[Sequence[int]], held: Sequence[bool]) -> list[Sequence[int]]:
+    """Those groups of equal events of which the lake holds some, and not all."""
+    return [places for places in equals if 0 < sum(held[place] for place in places) < len(places)]
 
 
-def lacking(
-    rows: pa.RecordBatch, counts: Sequence[int], present: Mapping[int, pa.Int64Array]
-) -> tuple[pa.RecordBatch, list[int]]:
-    """The rows whose ids the lake lacks, and how many each unit has of them.
-
-    ``rows`` are those of units one after another, as many of each as ``counts`` says; ``present`` gives, by a unit's
-    place, the ids that the lake holds.
-    """
-    if not present:
+def lacking(rows: pa.RecordBatch, counts: Sequence[int], held: Sequence[bool]) -> tuple[pa.RecordBatch, list[int]]:
+    """The rows that the lake lacks, and how many each unit has of them; ``counts`` are those of all its rows."""
+    if not any(held):
         return rows, list(counts)
-    ids, kept, left, start = rows.column("event_id"), [], [], 0
-    for place, count in enumerate(counts):
-        unit_ids = ids.slice(start, count)
-        start += count
-        if place in present:
-            is_lacking = pc.invert(pc.is_in(unit_ids, value_set=present[place]))
-        else:
-            is_lacking = pa.repeat(pa.scalar(value=True), count)
-        kept.append(is_lacking)
-        left.append(is_lacking.true_count)
-    return rows.filter(pa.concat_arrays(kept)) if kept else rows, left
+    of_unit = chain.from_iterable(map(repeat, range(len(counts)), counts))
+    left = Counter(unit for unit, is_held in zip(of_unit, held, strict=True) if not is_held)
+    return rows.filter(pa.array([not each for each in held])), [left[unit] for unit in range(len(counts))]
 
 
-def _ids_in(data: bytes, tracked: Tracked) -> pa.Table:
-    session = tracked.session
-    wanted = (pc.field("stage_arn") == session.stage_arn) & (pc.field("session_id") == session.session_id)
-    table = pq.read_table(pa.BufferReader(data), columns=list(_COLUMNS), filters=wanted)
-    return table.select(["participant_id", "event_id"])
+def _key(tracked: Tracked) -> SessionKey:
+    return (tracked.session.stage_arn, tracked.session.session_id)
 
 
-def _others_in(data: bytes, ids: Sequence[int]) -> list[Others]:
-    wanted = pc.field("event_id").isin(list(ids))
-    return others_in(pq.read_table(pa.BufferReader(data), columns=list(_OTHERS), filters=wanted))
+def _schema(columns: Sequence[str]) -> pa.Schema:
+    return pa.schema([(name, pa.int64() if name == "event_id" else pa.string()) for name in columns])
 
 
-def _by_participant(table: pa.Table) -> dict[str, pa.Int64Array]:
+def _by_participant(table: pa.Table) -> Ids:
     grouped = table.group_by("participant_id").aggregate([("event_id", "list")])
     lists = grouped.column("event_id_list").combine_chunks()
     names = grouped.column("participant_id").to_pylist()

@@ -56,8 +56,8 @@ class Stop:
         asking = asyncio.create_task(self.asked.wait())
         try:
             await asyncio.wait((working, asking, *others), return_when=asyncio.FIRST_COMPLETED)
-            return working.result() if working.done() else None
         finally:
             working.cancel()
             asking.cancel()
             await asyncio.gather(working, asking, return_exceptions=True)
+        return None if working.cancelled() else working.result()

@@ -45,7 +45,7 @@ async def discard(files: Files, lines: Sequence[FileLine]) -> None:
 
 
 async def _stage_one(files: Files, table: Table, day: date, rows: Sequence[pa.RecordBatch], name: str) -> FileLine:
-    data = await asyncio.to_thread(encode, table, rows)
+    data = await asyncio.to_thread(encode, table, rows, metadata=dict(table.metadata))
     digest = await asyncio.to_thread(lambda: hashlib.sha256(data).hexdigest())
     key = f"{table.name}/{table.date_key}={day.isoformat()}/{name}.parquet"
     staged = await files.stage(key, memoryview(data))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
+from exporter.errors import LakeError
 from exporter.records import FORMAT, FORMAT_MAJOR, Record, SessionLine, UnitState, check_head
 
 
@@ -28,9 +29,10 @@ class ScopeState(msgspec.Struct, kw_only=True):
     """Everything that a run needs to know of the runs before it.
 
     ``number`` is that of the last record that was folded in, and ``last`` the last commit. ``latest_us`` is the
-    service's time, as far as the log knows it, and ``let_go_us`` that time when the state last let go of a session
-    that was no longer listed; both are 0 at first. ``rows``, ``files`` and the dates are of all that was committed.
-    ``abandoned`` are the units, by name, that AWS refused until they were given up, with the time of the first refusal.
+    service's time, as far as the log knows it; ``newest_us`` the latest start or end of any session; ``let_go_us`` the
+    later of the two when the state last let go of a session that was no longer listed. ``rows``, ``files`` and the
+    dates are of all that was committed. ``abandoned`` are the units (or sessions, where their participants could never
+    be listed), by name, that AWS refused until they were given up, with the time of the first refusal.
     """
 
     format: str = FORMAT
@@ -38,6 +40,7 @@ class ScopeState(msgspec.Struct, kw_only=True):
     number: int = 0
     latest_us: int = 0
     complete_until_us: int | None = None
+    newest_us: int = 0
     let_go_us: int = 0
     rows: int = 0
     files: int = 0
@@ -56,16 +59,19 @@ class ScopeState(msgspec.Struct, kw_only=True):
         """Whether the session is known to be sealed."""
         return session_id in self.sealed.get(stage_arn, ())
 
-    @property
-    def sealed_until_us(self) -> int | None:
-        """The moment before which every session that ended is sealed; None where no whole run has told."""
+    def sealed_until_us(self, listed_us: int | None = None) -> int | None:
+        """The moment before which every session that ended is sealed; None where no whole run has told.
+
+        ``listed_us`` is when a run began that has listed everything, and is not in the log yet.
+        """
+        until_us = self.complete_until_us if listed_us is None else listed_us
         ended = [
             session.ended_us
             for sessions in self.open.values()
             for session in sessions.values()
             if session.ended_us is not None
         ]
-        return None if self.complete_until_us is None else min([self.complete_until_us, *ended])
+        return None if until_us is None else min([until_us, *ended])
 
     def fold(self, record: Record) -> None:
         """Add the next record."""
@@ -75,6 +81,10 @@ class ScopeState(msgspec.Struct, kw_only=True):
             self.complete_until_us = record.complete_until_us
         for key in record.gone:
             self._forget_file(key)
+        if record.gone and self.last is not None:
+            gone = [file for file in self.last.files if file.key in record.gone]
+            self.files -= len(gone)
+            self.rows -= sum(file.rows for file in gone)
         for file in record.files:
             self.rows += file.rows
             self.files += 1
@@ -84,13 +94,14 @@ class ScopeState(msgspec.Struct, kw_only=True):
             self._fold_session(line, record)
         for stage_arn, session_id in record.unlisted:
             self.sealed.get(stage_arn, set()).discard(session_id)
-            self.let_go_us = self.latest_us
+            self._let_go()
         if record.kind == "commit":
             self.last = record
 
     def _fold_session(self, line: SessionLine, record: Record) -> None:
+        self.newest_us = max(self.newest_us, line.started_us or 0, line.ended_us or 0)
         for participant_id, unit in line.units.items():
-            name = f"{line.stage_arn}/{line.session_id}/{participant_id}"
+            name = f"{line.stage_arn}/{line.session_id}/{participant_id}".rstrip("/")
             if unit.is_abandoned:
                 self.abandoned[name] = unit.failing_since_us
             else:
@@ -101,7 +112,7 @@ class ScopeState(msgspec.Struct, kw_only=True):
             if line.status == "sealed":
                 self.sealed.setdefault(line.stage_arn, set()).add(line.session_id)
             else:
-                self.let_go_us = self.latest_us
+                self._let_go()
             return
         self.sealed.get(line.stage_arn, set()).discard(line.session_id)
         session = sessions.setdefault(line.session_id, SessionState())
@@ -111,6 +122,10 @@ class ScopeState(msgspec.Struct, kw_only=True):
         added = [*line.earlier_files, *(record.files[place].key for place in line.files)]
         session.files += [key for key in added if key not in session.files]
         session.is_unsure |= line.is_unsure
+
+    def _let_go(self) -> None:
+        """A session is no longer named here; one that began later than this cannot be it, whatever clocks say."""
+        self.let_go_us = max(self.latest_us, self.newest_us)
 
     def _forget_file(self, key: str) -> None:
         for sessions in self.open.values():
@@ -127,4 +142,7 @@ def encode_state(state: ScopeState) -> bytes:
 def decode_state(key: str, body: bytes) -> ScopeState:
     """The state in a snapshot. Raises :class:`LakeTooNew` and :class:`LakeError` as records do."""
     check_head(key, body)
-    return msgspec.json.decode(body, type=ScopeState)
+    try:
+        return msgspec.json.decode(body, type=ScopeState)
+    except msgspec.MsgspecError as error:
+        raise LakeError(f"{key} is damaged: {error}") from error

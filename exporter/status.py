@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from exporter.commit import read_records, read_state, scopes_in
+from exporter.commit import read_state, records_after, scopes_in
 from exporter.times import text_of
 
 if TYPE_CHECKING:
@@ -87,11 +87,12 @@ async def statuses(records: Records, runs_max: int) -> list[ScopeStatus]:
 
     Raises :class:`LakeError` where a log can't be read.
     """
-    return [
-        status_of(scope, state, await read_records(records, scope, max(0, state.number - _RECORDS_READ)), runs_max)
-        for scope in await scopes_in(records)
-        for state in [await read_state(records, scope)]
-    ]
+    found = []
+    for scope in await scopes_in(records):
+        state = await read_state(records, scope)
+        last = [record async for record in records_after(records, scope, max(0, state.number - _RECORDS_READ))]
+        found.append(status_of(scope, state, last, runs_max))
+    return found
 
 
 def status_of(scope: Scope, state: ScopeState, records: Sequence[Record], runs_max: int) -> ScopeStatus:
@@ -104,7 +105,7 @@ def status_of(scope: Scope, state: ScopeState, records: Sequence[Record], runs_m
     ended = {name: session.ended_us for name, session in sessions.items() if session.ended_us is not None}
     oldest = min(ended, key=lambda name: ended[name], default=None)
     failing = {
-        f"{name}/{participant_id}": round((state.latest_us - unit.failing_since_us) / _DAY_US, 1)
+        f"{name}/{participant_id}".rstrip("/"): round((state.latest_us - unit.failing_since_us) / _DAY_US, 1)
         for name, session in sessions.items()
         for participant_id, unit in session.units.items()
         if unit.failing_since_us and not unit.is_abandoned
@@ -119,7 +120,7 @@ def status_of(scope: Scope, state: ScopeState, records: Sequence[Record], runs_m
         sealed=sum(map(len, state.sealed.values())),
         waiting=len(ended),
         active=len(sessions) - len(ended),
-        complete_until_us=state.sealed_until_us,
+        complete_until_us=state.sealed_until_us(),
         oldest_unsealed=oldest,
         oldest_unsealed_ended_us=ended.get(oldest) if oldest else None,
         failing={name: days for name, days in failing.items() if days >= _FAILING_DAYS_MIN},

@@ -12,6 +12,7 @@ from datetime import date, timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from exporter.identity import VERSION
 from exporter.times import MICROS
 
 _DAY_US = 86_400_000_000
@@ -25,7 +26,7 @@ class Table:
 
     ``schema`` is that of every file, with its field ids. Rows are sorted by ``sort_by``; the UTC date of
     ``time_column`` is the partition's key ``date_key``, which is not in the file. ``version`` counts the changes to the
-    schema.
+    schema; ``metadata`` stands in each file beside it.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Table:
     sort_by: tuple[str, ...]
     time_column: str
     date_key: str
+    metadata: tuple[tuple[str, str], ...] = ()
 
 
 def _field(field_id: int, name: str, kind: pa.DataType, *, nullable: bool = True) -> pa.Field:
@@ -85,6 +87,7 @@ EVENTS = Table(
     sort_by=("stage_arn", "session_id", "participant_id", "event_time", "event_id"),
     time_column="event_time",
     date_key="event_date",
+    metadata=(("ivs-export.event-id-version", VERSION),),
 )
 
 

@@ -11,13 +11,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from exporter.commit import read_records, read_state, scopes_in
+from exporter.commit import read_state, records_after, scopes_in
 from exporter.tables import EVENTS, dates_in
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Sequence
+    from collections.abc import AsyncIterator, Sequence
 
-    from exporter.records import FileLine, Record
+    from exporter.domain import Scope
+    from exporter.records import FileLine
     from exporter.store import Store
     from exporter.tables import Table
 
@@ -49,9 +50,8 @@ async def verify(store: Store, verified: Verified, table: Table = EVENTS) -> Asy
     lines: dict[str, FileLine] = {}
     for scope in await scopes_in(store):
         await read_state(store, scope)  # snapshots must be readable, too
-        named = _named(await read_records(store, scope), table)
         verified.scopes += 1
-        lines |= named
+        lines |= await _named(store, scope, table)
     visible = set(await store.keys(f"{table.name}/"))
     for key in sorted(visible - lines.keys()):
         yield Problem(key, "no record of a commit log names this file")
@@ -64,10 +64,10 @@ async def verify(store: Store, verified: Verified, table: Table = EVENTS) -> Asy
             yield problem
 
 
-def _named(records: Iterable[Record], table: Table) -> dict[str, FileLine]:
+async def _named(store: Store, scope: Scope, table: Table) -> dict[str, FileLine]:
     """The files that a scope's records name, less those that a later record calls gone."""
     lines: dict[str, FileLine] = {}
-    for record in records:
+    async for record in records_after(store, scope, 0):
         lines |= {line.key: line for line in record.files if line.table == table.name}
         for key in record.gone:
             lines.pop(key, None)

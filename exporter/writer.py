@@ -6,6 +6,7 @@ What is held in memory is bounded twice: raw pages until they are worth a batch,
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,8 @@ from exporter.channel import Channel, Closed
 from exporter.domain import Session
 from exporter.errors import LakeError, Overtaken, Vanished
 from exporter.ledger import Outcome
-from exporter.normalize import Stamp, normalize
-from exporter.present import Present, lacking
+from exporter.normalize import Normalized, Stamp, normalize
+from exporter.present import Present, align, lacking, partly_held
 from exporter.publish import publish
 from exporter.records import SessionLine
 from exporter.recovery import file_name
@@ -115,18 +116,20 @@ class Writer:
 
         ``is_whole`` says that the run was to take in everything that its scope lists.
         """
-        lines = [self._vanished(*session) for session in finder.vanished]
+        lines = [self._vanished(*session) for session in finder.vanished] + finder.returned
         self.ledger.close()
         is_complete = is_whole and not self.ledger.listings_open and not self.ledger.listings_failed
+        # A clock may have gone back, but this run came after those before it.
+        listed_us = max(finder.began_us, self.journal.state.complete_until_us or 0) if is_complete else None
+        self.ledger.complete_until_us = self.journal.state.sealed_until_us(listed_us)
         await self.journal.commit(
             text_of(self.wall_us()),
             sessions=lines,
             unlisted=finder.unlisted,
             latest_us=self.now_us(),
-            complete_until_us=finder.began_us if is_complete else None,
+            complete_until_us=listed_us,
             summary=self.ledger.summary(),
         )
-        self.ledger.complete_until_us = self.journal.state.sealed_until_us
 
     def _vanished(self, stage_arn: str, session_id: str) -> SessionLine:
         known = self.journal.state.session(stage_arn, session_id) or SessionState()
@@ -153,18 +156,13 @@ class Writer:
         stamp = Stamp(self.journal.run_id, self.wall_us())
         normal = await asyncio.to_thread(normalize, [fetched for _, fetched in batch], stamp)
         self.ledger.unknown_fields.update(normal.unknown_fields)
-        present = {}
-        for place, (tracked, fetched) in enumerate(batch):
-            if (ids := await self._present.ids_of(tracked, fetched.unit.participant_id)) is not None:
-                present[place] = ids
-        units = [tracked for tracked, _ in batch]
-        rows = await self._present.align(units, normal.counts, normal.rows, normal.equals, present)
-        rows, lacked = lacking(rows, normal.counts, present)
+        rows, lacked = await self._lacking(batch, normal)
         for place, (tracked, fetched) in enumerate(batch):
             error = normal.unreadable.get(fetched.unit)
             if error is not None:
                 self.ledger.outcomes[Outcome.FAILED] += 1
                 self.ledger.fail(fetched.unit.name, error)
+                tracked.failed(fetched.unit.participant_id, self.now_us(), None)
                 continue
             known = tracked.known.units.get(fetched.unit.participant_id)
             self.ledger.events_fetched += normal.counts[place]
@@ -173,6 +171,18 @@ class Writer:
             tracked.fetched(fetched.unit.participant_id, fetched.began_us, lacked[place])
         for day, of_day in split_by_date(EVENTS, rows).items():
             self._held.add(day, of_day)
+
+    async def _lacking(
+        self, batch: Sequence[tuple[Tracked, Fetched]], normal: Normalized
+    ) -> tuple[pa.RecordBatch, list[int]]:
+        """The rows of a batch that the lake does not hold yet, and how many of each unit."""
+        units = [(tracked, fetched.unit.participant_id) for tracked, fetched in batch]
+        rows, ids = normal.rows, normal.rows.column("event_id")
+        held = await self._present.mask(units, normal.counts, ids)
+        if equals := partly_held(normal.equals, held):
+            known = [ids[place].as_py() for places in equals for place in places if held[place]]
+            rows = align(rows, equals, held, await self._present.extras([tracked for tracked, _ in units], known))
+        return lacking(rows, normal.counts, held)
 
     async def _checkpoint(self) -> None:
         """Commit all that is held: staged files, then the record, then their publication."""
@@ -192,8 +202,8 @@ class Writer:
         self.ledger.outcomes.update(held.outcomes)
         self.ledger.events_written += held.count
         for tracked, line in zip(held.tracked.values(), lines, strict=True):
-            tracked.committed(keys[line.stage_arn, line.session_id])
-            if line.status == "sealed":
+            tracked.committed(line, keys[line.stage_arn, line.session_id])
+            if tracked.is_told_sealed:
                 self.ledger.sessions_sealed += 1
                 self._present.forget(tracked)
 
@@ -207,7 +217,8 @@ class Writer:
                 latest_us=self.now_us(),
             )
         except Overtaken:
-            await discard(self.store, files)
+            with suppress(LakeError):  # what is left is removed by the next run
+                await discard(self.store, files)
             raise
 
     async def _publish(self, files: Sequence[FileLine]) -> None:

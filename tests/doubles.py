@@ -145,6 +145,7 @@ class Service:
         self.calls_by_operation: Counter[str] = Counter()
         self.concurrency = 4
         self.rate = 5.0
+        self.not_before_us = 0
         self.on_call: Callable[[Operation, Mapping[str, Any]], None] = lambda *_: None
 
     def add(self, session_id: str, *, ended: bool = True, events: Mapping[str, int] | None = None) -> SessionDouble:
@@ -179,7 +180,7 @@ class Service:
         start = int(params.get("nextToken", "0"))
         end = start + self.page_size
         token = str(end) if end < len(items) else None
-        return Page(msgspec.json.encode(items[start:end]), token, self.now_us)
+        return Page(msgspec.json.encode(items[start:end]), token, max(self.now_us, self.not_before_us))
 
     def _items(self, operation: Operation, params: Mapping[str, Any]) -> list[dict[str, Any]]:
         if operation is Operation.LIST_STAGES:

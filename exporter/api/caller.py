@@ -10,13 +10,14 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from tenacity import AsyncRetrying, retry_if_exception_type
 
 from exporter.api.pace import Pace
-from exporter.errors import GaveUp, Starved, Throttled, Transient
+from exporter.errors import GaveUp, Refused, Starved, Throttled, Transient
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -44,24 +45,31 @@ class Time:
 
 @dataclass(slots=True)
 class _Spent:
-    """What one call has used up: attempts, and seconds in attempts and back-off (not in waiting for tokens)."""
+    """What one call has used up: attempts, and seconds in attempts and back-off (not in waiting for tokens).
+
+    ``throttled_since_s`` is when it was first throttled.
+    """
 
     attempts: int = 0
     seconds: float = 0.0
+    throttled_since_s: float | None = None
 
 
 @dataclass(slots=True)
 class _Lane:
-    """One operation of a scope: its pace, and since when it has met nothing but throttles."""
+    """One operation of a scope: its pace, when it last had an answer that was no throttle, and why it is given up."""
 
     pace: Pace
-    throttled_since_s: float | None = None
+    answered_s: float = -math.inf
     starved: str | None = None
 
 
 @dataclass(slots=True)
 class Caller:
-    """Calls one scope's API: bounded in flight, paced, tried again, and counted in ``ledger``."""
+    """Calls one scope's API: bounded in flight, paced, tried again, and counted in ``ledger``.
+
+    No page is taken to be served before ``not_before_us``: what the lake's log knows has passed already.
+    """
 
     client: Client
     quota: QuotaSettings
@@ -69,6 +77,7 @@ class Caller:
     concurrency: int
     time: Time
     ledger: ScopeLedger
+    not_before_us: int = 0
     _lanes: dict[Operation, _Lane] = field(default_factory=dict)
     _slots: asyncio.Semaphore = field(init=False)
 
@@ -112,24 +121,27 @@ class Caller:
                 spent.attempts += 1
                 raise Transient(f"{operation}: no whole answer in {self.retry.timeout_s:g} s") from None
             except Throttled as error:
-                self._throttled(operation, lane, error, began_s)
+                self._throttled(operation, lane, spent, error, began_s)
+                raise
+            except Refused:
+                lane.answered_s = self.time.clock()
                 raise
             except Transient:
                 spent.attempts += 1
                 raise
             finally:
                 spent.seconds += self.time.clock() - began_s
-        lane.throttled_since_s = None
+        lane.answered_s = self.time.clock()
         lane.pace.succeeded()
-        return page
+        return page if page.served_us >= self.not_before_us else replace(page, served_us=self.not_before_us)
 
-    def _throttled(self, operation: Operation, lane: _Lane, error: Throttled, sent_s: float) -> None:
+    def _throttled(self, operation: Operation, lane: _Lane, spent: _Spent, error: Throttled, sent_s: float) -> None:
         self.ledger.throttled += 1
         now_s = self.time.clock()
         lane.pace.throttled(sent_s, min(error.retry_after_s or 0.0, self.retry.timeout_s))
-        if lane.throttled_since_s is None:
-            lane.throttled_since_s = now_s
-        elif now_s - lane.throttled_since_s >= self.retry.timeout_s:
+        if spent.throttled_since_s is None:
+            spent.throttled_since_s = now_s
+        if now_s - max(spent.throttled_since_s, lane.answered_s) >= self.retry.timeout_s:
             lane.starved = f"{operation} met only throttles for {self.retry.timeout_s:g} s"
             raise Starved(lane.starved) from error
 

@@ -105,6 +105,8 @@ class Client:
         try:
             parsed = await getattr(self._client, operation.method)(**params)
         except aws.ClientError as error:
+            if _RAW not in error.response:  # from the chain of credentials: STS refuses a role, say
+                raise CredentialsLost(f"no AWS credentials can be used: {error}") from error
             status, headers, body = error.response[_RAW]
             raise read_refusal(operation, status, headers, body, datetime.fromtimestamp(self._now_s(), UTC)) from error
         except _NO_CREDENTIALS as error:
@@ -121,7 +123,7 @@ class Client:
             self._client = await self._stack.enter_async_context(client)
             self._client.meta.events.register(f"before-parse.{_SERVICE}", _keep_raw)
             self._keys = await _keys_of(session)
-        except _NO_CREDENTIALS as error:
+        except (*_NO_CREDENTIALS, aws.ClientError) as error:
             raise CredentialsLost(f"no AWS credentials can be used: {error}") from error
 
     async def _renew(self, generation: int) -> bool:
