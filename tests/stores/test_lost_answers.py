@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -33,18 +34,28 @@ def waits_s() -> list[float]:
 
 
 @pytest.fixture
-async def store(
+async def make_store(
     proxy: Proxy, make_prefix: Callable[[], Awaitable[str]], session: aioboto3.Session, waits_s: list[float]
-) -> AsyncIterator[S3Store]:
+) -> AsyncIterator[Callable[[Limits], Awaitable[S3Store]]]:
+    """Opens stores of one lake, which is reached by the proxy."""
     bucket, _, prefix = (await make_prefix()).removeprefix("s3://").partition("/")
-    limits = Limits(read_timeout_s=0.5, attempts=ATTEMPTS)
+    proxy.asked.clear()
 
     async def sleep(wait_s: float) -> None:
         waits_s.append(wait_s)
 
-    async with S3Store(session, bucket, prefix, S3Options(), limits=limits, sleep=sleep) as store:
-        proxy.asked.clear()
-        yield store
+    async with AsyncExitStack() as stack:
+
+        async def make(limits: Limits) -> S3Store:
+            store = S3Store(session, bucket, prefix, S3Options(), limits=limits, sleep=sleep)
+            return await stack.enter_async_context(store)
+
+        yield make
+
+
+@pytest.fixture
+async def store(make_store: Callable[[Limits], Awaitable[S3Store]]) -> S3Store:
+    return await make_store(Limits(attempts=ATTEMPTS))
 
 
 def refusal(status: int, code: str, message: str = "no.\n<b>") -> Answer:
@@ -79,7 +90,7 @@ async def test_another_record_is_never_taken_for_ones_own(store: S3Store, proxy:
 
 async def test_a_record_that_never_arrived_is_sent_again(store: S3Store, proxy: Proxy, waits_s: list[float]) -> None:
     """A request that was lost is made again, after a wait; when none arrives, the lake is busy and nothing was made."""
-    proxy.lose("PUT", "before", "silence", "before")
+    proxy.lose("PUT", "before", "before", "before")
     assert await store.create(RECORD, b"mine")
     assert waits_s
     assert all(0 <= wait_s <= 5 for wait_s in waits_s)
@@ -164,6 +175,21 @@ async def test_a_file_that_could_not_be_staged_is_a_leftover(store: S3Store, pro
     [left] = await store.leftovers("events")
     await store.discard(left)
     assert await store.keys("") == []
+
+
+async def test_silence_is_given_up(
+    store: S3Store, proxy: Proxy, make_store: Callable[[Limits], Awaitable[S3Store]]
+) -> None:
+    """A server that takes a request and never answers is asked again after a while; in the end the lake is busy."""
+    await store.create(RECORD, b"mine")
+    hurried = await make_store(Limits(read_timeout_s=0.5, attempts=3))
+    proxy.lose("GET", "silence")
+    assert await hurried.read(RECORD) == b"mine"
+    whole = await make_store(Limits(attempt_timeout_s=0.1, attempts=2))
+    proxy.lose_all("GET", "silence")
+    for impatient in (hurried, whole):
+        with pytest.raises(LakeBusy, match="does not answer"):
+            await impatient.read(RECORD)
 
 
 async def test_half_an_answer_is_no_answer(store: S3Store, proxy: Proxy) -> None:
