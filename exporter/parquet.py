@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from exporter.tables import Table
 
 #: Rows in a row group, at most.
-GROUP_ROWS_MAX = 131_072
+GROUP_ROWS_MAX = 65_536
 #: The key of the schema's version in a file's metadata.
 VERSION_KEY = "ivs-export.schema-version"
 
@@ -57,6 +57,8 @@ def encode(
         writer.add_key_value_metadata({VERSION_KEY: str(table.version), **(metadata or {})})
         for group in _groups(rows, group_rows_max):
             writer.write_batch(_spread(table, schema, group))
+    # What was freed stays with the thread that freed it, and the next file may be another thread's.
+    pa.default_memory_pool().release_unused()
     return sink.getvalue()
 
 
