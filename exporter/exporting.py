@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from exporter.api.caller import Caller
+    from exporter.budget import Budget
     from exporter.discover import Listed
     from exporter.domain import Scope
     from exporter.ledger import ScopeLedger
@@ -35,7 +36,7 @@ class ScopeExport:
     """What the export of one scope stands on.
 
     ``now_us`` is the service's time and ``wall_us`` the local one, in microseconds since the epoch; ``clock`` is
-    monotonic, in seconds. ``rows_max`` bounds the rows that wait in memory. ``is_whole`` says that the stages are all
+    monotonic, in seconds. ``budget`` bounds the rows that wait in memory. ``is_whole`` says that the stages are all
     those of the region.
     """
 
@@ -47,7 +48,7 @@ class ScopeExport:
     ledger: ScopeLedger
     stop: Stop
     run_id: str
-    rows_max: int
+    budget: Budget
     is_whole: bool
     now_us: Callable[[], int]
     wall_us: Callable[[], int]
@@ -86,7 +87,7 @@ class ScopeExport:
         finder, now_us = self._finder(journal.state), self._clock_of(journal.state)
         pipeline = self._pipeline(finder, now_us)
         checkpoint_s = self.settings.checkpoint_s
-        writer = Writer(self.store, journal, self.ledger, checkpoint_s, self.rows_max, self.clock, self.wall_us, now_us)
+        writer = Writer(self.store, journal, self.ledger, checkpoint_s, self.budget, self.clock, self.wall_us, now_us)
         try:
             await pipeline.export(finder.stages(stages, is_whole_region=self.is_whole), writer)
         except CredentialsLost:

@@ -14,9 +14,10 @@ from exporter.api.caller import Caller, Time
 from exporter.api.client import Client
 from exporter.api.operations import Operation
 from exporter.api.paging import named_pages
+from exporter.budget import Budget
 from exporter.discover import Listed, list_stages
 from exporter.domain import scope_of
-from exporter.errors import ApiError, CredentialsLost, ExportError, Held, LakeError, Malformed, Overtaken
+from exporter.errors import ApiError, CredentialsLost, ExportError, Held, Malformed, Overtaken
 from exporter.exporting import ScopeExport
 from exporter.ledger import RunLedger, ScopeLedger
 from exporter.stores.opening import open_store
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 # Rows that wait in memory for their checkpoints, in the whole process; a row takes some 100 bytes.
 _ROWS_MAX = 250_000
-_ROWS_A_SCOPE_MIN = 20_000
 
 
 async def survey(settings: Settings, request: Request, ledger: RunLedger, stop: Stop) -> list[Estimate]:
@@ -60,8 +60,7 @@ async def run(
     session = aioboto3.Session()
     try:
         async with open_store(settings.lake, session=session, s3=settings.s3.options()) as store:
-            rows_max = max(_ROWS_MAX // max(len(parts), 1), _ROWS_A_SCOPE_MIN)
-            a_run = _Run(settings, request, ledger, stop, store, session, rows_max, estimates)
+            a_run = _Run(settings, request, ledger, stop, store, session, Budget(_ROWS_MAX), estimates)
             exports = [a_run.export(part, scope) for part, scope in zip(parts, ledger.scopes, strict=True)]
             ended = await asyncio.gather(*exports, return_exceptions=True)
         for error in ended:
@@ -111,22 +110,30 @@ class _Run:
     stop: Stop
     store: Store
     session: aioboto3.Session
-    rows_max: int
+    budget: Budget
     estimates: list[Estimate] | None
 
     async def export(self, part: Part, ledger: ScopeLedger) -> None:
         """Export one scope. What fails it alone is noted; what ends the whole run makes the others stop and commit."""
+        began_s = time.monotonic()
         try:
             await self._export(part, ledger)
         except (Held, Overtaken) as error:
             ledger.is_held = True
+            ledger.listings_open = 0
             ledger.fail(ledger.name, error)
-        except (CredentialsLost, LakeError):
+        except ApiError as error:
+            if isinstance(error, CredentialsLost):
+                self.stop.ask("error")
+                raise
+            ledger.is_lost = True
+            ledger.listings_open = 0
+            ledger.fail(ledger.name, error)
+        except BaseException:
             self.stop.ask("error")
             raise
-        except ApiError as error:
-            ledger.is_lost = True
-            ledger.fail(ledger.name, error)
+        finally:
+            ledger.seconds = time.monotonic() - began_s
 
     async def _export(self, part: Part, ledger: ScopeLedger) -> None:
         settings = self.settings
@@ -158,7 +165,7 @@ class _Run:
                 ledger=ledger,
                 stop=self.stop,
                 run_id=self.ledger.run_id,
-                rows_max=self.rows_max,
+                budget=self.budget,
                 is_whole=not part.stage_arns,
                 now_us=lambda: client.now_us,
                 wall_us=wall_us,

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from exporter.budget import Budget, Share
     from exporter.commit import Journal
     from exporter.domain import Fetched
     from exporter.finding import Finder
@@ -77,7 +78,7 @@ class Writer:
     journal: Journal
     ledger: ScopeLedger
     checkpoint_s: float
-    rows_max: int
+    budget: Budget
     clock: Callable[[], float]
     wall_us: Callable[[], int]
     now_us: Callable[[], int]
@@ -85,10 +86,14 @@ class Writer:
     _batch_size_bytes: int = 0
     _held: _Held = field(default_factory=_Held)
     _present: Present = field(init=False)
+    _share: Share = field(init=False)
+    _waiting: asyncio.Timeout | None = None
+    _is_due: bool = False
     _checkpoints: int = 0
 
     def __post_init__(self) -> None:
         self._present = Present(self.store)
+        self._share = self.budget.share(self._wake)
 
     async def write(self, works: Channel[Work]) -> None:
         """Take what comes until the channel is closed: fetched units, and sessions of which there is news.
@@ -97,19 +102,29 @@ class Writer:
         """
         due_s = self.clock() + self.checkpoint_s
         while True:
+            work, is_over = None, False
             try:
-                async with asyncio.timeout(max(due_s - self.clock(), 0.0)):
+                async with asyncio.timeout(max(due_s - self.clock(), 0.0)) as self._waiting:
                     work = await works.get()
             except Closed:
+                is_over = True
+            except TimeoutError:
+                pass  # a checkpoint is due
+            self._waiting = None
+            if is_over:
                 await self._checkpoint()
                 return
-            except TimeoutError:
-                work = None
             if work is not None:
                 await self._take(*work)
-            if self.clock() >= due_s or self._held.count >= self.rows_max:
+            if self.clock() >= due_s or self._is_due:
                 await self._checkpoint()
                 due_s = self.clock() + self.checkpoint_s
+
+    def _wake(self) -> None:
+        """Commit soon: the rows in memory are too many, and here are the most of them."""
+        self._is_due = True
+        if self._waiting is not None:
+            self._waiting.reschedule(asyncio.get_running_loop().time())
 
     async def close(self, finder: Finder, *, is_whole: bool) -> None:
         """Write the run's last record: what is no longer listed, how far the lake is complete, and the summary.
@@ -147,7 +162,7 @@ class Writer:
             return
         self._batch.append((tracked, fetched))
         self._batch_size_bytes += sum(map(len, fetched.pages))
-        most_bytes = min(_BATCH_SIZE_BYTES, self.rows_max * _EVENT_SIZE_BYTES_MIN)
+        most_bytes = min(_BATCH_SIZE_BYTES, self.budget.rows_max * _EVENT_SIZE_BYTES_MIN)
         if self._batch_size_bytes >= most_bytes or len(self._batch) >= _BATCH_UNITS:
             await self._normalize()
 
@@ -171,6 +186,7 @@ class Writer:
             tracked.fetched(fetched.unit.participant_id, fetched.began_us, lacked[place])
         for day, of_day in split_by_date(EVENTS, rows).items():
             self._held.add(day, of_day)
+        self._share.hold(self._held.count)
 
     async def _lacking(
         self, batch: Sequence[tuple[Tracked, Fetched]], normal: Normalized
@@ -188,7 +204,7 @@ class Writer:
         """Commit all that is held: staged files, then the record, then their publication."""
         if self._batch:
             await self._normalize()
-        held, self._held = self._held, _Held()
+        held, self._held, self._is_due = self._held, _Held(), False
         held.tracked = {name: tracked for name, tracked in held.tracked.items() if tracked.has_news}
         if not held.tracked and not held.rows:
             self.ledger.outcomes.update(held.outcomes)
@@ -201,6 +217,7 @@ class Writer:
         await self._publish(files)
         self.ledger.outcomes.update(held.outcomes)
         self.ledger.events_written += held.count
+        self._share.hold(self._held.count)
         for tracked, line in zip(held.tracked.values(), lines, strict=True):
             tracked.committed(line, keys[line.stage_arn, line.session_id])
             if tracked.is_told_sealed:

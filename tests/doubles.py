@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from exporter.api.answers import Page
 from exporter.api.operations import Operation
+from exporter.budget import Budget
 from exporter.discover import Listed
 from exporter.domain import Scope
 from exporter.errors import ApiError, LakeError, Refused
@@ -255,7 +256,7 @@ async def export(
         ledger=ledger,
         stop=stop or Stop(),
         run_id=run_id,
-        rows_max=rows_max,
+        budget=Budget(rows_max),
         is_whole=True,
         now_us=lambda: service.now_us,
         wall_us=lambda: service.now_us,

@@ -51,11 +51,11 @@ class History(RuleBasedStateMachine):
 
         After a clock has jumped nobody can say when a grace time is over: none of it is promised then.
         """
-        grace_us = 0 if self.has_clock_jumped else GRACE_US
         return [
             session
             for session in self.service.stages[STAGE].values()
-            if session.ended_us is None or self.service.now_us < session.ended_us + grace_us
+            if session.ended_us is None
+            or (not self.has_clock_jumped and self.service.now_us < session.ended_us + GRACE_US)
         ]
 
     @rule(participants=st.dictionaries(st.sampled_from("abc"), st.integers(0, 5), max_size=3), ended=st.booleans())

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from exporter.api.operations import Operation
+from exporter.budget import Budget
 from exporter.commit import SNAPSHOT_RECORDS, read_state, records_after
 from exporter.errors import Refused
 from exporter.exporting import ScopeExport
@@ -42,7 +43,7 @@ async def survey(service: Service, store: MemoryStore) -> Estimate:
         ledger=ScopeLedger(SCOPE.region, SCOPE.account_id, calls=service.calls_by_operation),
         stop=Stop(),
         run_id="dry",
-        rows_max=1,
+        budget=Budget(1),
         is_whole=True,
         now_us=lambda: service.now_us,
         wall_us=lambda: service.now_us,

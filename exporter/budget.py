@@ -1,0 +1,46 @@
+"""The rows that wait in memory for their checkpoints, in all scopes of a process together.
+
+When they are more than the bound, the fullest scope commits; how much the others add meanwhile is bounded by their
+quotas.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(slots=True, eq=False)
+class Share:
+    """One scope's part. ``wake`` is called when the scope shall commit; ``rows`` are those that it holds."""
+
+    budget: Budget
+    wake: Callable[[], None]
+    rows: int = 0
+
+    def hold(self, rows: int) -> None:
+        """Hold so many rows now."""
+        self.rows = rows
+        self.budget.settle()
+
+
+@dataclass(slots=True)
+class Budget:
+    """About ``rows_max`` rows at most."""
+
+    rows_max: int
+    _shares: list[Share] = field(default_factory=list)
+
+    def share(self, wake: Callable[[], None]) -> Share:
+        """A share for one more scope."""
+        share = Share(self, wake)
+        self._shares.append(share)
+        return share
+
+    def settle(self) -> None:
+        """Wake the fullest scope where there are too many rows."""
+        if sum(share.rows for share in self._shares) >= self.rows_max:
+            max(self._shares, key=lambda share: share.rows).wake()
