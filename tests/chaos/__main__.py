@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 from tests.chaos.harness import RoundFailedError, kill_rounds
+from tests.chaos.nights import run_nights
 
 
 def main() -> int:
@@ -22,6 +23,9 @@ def main() -> int:
     try:
         if given.kills or not given.nights:
             for line in kill_rounds(given.lake, given.kills or 20, given.seed, folder, _progress).lines():
+                _say(line)
+        if given.nights:
+            for line in run_nights(given.nights, given.seed, folder).lines():
                 _say(line)
     except RoundFailedError as error:
         _say(f"{error}\nwhat is left lies in {folder}")

@@ -37,7 +37,7 @@ PLENTY = QuotaOptions(calls_per_second=1e6, burst=10**6)
 _READY_S_MAX = 60.0
 _ANSWER_S_MAX = 60.0
 _STOP_S_MAX = 10.0
-_DAY_S = 86_400.0
+DAY_S = 86_400.0
 
 
 @dataclass(slots=True)
@@ -61,7 +61,7 @@ class Emulated:
 
     def move_behind_the_end(self) -> None:
         """Make it a time when every session of the world has ended and can be sealed."""
-        self.move_on(max(START_US / 1e6 + (self.days + 2.0) * _DAY_S - self.now_us / 1e6, 0.0))
+        self.move_on(max(START_US / 1e6 + (self.days + 2.0) * DAY_S - self.now_us / 1e6, 0.0))
 
     def truth(self) -> Counter[Row]:
         """Every row of a complete export at this moment."""

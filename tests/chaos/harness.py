@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from tests.chaos.lakes import Lake
     from tests.chaos.runs import Run
 
-_DAYS = 40.0
+_DAYS = 20.0
 _HOUR_S = 3_600.0
 #: Kills that a lake lives through before the next world begins.
-_KILLS_A_LAKE = (4, 24)
-_WHOLE_EVERY = 6
+_KILLS_A_LAKE = (8, 24)
+_WHOLE_EVERY = 8
 #: A round that kills nobody, since the run was over already, is one in a few.
 _ROUNDS_A_KILL_MAX = 4
 #: Ended by itself: all done, or overtaken by another run.
@@ -57,15 +57,17 @@ class Tally:
 
     def lines(self) -> list[str]:
         """The figures for people."""
-        return [
-            f"{self.kills} kills in {self.rounds} rounds on {self.lakes} lakes, {self.pairs} of two runs at once;"
-            f" {self.whole_runs} runs let to their end; {self.rows:,} rows",
-            *(f"  {self.places[place]:5} {place}" for place in PLACES),
-        ]
+        rounds = f"{self.kills} kills in {self.rounds} rounds on {self.lakes} lakes, {self.pairs} of two runs at once"
+        whole = f"{self.whole_runs} runs let to their end; {self.rows:,} rows"
+        return [f"{rounds}; {whole}", *(f"  {self.places[place]:5} {place}" for place in PLACES)]
 
 
 class RoundFailedError(Exception):
     """A round broke a law. The message says which round of which seed."""
+
+
+#: What a broken law shows itself by.
+FAILURES = (BrokenLawError, AssertionError, subprocess.TimeoutExpired)
 
 
 def kill_rounds(kind: str, kills: int, seed: int, folder: Path, tell: Callable[[str], None]) -> Tally:
@@ -77,7 +79,7 @@ def kill_rounds(kind: str, kills: int, seed: int, folder: Path, tell: Callable[[
     with lakes(kind, folder) as fresh:
         while tally.kills < kills:
             tally.lakes += 1
-            draw = _draw(seed, f"lake {tally.lakes}")
+            draw = seeded(seed, f"lake {tally.lakes}")
             most = min(kills, tally.kills + draw.randint(*_KILLS_A_LAKE))
             with emulated(_world(draw)) as emulator:
                 lake = next(fresh)
@@ -111,18 +113,18 @@ class _Life:
         rows = 0
         while self.tally.kills < kills:
             self.tally.rounds += 1
-            draw = _draw(self.seed, f"round {self.tally.rounds}")
+            draw = seeded(self.seed, f"round {self.tally.rounds}")
             try:
                 if self.tally.rounds > latest:
                     raise BrokenLawError("the runs end before they can be killed")
                 rows = self._round(draw)
                 if draw.random() * _WHOLE_EVERY < 1.0:
                     self._whole_run()
-            except (BrokenLawError, AssertionError, subprocess.TimeoutExpired) as error:
+            except FAILURES as error:
                 raise self._failed(error) from error
         try:
             self._last_runs()
-        except (BrokenLawError, AssertionError, subprocess.TimeoutExpired) as error:
+        except FAILURES as error:
             raise self._failed(error) from error
         self.tally.rows += max(rows, self.emulator.truth().total())
 
@@ -166,12 +168,12 @@ class _Life:
             raise BrokenLawError(f"the run ended with {run.process.returncode}: {run.last_words}")
 
     def _strike(self, draw: random.Random) -> Strike:
-        """Half of the instants are spread over a whole run, half lie just behind a step that shows on the lake."""
-        if draw.random() < 0.5:
+        """A third of the instants are spread over a whole run, the others lie just behind what shows on the lake."""
+        if draw.random() < 0.33:
             return Strike(draw.uniform(0.0, self.whole_s))
         sign = draw.choice((self.lake.staged, self.lake.record_keys, self.lake.visible))
         delay_s = 0.0 if draw.random() < 0.5 else draw.uniform(0.0, 0.02)
-        return Strike(delay_s, sign, draw.randint(1, 6))
+        return Strike(delay_s, sign, draw.randint(1, 4))
 
     def _whole_run(self) -> dict[str, Any]:
         """Let a run come to its end, and compare the lake with the truth."""
@@ -202,7 +204,8 @@ class _Life:
         )
 
 
-def _draw(seed: int, what: str) -> random.Random:
+def seeded(seed: int, what: str) -> random.Random:
+    """The draws of one part of one seed, whatever the other parts draw."""
     return random.Random(f"{seed}/{what}")  # noqa: S311 - seeded on purpose
 
 
@@ -211,8 +214,8 @@ def _world(draw: random.Random) -> WorldOptions:
     return WorldOptions(
         seed=draw.randrange(1 << 32),
         stages=3,
-        sessions=Size(20, 40, 60),
-        participants=Size(0, 6, 60),
+        sessions=Size(10, 20, 30),
+        participants=Size(0, 10, 60),
         events=Size(0, 10, 320),
         start_us=START_US,
         days=_DAYS,

@@ -53,14 +53,18 @@ def check_ended(command: Command, truth: Counter[Row]) -> None:
     Raises :class:`BrokenLawError` where a row is missing or too many, where ``verify`` finds anything, and where
     something is left behind.
     """
-    lake = command.lake
+    check_equal(command.lake, truth)
+    if found := command.verify():
+        raise BrokenLawError(f"verify is not clean: {found}")
+
+
+def check_equal(lake: Lake, truth: Counter[Row]) -> None:
+    """The lake's rows are the truth in all columns, and nothing is staged; else :class:`BrokenLawError`."""
     rows = lake_rows(lake.folder())
     if rows != truth:
         missing, more = truth - rows, rows - truth
         examples = [*missing.items()][:3], [*more.items()][:3]
         raise BrokenLawError(f"{missing.total()} rows are missing and {more.total()} too many: {examples}")
-    if found := command.verify():
-        raise BrokenLawError(f"verify is not clean: {found}")
     if staged := lake.staged():
         raise BrokenLawError(f"staged files are left behind: {sorted(staged)[:5]}")
 

@@ -7,8 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,7 @@ from tests.chaos.emulated import REGION
 from tests.servers.seaweedfs import ACCESS_KEY, SECRET_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.chaos.emulated import Emulated
     from tests.chaos.lakes import Lake
@@ -76,10 +75,8 @@ class Run:
         return self.log.read_text(errors="replace")[-3000:]
 
     def _wait(self, seconds: float) -> None:
-        try:
+        with suppress(subprocess.TimeoutExpired):
             self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            pass
 
 
 @dataclass(frozen=True, slots=True)
