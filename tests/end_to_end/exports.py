@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from exporter.cli import exits
 from exporter.emulator import EmulatorOptions, QuotaOptions, Size, WorldOptions
 from exporter.errors import ExportError
@@ -15,9 +17,8 @@ from exporter.running import run
 from exporter.settings import HttpSettings, QuotaSettings, RetrySettings, RunSettings, Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
-
-    import pytest
 
     from exporter.emulator import Emulator
 
@@ -46,6 +47,13 @@ def options_of(world: WorldOptions | None = None, /, **changes: Any) -> Emulator
     """An emulator at a moment that stands still, with a quota that is no hindrance."""
     given = {"clock": "frozen", "clock_start_us": NOW_US, "quota": PLENTY, **changes}
     return EmulatorOptions(world=small_world() if world is None else world, **given)
+
+
+def mostly_slow(cases: Iterable[Any], quick: int) -> list[Any]:
+    """The cases as pytest's parameters: every so manieth belongs to the quick subset, the others are slow."""
+    return [
+        each if place % quick == 0 else pytest.param(each, marks=pytest.mark.slow) for place, each in enumerate(cases)
+    ]
 
 
 def stage_of(name: str, account: str = ACCOUNT, region: str = REGION) -> str:
@@ -111,7 +119,8 @@ class Exports:
         return exported
 
     def assert_layout(self) -> None:
-        """Nothing stands in the lake but what the format knows, and nothing is left staged."""
+        """Nothing stands in the lake but what the format knows, nothing is left staged, nothing stands beside it."""
+        assert all(path == self.lake for path in self.lake.parent.iterdir() if path.is_dir())
         for path in self.lake.rglob("*"):
             if not path.is_dir():
                 name = path.relative_to(self.lake).as_posix()

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from exporter.emulator import Emulator
     from exporter.emulator.truth import Truth
+    from exporter.emulator.worlds import Listing
 
 Row = tuple[Any, ...]
 UnitKey = tuple[str, str, str]
@@ -185,3 +187,19 @@ def _plain_token(token: dict[str, Any]) -> dict[str, Any]:
 
 def _canonical(value: object) -> str:
     return json.dumps(value, sort_keys=True)
+
+
+def session_times(emulator: Emulator) -> dict[str, tuple[int, int | None]]:
+    """When each listed session began and ended, in microseconds since the epoch; None while it goes on."""
+    times: dict[str, tuple[int, int | None]] = {}
+    now_us = emulator.clock.now_us
+    for scope in emulator.truth().scopes:
+        world = emulator.world(scope.account_id, scope.region)
+        for stage in _shown(world.stages(now_us)):
+            for session in _shown(world.sessions(stage["arn"], now_us)):
+                times[session["sessionId"]] = (micros(session["startTime"]) or 0, micros(session.get("endTime")))
+    return times
+
+
+def _shown(listing: Listing) -> list[dict[str, Any]]:
+    return [item for item in listing.items(0, listing.count) if isinstance(item, dict)]

@@ -10,7 +10,7 @@ from exporter.api import paging
 from exporter.emulator import Emulator, FixedWorld, Size
 from exporter.emulator.fault_texts import kinds
 from exporter.settings import HttpSettings, RetrySettings, RunSettings
-from tests.end_to_end.exports import ACCOUNT, REGION, options_of, small_world, stage_of
+from tests.end_to_end.exports import ACCOUNT, REGION, mostly_slow, options_of, small_world, stage_of
 from tests.end_to_end.oracle import expected, lake_rows, undated_units, without_units
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def test_no_kind_is_left_out() -> None:
     assert tested == {name for name, _ in kinds()}
 
 
-@pytest.mark.parametrize("fault", PASSING)
+@pytest.mark.parametrize("fault", mostly_slow(PASSING, 6))
 async def test_what_passes_leaves_no_trace(fault: str, exports: Exports) -> None:
     """A fault that passes costs calls, and the lake is as if there had been none."""
     async with Emulator(options_of(WORLD, faults=(fault,))) as emulator:
@@ -103,7 +103,7 @@ async def test_what_passes_leaves_no_trace(fault: str, exports: Exports) -> None
             assert exported.summary["retries"] == hits
 
 
-@pytest.mark.parametrize("kind", LASTING)
+@pytest.mark.parametrize("kind", mostly_slow(LASTING, 6))
 async def test_what_stays_fails_its_units_alone(kind: str, exports: Exports, monkeypatch: pytest.MonkeyPatch) -> None:
     """Units that can't be fetched are named with their failure's kind; all others are exported; later these, too."""
     monkeypatch.setattr(paging, "PAGES_MAX", 20)
@@ -123,6 +123,7 @@ async def test_what_stays_fails_its_units_alone(kind: str, exports: Exports, mon
         assert lake_rows(exports.lake) == whole
 
 
+@pytest.mark.slow
 async def test_a_token_refused_for_good(exports: Exports) -> None:
     """A list whose token is refused twice fails its unit; nothing of its first page is in the lake."""
     async with Emulator(options_of(WORLD)) as emulator:
@@ -147,7 +148,9 @@ async def test_events_without_a_time_fail_their_units(exports: Exports) -> None:
         assert lake_rows(exports.lake) == expected(emulator.truth())
 
 
-@pytest.mark.parametrize("kind", ["denied", "not_found", "invalid", "server_error", "null_list", "token_repeats"])
+@pytest.mark.parametrize(
+    "kind", mostly_slow(["denied", "not_found", "invalid", "server_error", "null_list", "token_repeats"], 10)
+)
 async def test_a_stage_whose_sessions_cannot_be_listed(kind: str, exports: Exports) -> None:
     """The stage is named, and the other stages are exported."""
     async with Emulator(options_of(WORLD)) as emulator:
@@ -164,7 +167,9 @@ async def test_a_stage_whose_sessions_cannot_be_listed(kind: str, exports: Expor
         assert lake_rows(exports.lake) == expected(emulator.truth())
 
 
-@pytest.mark.parametrize("kind", ["denied", "not_found", "invalid", "reset", "empty_object", "endless"])
+@pytest.mark.parametrize(
+    "kind", mostly_slow(["denied", "not_found", "invalid", "reset", "empty_object", "endless"], 10)
+)
 async def test_a_session_whose_participants_cannot_be_listed(
     kind: str, exports: Exports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,7 +189,7 @@ async def test_a_session_whose_participants_cannot_be_listed(
         assert lake_rows(exports.lake) == expected(emulator.truth())
 
 
-@pytest.mark.parametrize("kind", ["denied", "server_error", "empty_body", "silence", "throttle"])
+@pytest.mark.parametrize("kind", mostly_slow(["denied", "server_error", "empty_body", "silence", "throttle"], 10))
 async def test_a_region_whose_stages_cannot_be_listed(kind: str, exports: Exports) -> None:
     """Where every scope fails, the run fails."""
     retry = RetrySettings(attempts=2, timeout_s=0.3)
@@ -195,6 +200,7 @@ async def test_a_region_whose_stages_cannot_be_listed(kind: str, exports: Export
         assert not exports.lake.exists() or not lake_rows(exports.lake)
 
 
+@pytest.mark.slow
 async def test_a_list_of_stages_that_breaks_off(exports: Exports) -> None:
     """The stages of the first page are exported, and the scope is named; the next run takes in the others."""
     world = small_world(
@@ -215,6 +221,7 @@ async def test_a_list_of_stages_that_breaks_off(exports: Exports) -> None:
         assert lake_rows(exports.lake) == expected(emulator.truth())
 
 
+@pytest.mark.slow
 async def test_throttling_without_an_end_defers(exports: Exports) -> None:
     """Where an operation meets nothing but throttles, its units are deferred, and the next run exports them."""
     async with Emulator(options_of(WORLD)) as emulator:
@@ -229,6 +236,7 @@ async def test_throttling_without_an_end_defers(exports: Exports) -> None:
         assert lake_rows(exports.lake) == expected(emulator.truth())
 
 
+@pytest.mark.slow
 async def test_one_unit_throttled_without_an_end_fails_alone(exports: Exports) -> None:
     """Where others succeed meanwhile, a call that is always throttled ends when its time is used up."""
     async with Emulator(options_of(WORLD)) as emulator:
