@@ -144,11 +144,12 @@ class S3Store:
 
     async def keys(self, prefix: str, after: str = "") -> list[str]:
         """The keys below ``prefix``, but for what stands for a folder."""
-        start = {"StartAfter": self._root + after} if after else {}
+        # SeaweedFS lists folder by folder, so behind a name in one folder it leaves out keys of others that sort later.
+        is_within = f"{after.rpartition('/')[0]}/" == prefix
+        start = {"StartAfter": self._root + after} if is_within else {}
         found: list[str] = []
         async for page in self._pages("list_objects_v2", self._root + checked_prefix(prefix), start, _behind_objects):
             found += [each["Key"].removeprefix(self._root) for each in page.get("Contents", ())]
-        # Not every S3 sorts as S3 does: SeaweedFS lists folder by folder.
         return sorted(key for key in found if key > after and not key.endswith("/"))
 
     async def delete(self, key: str) -> None:

@@ -161,6 +161,8 @@ async def test_keys_are_sorted_and_begin_behind(store: Store) -> None:
     assert await store.keys("_log/a") == sorted(made[:6])
     assert await store.keys("_log/a/", after="_log/a/000000000001.json") == sorted(made[:3])[1:]
     assert await store.keys("_log/a/", after="_log/a/9") == []
+    assert await store.keys("_log/", after=made[1]) == [key for key in sorted(made) if key > made[1]]
+    assert await store.keys("_log/", after=made[4]) == [key for key in sorted(made) if key > made[4]]
     assert await store.keys("_log/a/00000000000", after="_log/a") == sorted(made[:3])
     assert await store.keys("_log/none/") == []
 
