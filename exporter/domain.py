@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 #: Where IVS Real-Time is served. Source: Amazon IVS Real-Time User Guide.
 REGIONS = (
@@ -73,19 +73,27 @@ class Unit:
         return f"{self.stage_arn}/{self.session_id}/{self.participant_id}"
 
 
+class RawPages(Protocol):
+    """Pages that can be read any number of times, in memory or not."""
+
+    def __iter__(self) -> Iterator[bytes]: ...
+    def __len__(self) -> int: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Fetched:
     """Every page of one unit's events, each the raw bytes of a JSON array, in the order of the answer.
 
     ``began_us`` is the service's time of the first page's answer. ``limits`` says of some events, by their identity's
-    hash, how many equal ones to believe at most.
+    hash, how many equal ones to believe at most. ``size_bytes`` is that of the pages together.
     """
 
     unit: Unit
     session: Session
-    pages: tuple[bytes, ...]
+    pages: RawPages
     began_us: int
     limits: Mapping[int, int] = field(default_factory=dict)
+    size_bytes: int = 0
 
 
 def scope_of(stage_arn: str) -> Scope | None:

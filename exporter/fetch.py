@@ -8,21 +8,23 @@ the smaller count holds.
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from exporter.domain import Fetched, Session, Unit
 from exporter.errors import TokenRefused
 from exporter.identity import page_hashes
+from exporter.pages import Pages
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from exporter.api.answers import Page
 
-    Pages = Callable[[], AsyncIterator[Page]]
+    Readings = Callable[[], AsyncIterator[Page]]
 
 
-async def fetch(pages: Pages, unit: Unit, session: Session, final_from_us: int | None) -> Fetched:
+async def fetch(pages: Readings, unit: Unit, session: Session, final_from_us: int | None) -> Fetched:
     """All events of ``unit``; ``pages`` begins a new reading of its list each time it is called.
 
     ``final_from_us`` is the moment from which no event is added any more, None while the session is active. Raises
@@ -36,10 +38,10 @@ async def fetch(pages: Pages, unit: Unit, session: Session, final_from_us: int |
     before, now = _counts(first), _counts(second)
     doubtful |= _on_several_pages(second)
     limits = {event: max(1, min(before[event], now[event])) for event in doubtful if event in now}
-    return Fetched(unit, session, second.pages, second.began_us, limits)
+    return replace(second, limits=limits)
 
 
-async def _whole(pages: Pages, unit: Unit, session: Session) -> Fetched:
+async def _whole(pages: Readings, unit: Unit, session: Session) -> Fetched:
     try:
         return await _read(pages(), unit, session)
     except TokenRefused:
@@ -47,12 +49,12 @@ async def _whole(pages: Pages, unit: Unit, session: Session) -> Fetched:
 
 
 async def _read(pages: AsyncIterator[Page], unit: Unit, session: Session) -> Fetched:
-    bodies: list[bytes] = []
+    bodies = Pages()
     began_us: int | None = None
     async for page in pages:
         began_us = page.served_us if began_us is None else began_us
-        bodies.append(page.items)
-    return Fetched(unit, session, tuple(bodies), began_us or 0)
+        bodies.add(page.items)
+    return Fetched(unit, session, bodies, began_us or 0, size_bytes=bodies.size_bytes)
 
 
 def _on_several_pages(fetched: Fetched) -> set[int]:

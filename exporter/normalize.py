@@ -43,14 +43,15 @@ class Normalized:
     """The rows of some units, one unit after another in the order they were given.
 
     ``rows`` has the columns of the table ``events``, compactly held. ``counts`` are the rows of each unit: 0 where it
-    is empty or among the ``unreadable``. ``equals`` are the places, in ``rows``, of events of a unit that have one
-    identity, in the order of their numbers. ``unknown_fields`` are the names that this program does not know, and how
-    often each came.
+    is empty or among the ``unreadable``. ``hashes`` are the rows' identities, and ``equals`` the places of rows of a
+    unit that have one identity, in the order of their numbers. ``unknown_fields`` are the names that this program does
+    not know, and how often each came.
     """
 
     rows: pa.RecordBatch
     counts: list[int]
     equals: list[list[int]]
+    hashes: list[int]
     unreadable: dict[Unit, EventUnreadable]
     unknown_fields: Counter[str]
 
@@ -99,6 +100,7 @@ def normalize(fetched: Sequence[Fetched], stamp: Stamp) -> Normalized:
         rows=rows,
         counts=[written.get(each.unit, 0) for each in fetched],
         equals=_equals(counts, event_hashes) if later else [],
+        hashes=event_hashes,
         unreadable=unreadable,
         unknown_fields=Counter(name for each in decoded.values() for name in each.unknown_fields),
     )
@@ -109,7 +111,7 @@ def _decode(fetched: Sequence[Fetched]) -> tuple[dict[Unit, Decoded], dict[Unit,
     unreadable: dict[Unit, EventUnreadable] = {}
     for each in fetched:
         try:
-            decoded[each.unit] = decode(each.unit, each.pages)
+            decoded[each.unit] = decode(each.unit, tuple(each.pages))
         except EventUnreadable as error:
             unreadable[each.unit] = error
     if len(decoded) + len(unreadable) < len(fetched):

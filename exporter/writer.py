@@ -15,9 +15,10 @@ import pyarrow.compute as pc
 from exporter.channel import Channel, Closed
 from exporter.domain import Session
 from exporter.errors import LakeError, Overtaken, Vanished
+from exporter.intake import Intake, UnitTaken
 from exporter.ledger import Outcome
-from exporter.normalize import Normalized, Stamp, normalize
-from exporter.present import Present, align, lacking, partly_held
+from exporter.normalize import Stamp
+from exporter.present import Present
 from exporter.publish import publish
 from exporter.records import SessionLine
 from exporter.recovery import file_name
@@ -85,14 +86,14 @@ class Writer:
     _batch: list[tuple[Tracked, Fetched]] = field(default_factory=list)
     _batch_size_bytes: int = 0
     _held: _Held = field(default_factory=_Held)
-    _present: Present = field(init=False)
+    _intake: Intake = field(init=False)
     _share: Share = field(init=False)
     _waiting: asyncio.Timeout | None = None
     _is_due: bool = False
     _checkpoints: int = 0
 
     def __post_init__(self) -> None:
-        self._present = Present(self.store)
+        self._intake = Intake(Present(self.store))
         self._share = self.budget.share(self._wake)
 
     async def write(self, works: Channel[Work]) -> None:
@@ -160,50 +161,44 @@ class Writer:
         self._held.tracked[tracked.session.name] = tracked
         if fetched is None:
             return
+        if self._intake.is_large(fetched):
+            await self._normalize()
         self._batch.append((tracked, fetched))
-        self._batch_size_bytes += sum(map(len, fetched.pages))
+        self._batch_size_bytes += fetched.size_bytes
         most_bytes = min(_BATCH_SIZE_BYTES, self.budget.rows_max * _EVENT_SIZE_BYTES_MIN)
         if self._batch_size_bytes >= most_bytes or len(self._batch) >= _BATCH_UNITS:
             await self._normalize()
 
     async def _normalize(self) -> None:
+        if not self._batch:
+            return
         batch, self._batch, self._batch_size_bytes = self._batch, [], 0
-        stamp = Stamp(self.journal.run_id, self.wall_us())
-        normal = await asyncio.to_thread(normalize, [fetched for _, fetched in batch], stamp)
-        self.ledger.unknown_fields.update(normal.unknown_fields)
-        rows, lacked = await self._lacking(batch, normal)
-        for place, (tracked, fetched) in enumerate(batch):
-            error = normal.unreadable.get(fetched.unit)
-            if error is not None:
-                self.ledger.outcomes[Outcome.FAILED] += 1
-                self.ledger.fail(fetched.unit.name, error)
-                tracked.failed(fetched.unit.participant_id, self.now_us(), None)
-                continue
-            known = tracked.known.units.get(fetched.unit.participant_id)
-            self.ledger.events_fetched += normal.counts[place]
-            self._held.tracked[tracked.session.name] = tracked
-            self._held.outcomes.append(_outcome(normal.counts[place], lacked[place], is_known=known is not None))
-            tracked.fetched(fetched.unit.participant_id, fetched.began_us, lacked[place])
-        for day, of_day in split_by_date(EVENTS, rows).items():
-            self._held.add(day, of_day)
+        taken = await self._intake.take(batch, Stamp(self.journal.run_id, self.wall_us()))
+        self.ledger.unknown_fields.update(taken.unknown_fields)
+        for unit in taken.units:
+            self._note(unit)
+        for rows in taken.rows:
+            for day, of_day in split_by_date(EVENTS, rows).items():
+                self._held.add(day, of_day)
         self._share.hold(self._held.count)
 
-    async def _lacking(
-        self, batch: Sequence[tuple[Tracked, Fetched]], normal: Normalized
-    ) -> tuple[pa.RecordBatch, list[int]]:
-        """The rows of a batch that the lake does not hold yet, and how many of each unit."""
-        units = [(tracked, fetched.unit.participant_id) for tracked, fetched in batch]
-        rows, ids = normal.rows, normal.rows.column("event_id")
-        held = await self._present.mask(units, normal.counts, ids)
-        if equals := partly_held(normal.equals, held):
-            known = [ids[place].as_py() for places in equals for place in places if held[place]]
-            rows = align(rows, equals, held, await self._present.extras([tracked for tracked, _ in units], known))
-        return lacking(rows, normal.counts, held)
+    def _note(self, unit: UnitTaken) -> None:
+        """Note what came of a unit: at once where it failed, else with the commit that makes it true."""
+        tracked, participant_id = unit.tracked, unit.fetched.unit.participant_id
+        self._held.tracked[tracked.session.name] = tracked
+        if unit.error is not None:
+            self.ledger.outcomes[Outcome.FAILED] += 1
+            self.ledger.fail(unit.fetched.unit.name, unit.error)
+            tracked.failed(participant_id, self.now_us(), None)
+            return
+        is_known = participant_id in tracked.known.units
+        self.ledger.events_fetched += unit.events
+        self._held.outcomes.append(_outcome(unit.events, unit.lacked, is_known=is_known))
+        tracked.fetched(participant_id, unit.fetched.began_us, unit.lacked)
 
     async def _checkpoint(self) -> None:
         """Commit all that is held: staged files, then the record, then their publication."""
-        if self._batch:
-            await self._normalize()
+        await self._normalize()
         held, self._held, self._is_due = self._held, _Held(), False
         held.tracked = {name: tracked for name, tracked in held.tracked.items() if tracked.has_news}
         if not held.tracked and not held.rows:
@@ -222,7 +217,7 @@ class Writer:
             tracked.committed(line, keys[line.stage_arn, line.session_id])
             if tracked.is_told_sealed:
                 self.ledger.sessions_sealed += 1
-                self._present.forget(tracked)
+                self._intake.present.forget(tracked)
 
     async def _commit(self, files: Sequence[FileLine], lines: Sequence[SessionLine]) -> None:
         try:
