@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 # Small enough for little memory, large enough that a batch's fixed cost does not show.
 _BATCH_SIZE_BYTES = 1 << 20
 _BATCH_UNITS = 4_096
+# A row takes some 100 bytes until its checkpoint; a unit's outcome and state, or a session's, some 1,000.
+_ROWS_A_UNIT = 10
 # The least that an event takes on its way here: a name, a participant, a time.
 _EVENT_SIZE_BYTES_MIN = 80
 
@@ -65,6 +67,11 @@ class _Held:
         self.rows.setdefault(day, []).append(rows)
         self.sessions.setdefault(day, set()).update(_sessions_in(rows))
         self.count += rows.num_rows
+
+    @property
+    def weight(self) -> int:
+        """How much memory it takes, in rows."""
+        return self.count + _ROWS_A_UNIT * max(len(self.outcomes), len(self.tracked))
 
 
 @dataclass(slots=True)
@@ -160,6 +167,7 @@ class Writer:
     async def _take(self, tracked: Tracked, fetched: Fetched | None) -> None:
         self._held.tracked[tracked.session.name] = tracked
         if fetched is None:
+            self._share.hold(self._held.weight)
             return
         if self._intake.is_large(fetched):
             await self._normalize()
@@ -180,7 +188,7 @@ class Writer:
         for rows in taken.rows:
             for day, of_day in split_by_date(EVENTS, rows).items():
                 self._held.add(day, of_day)
-        self._share.hold(self._held.count)
+        self._share.hold(self._held.weight)
 
     def _note(self, unit: UnitTaken) -> None:
         """Note what came of a unit: at once where it failed, else with the commit that makes it true."""
@@ -203,6 +211,7 @@ class Writer:
         held.tracked = {name: tracked for name, tracked in held.tracked.items() if tracked.has_news}
         if not held.tracked and not held.rows:
             self.ledger.outcomes.update(held.outcomes)
+            self._share.hold(self._held.weight)
             return
         self._checkpoints += 1
         name = file_name(str(self.journal.scope), self.journal.epoch, self.journal.run_id, self._checkpoints)
@@ -212,7 +221,7 @@ class Writer:
         await self._publish(files)
         self.ledger.outcomes.update(held.outcomes)
         self.ledger.events_written += held.count
-        self._share.hold(self._held.count)
+        self._share.hold(self._held.weight)
         for tracked, line in zip(held.tracked.values(), lines, strict=True):
             tracked.committed(line, keys[line.stage_arn, line.session_id])
             if tracked.is_told_sealed:
