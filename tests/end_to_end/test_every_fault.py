@@ -11,7 +11,7 @@ from exporter.emulator import Emulator, FixedWorld, Size
 from exporter.emulator.fault_texts import kinds
 from exporter.settings import HttpSettings, RetrySettings, RunSettings
 from tests.end_to_end.exports import ACCOUNT, REGION, mostly_slow, options_of, small_world, stage_of
-from tests.end_to_end.oracle import expected, lake_rows, undated_units, without_units
+from tests.end_to_end.oracle import expected, lake_rows, session_times, undated_units, without_units
 
 if TYPE_CHECKING:
     from exporter.domain import Unit
@@ -105,7 +105,7 @@ async def test_what_passes_leaves_no_trace(fault: str, exports: Exports) -> None
 
 @pytest.mark.parametrize("kind", mostly_slow(LASTING, 6))
 async def test_what_stays_fails_its_units_alone(kind: str, exports: Exports, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Units that can't be fetched are named with their failure's kind; all others are exported; later these, too."""
+    """Units that can't be fetched are named with their failure's kind; all others are exported; later, these alone."""
     monkeypatch.setattr(paging, "PAGES_MAX", 20)
     async with Emulator(options_of(WORLD)) as emulator:
         chosen = chosen_of(emulator)
@@ -119,8 +119,12 @@ async def test_what_stays_fails_its_units_alone(kind: str, exports: Exports, mon
         assert exported.summary["units"]["failed"] == len(names)
         assert lake_rows(exports.lake) == without_units(whole, names) != whole
         emulator.faults.clear()
+        emulator.calls.reset()
         assert (await exports.run(emulator)).exit_code == 0
         assert lake_rows(exports.lake) == whole
+        active = {session_id for session_id, (_, ended_us) in session_times(emulator).items() if ended_us is None}
+        again = {key[3] for key in emulator.calls.asked if key[3] and key[2] not in active}
+        assert again <= set(chosen)
 
 
 @pytest.mark.slow

@@ -115,7 +115,6 @@ async def test_spark(lake: tuple[Path, Seen], monkeypatch: pytest.MonkeyPatch) -
     """Spark infers the partition's key as a date, and reads structs, lists and maps."""
     sql = pytest.importorskip("pyspark.sql")
     path, seen = lake
-    monkeypatch.setenv("TZ", "UTC")
     monkeypatch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
     builder = sql.SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false")
     spark = builder.config("spark.sql.session.timeZone", "UTC").getOrCreate()
