@@ -7,9 +7,13 @@ the smaller count holds.
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from exporter.domain import Fetched, Session, Unit
 from exporter.errors import TokenRefused
@@ -32,11 +36,12 @@ async def fetch(pages: Readings, unit: Unit, session: Session, final_from_us: in
     """
     first = await _whole(pages, unit, session)
     is_final = final_from_us is not None and first.began_us >= final_from_us
-    if is_final or not (doubtful := _on_several_pages(first)):
+    if is_final or not (doubtful := await asyncio.to_thread(_on_several_pages, first)):
         return first
     second = await _whole(pages, unit, session)
-    before, now = _counts(first), _counts(second)
-    doubtful |= _on_several_pages(second)
+    doubtful |= await asyncio.to_thread(_on_several_pages, second)
+    before = await asyncio.to_thread(_counts, first, doubtful)
+    now = await asyncio.to_thread(_counts, second, doubtful)
     limits = {event: max(1, min(before[event], now[event])) for event in doubtful if event in now}
     return replace(second, limits=limits)
 
@@ -58,12 +63,15 @@ async def _read(pages: AsyncIterator[Page], unit: Unit, session: Session) -> Fet
 
 
 def _on_several_pages(fetched: Fetched) -> set[int]:
-    """The identity hashes that stand on more than one page."""
+    """The identities of events that stand on more than one page."""
     if len(fetched.pages) == 1:
         return set()
-    pages = Counter(event for page in fetched.pages for event in set(page_hashes(fetched.unit, page)))
-    return {event for event, count in pages.items() if count > 1}
+    pages = [pc.unique(pa.array(page_hashes(fetched.unit, page), pa.int64())) for page in fetched.pages]
+    counted = pc.value_counts(pa.chunked_array(pages, pa.int64()))
+    repeated = counted.filter(pc.greater(counted.field("counts"), 1))
+    return set(repeated.field("values").to_pylist())
 
 
-def _counts(fetched: Fetched) -> Counter[int]:
-    return Counter(event for page in fetched.pages for event in page_hashes(fetched.unit, page))
+def _counts(fetched: Fetched, events: set[int]) -> Counter[int]:
+    """How often each of some events stands on the pages together."""
+    return Counter(each for page in fetched.pages for each in page_hashes(fetched.unit, page) if each in events)
