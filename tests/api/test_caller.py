@@ -6,13 +6,13 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from exporter.settings import QuotaSettings, RetrySettings
 
 from exporter.api.answers import Page
 from exporter.api.caller import Caller, Time
 from exporter.api.operations import Operation
 from exporter.errors import ApiError, CredentialsLost, GaveUp, Malformed, Refused, Starved, Throttled, Transient
 from exporter.ledger import ScopeLedger
+from exporter.settings import QuotaSettings, RetrySettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -206,7 +206,7 @@ class _Life:
 
 def seeded(seed: int, what: str) -> random.Random:
     """The draws of one part of one seed, whatever the other parts draw."""
-    return random.Random(f"{seed}/{what}")  # noqa: S311 - seeded on purpose
+    return random.Random(f"{seed}/{what}")
 
 
 def _world(draw: random.Random) -> WorldOptions:

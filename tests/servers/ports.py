@@ -18,7 +18,7 @@ def free_ports(count: int, also: int = 0) -> list[int]:
     found: list[int] = []
     with ExitStack() as held:
         for _ in range(_TRIES_MAX):
-            port = random.randrange(_LOWEST, _HIGHEST)  # noqa: S311 - no secret
+            port = random.randrange(_LOWEST, _HIGHEST)
             if port not in found and all(_hold(held, each) for each in {port, port + also}):
                 found.append(port)
             if len(found) == count:
