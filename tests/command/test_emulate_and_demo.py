@@ -169,9 +169,7 @@ def test_emulator_serves_a_run_until_it_is_stopped(tmp_path: Path) -> None:
             lines = [emulator.stdout.readline() for _ in range(5)]
             exports = dict(re.findall(r"([A-Z_]+)=(\S+)", "".join(lines)))
             run = [sys.executable, "-m", "exporter", *lines[-1].split()[1:-1], str(tmp_path), "--json"]
-            ran = subprocess.run(
-                run, cwd=ROOT, env=os.environ | exports, capture_output=True, text=True, check=False
-            )
+            ran = subprocess.run(run, cwd=ROOT, env=os.environ | exports, capture_output=True, text=True, check=False)
             emulator.send_signal(signal.SIGINT)
             assert emulator.wait(30) == 130
         finally:
