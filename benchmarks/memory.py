@@ -3,7 +3,7 @@
 Each world is served by an emulator in a process of its own, at a quota that is in nobody's way, and exported by the
 real command into an empty lake. The peak is the largest resident set that the kernel has seen of that one process.
 
-    .venv/bin/python benchmarks/memory.py                  all worlds, a quarter of an hour
+    .venv/bin/python benchmarks/memory.py                  all worlds, some ten minutes
     .venv/bin/python benchmarks/memory.py --scale 0.01     the same at a hundredth: does it run at all?
     .venv/bin/python benchmarks/memory.py units baseline   two of them
 """
