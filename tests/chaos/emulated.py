@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 #: 2026-11-02T00:00:00Z, a Monday: the first moment of every world.
 START_US = 1_793_577_600_000_000
 REGION = "us-east-1"
+#: How long after its time an event may be listed at last, and so how long after its end a session gets events: long, so
+#: that many a run meets a session in that time.
+LAG_S = 10_800.0
 #: What goes wrong with the calls, seldom enough that no call ever uses up its attempts.
 FAULTS = (
     "throttle p=0.02",

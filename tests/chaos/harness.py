@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from exporter.emulator import Size, WorldOptions
-from tests.chaos.emulated import START_US, emulated
+from tests.chaos.emulated import LAG_S, START_US, emulated
 from tests.chaos.lakes import lakes
 from tests.chaos.laws import BrokenLawError, check_ended, check_reading
 from tests.chaos.runs import Command, Strike
@@ -144,20 +144,23 @@ class _Life:
     def _two_runs(self, draw: random.Random) -> None:
         """Two runs at once, perhaps with a broken lease or one that waits; one of them or both are killed."""
         self.tally.pairs += 1
-        with self.command.run(*_pace(draw)) as first:
-            first.watch(self.lake.record_keys, 1)
-            if draw.random() < 0.5:
-                self.lake.break_lease()
-            waits = ("--wait",) if draw.random() < 0.3 else ()
-            with self.command.run(*waits, *_pace(draw)) as second:
-                runs = [first, second]
-                draw.shuffle(runs)
-                self._kill(runs[0], draw)
-                check_reading(self.lake, self.emulator.truth())
-                if draw.random() < 0.3:
-                    self._kill(runs[1], draw)
-                elif (code := runs[1].end()) not in {_DONE, _HELD}:
-                    raise BrokenLawError(f"the other run ended with {code}: {runs[1].last_words}")
+        waits = ("--wait",) if draw.random() < 0.3 else ()
+        with self.command.run(*_pace(draw)) as first, self.command.run(*waits, *_pace(draw)) as second:
+            if draw.random() < 0.7:
+                first.watch(self._begun_unleased, 2)
+            runs = [first, second]
+            draw.shuffle(runs)
+            self._kill(runs[0], draw)
+            check_reading(self.lake, self.emulator.truth())
+            if draw.random() < 0.3:
+                self._kill(runs[1], draw)
+            elif (code := runs[1].end()) not in {_DONE, _HELD}:
+                raise BrokenLawError(f"the other run ended with {code}: {runs[1].last_words}")
+
+    def _begun_unleased(self) -> set[str]:
+        """The runs that have begun; whoever holds the scope loses its lease, so that another can begin beside it."""
+        self.lake.break_lease()
+        return {record["run_id"] for record in self.lake.records()}
 
     def _kill(self, run: Run, draw: random.Random) -> None:
         begun = self.lake.record_keys()
@@ -219,7 +222,7 @@ def _world(draw: random.Random) -> WorldOptions:
         events=Size(0, 10, 320),
         start_us=START_US,
         days=_DAYS,
-        lag_s=draw.choice((0.0, 600.0)),
+        lag_s=LAG_S,
         hostile=draw.random() < 0.3,
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from exporter.emulator import Size, WorldOptions
-from tests.chaos.emulated import DAY_S, START_US, emulated
+from tests.chaos.emulated import DAY_S, LAG_S, START_US, emulated
 from tests.chaos.harness import FAILURES, RoundFailedError, seeded
 from tests.chaos.lakes import lakes
 from tests.chaos.laws import BrokenLawError, check_ended, check_equal, check_reading
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.chaos.runs import Run
 
 _ONE_KILLED_IN = 5
-_GRACE_US = 900_000_000
+_GRACE_US = int(LAG_S * 1_000_000)
 
 SessionKey = tuple[str, str]
 UnitKey = tuple[str, str, str]
@@ -198,5 +198,5 @@ def _world(draw: random.Random, nights: int) -> WorldOptions:
         events=Size(0, 8, 250),
         start_us=START_US,
         days=float(nights),
-        lag_s=600.0,
+        lag_s=LAG_S,
     )

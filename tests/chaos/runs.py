@@ -9,10 +9,11 @@ import sys
 import time
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.chaos.emulated import REGION
+from tests.chaos.emulated import LAG_S, REGION
 from tests.servers.seaweedfs import ACCESS_KEY, SECRET_KEY
 
 if TYPE_CHECKING:
@@ -90,8 +91,8 @@ class Command:
     @contextmanager
     def run(self, *options: str) -> Iterator[Run]:
         """An export, killed at the end of the block where it still goes on."""
-        given = ("--region", REGION, "--calls-per-second", "5000", "--read-timeout-s", "10", *options)
-        with self._started("run", *given) as run:
+        given = {"--region": REGION, "--calls-per-second": "5000", "--read-timeout-s": "10", "--grace-s": str(LAG_S)}
+        with self._started("run", *chain.from_iterable(given.items()), *options) as run:
             yield run
 
     def verify(self) -> str:
