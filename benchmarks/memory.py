@@ -73,7 +73,9 @@ class Measured:
 def main() -> None:
     """Measure the worlds that are named, and print a line for each."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("worlds", nargs="*", choices=[*WORLDS, []], help=f"any of {', '.join(WORLDS)}; else all")
+    parser.add_argument(
+        "worlds", nargs="*", metavar="WORLD", choices=[*WORLDS, []], help=f"any of {', '.join(WORLDS)}; else all"
+    )
     parser.add_argument("--scale", type=float, default=1.0, help="the share of the sessions (1.0)")
     given = parser.parse_args()
     _print_row("world", "sessions", "units", "events", "seconds", "cpu s", "files", "peak MiB")
