@@ -1,7 +1,7 @@
 """The rows that wait in memory for their checkpoints, in all scopes of a process together.
 
-A unit or a session that waits counts as some rows, too. When they are more than the bound, the fullest scope commits; how
-much the others add meanwhile is bounded by their quotas.
+A unit or a session that waits counts as some rows, too. When they are more than the bound, the fullest scope commits;
+how much the others add meanwhile is bounded by their quotas.
 """
 
 from __future__ import annotations
