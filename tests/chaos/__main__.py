@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -19,6 +20,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="another number, other instants and other worlds")
     parser.add_argument("--lake", choices=("directory", "s3"), default="directory", help="s3 is SeaweedFS")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # what was started is ended, too
     folder = Path(tempfile.mkdtemp(prefix="ivs-chaos-"))
     try:
         if given.kills or not given.nights:
