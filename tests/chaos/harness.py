@@ -174,7 +174,7 @@ class _Life:
         """A third of the instants are spread over a whole run, the others lie just behind what shows on the lake."""
         if draw.random() < 0.33:
             return Strike(draw.uniform(0.0, self.whole_s))
-        sign = draw.choice((self.lake.staged, self.lake.record_keys, self.lake.visible))
+        sign = draw.choice((self.lake.staged, self.lake.staged, self.lake.record_keys, self.lake.visible))
         delay_s = 0.0 if draw.random() < 0.5 else draw.uniform(0.0, 0.02)
         return Strike(delay_s, sign, draw.randint(1, 4))
 
