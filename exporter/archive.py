@@ -15,11 +15,9 @@ from exporter.commit import records_after
 from exporter.state import SessionState
 
 if TYPE_CHECKING:
-    from exporter.domain import Scope
+    from exporter.domain import Scope, SessionKey
     from exporter.records import Record, SessionLine
     from exporter.store import Records
-
-SessionKey = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,8 +66,8 @@ class Journal:
         unlisted: Sequence[tuple[str, str]] = (),
         complete_until_us: int | None = None,
         summary: dict[str, Any] | None = None,
-    ) -> Record:
-        """Write the next record, and give it back.
+    ) -> None:
+        """Write the next record.
 
         Raises :class:`Overtaken` where another run has taken its number: nothing is committed then, nor will be. Any
         other :class:`LakeError` leaves open whether it was committed.
@@ -85,7 +85,6 @@ class Journal:
             summary=summary,
         )
         await self._append(record)
-        return record
 
     async def snapshot(self) -> None:
         """Write the state down where many records have come since that was last done, so that a start stays short."""

@@ -27,6 +27,10 @@ _SESSION_ID = re.compile(r"st-[a-zA-Z0-9]{13}")
 _PARTICIPANT_ID = re.compile(r"[a-zA-Z0-9-]{1,64}")
 
 
+#: (stage ARN, session id)
+SessionKey = tuple[str, str]
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Scope:
     """One AWS account in one region: what the API's quota, a lease and a commit log belong to."""
@@ -52,6 +56,11 @@ class Session:
     started_us: int | None = None
     ended_us: int | None = None
     is_listed: bool = True
+
+    @property
+    def key(self) -> SessionKey:
+        """What tells the session from all others: ids are a stage's own."""
+        return (self.stage_arn, self.session_id)
 
     @property
     def name(self) -> str:

@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from exporter.api.caller import Caller
     from exporter.archive import Archive
     from exporter.discover import Listed
+    from exporter.domain import SessionKey
     from exporter.ledger import ScopeLedger
     from exporter.records import SessionLine
     from exporter.request import Request
     from exporter.settings import RunSettings
     from exporter.state import ScopeState
 
-SessionKey = tuple[str, str]
 _SECOND_US = 1_000_000
 
 

@@ -17,6 +17,7 @@ import structlog
 
 from exporter.errors import Held, LakeError
 from exporter.processes import Process, is_gone
+from exporter.records import number_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -89,7 +90,7 @@ class Lease:
 
     async def _take(self, keys: list[str]) -> bool:
         """Take the next number; False where another run was faster."""
-        number = _number_of(keys[-1]) + 1 if keys else 1
+        number = number_of(keys[-1]) + 1 if keys else 1
         if not await self.records.create(self._key(number), msgspec.json.encode(self.holder)):
             return False
         self._number = number
@@ -123,10 +124,6 @@ class Lease:
 
     def _key(self, number: int) -> str:
         return f"{self._prefix}{number:012d}.json"
-
-
-def _number_of(key: str) -> int:
-    return int(key.rpartition("/")[2].removesuffix(".json"))
 
 
 def _told(scope: Scope, holder: Holder | None) -> str:

@@ -21,6 +21,7 @@ from exporter.errors import LakeError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from exporter.domain import SessionKey
     from exporter.store import Files
     from exporter.tracking import Tracked
 
@@ -28,7 +29,6 @@ _log = structlog.get_logger()
 _IDS_MAX = 2_000_000
 _NO_IDS = pa.array([], pa.int64())
 
-SessionKey = tuple[str, str]
 Ids = dict[str, pa.Int64Array]
 
 
@@ -66,16 +66,16 @@ class Present:
 
     def forget(self, tracked: Tracked) -> None:
         """Let go of a session that needs no more comparing."""
-        self._sessions.pop(_key(tracked), None)
+        self._sessions.pop(tracked.session.key, None)
 
     def _ids_of(self, tracked: Tracked, participant_id: str) -> pa.Int64Array:
         if not tracked.holds_rows_of(participant_id):
             return _NO_IDS
-        return self._sessions[_key(tracked)].get(participant_id, _NO_IDS)
+        return self._sessions[tracked.session.key].get(participant_id, _NO_IDS)
 
     async def _load(self, asked: Iterable[Tracked]) -> None:
         """Read what is missing of some sessions, each file once."""
-        missing = {_key(tracked): tracked for tracked in asked if _key(tracked) not in self._sessions}
+        missing = {tracked.session.key: tracked for tracked in asked if tracked.session.key not in self._sessions}
         of_file: dict[str, list[SessionKey]] = {}
         for session, tracked in missing.items():
             for key in tracked.known.files:
@@ -152,10 +152,6 @@ def lacking(rows: pa.RecordBatch, counts: Sequence[int], held: Sequence[bool]) -
     of_unit = chain.from_iterable(map(repeat, range(len(counts)), counts))
     left = Counter(unit for unit, is_held in zip(of_unit, held, strict=True) if not is_held)
     return rows.filter(pa.array([not each for each in held])), [left[unit] for unit in range(len(counts))]
-
-
-def _key(tracked: Tracked) -> SessionKey:
-    return (tracked.session.stage_arn, tracked.session.session_id)
 
 
 def _schema(columns: Sequence[str]) -> pa.Schema:

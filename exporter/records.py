@@ -148,5 +148,5 @@ def record_key(scope: str, number: int) -> str:
 
 
 def number_of(key: str) -> int:
-    """The number in a record's or a snapshot's key."""
+    """The number in a record's, a snapshot's or a lease's key."""
     return int(key.rpartition("/")[2].removesuffix(".json"))

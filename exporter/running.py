@@ -23,7 +23,7 @@ from exporter.ledger import RunLedger, ScopeLedger
 from exporter.stores.opening import open_store
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from exporter.domain import Scope
     from exporter.estimate import Estimate
@@ -31,7 +31,10 @@ if TYPE_CHECKING:
     from exporter.settings import Settings
     from exporter.store import Store
 
-# Rows that wait in memory for their checkpoints, in the whole process; a row takes some 100 bytes.
+    #: What is done in a scope, with the stages that it has.
+    Work = Callable[[ScopeExport, AsyncIterator[Listed]], Awaitable[None]]
+
+# Rows that wait in memory for their checkpoints, in the whole process; a row takes some 60 bytes.
 _ROWS_MAX = 250_000
 
 
@@ -41,28 +44,33 @@ async def survey(settings: Settings, request: Request, ledger: RunLedger, stop: 
     Raises what `run` raises.
     """
     estimates: list[Estimate] = []
-    await run(settings, request, ledger, stop, estimates)
+
+    async def survey_one(scope: ScopeExport, stages: AsyncIterator[Listed]) -> None:
+        estimates.append(await scope.survey(stages))
+
+    await _over_scopes(settings, request, ledger, stop, survey_one)
     return estimates
 
 
-async def run(
-    settings: Settings, request: Request, ledger: RunLedger, stop: Stop, estimates: list[Estimate] | None = None
-) -> None:
+async def run(settings: Settings, request: Request, ledger: RunLedger, stop: Stop) -> None:
     """Export what ``request`` asks for, and note in ``ledger`` what became of it.
-
-    Where there is a list of ``estimates``, nothing is exported, and each scope's is added to it.
 
     Raises the :class:`ExportError` that ended the run as a whole; what was fetched whole before it is committed. What
     failed alone (a unit, a listing, a scope) is in the ledger.
     """
+    await _over_scopes(settings, request, ledger, stop, ScopeExport.export)
+
+
+async def _over_scopes(settings: Settings, request: Request, ledger: RunLedger, stop: Stop, work: Work) -> None:
+    """Do the work in every scope, all at once."""
     parts = plan_parts(settings, request)
     ledger.scopes = [ScopeLedger(part.region, part.account_id) for part in parts]
     session = aioboto3.Session()
     try:
         async with open_store(settings.lake, session=session, s3=settings.s3.options()) as store:
-            a_run = _Run(settings, request, ledger, stop, store, session, Budget(_ROWS_MAX), estimates)
-            exports = [a_run.export(part, scope) for part, scope in zip(parts, ledger.scopes, strict=True)]
-            ended = await asyncio.gather(*exports, return_exceptions=True)
+            a_run = _Run(settings, request, ledger, stop, store, session, Budget(_ROWS_MAX), work)
+            works = [a_run.work_on(part, scope) for part, scope in zip(parts, ledger.scopes, strict=True)]
+            ended = await asyncio.gather(*works, return_exceptions=True)
         for error in ended:
             if error is not None:
                 raise error
@@ -111,31 +119,25 @@ class _Run:
     store: Store
     session: aioboto3.Session
     budget: Budget
-    estimates: list[Estimate] | None
+    work: Work
 
-    async def export(self, part: Part, ledger: ScopeLedger) -> None:
-        """Export one scope. What fails it alone is noted; what ends the whole run makes the others stop and commit."""
+    async def work_on(self, part: Part, ledger: ScopeLedger) -> None:
+        """Work on one scope. What fails it alone is noted; what ends the run makes the others stop and commit."""
         began_s = time.monotonic()
         try:
-            await self._export(part, ledger)
-        except (Held, Overtaken) as error:
-            ledger.is_held = True
-            ledger.listings_open = 0
-            ledger.fail(ledger.name, error)
-        except ApiError as error:
-            if isinstance(error, CredentialsLost):
+            await self._work_on(part, ledger)
+        except BaseException as error:
+            if not isinstance(error, (Held, Overtaken, ApiError)) or isinstance(error, CredentialsLost):
                 self.stop.ask("error")
                 raise
-            ledger.is_lost = True
+            ledger.is_held = isinstance(error, (Held, Overtaken))
+            ledger.is_lost = not ledger.is_held
             ledger.listings_open = 0
             ledger.fail(ledger.name, error)
-        except BaseException:
-            self.stop.ask("error")
-            raise
         finally:
             ledger.seconds = time.monotonic() - began_s
 
-    async def _export(self, part: Part, ledger: ScopeLedger) -> None:
+    async def _work_on(self, part: Part, ledger: ScopeLedger) -> None:
         settings = self.settings
         clock = Time(time.monotonic, asyncio.sleep, random.random)
         async with Client(
@@ -172,10 +174,7 @@ class _Run:
                 clock=time.monotonic,
                 sleep=asyncio.sleep,
             )
-            if self.estimates is None:
-                await scope_export.export(_chained(first, stages))
-            else:
-                self.estimates.append(await scope_export.survey(_chained(first, stages)))
+            await self.work(scope_export, _chained(first, stages))
 
     def _sessions(self) -> Callable[[], aioboto3.Session]:
         """The run's own session first, for it is costly; a new one each time that credentials have to be read anew."""

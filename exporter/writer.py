@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from exporter.budget import Budget, Share
     from exporter.commit import Journal
-    from exporter.domain import Fetched
+    from exporter.domain import Fetched, SessionKey
     from exporter.finding import Finder
     from exporter.ledger import ScopeLedger
     from exporter.records import FileLine
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 # Small enough for little memory, large enough that a batch's fixed cost does not show.
 _BATCH_SIZE_BYTES = 1 << 20
 _BATCH_UNITS = 4_096
-# A row takes some 100 bytes until its checkpoint; a unit's outcome and state, or a session's, some 1,000.
+# A row takes some 60 bytes until its checkpoint; a unit's outcome and state, or a session's, some 1,000.
 _ROWS_A_UNIT = 10
 # The least that an event takes on its way here: a name, a participant, a time.
 _EVENT_SIZE_BYTES_MIN = 80
@@ -58,7 +58,7 @@ class _Held:
     """What waits for its checkpoint: rows by date, the sessions that they are of, and the outcomes that become true."""
 
     rows: dict[date, list[pa.RecordBatch]] = field(default_factory=dict)
-    sessions: dict[date, set[tuple[str, str]]] = field(default_factory=dict)
+    sessions: dict[date, set[SessionKey]] = field(default_factory=dict)
     tracked: dict[str, Tracked] = field(default_factory=dict)
     outcomes: list[Outcome] = field(default_factory=list)
     count: int = 0
@@ -223,7 +223,7 @@ class Writer:
         self.ledger.events_written += held.count
         self._share.hold(self._held.weight)
         for tracked, line in zip(held.tracked.values(), lines, strict=True):
-            tracked.committed(line, keys[line.stage_arn, line.session_id])
+            tracked.committed(line, keys[tracked.session.key])
             if tracked.is_told_sealed:
                 self.ledger.sessions_sealed += 1
                 self._intake.present.forget(tracked)
@@ -249,18 +249,13 @@ class Writer:
             raise LakeError(f"{gone[0].key} was staged and is gone: something else removes files from the lake")
 
 
-def _lines(held: _Held, files: Sequence[FileLine]) -> tuple[list[SessionLine], dict[tuple[str, str], list[str]]]:
+def _lines(held: _Held, files: Sequence[FileLine]) -> tuple[list[SessionLine], dict[SessionKey, list[str]]]:
     """What the record says of each session, and the keys of the new files that hold rows of it."""
-    places: dict[tuple[str, str], list[int]] = {
-        (tracked.session.stage_arn, tracked.session.session_id): [] for tracked in held.tracked.values()
-    }
+    places: dict[SessionKey, list[int]] = {tracked.session.key: [] for tracked in held.tracked.values()}
     for place, day in enumerate(sorted(held.rows)):
         for session in held.sessions[day]:
             places[session].append(place)
-    lines = [
-        tracked.line(tuple(places[tracked.session.stage_arn, tracked.session.session_id]))
-        for tracked in held.tracked.values()
-    ]
+    lines = [tracked.line(tuple(places[tracked.session.key])) for tracked in held.tracked.values()]
     return lines, {session: [files[place].key for place in of_it] for session, of_it in places.items()}
 
 
@@ -270,8 +265,8 @@ def _outcome(fetched: int, lacked: int, *, is_known: bool) -> Outcome:
     return Outcome.UNCHANGED if fetched or is_known else Outcome.EMPTY
 
 
-def _sessions_in(rows: pa.RecordBatch) -> set[tuple[str, str]]:
-    """The sessions, (stage, session), that some rows are of."""
+def _sessions_in(rows: pa.RecordBatch) -> set[SessionKey]:
+    """The sessions that some rows are of."""
     stages, sessions = rows.column("stage_arn"), rows.column("session_id")
     width = len(sessions.dictionary)
     pairs = pc.add(pc.multiply(stages.indices.cast("int64"), width), sessions.indices.cast("int64"))

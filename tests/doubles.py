@@ -268,6 +268,19 @@ async def export(
     return ledger
 
 
+def failing_at(step: int, error: BaseException) -> Callable[[str, str], None]:
+    """Raise ``error`` at the operation with this number, and at each one after it: the process is gone."""
+    done = 0
+
+    def count(_operation: str, _key: str) -> None:
+        nonlocal done
+        done += 1
+        if done > step:
+            raise error
+
+    return count
+
+
 __all__ = [
     "DAY_US",
     "HOUR_US",
@@ -280,5 +293,6 @@ __all__ = [
     "Participant",
     "Service",
     "export",
+    "failing_at",
     "lake_rows",
 ]

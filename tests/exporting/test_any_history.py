@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -18,10 +17,18 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from exporter.errors import LakeError, Overtaken
 from exporter.request import Request
 from exporter.settings import RunSettings
-from tests.doubles import HOUR_US, SECOND_US, STAGE, Crash, MemoryStore, Service, SessionDouble, export, lake_rows
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from tests.doubles import (
+    HOUR_US,
+    SECOND_US,
+    STAGE,
+    Crash,
+    MemoryStore,
+    Service,
+    SessionDouble,
+    export,
+    failing_at,
+    lake_rows,
+)
 
 GRACE_US = 900 * SECOND_US
 REQUESTS = {
@@ -115,7 +122,7 @@ class History(RuleBasedStateMachine):
         error=st.sampled_from([Crash(), LakeError("no answer")]),
     )
     def run_cut_short(self, kind: str, rows_max: int, step: int, moment: str, error: BaseException) -> None:
-        setattr(self.store, moment, _failing_at(step, error))
+        setattr(self.store, moment, failing_at(step, error))
         try:
             self._run(REQUESTS[kind], rows_max)
         except (Crash, LakeError, BaseExceptionGroup):
@@ -154,18 +161,6 @@ class History(RuleBasedStateMachine):
             everything = Service()
             everything.stages = {STAGE: self.service.stages[STAGE] | self.hidden}
             assert not lake_rows(self.store) - everything.truth()
-
-
-def _failing_at(step: int, error: BaseException) -> Callable[[str, str], None]:
-    done = 0
-
-    def count(_operation: str, _key: str) -> None:
-        nonlocal done
-        done += 1
-        if done > step:
-            raise error
-
-    return count
 
 
 History.TestCase.settings = settings(

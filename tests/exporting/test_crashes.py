@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
 from exporter.errors import LakeBusy, LakeError, Overtaken
 from exporter.settings import RunSettings
-from tests.doubles import Crash, MemoryStore, Service, export, lake_rows
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from tests.doubles import Crash, MemoryStore, Service, export, failing_at, lake_rows
 
 SETTINGS = RunSettings(checkpoint_s=1e9)
 
@@ -26,19 +21,6 @@ def world() -> Service:
 
 async def run(service: Service, store: MemoryStore, run_id: str) -> None:
     await export(service, store, run_id, rows_max=2, settings=SETTINGS)
-
-
-def failing_at(step: int, error: BaseException) -> Callable[[str, str], None]:
-    """Raise ``error`` at the operation with this number, and at each one after it: the process is gone."""
-    done = 0
-
-    def count(_operation: str, _key: str) -> None:
-        nonlocal done
-        done += 1
-        if done > step:
-            raise error
-
-    return count
 
 
 async def steps_of_a_run() -> int:

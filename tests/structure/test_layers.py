@@ -13,6 +13,7 @@ ROOT = Path(exporter.__file__).parent
 STEPS = ("discover", "plan", "fetch", "normalize", "stage", "commit", "publish")
 COMPOSERS = (
     "exporter.finding",
+    "exporter.intake",
     "exporter.writer",
     "exporter.pipeline",
     "exporter.recovery",
