@@ -1,0 +1,1 @@
+"""Speed, memory and pace, measured beside others or beside what is possible."""
