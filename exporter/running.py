@@ -12,6 +12,7 @@ import aioboto3
 
 from exporter.api.caller import Caller, Time
 from exporter.api.client import Client
+from exporter.api.connections import open_connections
 from exporter.api.operations import Operation
 from exporter.api.paging import named_pages
 from exporter.budget import Budget
@@ -24,6 +25,8 @@ from exporter.stores.opening import open_store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
+
+    import aiohttp
 
     from exporter.domain import Scope
     from exporter.estimate import Estimate
@@ -67,8 +70,11 @@ async def _over_scopes(settings: Settings, request: Request, ledger: RunLedger, 
     ledger.scopes = [ScopeLedger(part.region, part.account_id) for part in parts]
     session = aioboto3.Session()
     try:
-        async with open_store(settings.lake, session=session, s3=settings.s3.options()) as store:
-            a_run = _Run(settings, request, ledger, stop, store, session, Budget(_ROWS_MAX), work)
+        async with (
+            open_connections(settings.http) as connections,
+            open_store(settings.lake, session=session, s3=settings.s3.options()) as store,
+        ):
+            a_run = _Run(settings, request, ledger, stop, store, session, connections, Budget(_ROWS_MAX), work)
             works = [a_run.work_on(part, scope) for part, scope in zip(parts, ledger.scopes, strict=True)]
             ended = await asyncio.gather(*works, return_exceptions=True)
         for error in ended:
@@ -118,6 +124,7 @@ class _Run:
     stop: Stop
     store: Store
     session: aioboto3.Session
+    connections: aiohttp.ClientSession
     budget: Budget
     work: Work
 
@@ -140,41 +147,35 @@ class _Run:
     async def _work_on(self, part: Part, ledger: ScopeLedger) -> None:
         settings = self.settings
         clock = Time(time.monotonic, asyncio.sleep, random.random)
-        async with Client(
-            self._sessions(),
-            part.region,
-            settings.http,
-            connections=settings.run.concurrency,
+        client = await Client(self._sessions(), part.region, self.connections, wall_us=wall_us).open()
+        caller = Caller(client, settings.quota, settings.retry, settings.run.concurrency, clock, ledger)
+        stages = _stages(caller, part)
+        ledger.listings_open += 1
+        first = await self.stop.cut(_first_with_stages(stages))
+        scope = scope_of(first.stage_arns[0]) if first and first.stage_arns else None
+        if first is None or scope is None:
+            ledger.listings_open -= first is not None
+            for flaw in first.flaws if first else ():
+                ledger.fail(ledger.name, Malformed(flaw))
+            return
+        ledger.account_id = scope.account_id
+        scope_export = ScopeExport(
+            scope=scope,
+            store=self.store,
+            caller=caller,
+            settings=settings.run,
+            request=self.request,
+            ledger=ledger,
+            stop=self.stop,
+            run_id=self.ledger.run_id,
+            budget=self.budget,
+            is_whole=not part.stage_arns,
+            now_us=lambda: client.now_us,
             wall_us=wall_us,
-        ) as client:
-            caller = Caller(client, settings.quota, settings.retry, settings.run.concurrency, clock, ledger)
-            stages = _stages(caller, part)
-            ledger.listings_open += 1
-            first = await self.stop.cut(_first_with_stages(stages))
-            scope = scope_of(first.stage_arns[0]) if first and first.stage_arns else None
-            if first is None or scope is None:
-                ledger.listings_open -= first is not None
-                for flaw in first.flaws if first else ():
-                    ledger.fail(ledger.name, Malformed(flaw))
-                return
-            ledger.account_id = scope.account_id
-            scope_export = ScopeExport(
-                scope=scope,
-                store=self.store,
-                caller=caller,
-                settings=settings.run,
-                request=self.request,
-                ledger=ledger,
-                stop=self.stop,
-                run_id=self.ledger.run_id,
-                budget=self.budget,
-                is_whole=not part.stage_arns,
-                now_us=lambda: client.now_us,
-                wall_us=wall_us,
-                clock=time.monotonic,
-                sleep=asyncio.sleep,
-            )
-            await self.work(scope_export, _chained(first, stages))
+            clock=time.monotonic,
+            sleep=asyncio.sleep,
+        )
+        await self.work(scope_export, _chained(first, stages))
 
     def _sessions(self) -> Callable[[], aioboto3.Session]:
         """The run's own session first, for it is costly; a new one each time that credentials have to be read anew."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from exporter.api.answers import Page
     from exporter.api.client import Client
     from exporter.api.operations import Operation
+    from exporter.errors import ApiError
     from exporter.ledger import ScopeLedger
     from exporter.settings import QuotaSettings, RetrySettings
 
@@ -96,7 +97,23 @@ class Caller:
     async def call(self, operation: Operation, params: Mapping[str, Any]) -> Page:
         """The answer to a call. Raises an :class:`ApiError` that is final."""
         lane, spent = self._lane(operation), _Spent()
-        retrying = AsyncRetrying(
+        try:
+            return await self._attempt(operation, params, lane, spent)
+        except (Throttled, Transient) as error:
+            first: ApiError | None = error
+
+        async def attempt() -> Page:
+            nonlocal first
+            if first is not None:
+                error, first = first, None
+                raise error
+            return await self._attempt(operation, params, lane, spent)
+
+        # Tenacity's own bookkeeping costs as much as sending: it takes over where there is something to try again.
+        return await self._retrying(spent)(attempt)
+
+    def _retrying(self, spent: _Spent) -> AsyncRetrying:
+        return AsyncRetrying(
             sleep=self.time.sleep,
             retry=retry_if_exception_type((Throttled, Transient)),
             stop=lambda _: self._is_over(spent),
@@ -104,8 +121,6 @@ class Caller:
             before_sleep=self._count_retry,
             retry_error_callback=_give_up,
         )
-        page: Page = await retrying(self._attempt, operation, params, lane, spent)
-        return page
 
     async def _attempt(self, operation: Operation, params: Mapping[str, Any], lane: _Lane, spent: _Spent) -> Page:
         if lane.starved:

@@ -1,22 +1,26 @@
-"""One attempt at a call: aioboto3 finds the credentials and the endpoint and signs; the body that came is read here.
+"""One attempt at a call: aioboto3 finds the credentials and the endpoint; the answer's raw body is read here.
 
-The raw answer is taken in botocore's public ``before-parse`` event, before its parser can drop anything from it.
+botocore's way from a call to its answer costs five times what aiohttp does for the same request, and its parser takes a
+broken body for an empty list and drops what its model lacks (docs/decisions/0001-raw-answers.md). So requests are
+signed and sent here.
 """
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
+import time
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Self
 
+import aiohttp
+import msgspec
 from aiobotocore.config import AioConfig
 from botocore import exceptions as aws
-from botocore.parsers import ResponseParserError
 
-from exporter import __version__
 from exporter.api.answers import Page, read_page, read_refusal
+from exporter.api.operations import Operation
+from exporter.api.signing import Signer
 from exporter.errors import CredentialsLost, Transient
 
 if TYPE_CHECKING:
@@ -24,12 +28,10 @@ if TYPE_CHECKING:
 
     import aioboto3
 
-    from exporter.api.operations import Operation
-    from exporter.settings import HttpSettings
-
 _SERVICE = "ivs-realtime"
-_RAW = "ivs_export_raw"
+_OK = 200
 _NO_CREDENTIALS = (
+    aws.ClientError,  # STS refuses a role, say
     aws.NoCredentialsError,
     aws.PartialCredentialsError,
     aws.CredentialRetrievalError,
@@ -37,50 +39,44 @@ _NO_CREDENTIALS = (
     aws.SSOError,
     aws.ProfileNotFound,
 )
+_encode = msgspec.json.Encoder().encode
 
 
 class Client:
-    """IVS Real-Time in one region, as an asynchronous context manager.
+    """IVS Real-Time in one region; `open` comes first.
 
     ``make_session`` makes an aioboto3 session; it is called again only when the credentials have expired, so that
     rotated keys in a file or a new role session are found. ``wall_us`` is the local clock in microseconds since the
-    epoch, used where an answer carries no ``Date``.
+    epoch: it dates signatures, and stands in where an answer carries no ``Date``.
     """
 
     def __init__(
         self,
         make_session: Callable[[], aioboto3.Session],
         region: str,
-        http: HttpSettings,
+        connections: aiohttp.ClientSession,
         *,
-        connections: int,
         wall_us: Callable[[], int],
     ) -> None:
         self._make_session = make_session
         self._region = region
+        self._connections = connections
         self._wall_us = wall_us
-        self._config = AioConfig(
-            connect_timeout=http.connect_timeout_s,
-            read_timeout=http.read_timeout_s,
-            max_pool_connections=connections,
-            parameter_validation=False,
-            retries={"total_max_attempts": 1},
-            user_agent_extra=f"ivs-export/{__version__}",
-        )
-        self._stack = AsyncExitStack()
-        self._client: Any = None
-        self._keys: tuple[str | None, ...] = ()
+        self._urls: dict[Operation, str] = {}
+        self._signer: Signer
+        self._credentials: Any = None
+        self._keys: tuple[str, str | None] | None = None
         self._generation = 0
         self._renewing = asyncio.Lock()
         self._date = ("", 0)
         self._latest_us = 0
 
-    async def __aenter__(self) -> Self:
-        await self._open()
+    async def open(self) -> Self:
+        """Find the credentials and the endpoint. Raises :class:`CredentialsLost`."""
+        session = self._make_session()
+        await self._find_credentials(session)
+        await self._find_endpoint(session)
         return self
-
-    async def __aexit__(self, *raised: object) -> None:
-        await self._stack.aclose()
 
     @property
     def now_us(self) -> int:
@@ -103,67 +99,66 @@ class Client:
 
     async def _attempt(self, operation: Operation, params: Mapping[str, Any]) -> Page:
         try:
-            parsed = await getattr(self._client, operation.method)(**params)
-        except aws.ClientError as error:
-            if _RAW not in error.response:  # from the chain of credentials: STS refuses a role, say
-                raise CredentialsLost(f"no AWS credentials can be used: {error}") from error
-            status, headers, body = error.response[_RAW]
-            raise read_refusal(operation, status, headers, body, datetime.fromtimestamp(self._now_s(), UTC)) from error
+            credentials = await self._credentials.get_frozen_credentials()
         except _NO_CREDENTIALS as error:
-            raise CredentialsLost(f"no AWS credentials can be used: {error}") from error
-        except (aws.HTTPClientError, ResponseParserError, OSError) as error:
-            raise Transient(f"{operation}: {type(error).__name__} in {self._region}") from error
-        _, headers, body = parsed[_RAW]
-        return read_page(operation, body, self._served_us(headers))
-
-    async def _open(self) -> None:
+            raise _lost(error) from error
+        url, sent = self._urls[operation], _encode(params)
+        at = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._wall_us() // 1_000_000))
+        headers = self._signer.headers(url, sent, credentials, at)
         try:
-            session = self._make_session()
-            client = session.client(_SERVICE, region_name=self._region, config=self._config)
-            self._client = await self._stack.enter_async_context(client)
-            self._client.meta.events.register(f"before-parse.{_SERVICE}", _keep_raw)
-            self._keys = await _keys_of(session)
-        except (*_NO_CREDENTIALS, aws.ClientError) as error:
-            raise CredentialsLost(f"no AWS credentials can be used: {error}") from error
+            async with self._connections.post(url, data=sent, headers=headers, allow_redirects=False) as answer:
+                body = await answer.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Transient(f"{operation}: {type(error).__name__} in {self._region}") from error
+        if answer.status == _OK:
+            return read_page(operation, body, self._served_us(answer.headers.get("Date", "")))
+        named = {name.lower(): value for name, value in answer.headers.items()}
+        raise read_refusal(operation, answer.status, named, body, datetime.fromtimestamp(self._wall_us() / 1e6, UTC))
+
+    async def _find_endpoint(self, session: aioboto3.Session) -> None:
+        """Learn from botocore where the service is, and what a signature calls it."""
+        try:
+            async with session.client(_SERVICE, region_name=self._region, config=AioConfig()) as client:
+                model = client.meta.service_model
+                endpoint = client.meta.endpoint_url.rstrip("/")
+                self._urls = {each: endpoint + model.operation_model(each).http["requestUri"] for each in Operation}
+                self._signer = Signer(model.signing_name, client.meta.region_name)
+        except _NO_CREDENTIALS as error:
+            raise _lost(error) from error
+
+    async def _find_credentials(self, session: aioboto3.Session) -> None:
+        try:
+            credentials = await session.get_credentials()
+            if credentials is None:
+                raise CredentialsLost(
+                    "no AWS credentials were found: set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or"
+                    " run where a role gives them"
+                )
+            frozen = await credentials.get_frozen_credentials()
+        except _NO_CREDENTIALS as error:
+            raise _lost(error) from error
+        self._credentials, self._keys = credentials, (frozen.access_key, frozen.token)
 
     async def _renew(self, generation: int) -> bool:
-        """Whether there are other credentials now than those of ``generation``. Calls in flight keep the old client."""
+        """Whether there are other credentials now than those of ``generation``."""
         async with self._renewing:
             if self._generation == generation:
                 expired = self._keys
-                await self._open()
+                await self._find_credentials(self._make_session())
                 if self._keys == expired:
                     return False
                 self._generation += 1
             return True
 
-    def _served_us(self, headers: Mapping[str, str]) -> int:
-        text = headers.get("date", "")
-        if text != self._date[0]:
+    def _served_us(self, date: str) -> int:
+        if date != self._date[0]:
             try:
-                self._date = (text, int(parsedate_to_datetime(text).timestamp()) * 1_000_000)
+                self._date = (date, int(parsedate_to_datetime(date).timestamp()) * 1_000_000)
             except (ValueError, TypeError):
-                self._date = (text, 0)
+                self._date = (date, 0)
         self._latest_us = self._date[1] or self._wall_us()
         return self._latest_us
 
-    def _now_s(self) -> float:
-        return self._wall_us() / 1_000_000
 
-
-def _keep_raw(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: object) -> None:
-    body = response_dict["body"]
-    customized_response_dict[_RAW] = (response_dict["status_code"], response_dict["headers"], body)
-    if response_dict["status_code"] < 300:  # noqa: PLR2004 - where botocore draws the line to errors, too
-        response_dict["body"] = b"{}"
-
-
-async def _keys_of(session: aioboto3.Session) -> tuple[str | None, ...]:
-    credentials = await session.get_credentials()
-    if credentials is None:
-        raise CredentialsLost(
-            "no AWS credentials were found: set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run"
-            " where a role gives them"
-        )
-    frozen = await credentials.get_frozen_credentials()
-    return (frozen.access_key, frozen.token)
+def _lost(error: Exception) -> CredentialsLost:
+    return CredentialsLost(f"no AWS credentials can be used: {error}")

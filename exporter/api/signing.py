@@ -1,0 +1,74 @@
+"""AWS Signature Version 4 of a POST with a JSON body. Pure: credentials and time are passed in.
+
+botocore derives the signing key anew for every request, and prepares requests in a general way that costs more than all
+else that a page takes. Here the key is kept as long as it is the same: for a day, or until the credentials change.
+Source: AWS General Reference, "Create a signed AWS API request"; the tests compare with botocore's own signatures.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from hashlib import sha256
+from hmac import digest
+from typing import Protocol
+from urllib.parse import quote, urlsplit
+
+_ALGORITHM = "AWS4-HMAC-SHA256"
+_CONTENT_TYPE = "application/json"
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+class Credentials(Protocol):
+    """What signs: botocore's frozen credentials, for one."""
+
+    access_key: str
+    secret_key: str
+    token: str | None
+
+
+@dataclass(slots=True)
+class Signer:
+    """Signs requests to one service in one region."""
+
+    service: str
+    region: str
+    _key: bytes = field(default=b"", repr=False)
+    _key_of: tuple[str, str] = field(default=("", ""), repr=False)
+
+    def headers(self, url: str, body: bytes, credentials: Credentials, at: str) -> dict[str, str]:
+        """The headers of a signed POST of ``body`` to ``url`` (without a query), at a time like 20261124T143000Z."""
+        host, path = host_and_path(url)
+        headers = {"Content-Type": _CONTENT_TYPE, "Host": host, "X-Amz-Date": at}
+        if credentials.token:
+            headers["X-Amz-Security-Token"] = credentials.token
+        names = ";".join(headers).lower()
+        lines = "".join(f"{name.lower()}:{' '.join(value.split())}\n" for name, value in headers.items())
+        request = f"POST\n{path}\n\n{lines}\n{names}\n{sha256(body).hexdigest()}"
+        scope = f"{at[:8]}/{self.region}/{self.service}/aws4_request"
+        text = f"{_ALGORITHM}\n{at}\n{scope}\n{sha256(request.encode()).hexdigest()}"
+        signature = digest(self._signing_key(credentials.secret_key, at[:8]), text.encode(), "sha256").hex()
+        headers["Authorization"] = (
+            f"{_ALGORITHM} Credential={credentials.access_key}/{scope}, SignedHeaders={names}, Signature={signature}"
+        )
+        return headers
+
+    def _signing_key(self, secret_key: str, date: str) -> bytes:
+        if self._key_of != (secret_key, date):
+            key = f"AWS4{secret_key}".encode()
+            for part in (date, self.region, self.service, "aws4_request"):
+                key = digest(key, part.encode(), "sha256")
+            self._key, self._key_of = key, (secret_key, date)
+        return self._key
+
+
+@lru_cache(maxsize=16)
+def host_and_path(url: str) -> tuple[str, str]:
+    """The host and the path of a URL as signatures have them: a default port is left out, the path quoted once more."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if ":" in host:
+        host = f"[{host}]"
+    if parts.port not in {None, _DEFAULT_PORTS.get(parts.scheme)}:
+        host = f"{host}:{parts.port}"
+    return host, quote(parts.path or "/", safe="/~")
