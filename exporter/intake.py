@@ -15,14 +15,11 @@ from exporter.normalize import Normalized, Stamp, normalize
 from exporter.present import Present, align, lacking, partly_held
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 
     from exporter.domain import Fetched
     from exporter.errors import EventUnreadable
     from exporter.tracking import Tracked
-
-#: A unit with more raw bytes than this is taken in pieces.
-PIECE_SIZE_BYTES = 4 << 20
 
 
 @dataclass(slots=True)
@@ -38,55 +35,55 @@ class UnitTaken:
 
 @dataclass(slots=True)
 class Taken:
-    """Some units, and the rows of them that the lake lacks."""
+    """Some units, or a piece of one, and the rows of them that the lake lacks."""
 
     units: list[UnitTaken]
-    rows: list[pa.RecordBatch] = field(default_factory=list)
+    rows: pa.RecordBatch
     unknown_fields: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(slots=True)
 class Intake:
-    """Normalizes what was fetched, and leaves out what is in the lake already."""
+    """Normalizes what was fetched, and leaves out what is in the lake already.
+
+    ``batch_size_bytes`` are the raw bytes that are worth being taken at once; a unit with more passes in pieces.
+    """
 
     present: Present
-    piece_size_bytes: int = PIECE_SIZE_BYTES
+    batch_size_bytes: int
 
     def is_large(self, fetched: Fetched) -> bool:
-        """Whether a unit has to be taken alone."""
-        return fetched.size_bytes > self.piece_size_bytes
+        """Whether a unit passes in pieces."""
+        return fetched.size_bytes > self.batch_size_bytes
 
     async def take(self, batch: Sequence[tuple[Tracked, Fetched]], stamp: Stamp) -> Taken:
-        """The rows of many units at once, or of one that is large."""
-        if len(batch) == 1 and self.is_large(batch[0][1]):
-            return await self._take_large(*batch[0], stamp)
+        """The rows of many units at once."""
         normal = await asyncio.to_thread(normalize, [fetched for _, fetched in batch], stamp)
+        return await self._taken(batch, normal)
+
+    async def pieces(self, tracked: Tracked, fetched: Fetched, stamp: Stamp) -> AsyncIterator[Taken]:
+        """One unit, piece by piece.
+
+        Raises :class:`EventUnreadable` at the first piece that can't be read: those before it are worth nothing then.
+        """
+        seen = pa.chunked_array([], pa.int64())
+        for pages in _pieces(fetched.pages, self.batch_size_bytes):
+            piece = replace(fetched, pages=pages, limits={})
+            normal = await asyncio.to_thread(normalize, [piece], stamp)
+            if fetched.unit in normal.unreadable:
+                raise normal.unreadable[fetched.unit]
+            hashes = pa.array(normal.hashes, pa.int64())
+            normal = await asyncio.to_thread(_numbered_on, normal, hashes, seen, fetched.limits)
+            seen = pa.chunked_array([*seen.chunks, hashes])
+            yield await self._taken([(tracked, piece)], normal)
+
+    async def _taken(self, batch: Sequence[tuple[Tracked, Fetched]], normal: Normalized) -> Taken:
         rows, lacked = await self._lacking(batch, normal)
         units = [
             UnitTaken(tracked, fetched, normal.counts[place], lacked[place], normal.unreadable.get(fetched.unit))
             for place, (tracked, fetched) in enumerate(batch)
         ]
-        return Taken(units, [rows], normal.unknown_fields)
-
-    async def _take_large(self, tracked: Tracked, fetched: Fetched, stamp: Stamp) -> Taken:
-        """One unit, piece by piece. Nothing of it is given on before all of it could be read."""
-        unit = UnitTaken(tracked, fetched)
-        taken = Taken([unit])
-        seen: list[pa.Int64Array] = []
-        for pages in _pieces(fetched.pages, self.piece_size_bytes):
-            piece = replace(fetched, pages=pages, limits={})
-            normal = await asyncio.to_thread(normalize, [piece], stamp)
-            taken.unknown_fields += normal.unknown_fields
-            if fetched.unit in normal.unreadable:
-                return Taken([replace(unit, events=0, lacked=0, error=normal.unreadable[fetched.unit])])
-            hashes = pa.array(normal.hashes, pa.int64())
-            normal = await asyncio.to_thread(_numbered_on, normal, hashes, seen, fetched.limits)
-            seen.append(hashes)
-            rows, (lacked,) = await self._lacking([(tracked, piece)], normal)
-            unit.events += normal.counts[0]
-            unit.lacked += lacked
-            taken.rows.append(rows)
-        return taken
+        return Taken(units, rows, normal.unknown_fields)
 
     async def _lacking(
         self, batch: Sequence[tuple[Tracked, Fetched]], normal: Normalized
@@ -115,12 +112,10 @@ def _pieces(pages: Iterable[bytes], size_bytes: int) -> Iterator[tuple[bytes, ..
 
 
 def _numbered_on(
-    normal: Normalized, hashes: pa.Int64Array, seen: Sequence[pa.Int64Array], limits: Mapping[int, int]
+    normal: Normalized, hashes: pa.Int64Array, seen: pa.ChunkedArray, limits: Mapping[int, int]
 ) -> Normalized:
     """A piece whose equal events go on from the numbers that earlier pieces gave, as far as ``limits`` allow."""
-    earlier: Counter[int] = Counter()
-    for part in seen:
-        earlier.update(part.filter(pc.is_in(part, value_set=hashes)).to_pylist())
+    earlier = Counter(seen.filter(pc.is_in(seen, value_set=hashes)).to_pylist())
     if not earlier and not limits:
         return normal
     number = Counter(earlier)

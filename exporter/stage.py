@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 async def stage(files: Files, table: Table, rows: Mapping[date, Sequence[pa.RecordBatch]], name: str) -> list[FileLine]:
-    """Stage one file for each UTC date; ``name`` is unique for ever, and the same in each date's folder.
+    """Stage one file for each UTC date, in order; ``name`` is unique for ever, and the same in each date's folder.
 
     Where a file can't be staged, those before it are discarded and the :class:`LakeError` is raised.
     """

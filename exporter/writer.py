@@ -1,20 +1,21 @@
 """One scope's way from fetched units to committed files, by checkpoint: normalize → stage → commit → publish.
 
 What is held in memory is bounded twice: raw pages until they are worth a batch, and rows until they are worth a file.
+A unit with more rows than that is staged while it is read, and its files are named by the record that names the unit.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import pyarrow.compute as pc
-
 from exporter.channel import Channel, Closed
 from exporter.domain import Session
-from exporter.errors import LakeError, Overtaken, Vanished
+from exporter.errors import EventUnreadable, LakeError, Overtaken, Vanished
+from exporter.held import Held
 from exporter.intake import Intake, UnitTaken
 from exporter.ledger import Outcome
 from exporter.normalize import Stamp
@@ -24,18 +25,15 @@ from exporter.records import SessionLine
 from exporter.recovery import file_name
 from exporter.stage import discard, stage
 from exporter.state import SessionState
-from exporter.tables import EVENTS, split_by_date
+from exporter.tables import EVENTS
 from exporter.times import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from datetime import date
-
-    import pyarrow as pa
 
     from exporter.budget import Budget, Share
     from exporter.commit import Journal
-    from exporter.domain import Fetched, SessionKey
+    from exporter.domain import Fetched
     from exporter.finding import Finder
     from exporter.ledger import ScopeLedger
     from exporter.records import FileLine
@@ -47,31 +45,10 @@ if TYPE_CHECKING:
 # Small enough for little memory, large enough that a batch's fixed cost does not show.
 _BATCH_SIZE_BYTES = 1 << 20
 _BATCH_UNITS = 4_096
-# A row takes some 60 bytes until its checkpoint; a unit's outcome and state, or a session's, some 1,000.
-_ROWS_A_UNIT = 10
 # The least that an event takes on its way here: a name, a participant, a time.
 _EVENT_SIZE_BYTES_MIN = 80
-
-
-@dataclass(slots=True)
-class _Held:
-    """What waits for its checkpoint: rows by date, the sessions that they are of, and the outcomes that become true."""
-
-    rows: dict[date, list[pa.RecordBatch]] = field(default_factory=dict)
-    sessions: dict[date, set[SessionKey]] = field(default_factory=dict)
-    tracked: dict[str, Tracked] = field(default_factory=dict)
-    outcomes: list[Outcome] = field(default_factory=list)
-    count: int = 0
-
-    def add(self, day: date, rows: pa.RecordBatch) -> None:
-        self.rows.setdefault(day, []).append(rows)
-        self.sessions.setdefault(day, set()).update(_sessions_in(rows))
-        self.count += rows.num_rows
-
-    @property
-    def weight(self) -> int:
-        """How much memory it takes, in rows."""
-        return self.count + _ROWS_A_UNIT * max(len(self.outcomes), len(self.tracked))
+# A large unit's rows are staged when they are this part of the bound, so that they come on top of little.
+_LARGE_PART = 2
 
 
 @dataclass(slots=True)
@@ -92,15 +69,16 @@ class Writer:
     now_us: Callable[[], int]
     _batch: list[tuple[Tracked, Fetched]] = field(default_factory=list)
     _batch_size_bytes: int = 0
-    _held: _Held = field(default_factory=_Held)
+    _held: Held = field(default_factory=Held)
     _intake: Intake = field(init=False)
     _share: Share = field(init=False)
     _waiting: asyncio.Timeout | None = None
     _is_due: bool = False
-    _checkpoints: int = 0
+    _stagings: int = 0
 
     def __post_init__(self) -> None:
-        self._intake = Intake(Present(self.store))
+        batch_size_bytes = min(_BATCH_SIZE_BYTES, self.budget.rows_max * _EVENT_SIZE_BYTES_MIN)
+        self._intake = Intake(Present(self.store), batch_size_bytes)
         self._share = self.budget.share(self._wake)
 
     async def write(self, works: Channel[Work]) -> None:
@@ -170,25 +148,47 @@ class Writer:
             self._share.hold(self._held.weight)
             return
         if self._intake.is_large(fetched):
-            await self._normalize()
+            await self._take_large(tracked, fetched)
+            return
         self._batch.append((tracked, fetched))
         self._batch_size_bytes += fetched.size_bytes
-        most_bytes = min(_BATCH_SIZE_BYTES, self.budget.rows_max * _EVENT_SIZE_BYTES_MIN)
-        if self._batch_size_bytes >= most_bytes or len(self._batch) >= _BATCH_UNITS:
+        if self._batch_size_bytes >= self._intake.batch_size_bytes or len(self._batch) >= _BATCH_UNITS:
             await self._normalize()
 
     async def _normalize(self) -> None:
         if not self._batch:
             return
         batch, self._batch, self._batch_size_bytes = self._batch, [], 0
-        taken = await self._intake.take(batch, Stamp(self.journal.run_id, self.wall_us()))
+        taken = await self._intake.take(batch, self._stamp())
         self.ledger.unknown_fields.update(taken.unknown_fields)
         for unit in taken.units:
             self._note(unit)
-        for rows in taken.rows:
-            for day, of_day in split_by_date(EVENTS, rows).items():
-                self._held.add(day, of_day)
+        self._held.add(taken.rows)
         self._share.hold(self._held.weight)
+
+    async def _take_large(self, tracked: Tracked, fetched: Fetched) -> None:
+        """Take one unit piece by piece, apart from the others: nothing of it counts before all of it could be read."""
+        unit, unknown_fields, apart = UnitTaken(tracked, fetched), Counter[str](), Held()
+        try:
+            async for piece in self._intake.pieces(tracked, fetched, self._stamp()):
+                unit.events += piece.units[0].events
+                unit.lacked += piece.units[0].lacked
+                unknown_fields += piece.unknown_fields
+                apart.add(piece.rows)
+                if apart.row_count > self.budget.rows_max // _LARGE_PART:
+                    await self._stage(apart)
+                self._share.hold(self._held.weight + apart.weight)
+        except EventUnreadable as error:
+            unit = UnitTaken(tracked, fetched, error=error)
+            await self._discard(apart.files)
+        else:
+            self.ledger.unknown_fields.update(unknown_fields)
+            self._held.take_over(apart)
+        self._note(unit)
+        self._share.hold(self._held.weight)
+
+    def _stamp(self) -> Stamp:
+        return Stamp(self.journal.run_id, self.wall_us())
 
     def _note(self, unit: UnitTaken) -> None:
         """Note what came of a unit: at once where it failed, else with the commit that makes it true."""
@@ -207,40 +207,49 @@ class Writer:
     async def _checkpoint(self) -> None:
         """Commit all that is held: staged files, then the record, then their publication."""
         await self._normalize()
-        held, self._held, self._is_due = self._held, _Held(), False
+        held, self._held, self._is_due = self._held, Held(), False
         held.tracked = {name: tracked for name, tracked in held.tracked.items() if tracked.has_news}
-        if not held.tracked and not held.rows:
-            self.ledger.outcomes.update(held.outcomes)
-            self._share.hold(self._held.weight)
-            return
-        self._checkpoints += 1
-        name = file_name(str(self.journal.scope), self.journal.epoch, self.journal.run_id, self._checkpoints)
-        files = await stage(self.store, EVENTS, held.rows, name)
-        lines, keys = _lines(held, files)
-        await self._commit(files, lines)
-        await self._publish(files)
+        if held.tracked:
+            await self._stage(held)
+            await self._commit(held)
         self.ledger.outcomes.update(held.outcomes)
-        self.ledger.events_written += held.count
         self._share.hold(self._held.weight)
-        for tracked, line in zip(held.tracked.values(), lines, strict=True):
-            tracked.committed(line, keys[tracked.session.key])
-            if tracked.is_told_sealed:
-                self.ledger.sessions_sealed += 1
-                self._intake.present.forget(tracked)
 
-    async def _commit(self, files: Sequence[FileLine], lines: Sequence[SessionLine]) -> None:
+    async def _stage(self, held: Held) -> None:
+        """Move the rows that are held to staged files; where that fails, what was staged before goes with them."""
+        self._stagings += 1
+        name = file_name(str(self.journal.scope), self.journal.epoch, self.journal.run_id, self._stagings)
+        try:
+            held.staged(await stage(self.store, EVENTS, held.rows, name))
+        except LakeError:
+            await self._discard(held.files)
+            raise
+
+    async def _discard(self, files: Sequence[FileLine]) -> None:
+        with suppress(LakeError):  # what is left is removed by the next run
+            await discard(self.store, files)
+
+    async def _commit(self, held: Held) -> None:
+        """Commit what is staged, publish it, and note that it is so."""
+        lines, keys = held.lines()
         try:
             await self.journal.commit(
                 text_of(self.wall_us()),
-                files=files,
+                files=held.files,
                 sessions=lines,
                 schema_versions={EVENTS.name: EVENTS.version},
                 latest_us=self.now_us(),
             )
         except Overtaken:
-            with suppress(LakeError):  # what is left is removed by the next run
-                await discard(self.store, files)
+            await self._discard(held.files)
             raise
+        await self._publish(held.files)
+        self.ledger.events_written += sum(file.rows for file in held.files)
+        for tracked, line in zip(held.tracked.values(), lines, strict=True):
+            tracked.committed(line, keys[tracked.session.key])
+            if tracked.is_told_sealed:
+                self.ledger.sessions_sealed += 1
+                self._intake.present.forget(tracked)
 
     async def _publish(self, files: Sequence[FileLine]) -> None:
         self.ledger.files += len(files)
@@ -249,28 +258,7 @@ class Writer:
             raise LakeError(f"{gone[0].key} was staged and is gone: something else removes files from the lake")
 
 
-def _lines(held: _Held, files: Sequence[FileLine]) -> tuple[list[SessionLine], dict[SessionKey, list[str]]]:
-    """What the record says of each session, and the keys of the new files that hold rows of it."""
-    places: dict[SessionKey, list[int]] = {tracked.session.key: [] for tracked in held.tracked.values()}
-    for place, day in enumerate(sorted(held.rows)):
-        for session in held.sessions[day]:
-            places[session].append(place)
-    lines = [tracked.line(tuple(places[tracked.session.key])) for tracked in held.tracked.values()]
-    return lines, {session: [files[place].key for place in of_it] for session, of_it in places.items()}
-
-
 def _outcome(fetched: int, lacked: int, *, is_known: bool) -> Outcome:
     if lacked:
         return Outcome.EXPORTED
     return Outcome.UNCHANGED if fetched or is_known else Outcome.EMPTY
-
-
-def _sessions_in(rows: pa.RecordBatch) -> set[SessionKey]:
-    """The sessions that some rows are of."""
-    stages, sessions = rows.column("stage_arn"), rows.column("session_id")
-    width = len(sessions.dictionary)
-    pairs = pc.add(pc.multiply(stages.indices.cast("int64"), width), sessions.indices.cast("int64"))
-    return {
-        (stages.dictionary[pair // width].as_py(), sessions.dictionary[pair % width].as_py())
-        for pair in pc.unique(pairs).to_pylist()
-    }

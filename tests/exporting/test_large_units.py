@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from typing import Any
 
 import msgspec
@@ -11,17 +12,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.domain import Fetched, Session, Unit
+from exporter.errors import LakeRefused
 from exporter.intake import Intake
+from exporter.ledger import Outcome
 from exporter.normalize import Stamp, normalize
 from exporter.pages import Pages
 from exporter.present import Present
+from exporter.records import Record, decode_record
+from exporter.request import Request
+from exporter.settings import RunSettings
 from exporter.times import text_of
 from exporter.tracking import Tracked
-from tests.doubles import DAY_US, SECOND_US, STAGE, MemoryStore
+from tests.doubles import DAY_US, SECOND_US, STAGE, MemoryStore, Service, export, lake_rows
 
 UNIT = Unit(STAGE, "st-a", "p1")
 SESSION = Session(STAGE, "st-a", DAY_US, DAY_US)
 STAMP = Stamp("r1", DAY_US)
+SETTINGS = RunSettings(checkpoint_s=1e9)
 
 
 def fetched(events: list[dict[str, Any]], page_size: int, limits: dict[int, int] | None = None) -> Fetched:
@@ -56,20 +63,63 @@ async def test_in_pieces_or_at_once_the_rows_are_the_same(seed: int, limits: dic
     most = {whole.hashes[place]: count for place, count in limits.items()}
     at_once = normalize([fetched(events, 7, most)], STAMP)
     tracked = Tracked(SESSION, 0)
-    taken = await Intake(Present(MemoryStore()), piece_size_bytes=1_000).take(
-        [(tracked, fetched(events, 7, most))], STAMP
-    )
-    assert len(taken.rows) > 5
-    ids = [each for rows in taken.rows for each in rows.column("event_id").to_pylist()]
+    intake = Intake(Present(MemoryStore()), batch_size_bytes=1_000)
+    pieces = [piece async for piece in intake.pieces(tracked, fetched(events, 7, most), STAMP)]
+    assert len(pieces) > 5
+    ids = [each for piece in pieces for each in piece.rows.column("event_id").to_pylist()]
     assert sorted(ids) == sorted(at_once.rows.column("event_id").to_pylist())
-    (unit,) = taken.units
-    assert unit.events == unit.lacked == len(ids)
+    units = [unit for piece in pieces for unit in piece.units]
+    assert sum(unit.events for unit in units) == sum(unit.lacked for unit in units) == len(ids)
+
+
+def records_with_files(store: MemoryStore) -> list[Record]:
+    records = [decode_record(key, body) for key, body in store.records.items() if "/records/" in key]
+    return [record for record in records if record.files]
+
+
+async def test_a_large_unit_is_staged_in_files_and_committed_in_one_record() -> None:
+    """A unit of many times the rows that may be held stands in several files, all named by one record."""
+    service, store = Service(), MemoryStore()
+    service.add("st-large", events={"p1": 40})
+    ledger = await export(service, store, "r1", rows_max=4, settings=SETTINGS)
+    (record,) = records_with_files(store)
+    assert len(record.files) > 5
+    assert [line.files for line in record.sessions] == [tuple(range(len(record.files)))]
+    assert lake_rows(store) == service.truth()
+    assert (ledger.events_written, ledger.files) == (40, len(record.files))
+    await export(service, store, "r2", Request(refetch=True), rows_max=4, settings=SETTINGS)
+    assert lake_rows(store) == service.truth()
 
 
 async def test_one_piece_that_cannot_be_read_fails_the_whole_unit() -> None:
-    """An event without a time in the last piece: no row of the unit is given on."""
-    events = [*(an_event(second) for second in range(100)), {"name": "JOINED", "participantId": "p1"}]
-    tracked = Tracked(SESSION, 0)
-    taken = await Intake(Present(MemoryStore()), piece_size_bytes=1_000).take([(tracked, fetched(events, 7))], STAMP)
-    assert taken.rows == []
-    assert taken.units[0].error is not None
+    """An event without a time in the last piece: no row of the unit is committed, and what was staged is removed."""
+    service, store = Service(), MemoryStore()
+    service.add("st-whole", events={"p1": 2})
+    session = service.add("st-broken", events={"p1": 40})
+    truth = service.truth()
+    session.participants["p1"].events.append({"name": "JOINED", "participantId": "p1", "isNew": True})
+    staged: list[str] = []
+    store.after = lambda operation, key: staged.append(key) if operation == "stage" else None
+    ledger = await export(service, store, "r1", rows_max=4, settings=SETTINGS)
+    assert len(staged) > 5
+    assert lake_rows(store) == Counter({row: count for row, count in truth.items() if row[0] == "st-whole"})
+    assert not store.staged
+    assert ledger.outcomes == {Outcome.EXPORTED: 1, Outcome.FAILED: 1}
+    assert not ledger.unknown_fields
+    assert ledger.events_fetched == 2
+
+
+async def test_a_lake_that_refuses_a_large_unit_s_file_gets_rid_of_those_before_it() -> None:
+    """The third of a unit's files can't be staged: the first two are discarded, and the run fails."""
+    service, store = Service(), MemoryStore()
+    service.add("st-large", events={"p1": 40})
+
+    def refuse_the_third(operation: str, key: str) -> None:
+        if operation == "stage" and key.endswith("-000003.parquet"):
+            raise LakeRefused("full")
+
+    store.before = refuse_the_third
+    with pytest.raises(LakeRefused):
+        await export(service, store, "r1", rows_max=4, settings=SETTINGS)
+    assert not store.staged
+    assert not store.visible
