@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -49,51 +49,65 @@ class Lease:
     clock: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]]
     lease_s: float = LEASE_S
-    _number: int = 0
     _renewing: asyncio.Task[None] | None = None
+    # Held while the lease is changed, so that it is never given back between a renewal's two halves.
+    _changing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def acquire(self, *, wait: bool) -> bool:
         """Hold the scope, renewed, until `release`; always True.
 
-        Raises :class:`Held` where another run holds it, unless ``wait``: then that run's end is waited for.
+        Where another run holds it, its end is waited for with ``wait``; without, :class:`Held` is raised: at once where
+        its process can be seen from here, and else when it renews its lease. One that does neither is dead.
         """
         await self._acquire(wait=wait)
         self._renewing = asyncio.create_task(self._renew())
         return True
 
     async def release(self) -> None:
-        """Give the scope back."""
-        if self._renewing is not None:
-            self._renewing.cancel()
-            await asyncio.gather(self._renewing, return_exceptions=True)
-        with suppress(LakeError):
-            await self.records.delete(self._key(self._number))
+        """Give the scope back, where it is still this run's."""
+        async with self._changing:
+            if self._renewing is not None:
+                self._renewing.cancel()
+                await asyncio.gather(self._renewing, return_exceptions=True)
+            with suppress(LakeError):
+                for key in await self.records.keys(self._prefix):
+                    if await self._is_ours(key):
+                        await self.records.delete(key)
 
     async def _acquire(self, *, wait: bool) -> None:
-        seen, seen_s = "", self.clock()
+        seen, seen_s = "", 0.0
+        told: Holder | None = None
         while True:
+            asked_s = self.clock()
             keys = await self.records.keys(self._prefix)
             newest = keys[-1] if keys else ""
+            is_renewed = bool(seen and newest) and newest != seen
             if newest != seen:
-                if seen and newest and not wait:
-                    raise Held(_told(self.scope, await self._holder(newest)))
                 seen, seen_s = newest, self.clock()
-            holder = await self._holder(newest) if newest else None
-            gone = True if holder is None else is_gone(holder.process)
-            if gone or (gone is None and self.clock() - seen_s >= self.lease_s):
+            body = await self.records.read(newest) if newest else None
+            holder = None if body is None else _decoded(body)
+            # An unreadable lease is somebody's, too.
+            gone = body is None or (None if holder is None else is_gone(holder.process))
+            if gone or (gone is None and asked_s - seen_s >= self.lease_s):
                 if await self._take(keys):
                     return
                 continue
-            if gone is False and not wait:
+            if (is_renewed or gone is False) and not wait:
                 raise Held(_told(self.scope, holder))
+            if holder != told:
+                told = holder
+                _log.info("scope_waited_for", reason=_told(self.scope, holder))
             await self.sleep(_POLL_S)
 
     async def _take(self, keys: list[str]) -> bool:
-        """Take the next number; False where another run was faster."""
-        number = number_of(keys[-1]) + 1 if keys else 1
-        if not await self.records.create(self._key(number), msgspec.json.encode(self.holder)):
+        """Make the lease behind ``keys``, and remove those; False where another run was faster."""
+        own = self._key(number_of(keys[-1]) + 1 if keys else 1)
+        if not await self.records.create(own, msgspec.json.encode(self.holder)):
             return False
-        self._number = number
+        # Whoever paused before that may have made a number that others have used and left behind.
+        if (await self.records.keys(self._prefix))[-1:] != [own]:
+            await self.records.delete(own)
+            return False
         for key in keys:
             await self.records.delete(key)
         return True
@@ -102,7 +116,9 @@ class Lease:
         while True:
             await self.sleep(self.lease_s / _RENEWALS_A_LEASE)
             try:
-                is_ours = await self._take([self._key(self._number)])
+                async with self._changing:
+                    keys = await self.records.keys(self._prefix)
+                    is_ours = bool(keys) and await self._is_ours(keys[-1]) and await self._take(keys)
             except LakeError as error:
                 _log.warning("lease_not_renewed", scope=str(self.scope), error=str(error))
             else:
@@ -110,13 +126,9 @@ class Lease:
                     _log.warning("lease_lost", scope=str(self.scope))
                     return
 
-    async def _holder(self, key: str) -> Holder | None:
-        """Who holds the lease; None where it was given back, or can't be read."""
+    async def _is_ours(self, key: str) -> bool:
         body = await self.records.read(key)
-        try:
-            return None if body is None else msgspec.json.decode(body, type=Holder)
-        except msgspec.MsgspecError:
-            return None
+        return body is not None and _decoded(body) == self.holder
 
     @property
     def _prefix(self) -> str:
@@ -124,6 +136,14 @@ class Lease:
 
     def _key(self, number: int) -> str:
         return f"{self._prefix}{number:012d}.json"
+
+
+def _decoded(body: bytes) -> Holder | None:
+    """Who holds a lease; None where it can't be read."""
+    try:
+        return msgspec.json.decode(body, type=Holder)
+    except msgspec.MsgspecError:
+        return None
 
 
 def _told(scope: Scope, holder: Holder | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -12,7 +13,10 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 # Of what stands behind the name in /proc/<pid>/stat: fields 3 and 22 of proc(5).
 _STATE_FIELD, _START_FIELD = 0, 19
 # It has ended, and nobody has asked how yet.
-_ENDED = "Z"
+_ZOMBIE = "Z"
+_ENDED = "ended"
+# Linux's own limit. Source: proc(5), /proc/sys/kernel/pid_max.
+_PID_MAX = 1 << 22
 
 
 class Process(msgspec.Struct, frozen=True):
@@ -25,7 +29,7 @@ class Process(msgspec.Struct, frozen=True):
     host: str
     boot: str
     pid_space: str
-    pid: int
+    pid: Annotated[int, msgspec.Meta(ge=1, le=_PID_MAX)]
     started: str
 
 
@@ -44,8 +48,12 @@ def is_gone(process: Process) -> bool | None:
     except ProcessLookupError:
         return True
     except PermissionError:
-        pass
-    return _started(process.pid) != process.started
+        pass  # there is one, of another user
+    started = _started(process.pid)
+    if started == _ENDED:
+        return True
+    # Without both starts it may be a later one of the same number.
+    return started != process.started if started and process.started else None
 
 
 def _boot() -> str:
@@ -63,10 +71,11 @@ def _pid_space() -> str:
 
 
 def _started(pid: int) -> str:
+    """When the process started, in ticks; ``""`` where the system does not tell."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return ""
     # The name in parentheses may hold spaces and parentheses itself.
     fields = stat.rpartition(")")[2].split()
-    return "" if fields[_STATE_FIELD] == _ENDED else fields[_START_FIELD]
+    return _ENDED if fields[_STATE_FIELD] == _ZOMBIE else fields[_START_FIELD]
