@@ -6,10 +6,9 @@ import asyncio
 import random
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
-import aioboto3
-
+from exporter.accounts import Accounts
 from exporter.api.caller import Caller, Time
 from exporter.api.client import Client
 from exporter.api.connections import open_connections
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from exporter.domain import Scope
     from exporter.estimate import Estimate
     from exporter.request import Request, Stop
-    from exporter.settings import Settings
+    from exporter.settings import AccountSettings, Settings
     from exporter.store import Store
 
     #: What is done in a scope, with the stages that it has.
@@ -68,13 +67,13 @@ async def _over_scopes(settings: Settings, request: Request, ledger: RunLedger, 
     """Do the work in every scope, all at once."""
     parts = plan_parts(settings, request)
     ledger.scopes = [ScopeLedger(part.region, part.account_id) for part in parts]
-    session = aioboto3.Session()
+    accounts = Accounts(settings, ledger.run_id)
     try:
         async with (
             open_connections(settings.http) as connections,
-            open_store(settings.lake, session=session, s3=settings.s3.options()) as store,
+            open_store(settings.lake, session=accounts.own_session, s3=settings.s3.options()) as store,
         ):
-            a_run = _Run(settings, request, ledger, stop, store, session, connections, Budget(_ROWS_MAX), work)
+            a_run = _Run(settings, request, ledger, stop, store, accounts, connections, Budget(_ROWS_MAX), work)
             works = [a_run.work_on(part, scope) for part, scope in zip(parts, ledger.scopes, strict=True)]
             ended = await asyncio.gather(*works, return_exceptions=True)
         for error in ended:
@@ -92,26 +91,37 @@ async def _over_scopes(settings: Settings, request: Request, ledger: RunLedger, 
 class Part:
     """One scope of a run, as far as it is known before anything was asked.
 
-    Without ``stage_arns`` it is a whole region, and its stages tell its account.
+    Without ``stage_arns`` it is a whole region, and without an ``account_id`` its stages tell its account. ``account``
+    has the role to read it with; None: the run's own credentials.
     """
 
     region: str
     account_id: str | None = None
     stage_arns: tuple[str, ...] = ()
+    account: AccountSettings | None = None
 
 
 def plan_parts(settings: Settings, request: Request) -> list[Part]:
-    """The scopes to export: those of the stages that targets or settings name, else the regions."""
+    """The scopes to export: those of the stages that targets or settings name, else the accounts' regions."""
     stage_arns = set(settings.stages)
     if request.targets is not None:
         stage_arns = {arn for scope in request.targets.scopes() for arn in request.targets.stages(scope)}
+    if not stage_arns and settings.accounts:
+        return [
+            Part(region, account.account_id, account=account)
+            for account in settings.accounts
+            for region in account.regions or settings.regions
+        ]
     if not stage_arns:
         return [Part(region) for region in settings.regions]
     by_scope: dict[Scope, list[str]] = {}
     for arn in sorted(stage_arns):
         if scope := scope_of(arn):
             by_scope.setdefault(scope, []).append(arn)
-    return [Part(scope.region, scope.account_id, tuple(by_scope[scope])) for scope in sorted(by_scope)]
+    return [
+        Part(scope.region, scope.account_id, tuple(by_scope[scope]), settings.account(scope.account_id))
+        for scope in sorted(by_scope)
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +133,7 @@ class _Run:
     ledger: RunLedger
     stop: Stop
     store: Store
-    session: aioboto3.Session
+    accounts: Accounts
     connections: aiohttp.ClientSession
     budget: Budget
     work: Work
@@ -134,7 +144,7 @@ class _Run:
         try:
             await self._work_on(part, ledger)
         except BaseException as error:
-            if not isinstance(error, (Held, Overtaken, ApiError)) or isinstance(error, CredentialsLost):
+            if not _is_of_scope(error, part):
                 self.stop.ask("error")
                 raise
             ledger.is_held = isinstance(error, (Held, Overtaken))
@@ -145,25 +155,28 @@ class _Run:
             ledger.seconds = time.monotonic() - began_s
 
     async def _work_on(self, part: Part, ledger: ScopeLedger) -> None:
-        settings = self.settings
-        clock = Time(time.monotonic, asyncio.sleep, random.random)
-        client = await Client(self._sessions(), part.region, self.connections, wall_us=wall_us).open()
+        ledger.listings_open += 1
+        make_session = await self.stop.cut(self.accounts.for_scope(part.account))
+        if make_session is None:
+            return
+        client = await Client(make_session, part.region, self.connections, wall_us=wall_us).open()
+        settings, clock = self.settings, Time(time.monotonic, asyncio.sleep, random.random)
         caller = Caller(client, settings.quota, settings.retry, settings.run.concurrency, clock, ledger)
         stages = _stages(caller, part)
-        ledger.listings_open += 1
         first = await self.stop.cut(_first_with_stages(stages))
-        scope = scope_of(first.stage_arns[0]) if first and first.stage_arns else None
+        scope = None if first is None else _scope_told(first, part, ledger)
         if first is None or scope is None:
-            ledger.listings_open -= first is not None
-            for flaw in first.flaws if first else ():
-                ledger.fail(ledger.name, Malformed(flaw))
             return
-        ledger.account_id = scope.account_id
-        scope_export = ScopeExport(
+        await self.work(self._scope_export(scope, part, client, caller, ledger), _chained(first, stages))
+
+    def _scope_export(
+        self, scope: Scope, part: Part, client: Client, caller: Caller, ledger: ScopeLedger
+    ) -> ScopeExport:
+        return ScopeExport(
             scope=scope,
             store=self.store,
             caller=caller,
-            settings=settings.run,
+            settings=self.settings.run,
             request=self.request,
             ledger=ledger,
             stop=self.stop,
@@ -175,12 +188,32 @@ class _Run:
             clock=time.monotonic,
             sleep=asyncio.sleep,
         )
-        await self.work(scope_export, _chained(first, stages))
 
-    def _sessions(self) -> Callable[[], aioboto3.Session]:
-        """The run's own session first, for it is costly; a new one each time that credentials have to be read anew."""
-        first = [self.session]
-        return lambda: first.pop() if first else aioboto3.Session()
+
+def _is_of_scope(error: BaseException, part: Part) -> TypeGuard[ApiError | Held | Overtaken]:
+    """Whether an error concerns one scope alone; one of the run's own credentials concerns them all."""
+    if isinstance(error, CredentialsLost):
+        return part.account is not None
+    return isinstance(error, (Held, Overtaken, ApiError))
+
+
+def _scope_told(first: Listed, part: Part, ledger: ScopeLedger) -> Scope | None:
+    """The scope that the first stages tell, once their list is read so far; None where there are no stages.
+
+    Raises :class:`CredentialsLost` where they are of another account than the role that they were listed with.
+    """
+    scope = scope_of(first.stage_arns[0]) if first.stage_arns else None
+    if scope is None:
+        ledger.listings_open -= 1
+        for flaw in first.flaws:
+            ledger.fail(ledger.name, Malformed(flaw))
+        if not first.flaws:
+            ledger.account_id = None  # a region without stages is no scope
+        return None
+    if part.account is not None and scope.account_id != part.account.account_id:
+        raise CredentialsLost(f"{part.account.role_arn} lists stages of account {scope.account_id}")
+    ledger.account_id = scope.account_id
+    return scope
 
 
 def wall_us() -> int:

@@ -5,9 +5,10 @@ These are the values alone; `exporter.cli.configuration` gathers them and says o
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator
 
 from exporter.domain import REGIONS, scope_of
 
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _SHOWN_LENGTH_MAX = 80
+# Sources: IAM User Guide, "IAM identifiers"; STS API Reference, "AssumeRole". IVS Real-Time is in no partition but aws.
+_ROLE_ARN = re.compile(r"arn:aws:iam::(?P<account_id>[0-9]{12}):role/(?:[!-~]+/)?[\w+=,.@-]{1,64}", re.ASCII)
+_ROLE_ARN_LENGTH_MAX = 2_048
+_EXTERNAL_ID = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
 
 
 def _refuse_flag(value: object) -> object:
@@ -98,15 +103,53 @@ class S3Settings(_Section):
         return self.model_dump(exclude_none=True)
 
 
+class AccountSettings(_Section):
+    """An account to export, and the role in it that may read its IVS. No ``regions`` means the run's.
+
+    ``external_id`` is what the role's trust policy asks for; it is shown nowhere.
+    """
+
+    role_arn: _Text
+    external_id: SecretStr | None = None
+    regions: _Texts = ()
+
+    @property
+    def account_id(self) -> str:
+        """The account that the role is in: twelve digits."""
+        return self.role_arn.split(":")[4]
+
+    @field_validator("role_arn")
+    @classmethod
+    def _check_role_arn(cls, role_arn: str) -> str:
+        if not _ROLE_ARN.fullmatch(role_arn) or len(role_arn) > _ROLE_ARN_LENGTH_MAX:
+            raise ValueError("should be a role's ARN, such as arn:aws:iam::123456789012:role/ivs-export")
+        return role_arn
+
+    @field_validator("external_id")
+    @classmethod
+    def _check_external_id(cls, external_id: SecretStr | None) -> SecretStr | None:
+        if external_id is not None and not _EXTERNAL_ID.fullmatch(external_id.get_secret_value()):
+            raise ValueError("should be 2 to 1224 letters, digits and _+=,.@:/-")
+        return external_id
+
+    @field_validator("regions")
+    @classmethod
+    def _check_regions(cls, regions: tuple[str, ...]) -> tuple[str, ...]:
+        check_regions(regions)
+        return _once(regions)
+
+
 class Settings(_Section):
     """All that a run is told. ``regions`` and ``stages`` hold each name once, in the order given.
 
-    ``lake`` is a directory or ``s3://bucket/prefix``; no ``stages`` means all.
+    ``lake`` is a directory or ``s3://bucket/prefix``; no ``stages`` means all. ``accounts``, each once, are all that is
+    exported, each with its role; without any it is the account that the run's own credentials are of.
     """
 
     lake: _Text = "./lake"
     regions: _Texts = ()
     stages: _Texts = ()
+    accounts: tuple[AccountSettings, ...] = ()
     quota: QuotaSettings = QuotaSettings()
     run: RunSettings = RunSettings()
     retry: RetrySettings = RetrySettings()
@@ -132,6 +175,15 @@ class Settings(_Section):
         check_regions(regions)
         return _once(regions)
 
+    @field_validator("accounts")
+    @classmethod
+    def _check_accounts(cls, accounts: tuple[AccountSettings, ...]) -> tuple[AccountSettings, ...]:
+        ids = [account.account_id for account in accounts]
+        for account_id in ids:
+            if ids.count(account_id) > 1:
+                raise ValueError(f"account {account_id} stands there more than once")
+        return accounts
+
     @field_validator("stages")
     @classmethod
     def _check_stages(cls, stages: tuple[str, ...]) -> tuple[str, ...]:
@@ -141,6 +193,10 @@ class Settings(_Section):
                 raise ValueError(f"{shown(arn)} is no stage ARN, such as arn:aws:ivs:eu-west-1:123456789012:stage/AbCd")
             check_regions([scope.region])
         return _once(stages)
+
+    def account(self, account_id: str) -> AccountSettings | None:
+        """The account with this id, None where it is not one of ``accounts``."""
+        return next((account for account in self.accounts if account.account_id == account_id), None)
 
 
 def check_regions(regions: Iterable[str]) -> None:

@@ -14,11 +14,12 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDic
 
 from exporter.domain import scope_of
 from exporter.errors import UsageError
-from exporter.settings import Settings, check_regions, shown
+from exporter.settings import AccountSettings, Settings, check_regions, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from exporter.domain import Scope
     from exporter.targets import Targets
 
 #: The way to a value: a section and its key, or a key alone.
@@ -30,6 +31,7 @@ _OTHER_VARIABLES = ("IVS_EXPORT_CONFIG", "IVS_EXPORT_LOG_LEVEL")
 _REGION_VARIABLES = ("AWS_REGION", "AWS_DEFAULT_REGION")
 _FLAGS: dict[Key, str] = {("regions",): "--region", ("stages",): "--stage"}
 _SECTIONS_IN_FLAGS = ("retry", "s3")
+_ACCOUNTS = "accounts"
 
 
 class _Environment(Settings, BaseSettings):
@@ -69,28 +71,35 @@ def load(options: Mapping[str, Any], config: Path | None = None) -> Settings:
 def with_regions(settings: Settings, targets: Targets | None, profile_region: Callable[[], str | None]) -> Settings:
     """The settings with the regions that are meant where none are given: those of the ARNs, else AWS's own defaults.
 
-    Where regions are given, a stage or target outside them is refused: they say where a run may look at all.
-    ``profile_region`` asks the AWS profile, which is slow, and so comes last. Raises :class:`UsageError`.
+    Where regions or accounts are given, a stage or target outside them is refused: they say where a run may look at
+    all. ``profile_region`` asks the AWS profile, which is slow, and so comes last. Raises :class:`UsageError`.
     """
-    named = (
-        {scope.region: f"the list names account {scope.account_id}" for scope in targets.scopes()} if targets else {}
-    )
-    named |= {scope.region: f"stage {arn} is" for arn in settings.stages if (scope := scope_of(arn))}
-    if settings.regions:
-        for region, who in named.items():
-            if region not in settings.regions:
-                raise UsageError(
-                    f"{who} in {region}, which is none of the regions given: {', '.join(settings.regions)}"
-                )
+    named = {scope: f"the list names account {scope.account_id}" for scope in targets.scopes()} if targets else {}
+    named |= {scope: f"stage {arn} is" for arn in settings.stages if (scope := scope_of(arn))}
+    for scope, who in named.items():
+        _check_scope(settings, scope, who)
+    if settings.regions or (settings.accounts and all(account.regions for account in settings.accounts)):
         return settings
-    regions = tuple(sorted(named)) or (_default_region(profile_region),)
+    regions = tuple(sorted({scope.region for scope in named})) or (_default_region(profile_region),)
     return settings.model_copy(update={"regions": regions})
 
 
+def _check_scope(settings: Settings, scope: Scope, who: str) -> None:
+    """Refuse a scope that is named, but is none of those that the settings give."""
+    account = settings.account(scope.account_id)
+    if settings.accounts and account is None:
+        raise UsageError(f"{who} in {scope.region}, but account {scope.account_id} is none of the [[accounts]] given")
+    regions = (account and account.regions) or settings.regions
+    if regions and scope.region not in regions:
+        raise UsageError(f"{who} in {scope.region}, which is none of the regions given: {', '.join(regions)}")
+
+
 def keys() -> dict[Key, Any]:
-    """Every key of the file, with its default."""
+    """Every key of the file, with its default, but those of ``[[accounts]]``: they have no option and no variable."""
     found: dict[Key, Any] = {}
     for name, default in Settings():
+        if name == _ACCOUNTS:
+            continue
         if isinstance(default, BaseModel):
             found |= {(name, key): value for key, value in default}
         else:
@@ -133,12 +142,29 @@ def _check_keys(file: Path, values: Mapping[str, Any]) -> None:
     known = {".".join(key) for key in keys()}
     sections = {key[0] for key in keys() if len(key) > 1}
     for name, value in values.items():
+        if name == _ACCOUNTS:
+            _check_keys_of_accounts(file, value)
+            continue
         if name in sections and not isinstance(value, dict):
             raise UsageError(f"{file}: {name} is a section, written [{name}]")
         names = [f"{name}.{key}" for key in value] if name in sections else [name]
         for full in names:
             if full not in known:
-                raise UsageError(f"{file}: {shown(full)[1:-1]} is no key{_meant(full, known)}")
+                raise UsageError(f"{file}: {shown(full)[1:-1]} is no key{_meant(full, {*known, _ACCOUNTS})}")
+
+
+def _check_keys_of_accounts(file: Path, tables: object) -> None:
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise UsageError(f"{file}: each of the accounts is a table of its own, written [[{_ACCOUNTS}]]")
+    for place, table in enumerate(tables):
+        for key in table:
+            if key not in AccountSettings.model_fields:
+                name = f"{_place_of(place)}.{shown(key)[1:-1]}"
+                raise UsageError(f"{file}: {name} is no key{_meant(key, AccountSettings.model_fields)}")
+
+
+def _place_of(place: int) -> str:
+    return f"[[{_ACCOUNTS}]] number {place + 1}"
 
 
 def _meant(name: str, known: Iterable[str]) -> str:
@@ -184,9 +210,11 @@ def _merged(layers: list[_Layer]) -> dict[str, Any]:
 def _told(error: ValidationError, layers: list[_Layer]) -> str:
     """The first thing that is wrong: where it stands, under which name, its value, and why."""
     first = error.errors(include_url=False)[0]
+    reason = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    if first["loc"][0] == _ACCOUNTS:
+        return _told_of_accounts(first["loc"], reason, layers[-1])
     key = tuple(str(part) for part in first["loc"])[:2]
     key = key if key in keys() else key[:1]
-    reason = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
     for layer in layers:
         value: Any = layer.values
         for name in key:
@@ -194,3 +222,15 @@ def _told(error: ValidationError, layers: list[_Layer]) -> str:
         if value is not None:
             return f"{layer.name_of(key)}: {shown(value)} is refused: {reason}"
     return f"{'.'.join(key)}: {reason}"
+
+
+def _told_of_accounts(loc: tuple[int | str, ...], reason: str, file: _Layer) -> str:
+    """The same of ``[[accounts]]``, which stand in the file alone; an external id is not shown."""
+    match loc:
+        case (_, int(place), str(key), *_):
+            name = file.name_of((_place_of(place), key))
+            value = file.values[_ACCOUNTS][place].get(key)
+            is_shown = value is not None and key != "external_id"
+            return f"{name}: {shown(value)} is refused: {reason}" if is_shown else f"{name} is refused: {reason}"
+        case _:
+            return f"{file.name_of((_ACCOUNTS,))} are refused: {reason}"

@@ -24,7 +24,10 @@ def emulate(  # noqa: PLR0917 - a command's parameters are its options; nobody p
     region: Annotated[
         list[str] | None, typer.Option(metavar="REGION", help="A region with stages; may be repeated. (us-east-1)")
     ] = None,
-    account: Annotated[str, typer.Option(metavar="ID", help="The account's twelve digits.")] = "111122223333",
+    account: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID", help="An account's twelve digits; may be repeated. (111122223333)"),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Another number, another world.", rich_help_panel=_WORLD)] = 1,
     stages: Annotated[int, typer.Option(help="How many stages.", rich_help_panel=_WORLD)] = 3,
     sessions: Annotated[
@@ -67,6 +70,19 @@ def emulate(  # noqa: PLR0917 - a command's parameters are its options; nobody p
             rich_help_panel=_SERVICE,
         ),
     ] = "not_found",
+    role: Annotated[
+        str, typer.Option(metavar="NAME", help="The role that each account has.", rich_help_panel=_SERVICE)
+    ] = "ivs-export",
+    external_id: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="What must be given to assume it. (nothing)", rich_help_panel=_SERVICE),
+    ] = None,
+    role_life_s: Annotated[
+        float | None,
+        typer.Option(
+            help="Seconds that an assumed role lasts. (what is asked for, else 3600)", rich_help_panel=_SERVICE
+        ),
+    ] = None,
     fault: Annotated[
         list[str] | None,
         typer.Option(
@@ -80,19 +96,22 @@ def emulate(  # noqa: PLR0917 - a command's parameters are its options; nobody p
 
     Calls are signed, paged, throttled and refused as AWS does, so that an
     export can be tried, tested and measured without an account. The same
-    seed gives the same world.
+    seed gives the same world. Each account has a world of its own in each
+    region, and a role that the keys of the first account may assume.
 
     Examples:
       ivs-export emulate
       ivs-export emulate --port 4567 --stages 20 --participants 10:200:5000
       ivs-export emulate --calls-per-second 100 --region eu-west-1
       ivs-export emulate --fault "server_error operation=ListParticipants"
+      ivs-export emulate --account 111122223333 --account 444455556666
     """
     from exporter.emulator import (  # noqa: PLC0415 - slow to import; --help does without
         Account,
         Emulator,
         EmulatorOptions,
         QuotaOptions,
+        RoleOptions,
         Size,
         WorldOptions,
     )
@@ -118,7 +137,13 @@ def emulate(  # noqa: PLR0917 - a command's parameters are its options; nobody p
         options = EmulatorOptions(
             port=port,
             world=world,
-            accounts=(Account(account_id=account),),
+            accounts=tuple(
+                Account(account_id=each)
+                if place == 0
+                else Account(access_key=f"emulator-{each}", secret="emulator", account_id=each)  # noqa: S106 - no secret
+                for place, each in enumerate(account or [Account().account_id])
+            ),
+            roles=RoleOptions(role, external_id, role_life_s),
             regions=tuple(region or ["us-east-1"]),
             quota=QuotaOptions(calls_per_second=calls_per_second),
             faults=tuple(fault or ()),
@@ -155,6 +180,7 @@ def _instructions(url: str, regions: tuple[str, ...]) -> str:
     return (
         f"IVS Real-Time is emulated at {url} until Ctrl-C. In another shell:\n\n"
         f"    export AWS_ENDPOINT_URL_IVS_REALTIME={url}\n"
+        f"    export AWS_ENDPOINT_URL_STS={url}\n"
         "    export AWS_ACCESS_KEY_ID=emulator AWS_SECRET_ACCESS_KEY=emulator\n"
         f"    ivs-export run {named} --lake ./lake"
     )

@@ -7,7 +7,17 @@ It is good enough to develop and test an exporter against without an AWS account
 """
 
 from exporter.emulator.fixed_world import FixedWorld
-from exporter.emulator.options import Account, EmulatorOptions, QuotaOptions, Size, WorldOptions
+from exporter.emulator.options import Account, EmulatorOptions, QuotaOptions, RoleOptions, Size, WorldOptions
 from exporter.emulator.server import Emulator, serve
 
-__all__ = ["Account", "Emulator", "EmulatorOptions", "FixedWorld", "QuotaOptions", "Size", "WorldOptions", "serve"]
+__all__ = [
+    "Account",
+    "Emulator",
+    "EmulatorOptions",
+    "FixedWorld",
+    "QuotaOptions",
+    "RoleOptions",
+    "Size",
+    "WorldOptions",
+    "serve",
+]

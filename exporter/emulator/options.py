@@ -35,6 +35,7 @@ _MOST = {
 }
 _ACCOUNT_DIGITS = 12
 _ACCESS_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_ROLE_NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +139,25 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
+class RoleOptions:
+    """The one role that each account has, ``role/<name>``, which the keys of every account may assume.
+
+    Who assumes it must give ``external_id``, if there is one. What STS gives lasts ``life_s`` seconds of *real* time;
+    None is what the caller asks for, an hour where nothing is asked.
+    """
+
+    name: str = "ivs-export"
+    external_id: str | None = field(default=None, repr=False)
+    life_s: float | None = None
+
+    def __post_init__(self) -> None:
+        if not _ROLE_NAME.fullmatch(self.name):
+            raise ValueError(f"role {self.name!r} is not 1 to 64 letters, digits and _+=,.@-")
+        if self.life_s is not None and not 0.0 < self.life_s < math.inf:
+            raise ValueError(f"the life of a role's keys must be more than 0 s, not {self.life_s}")
+
+
+@dataclass(frozen=True, slots=True)
 class QuotaOptions:
     """The token bucket of each (operation, account, region), and how a call without a token is answered.
 
@@ -176,6 +196,7 @@ class EmulatorOptions:
     port: int = 0
     world: WorldOptions = field(default_factory=WorldOptions)
     accounts: tuple[Account, ...] = (Account(),)
+    roles: RoleOptions = field(default_factory=RoleOptions)
     regions: tuple[str, ...] = ("us-east-1",)
     quota: QuotaOptions = field(default_factory=QuotaOptions)
     unknown: Literal["not_found", "empty", "denied"] = "not_found"

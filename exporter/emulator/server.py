@@ -21,8 +21,10 @@ from exporter.emulator.model import OPERATIONS
 from exporter.emulator.options import EmulatorOptions
 from exporter.emulator.problems import Problem
 from exporter.emulator.quota import Quota
+from exporter.emulator.roles import Roles
 from exporter.emulator.service import Service
 from exporter.emulator.signatures import Call, SignatureChecker
+from exporter.emulator.sts import CONTENT_TYPE, STS, Sts, refusal
 from exporter.emulator.truth import Truth
 
 if TYPE_CHECKING:
@@ -33,12 +35,13 @@ if TYPE_CHECKING:
     from exporter.emulator.worlds import World
 
 _PATHS = {f"/{operation}": operation for operation in OPERATIONS}
+_STS_PATH = "/"
 # Silent calls would never end by themselves.
 _SHUTDOWN_S = 0.1
 
 
 class Emulator:
-    """Amazon IVS Real-Time on a local port, as an asynchronous context manager.
+    """Amazon IVS Real-Time on a local port, with STS's AssumeRole beside it, as an asynchronous context manager.
 
     ``worlds`` gives fixed worlds by (account id, region); the options make all others. ``monotonic_s`` and ``wall_s``
     are real time in seconds, for quota and clock, and for signatures; ``sleep`` waits where a fault says so.
@@ -62,7 +65,10 @@ class Emulator:
         self.calls = CallLog()
         self._worlds = {Scope(*place): world for place, world in (worlds or {}).items()}
         self._service = Service(self.options, self._worlds, start_us, self.faults)
-        self._signatures = SignatureChecker(self.options.accounts, wall_s)
+        self.roles = Roles(wall_s)
+        accounts = {account.account_id for account in self.options.accounts}
+        self._sts = Sts(self.options.roles, accounts, self.roles)
+        self._signatures = SignatureChecker(self.options.accounts, self.roles.read, wall_s)
         self._control = Control(self.clock, self.quota, self.calls, self.faults, self._truth, self._info)
         self._sleep = sleep
         self._request_prefix = str(uuid4())[:24]
@@ -119,6 +125,8 @@ class Emulator:
         if request.path.startswith(PREFIX):
             return await self._control.handle(request)
         body = await request.read()
+        if request.path == _STS_PATH and request.method == "POST":
+            return self._assume_role(request, body)
         try:
             known = self._admit(request, body)
             met = self.faults.meeting(known.ask)
@@ -135,13 +143,22 @@ class Emulator:
         operation = _PATHS.get(request.path)
         if operation is None or request.method != "POST":
             raise Problem(404, "UnknownOperationException", f"{request.method} {request.path} is not emulated")
-        scope = self._signatures.check(Call(request.method, request.path, request.query_string, request.headers, body))
+        scope = self._signatures.check(_call(request, body))
         if not self.quota.take(operation, scope):
             raise self.quota.refusal()
         self.calls.note_granted(operation)
         known = self._service.known(scope, operation, body)
         self.calls.note_asked(known.ask)
         return known
+
+    def _assume_role(self, request: web.BaseRequest, body: bytes) -> web.Response:
+        headers = {"Content-Type": CONTENT_TYPE}
+        self.calls.note_granted("AssumeRole")
+        try:
+            answer = self._sts.answer(self._signatures.check(_call(request, body), STS), body)
+        except Problem as problem:
+            return self._response(problem.status, refusal(problem), headers)
+        return self._response(200, answer, headers)
 
     async def _meet(self, request: web.BaseRequest, known: Known, body: bytes, met: list[Fault]) -> web.StreamResponse:
         """Answer a call as the faults say that met it. Raises :class:`Problem`."""
@@ -207,6 +224,10 @@ async def _serve(options: EmulatorOptions, on_ready: Callable[[Emulator], None])
     async with Emulator(options) as emulator:
         on_ready(emulator)
         await stopped.wait()
+
+
+def _call(request: web.BaseRequest, body: bytes) -> Call:
+    return Call(request.method, request.path, request.query_string, request.headers, body)
 
 
 def _reset(request: web.BaseRequest) -> web.Response:

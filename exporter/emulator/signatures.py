@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from exporter.emulator.options import Account
 
 #: The signing name of IVS Real-Time in botocore's model.
-_SERVICE = "ivs"
+IVS = "ivs"
 _SKEW_S_MAX = 300.0
+# Of some hundred scopes, each with a new key every hour.
+_SIGNING_KEYS_MAX = 4_096
 _AUTHORIZATION = re.compile(
     r"AWS4-HMAC-SHA256 Credential=(?P<key>[^/,\s]+)/(?P<day>[0-9]{8})/(?P<region>[^/,\s]+)/(?P<service>[^/,\s]+)"
     r"/aws4_request,\s*SignedHeaders=(?P<headers>[a-z0-9;_-]+),\s*Signature=(?P<signature>[0-9a-f]{64})"
@@ -44,25 +46,36 @@ class Call:
 
 
 class SignatureChecker:
-    """Knows the accounts' keys, and says in which scope a signed call was made. ``wall_s`` is real time."""
+    """Knows the accounts' keys, and says in which scope a signed call was made.
 
-    def __init__(self, accounts: tuple[Account, ...], wall_s: Callable[[], float]) -> None:
+    ``temporary`` tells the keys that a session token stands for, None where it is no such token. ``wall_s`` is real
+    time.
+    """
+
+    def __init__(
+        self,
+        accounts: tuple[Account, ...],
+        temporary: Callable[[str], Account | None],
+        wall_s: Callable[[], float],
+    ) -> None:
         self._accounts = {account.access_key: account for account in accounts}
+        self._temporary = temporary
         self._wall_s = wall_s
-        self._keys: BoundedCache[bytes] = BoundedCache(cost_max=256)
+        self._keys: BoundedCache[bytes] = BoundedCache(cost_max=_SIGNING_KEYS_MAX)
 
-    def check(self, call: Call) -> Scope:
-        """The account and region of a call. Raises :class:`Problem` where the signature is not a good one."""
+    def check(self, call: Call, service: str = IVS) -> Scope:
+        """The account and region of a call to a service. Raises :class:`Problem` where it is not signed well."""
         text = call.headers.get("Authorization")
         if text is None:
             raise Problem(403, "MissingAuthenticationTokenException", "Missing Authentication Token")
         parts = _AUTHORIZATION.fullmatch(text)
         if parts is None:
             raise Problem(403, "IncompleteSignatureException", "Authorization header is not of the form of AWS4")
-        account = self._accounts.get(parts["key"])
-        if account is None:
+        account = self._accounts.get(parts["key"]) or self._temporary(call.headers.get("X-Amz-Security-Token", ""))
+        if account is None or account.access_key != parts["key"]:
             raise _unrecognized()
-        self._check_scope(parts, call)
+        _check_service(parts, service)
+        self._check_time(parts, call)
         expected = self._signature(account, parts, call)
         if not hmac.compare_digest(expected, parts["signature"]):
             raise _mismatch(
@@ -72,11 +85,7 @@ class SignatureChecker:
         self._check_token(account, call)
         return Scope(account.account_id, parts["region"])
 
-    def _check_scope(self, parts: re.Match[str], call: Call) -> None:
-        if parts["service"] != _SERVICE:
-            raise _mismatch(f"Credential should be scoped to correct service: '{_SERVICE}'.")
-        if parts["region"] not in REGIONS:
-            raise _mismatch("Credential should be scoped to a valid region.")
+    def _check_time(self, parts: re.Match[str], call: Call) -> None:
         stamp = call.headers.get("X-Amz-Date", "")
         try:
             signed = datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
@@ -102,17 +111,17 @@ class SignatureChecker:
                 sha256(call.body).hexdigest(),
             )
         )
-        scope = f"{parts['day']}/{parts['region']}/{_SERVICE}/aws4_request"
+        scope = f"{parts['day']}/{parts['region']}/{parts['service']}/aws4_request"
         to_sign = f"AWS4-HMAC-SHA256\n{call.headers['X-Amz-Date']}\n{scope}\n{sha256(canonical.encode()).hexdigest()}"
-        key = self._signing_key(account, parts["day"], parts["region"])
+        key = self._signing_key(account, parts["day"], parts["region"], parts["service"])
         return hmac.digest(key, to_sign.encode(), "sha256").hex()
 
-    def _signing_key(self, account: Account, day: str, region: str) -> bytes:
-        name = (account.access_key, day, region)
+    def _signing_key(self, account: Account, day: str, region: str, service: str) -> bytes:
+        name = (account.access_key, day, region, service)
         key = self._keys.get(name)
         if key is None:
             key = f"AWS4{account.secret}".encode()
-            for part in (day, region, _SERVICE, "aws4_request"):
+            for part in (day, region, service, "aws4_request"):
                 key = hmac.digest(key, part.encode(), "sha256")
             self._keys.put(name, key)
         return key
@@ -123,6 +132,13 @@ class SignatureChecker:
             raise _unrecognized()
         if account.expires_s is not None and self._wall_s() >= account.expires_s:
             raise Problem(403, "ExpiredTokenException", "The security token included in the request is expired")
+
+
+def _check_service(parts: re.Match[str], service: str) -> None:
+    if parts["service"] != service:
+        raise _mismatch(f"Credential should be scoped to correct service: '{service}'.")
+    if service == IVS and parts["region"] not in REGIONS:
+        raise _mismatch("Credential should be scoped to a valid region.")
 
 
 def _canonical_query(query: str) -> str:

@@ -16,7 +16,7 @@ from exporter.cli.app import app
 from exporter.cli.configuration import flag_of, keys, load, variable_of, with_regions
 from exporter.domain import REGIONS
 from exporter.errors import UsageError
-from exporter.settings import RetrySettings, Settings, shown
+from exporter.settings import AccountSettings, RetrySettings, Settings, shown
 from exporter.targets import Targets
 
 if TYPE_CHECKING:
@@ -93,7 +93,8 @@ def test_example_file_says_every_default() -> None:
     """The commented file names each key once with its default, its option, and loads as it is."""
     assert load({}, EXAMPLE) == Settings()
     text = EXAMPLE.read_text()
-    bare = tomllib.loads(re.sub(r"^# (\w+ = )", r"\1", text, flags=re.MULTILINE))
+    bare = tomllib.loads(re.sub(r"^# (\w+ = |\[\[)", r"\1", text, flags=re.MULTILINE))
+    assert [set(table) for table in bare.pop("accounts")] == [set(AccountSettings.model_fields)]
     assert {name for name, value in bare.items() if not isinstance(value, dict)} == {"lake", "regions", "stages"}
     for key in keys():
         assert key[-1] in (bare if len(key) == 1 else bare[key[0]])

@@ -1,0 +1,213 @@
+"""Whose credentials a scope is read with: the run's own, or those of a role in the scope's account.
+
+All scopes that use the same credentials share one aioboto3 session, and all sessions share what botocore reads of
+models and rules from disk, which is nearly all of the 8 MiB that a session takes. The parts used here are public:
+botocore's ``Session.register_component`` and its chain of credential providers, aiobotocore's refreshable credentials.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import aioboto3
+from aiobotocore.config import AioConfig
+from aiobotocore.credentials import AioCredentialResolver, AioRefreshableCredentials
+from aiobotocore.session import get_session
+from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError
+
+from exporter import __version__
+from exporter.errors import CredentialsLost
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from exporter.settings import AccountSettings, Settings
+
+    #: Gives a session each time that its user needs one: another one than before, for what it had has expired.
+    MakeSession = Callable[[], aioboto3.Session]
+
+# botocore's own times before the end at which it renews what it can and what it must. They suit keys that last an hour,
+# and would renew shorter ones without a pause; so they are a share of the keys' life at most.
+_MAY_RENEW_S, _MAY_RENEW_SHARE = 900.0, 0.25
+_MUST_RENEW_S, _MUST_RENEW_SHARE = 600.0, 0.125
+_EXPIRED_CODES = ("ExpiredToken", "ExpiredTokenException")
+_MASK = "***"
+
+
+class Accounts:
+    """The sessions of a run: its own, and one for each account's role.
+
+    ``run_id`` names the run to whoever reads what CloudTrail logged. No role is assumed before it is asked for.
+    """
+
+    def __init__(self, settings: Settings, run_id: str) -> None:
+        self._settings = settings
+        self._run_id = run_id
+        self._loader: Any = None
+        self._own = _Shared(self._new_session)
+        self._roles = {
+            account.account_id: _Shared(partial(self._new_role_session, account)) for account in settings.accounts
+        }
+
+    @property
+    def own_session(self) -> aioboto3.Session:
+        """The session with the run's own credentials."""
+        return self._own.current
+
+    async def for_scope(self, account: AccountSettings | None) -> MakeSession:
+        """What a scope gets its sessions from: its account's role, which is assumed now, or the run's own credentials.
+
+        Raises :class:`CredentialsLost` where the role can't be assumed.
+        """
+        if account is None:
+            return self._own.for_one()
+        role = self._roles[account.account_id]
+        try:
+            await role.current.get_credentials()
+        except CredentialRetrievalError as error:
+            raise CredentialsLost(str(error)) from error
+        return role.for_one()
+
+    def _new_session(self) -> aioboto3.Session:
+        return aioboto3.Session(botocore_session=self._new_botocore_session())
+
+    def _new_role_session(self, account: AccountSettings) -> aioboto3.Session:
+        settings = self._settings
+        config = AioConfig(
+            connect_timeout=settings.http.connect_timeout_s,
+            read_timeout=settings.http.read_timeout_s,
+            retries={"mode": "standard", "total_max_attempts": settings.retry.attempts},
+            user_agent_extra=f"ivs-export/{__version__}",
+        )
+        region = (account.regions or settings.regions)[0]
+        role = _Role(account, f"ivs-export-{self._run_id}", self._own, region, config)
+        session = self._new_botocore_session()
+        session.register_component("credential_provider", AioCredentialResolver([role]))
+        return aioboto3.Session(botocore_session=session)
+
+    def _new_botocore_session(self) -> Any:  # noqa: ANN401 - botocore has no types
+        session = get_session()
+        if self._loader is None:
+            self._loader = session.get_component("data_loader")
+        session.register_component("data_loader", self._loader)
+        return session
+
+
+class _Shared:
+    """The session of all who use the same credentials, replaced for all of them as soon as one finds it expired."""
+
+    def __init__(self, make: MakeSession) -> None:
+        self._make = make
+        self._current: aioboto3.Session | None = None
+
+    @property
+    def current(self) -> aioboto3.Session:
+        if self._current is None:
+            self._current = self._make()
+        return self._current
+
+    def other_than(self, expired: aioboto3.Session | None) -> aioboto3.Session:
+        """The current session, but never ``expired``."""
+        if expired is not None and expired is self._current:
+            self._current = None
+        return self.current
+
+    def for_one(self) -> MakeSession:
+        """The sessions of one user: first the one that all use, then each time another than it was given before."""
+        given: aioboto3.Session | None = None
+
+        def next_session() -> aioboto3.Session:
+            nonlocal given
+            given = self.other_than(given)
+            return given
+
+        return next_session
+
+
+@dataclass(slots=True)
+class _Role:
+    """One account's role as a provider in botocore's chain of credentials: assumed once, and again before its keys end.
+
+    ``own`` has the run's own credentials, with which the role is assumed. STS is asked in the region that AWS's own
+    settings name, else in ``region``.
+    """
+
+    account: AccountSettings
+    session_name: str
+    own: _Shared
+    region: str
+    config: AioConfig
+    METHOD: ClassVar[str] = "assume-role"
+    _loading: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _credentials: AioRefreshableCredentials | None = None
+    _refusal: str | None = None
+
+    async def load(self) -> AioRefreshableCredentials:
+        """The role's credentials, the same for all who ask. Raises CredentialRetrievalError, to all alike."""
+        async with self._loading:
+            if self._refusal is not None:
+                raise self._error(self._refusal)
+            if self._credentials is None:
+                try:
+                    keys = await self._assume()
+                except CredentialRetrievalError as error:
+                    self._refusal = error.kwargs["error_msg"]
+                    raise
+                life_s = _seconds_left(keys)
+                self._credentials = AioRefreshableCredentials.create_from_metadata(
+                    keys,
+                    refresh_using=self._assume,
+                    method=self.METHOD,
+                    advisory_timeout=min(_MAY_RENEW_S, life_s * _MAY_RENEW_SHARE),
+                    mandatory_timeout=min(_MUST_RENEW_S, life_s * _MUST_RENEW_SHARE),
+                )
+            return self._credentials
+
+    async def _assume(self) -> dict[str, str]:
+        """New keys, under the names that botocore's refreshable credentials take. Raises CredentialRetrievalError."""
+        try:
+            answer = await self._ask_sts()
+        except (BotoCoreError, ClientError, OSError) as error:
+            # Not chained: STS quotes what it calls invalid.
+            raise self._error(str(error)) from None
+        given = answer["Credentials"]
+        keys = {
+            "access_key": given["AccessKeyId"],
+            "secret_key": given["SecretAccessKey"],
+            "token": given["SessionToken"],
+            "expiry_time": given["Expiration"].isoformat(),
+            "account_id": self.account.account_id,
+        }
+        if _seconds_left(keys) <= 0.0:
+            raise self._error("by this machine's clock, the keys that STS gave have expired already")
+        return keys
+
+    async def _ask_sts(self) -> Any:  # noqa: ANN401 - botocore has no types
+        """STS's answer. Where the run's own credentials have expired, they are read anew, once."""
+        session = self.own.current
+        try:
+            return await self._ask_sts_with(session)
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in _EXPIRED_CODES:
+                raise
+        return await self._ask_sts_with(self.own.other_than(session))
+
+    async def _ask_sts_with(self, session: aioboto3.Session) -> Any:  # noqa: ANN401 - the same
+        params = {"RoleArn": self.account.role_arn, "RoleSessionName": self.session_name}
+        if self.account.external_id is not None:
+            params["ExternalId"] = self.account.external_id.get_secret_value()
+        async with session.client("sts", region_name=session.region_name or self.region, config=self.config) as sts:
+            return await sts.assume_role(**params)
+
+    def _error(self, reason: str) -> CredentialRetrievalError:
+        if self.account.external_id is not None:
+            reason = reason.replace(self.account.external_id.get_secret_value(), _MASK)
+        return CredentialRetrievalError(provider=self.account.role_arn, error_msg=reason)
+
+
+def _seconds_left(keys: dict[str, str]) -> float:
+    return (datetime.fromisoformat(keys["expiry_time"]) - datetime.now(UTC)).total_seconds()
