@@ -1,75 +1,85 @@
-"""How much memory ``ivs-export run`` takes at its peak, by the shape of what it exports.
+"""How much memory ``ivs-export run`` takes at its peak, by the size and the shape of what it exports.
 
 Each world is served by an emulator in a process of its own, at a quota that is in nobody's way, and exported by the
 real command into an empty lake. The peak is the largest resident set that the kernel has seen of that one process.
 
-    .venv/bin/python -m benchmarks.memory                  all worlds, some ten minutes
-    .venv/bin/python -m benchmarks.memory --scale 0.01     the same at a hundredth: does it run at all?
-    .venv/bin/python -m benchmarks.memory units baseline   two of them
+    .venv/bin/python -m benchmarks.memory                  all worlds but the largest, some ten minutes
+    .venv/bin/python -m benchmarks.memory --full           with the 20,000,000 events, as long again
+    .venv/bin/python -m benchmarks.memory --quick          some of them in miniature: does it run at all?
+    .venv/bin/python -m benchmarks.memory unit baseline    two of them
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmarks.command import Measured, emulator, run
+from benchmarks.figures import Figure, show
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 _CALLS_PER_SECOND = "1000000"
-_ROW = "{:<14} {:>8} {:>9} {:>9} {:>11} {:>8} {:>9} {:>9}"
+_QUICK = ("baseline", "events", "unit")
+_QUICK_EVENTS = 5_000
+_FULL = "twenty-million"
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """So many ``stages``, of so many ``sessions`` each, and so on down to the ``events`` of a participant."""
+    """So many ``stages``, of so many ``sessions`` each, and so on down to the ``events`` of a participant.
 
+    Its export must stay below ``target_mib``; None for one that only shows where the others begin. ``active_share`` is
+    that of the stages whose last session goes on, so that what is read may shift, and is read twice where it does.
+    """
+
+    what: str
     stages: int
     sessions: int
     participants: int
     events: int
+    target_mib: int | None = 200
+    active_share: float = 0.0
 
-    def scaled(self, scale: float) -> World:
-        """The world with fewer sessions; with fewer participants, where that is not enough."""
-        sessions = max(1, round(self.sessions * scale)) if self.sessions else 0
-        rest = scale * self.sessions / sessions if sessions else 1.0
-        return replace(self, sessions=sessions, participants=max(1, round(self.participants * rest)))
+    def shrunk(self, events_max: int) -> World:
+        """The world with at most so many events: with fewer sessions, then participants, then events of each."""
+        sizes = {"sessions": self.sessions, "participants": self.participants, "events": self.events}
+        surplus = self.stages * prod(sizes.values()) / events_max
+        for name, size in sizes.items():
+            if surplus > 1.0:
+                sizes[name] = max(1, round(size / surplus))
+                surplus *= sizes[name] / size
+        return replace(self, **sizes)
 
 
 WORLDS = {
-    "baseline": World(0, 0, 0, 0),
-    "events": World(1, 100, 100, 100),
-    "units": World(1, 100, 1_000, 10),
-    "long-units": World(1, 100, 10, 1_000),
-    "one-session": World(1, 1, 30_000, 10),
-    "many-sessions": World(30, 1_000, 1, 10),
+    "baseline": World("a region without stages: Python, the libraries, one call", 0, 0, 0, 0, None),
+    "events": World("1,000,000 events of 10,000 units", 1, 100, 100, 100),
+    "units": World("1,000,000 events of 100,000 units", 1, 100, 1_000, 10),
+    "long-units": World("1,000,000 events of 20 units, all under way at once", 1, 20, 1, 50_000),
+    "unit": World("1,000,000 events of one unit", 1, 1, 1, 1_000_000, 300),
+    "active-unit": World("1,000,000 events of one unit whose session goes on", 1, 1, 1, 1_000_000, 300, 1.0),
+    "one-session": World("one session of 30,000 participants", 1, 1, 30_000, 10),
+    "many-sessions": World("30,000 sessions on 30 stages", 30, 1_000, 1, 10),
+    _FULL: World("20,000,000 events of 20,000 units", 1, 200, 100, 1_000),
 }
 
 
-def main() -> None:
-    """Measure the worlds that are named, and print a line for each."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument(
-        "worlds", nargs="*", metavar="WORLD", choices=[*WORLDS, []], help=f"any of {', '.join(WORLDS)}; else all"
-    )
-    parser.add_argument("--scale", type=float, default=1.0, help="the share of the sessions (1.0)")
-    given = parser.parse_args()
-    _print_row("world", "sessions", "units", "events", "seconds", "cpu s", "files", "peak MiB")
-    for name in given.worlds or WORLDS:
-        measured = measure(WORLDS[name].scaled(given.scale))
-        summary = measured.summary
-        _print_row(
-            name,
-            f"{summary['sessions']['found']:,}",
-            f"{summary['units']['found']:,}",
-            f"{summary['events']['written']:,}",
-            f"{measured.wall_s:.1f}",
-            f"{measured.cpu_s:.1f}",
-            f"{summary['files']:,}",
-            f"{measured.peak_mib:.0f}",
-        )
+def figures(*, quick: bool, full: bool = False, names: Sequence[str] = ()) -> Iterator[Figure]:
+    """The peak of each world that is named, or of all; of the one of 20,000,000 events only if it is named or ``full``.
+
+    ``quick`` takes few worlds, if none is named, and shrinks them, so that their peaks mean nothing.
+    """
+    usual = _QUICK if quick else [name for name in WORLDS if full or name != _FULL]
+    for name in names or usual:
+        world = WORLDS[name]
+        measured = measure(world.shrunk(_QUICK_EVENTS) if quick else world)
+        yield _figure(world, measured)
 
 
 def measure(world: World) -> Measured:
@@ -79,7 +89,7 @@ def measure(world: World) -> Measured:
         "sessions": world.sessions,
         "participants": world.participants,
         "events": world.events,
-        "active-share": 0.0,
+        "active-share": world.active_share,
         "calls-per-second": _CALLS_PER_SECOND,
     }
     with tempfile.TemporaryDirectory(prefix="ivs-export-benchmark-") as folder, emulator(sizes) as url:
@@ -87,9 +97,26 @@ def measure(world: World) -> Measured:
         return run(url, Path(folder, "lake"), *options)
 
 
-def _print_row(*cells: str) -> None:
-    sys.stdout.write(_ROW.format(*cells).rstrip() + "\n")
-    sys.stdout.flush()
+def _figure(world: World, measured: Measured) -> Figure:
+    name = f"peak memory, {world.what}"
+    events = f"{measured.summary['events']['written']:,} rows, {measured.summary['files']:,} files"
+    shown = f"{measured.peak_mib:.0f} MiB"
+    note = f"{events}, {measured.cpu_s:.0f} s of the processor, {measured.wall_s:.0f} s"
+    if world.target_mib is None:
+        return Figure(name, shown, note=note)
+    return Figure(name, shown, f"below {world.target_mib} MiB", measured.peak_mib < world.target_mib, note)
+
+
+def main() -> None:
+    """Measure the worlds that are named, and print a line for each."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument(
+        "worlds", nargs="*", metavar="WORLD", choices=[*WORLDS, []], help=f"any of {', '.join(WORLDS)}; else all"
+    )
+    parser.add_argument("--full", action="store_true", help="the one of 20,000,000 events, too")
+    parser.add_argument("--quick", action="store_true", help="some of them in miniature")
+    given = parser.parse_args()
+    show(figures(quick=given.quick, full=given.full, names=given.worlds))
 
 
 if __name__ == "__main__":
