@@ -2,9 +2,12 @@
 
 AWS gives each read operation of IVS Real-Time 5 calls a second in each account and region, and it is not adjustable
 (Real-Time User Guide, "Service Quotas"). The burst that it allows is not known, and others may draw on the same quota.
-So a throttle tells what there is for us: the rate at which calls succeeded just before. From there the pace first dips,
-so that the service's bucket can fill a little, comes back to that rate, and then probes for more, slowly at first and
-ever faster, until it is throttled again or is back at its full rate, half a minute later.
+
+A throttle tells that the service's bucket is empty. So between two throttles as many calls were granted as there is
+capacity for us, whatever the burst and the latency, and that is the rate from there on. It dips a little first, so that
+the service's bucket fills somewhat, and then probes for more, slowly at first and ever faster, until it is throttled
+again or is back at its full rate, half a minute later. A throttle with none shortly before it tells only that there is
+less than was tried.
 """
 
 from __future__ import annotations
@@ -20,38 +23,46 @@ if TYPE_CHECKING:
 # A bucket of two keeps the slots that a late wake-up would lose, and is the largest burst that a pace allows.
 _BURST = 2.0
 _ROUNDING = 1e-9
-# Two clocks never agree: a pace of exactly the quota would be throttled now and then.
-_MARGIN = 0.998
+# Two clocks never agree: a pace of exactly the quota would be throttled now and then. A clock that is being set right
+# runs wrong by 500 in a million at most (adjtimex(2)), and so may the service's.
+_MARGIN = 0.999
 _RATE_SHARE_MIN = 0.02
-_MEASURED_S = 5.0
 _RECOVERY_S = 18.0
 _PROBE_S = 12.0
-# The dip leaves the service's bucket about so many tokens, which later absorb a probe's first excess.
-_REFILL_TOKENS = 3.0
+# The dip leaves the service's bucket about so many tokens, which later absorb a probe's first excess. More would be
+# lost where the service's burst is small.
+_REFILL_TOKENS = 1.5
 _DIP_MAX = 0.4
-_BLIND_CUT = 0.7
+# Two throttles so near each other, with so few calls between them, tell too little to be a measure.
+_MEASURED_S_MIN = 3.0
+_MEASURED_CALLS_MIN = 20
+_BLIND_CUT = 0.85
+# A throttle so long after the one from which is measured is where the next measure begins.
+_MEASURED_S = 5.0
+# More than a measure can span: the half-minute, and what comes before and after it.
+_REMEMBERED_S = 60.0
 
 
 @dataclass(slots=True)
 class Bucket:
     """Tokens that flow in at a rate, up to a burst. Pure: the time is passed in, in seconds.
 
-    ``full_rate`` is the most that may be used, in calls a second. ``known_rate`` is what the last throttle, at
-    ``cut_s``, told to be there; None while nothing has been throttled lately.
+    ``full_rate`` is the most that may be used, in calls a second. ``known_rate`` is what the last throttle, answered at
+    ``cut_s``, told to be there; None before the first. The service's bucket was empty at ``empty_s``, from where is
+    measured; ``granted_s`` are the moments of the tokens that were taken lately, without those of throttled calls.
     """
 
     full_rate: float
     now_s: float
-    tokens: float = 1.0
+    tokens: float = _BURST
     blocked_until_s: float = 0.0
     known_rate: float | None = None
     cut_s: float = 0.0
-    began_s: float = field(init=False)
-    successes_s: deque[float] = field(default_factory=deque)
+    empty_s: float = 0.0
+    granted_s: deque[float] = field(default_factory=deque)
 
     def __post_init__(self) -> None:
         self.full_rate *= _MARGIN
-        self.began_s = self.now_s
 
     def rate(self, now_s: float) -> float:
         """Calls a second at this moment."""
@@ -75,37 +86,38 @@ class Bucket:
         """Take a token."""
         self._flow(now_s)
         self.tokens -= 1.0
-
-    def succeeded(self, now_s: float) -> None:
-        """A call was answered."""
-        self.successes_s.append(now_s)
-        self._forget(now_s)
+        self.granted_s.append(now_s)
+        while self.granted_s[0] < now_s - _REMEMBERED_S:
+            self.granted_s.popleft()
 
     def throttled(self, now_s: float, sent_s: float, retry_after_s: float = 0.0) -> None:
         """A call that was sent at ``sent_s`` was throttled: slow down, and give no token for ``retry_after_s``.
 
-        Calls that were on their way at the last cut say nothing new.
+        Calls that were on their way at the last cut were not granted, but say nothing else that is new.
         """
         self.blocked_until_s = max(self.blocked_until_s, now_s + retry_after_s)
+        granted_s = [moment_s for moment_s in self.granted_s if moment_s <= sent_s]
+        if granted_s:
+            self.granted_s.remove(granted_s.pop())
         if self.known_rate is not None and sent_s < self.cut_s:
             return
         self._flow(now_s)
-        self.known_rate = max(self._measured(now_s), self.full_rate * _RATE_SHARE_MIN)
+        known_rate = self._learned(sent_s, sum(moment_s > self.empty_s for moment_s in granted_s))
+        self.known_rate = min(self.full_rate, max(known_rate, self.full_rate * _RATE_SHARE_MIN))
+        if sent_s - self.empty_s >= _MEASURED_S:
+            self.empty_s = sent_s
         self.cut_s = now_s
         self.tokens = min(self.tokens, 0.0)
 
-    def _measured(self, now_s: float) -> float:
-        """The rate of successes lately, and no more than the rate that was tried."""
-        self._forget(now_s)
-        measured_s = min(_MEASURED_S, now_s - self.began_s)
-        tried = self.rate(now_s)
-        if measured_s < 1.0:
-            return tried * _BLIND_CUT
-        return min(tried, len(self.successes_s) / measured_s)
-
-    def _forget(self, now_s: float) -> None:
-        while self.successes_s and self.successes_s[0] <= now_s - _MEASURED_S:
-            self.successes_s.popleft()
+    def _learned(self, sent_s: float, granted: int) -> float:
+        """The rate that there is, as a throttle tells after so many calls were granted since the bucket was empty."""
+        if self.known_rate is None or sent_s - self.cut_s >= _RECOVERY_S + _PROBE_S:
+            self.empty_s = sent_s
+            return self.full_rate * _BLIND_CUT
+        measured_s = sent_s - self.empty_s
+        if measured_s >= _MEASURED_S_MIN or granted >= _MEASURED_CALLS_MIN:
+            return granted / measured_s
+        return self.known_rate * _BLIND_CUT
 
     def _flow(self, now_s: float) -> None:
         self.tokens = min(_BURST, self.tokens + (now_s - self.now_s) * self.rate(now_s))
@@ -154,5 +166,4 @@ class Pace:
         self._bucket.throttled(self._clock(), sent_s, retry_after_s)
 
     def succeeded(self) -> None:
-        """A call was answered."""
-        self._bucket.succeeded(self._clock())
+        """A call was answered, which tells a pace nothing: it learns from throttles alone."""
