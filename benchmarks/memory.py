@@ -54,7 +54,7 @@ class World:
             if surplus > 1.0:
                 sizes[name] = max(1, round(size / surplus))
                 surplus *= sizes[name] / size
-        return replace(self, **sizes)
+        return replace(self, sessions=sizes["sessions"], participants=sizes["participants"], events=sizes["events"])
 
 
 WORLDS = {
