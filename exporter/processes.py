@@ -14,6 +14,7 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _STATE_FIELD, _START_FIELD = 0, 19
 # It has ended, and nobody has asked how yet.
 _ZOMBIE = "Z"
+# No start of any process.
 _ENDED = "ended"
 # Linux's own limit. Source: proc(5), /proc/sys/kernel/pid_max.
 _PID_MAX = 1 << 22
@@ -50,8 +51,6 @@ def is_gone(process: Process) -> bool | None:
     except PermissionError:
         pass  # there is one, of another user
     started = _started(process.pid)
-    if started == _ENDED:
-        return True
     # Without both starts it may be a later one of the same number.
     return started != process.started if started and process.started else None
 
@@ -71,7 +70,7 @@ def _pid_space() -> str:
 
 
 def _started(pid: int) -> str:
-    """When the process started, in ticks; ``""`` where the system does not tell."""
+    """When the process started, in ticks; :data:`_ENDED` where it has ended, ``""`` where the system does not tell."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:

@@ -86,13 +86,16 @@ def _are_last(logs: list[Any]) -> bool:
 
 
 class Pausing(MemoryStore):
-    """A lake on which a run pauses before its next lease is made, while something else happens."""
+    """A lake on which something else happens before a lease is made, which it is though nobody may wait for it."""
 
     def __init__(self, lake: MemoryStore, pause: Callable[[], Awaitable[None]]) -> None:
         super().__init__()
         self.records, self.pause = lake.records, pause
 
     async def create(self, key: str, body: bytes) -> bool:
+        return await asyncio.shield(asyncio.ensure_future(self._create_later(key, body)))
+
+    async def _create_later(self, key: str, body: bytes) -> bool:
         await self.pause()
         return await super().create(key, body)
 

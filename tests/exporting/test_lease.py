@@ -165,6 +165,24 @@ async def test_a_waiting_run_that_was_stopped_itself_declares_nobody_dead(record
         await run.acquire()
 
 
+async def test_time_in_which_the_lake_does_not_answer_declares_nobody_dead() -> None:
+    """A holder that could not renew its lease meanwhile either is given another chance."""
+    lake = MemoryStore()
+    await put(lake, FOREIGN)
+
+    def be_slow(operation: str, _key: str) -> None:
+        if operation == "read":
+            run.now_s += LEASE_S
+
+    async def renew(_now_s: float) -> None:
+        await put(lake, FOREIGN, 2)
+
+    run = Run(lake, meanwhile=renew)
+    lake.after = be_slow
+    with pytest.raises(Held):
+        await run.acquire()
+
+
 @pytest.mark.parametrize("process", [HERE, FOREIGN], ids=["here", "elsewhere"])
 async def test_a_run_that_waits_gets_the_scope_when_it_is_given_back(process: Process, records: Records) -> None:
     """However long the holder renews its lease, it is waited for; what it is and who holds the scope is logged once."""
