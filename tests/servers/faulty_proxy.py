@@ -13,7 +13,7 @@ from aiohttp import web
 from yarl import URL
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
 _OF_THE_HOP = {"transfer-encoding", "content-length", "connection"}
 
@@ -36,6 +36,7 @@ Loss = Literal["before", "after", "cut", "silence"] | Answer
 class Proxy:
     """What comes in by ``method`` is lost as ``losses`` says, one after the other; the rest passes.
 
+    ``rule``, where it is set, says of each request how it is lost, or None; then ``losses`` count for nothing.
     ``asked`` is every request that came in.
     """
 
@@ -43,7 +44,21 @@ class Proxy:
     url: str = ""
     method: str = ""
     losses: list[Loss] = field(default_factory=list)
+    rule: Callable[[web.Request], Loss | None] | None = None
     asked: list[web.Request] = field(default_factory=list)
+    _site: web.TCPSite | None = None
+
+    async def open(self, runner: web.AppRunner) -> None:
+        """Listen on a free port of 127.0.0.1."""
+        self._site = web.TCPSite(runner, "127.0.0.1", 0)
+        await self._site.start()
+        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+
+    async def go_away(self) -> None:
+        """Refuse every connection from here on, and answer nothing on those that are open."""
+        self.rule = lambda _: "before"
+        if self._site is not None:
+            await self._site.stop()
 
     def lose(self, method: str, *losses: Loss) -> None:
         """Lose so many requests, one after the other."""
@@ -56,7 +71,7 @@ class Proxy:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(request)
         body = await request.read()
-        loss = self.losses.pop(0) if self.losses and request.method == self.method else None
+        loss = self._loss_of(request)
         if isinstance(loss, Answer):
             return web.Response(status=loss.status, body=loss.body, content_type=loss.content_type)
         if loss == "silence":
@@ -79,6 +94,11 @@ class Proxy:
         if loss == "cut":
             return await _cut(request, answer.status, data)
         return web.Response(status=answer.status, headers=headers, body=data)
+
+    def _loss_of(self, request: web.Request) -> Loss | None:
+        if self.rule is not None:
+            return self.rule(request)
+        return self.losses.pop(0) if self.losses and request.method == self.method else None
 
 
 def _dropped(request: web.Request) -> web.Response:
@@ -105,10 +125,7 @@ async def faulty_proxy(endpoint: str) -> AsyncIterator[Proxy]:
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        port = runner.addresses[0][1]
-        proxy.url = f"http://127.0.0.1:{port}"
+        await proxy.open(runner)
         yield proxy
     finally:
         await runner.cleanup()
