@@ -1,0 +1,322 @@
+"""Many accounts in one run: the real command beside an emulator that gives each account its role."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import json
+import os
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from exporter.domain import REGIONS
+from exporter.emulator import Account, Emulator, FixedWorld, RoleOptions, Size
+from exporter.settings import AccountSettings
+from exporter.stores import opening
+from tests.end_to_end.commands import until
+from tests.end_to_end.exports import ACCOUNT, options_of, small_world, stage_of
+from tests.end_to_end.oracle import expected, lake_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from contextlib import AbstractAsyncContextManager
+
+    import aioboto3
+
+    from tests.end_to_end.exports import Exports
+
+ROOT = Path(__file__).parents[2]
+OTHER = "444455556666"
+PLACES = ("eu-west-1", "us-east-1")
+EXTERNAL_ID = "hush-hush-hush"
+FAST = ("--calls-per-second", "5000")
+#: Sixty units in each scope: three seconds at twenty calls a second.
+EVEN = small_world(3, stages=1, sessions=Size.fixed(2), participants=Size.fixed(30), events=Size.fixed(4))
+SLOW = ("--calls-per-second", "20")
+
+
+def emulator_of(*accounts: str, **changes: Any) -> Emulator:
+    """The first account's keys are those that the command is given."""
+    world = changes.pop("world", None)
+    given = tuple(
+        Account(account_id=each) if place == 0 else Account(each, "other", each) for place, each in enumerate(accounts)
+    )
+    return Emulator(options_of(world, **{"accounts": given, "regions": PLACES, **changes}))
+
+
+def table_of(account: str, role: str = "ivs-export", **members: object) -> str:
+    """One ``[[accounts]]`` table."""
+    lines = [f"{name} = {json.dumps(value)}" for name, value in members.items()]
+    return "\n".join(["[[accounts]]", f'role_arn = "arn:aws:iam::{account}:role/{role}"', *lines, ""])
+
+
+@dataclass(slots=True)
+class Told:
+    """How a command ended."""
+
+    code: int
+    words: dict[str, Any]
+    logs: str
+
+    @property
+    def failed(self) -> dict[str, str]:
+        return {failure["unit"]: failure["error"] for failure in self.words["failures"]}
+
+
+@dataclass(slots=True)
+class Lake:
+    """Runs of the real command, one after another, into one lake."""
+
+    path: Path
+
+    def rows(self) -> Any:
+        return lake_rows(self.path)
+
+    async def run(self, emulator: Emulator, *tables: str, options: Iterable[str] = FAST) -> Told:
+        config = self.path.parent / "accounts.toml"
+        config.write_text(f"regions = {json.dumps(PLACES)}\nlake = {json.dumps(str(self.path))}\n" + "".join(tables))
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "exporter", "run", "--json", "--config", str(config), *options),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env={**os.environ, "AWS_ENDPOINT_URL_IVS_REALTIME": emulator.url, "AWS_ENDPOINT_URL_STS": emulator.url},
+        )
+        try:
+            out, logs = await asyncio.wait_for(process.communicate(), 120.0)
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.communicate()
+        return Told(process.returncode or 0, json.loads(out), logs.decode())
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake(tmp_path / "lake")
+
+
+async def test_two_accounts_in_two_regions(lake: Lake) -> None:
+    """Each account's rows are in the lake, under a log for each scope; a role is assumed once, and no secret told."""
+    roles = RoleOptions(external_id=EXTERNAL_ID)
+    async with emulator_of(ACCOUNT, OTHER, roles=roles) as emulator:
+        tables = [table_of(account, external_id=EXTERNAL_ID) for account in (ACCOUNT, OTHER)]
+        told = await lake.run(emulator, *tables, options=(*FAST, "--log-level", "debug"))
+        assert (told.code, told.failed) == (0, {})
+        assert lake.rows() == expected(emulator.truth())
+        assert {row[:2] for row in lake.rows()} == {
+            (account, place) for account in (ACCOUNT, OTHER) for place in PLACES
+        }
+        logs = sorted(path.name for path in (lake.path / "_log").iterdir())
+        assert logs == [f"{account}-{place}" for account in (ACCOUNT, OTHER) for place in PLACES]
+        assert emulator.calls.granted["AssumeRole"] == 2
+        shown = told.logs + json.dumps(told.words)
+        for secret in (EXTERNAL_ID, "ASIA", emulator.roles.issue(OTHER, 1.0).session_token or ""):
+            assert secret not in shown
+        again = await lake.run(emulator, *tables)
+        assert again.words["events"]["written"] == 0
+
+
+@pytest.mark.slow
+async def test_without_accounts_sts_is_not_asked(lake: Lake) -> None:
+    """The account of the run's own credentials is exported, and no role is assumed."""
+    async with emulator_of(ACCOUNT, OTHER) as emulator:
+        told = await lake.run(emulator)
+        assert told.code == 0
+        assert lake.rows() == expected(emulator.truth(ACCOUNT))
+        assert emulator.calls.granted["AssumeRole"] == 0
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"role": "another"}, pytest.param({"external_id": "not-this-one"}, marks=pytest.mark.slow)]
+)
+async def test_a_wrong_role_fails_its_scopes_alone(wrong: dict[str, str], lake: Lake) -> None:
+    """They are named, the other account is exported, and the exit code is 3; where all are wrong, it is 1."""
+    async with emulator_of(ACCOUNT, OTHER, roles=RoleOptions(external_id=EXTERNAL_ID)) as emulator:
+        good, bad = ({"external_id": EXTERNAL_ID}, {"external_id": EXTERNAL_ID, **wrong})
+        told = await lake.run(emulator, table_of(ACCOUNT, **good), table_of(OTHER, **bad))
+        assert told.failed == {f"{OTHER}-{place}": "credentials" for place in PLACES}
+        assert all("AccessDenied" in failure["message"] for failure in told.words["failures"])
+        assert told.code == 3
+        assert lake.rows() == expected(emulator.truth(ACCOUNT))
+        assert emulator.calls.granted["AssumeRole"] == 2
+        told = await lake.run(emulator, table_of(ACCOUNT, **bad), table_of(OTHER, **bad))
+        assert (told.code, told.words["outcome"]) == (1, "failed")
+        for secret in (EXTERNAL_ID, "not-this-one"):
+            assert secret not in told.logs + json.dumps(told.words)
+
+
+@pytest.mark.parametrize("is_refused", [False, pytest.param(True, marks=pytest.mark.slow)])
+async def test_short_lived_keys_are_renewed(is_refused: bool, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys are renewed ahead of the end that STS told, before the service refuses any; and where it does, all the same.
+
+    Where the service is not to refuse them, the clock by which it judges them stands still.
+    """
+    async with emulator_of(ACCOUNT, OTHER, world=EVEN, roles=RoleOptions(life_s=1.0)) as emulator:
+        if not is_refused:
+            now_s = time.time()
+            monkeypatch.setattr(emulator._signatures, "_wall_s", lambda: now_s)  # noqa: SLF001 - it alone, not STS's
+        told = await lake.run(emulator, table_of(ACCOUNT), table_of(OTHER), options=SLOW)
+        assert (told.code, told.failed) == (0, {})
+        assert lake.rows() == expected(emulator.truth())
+        assert emulator.calls.granted["AssumeRole"] > 2
+
+
+async def test_keys_that_end_unforeseen_are_replaced(lake: Lake) -> None:
+    """Where the service says that keys have expired, their role is assumed again, once for all of its regions."""
+    async with emulator_of(ACCOUNT, OTHER, world=EVEN) as emulator:
+        exporting = asyncio.create_task(lake.run(emulator, table_of(ACCOUNT), table_of(OTHER), options=SLOW))
+        await until(lambda: emulator.calls.granted["ListParticipantEvents"] >= 40)
+        emulator.roles.expire_all()
+        told = await exporting
+        assert (told.code, told.failed) == (0, {})
+        assert lake.rows() == expected(emulator.truth())
+        assert emulator.calls.granted["AssumeRole"] == 4
+
+
+async def test_a_role_that_is_lost_in_mid_run(lake: Lake) -> None:
+    """What its scopes had fetched is committed, the other account is exported whole, and the next run does the rest."""
+    async with emulator_of(ACCOUNT, OTHER, world=EVEN) as emulator:
+        tables = (table_of(ACCOUNT), table_of(OTHER))
+        exporting = asyncio.create_task(lake.run(emulator, *tables, options=SLOW))
+        await until(lambda: emulator.calls.granted["ListParticipantEvents"] >= 80)
+        emulator.roles.refused.add(OTHER)
+        emulator.roles.expire_all()
+        told = await exporting
+        assert told.code == 3
+        assert told.failed == {f"{OTHER}-{place}": "credentials" for place in PLACES}
+        rows, whole = lake.rows(), expected(emulator.truth())
+        assert rows <= whole
+        assert {row for row in rows if row[0] == ACCOUNT} == set(expected(emulator.truth(ACCOUNT)))
+        assert 0 < len([row for row in rows if row[0] == OTHER]) < len(expected(emulator.truth(OTHER)))
+        emulator.roles.refused.clear()
+        assert (await lake.run(emulator, *tables)).code == 0
+        assert lake.rows() == whole
+
+
+async def test_a_role_that_shows_another_account(lake: Lake) -> None:
+    """The scope fails by name, and nothing that the role showed is in the lake."""
+    worlds = {(OTHER, "us-east-1"): FixedWorld([{"arn": stage_of("one", "777788889999"), "sessions": []}])}
+    options = options_of(accounts=(Account(), Account("other", "other", OTHER)), regions=PLACES)
+    async with Emulator(options, worlds) as emulator:
+        told = await lake.run(emulator, table_of(ACCOUNT), table_of(OTHER, regions=["us-east-1"]))
+        [failure] = told.words["failures"]
+        assert failure["unit"] == f"{OTHER}-us-east-1"
+        assert failure["message"] == f"arn:aws:iam::{OTHER}:role/ivs-export lists stages of account 777788889999"
+        assert told.code == 3
+        assert lake.rows() == expected(emulator.truth(ACCOUNT))
+
+
+async def test_targets_and_stages_of_many_accounts(lake: Lake, tmp_path: Path) -> None:
+    """Each is read with the role of its account; one of an account that is not listed is refused before anything."""
+    async with emulator_of(ACCOUNT, OTHER) as emulator:
+        units = sorted((unit.stage_arn, unit.session_id, unit.participant_id) for unit, _ in emulator.truth().units())
+        with (tmp_path / "list.csv").open("w", newline="") as file:
+            csv.writer(file).writerows([("stage_arn", "session_id", "participant_id"), *units[::3]])
+        targets = (*FAST, "--targets", str(tmp_path / "list.csv"))
+        told = await lake.run(emulator, table_of(OTHER), options=targets)
+        assert told.code == 2
+        assert f"account {ACCOUNT} is none of the [[accounts]] given" in told.words["failures"][0]["message"]
+        assert not lake.path.exists()
+        told = await lake.run(emulator, table_of(ACCOUNT), table_of(OTHER), options=targets)
+        assert (told.code, told.failed) == (0, {})
+        assert {row[2:5] for row in lake.rows()} == {unit for unit in units[::3] if _has_events(emulator, unit)}
+        stage = units[-1][0]
+        told = await lake.run(emulator, table_of(OTHER), options=(*FAST, "--stage", stage))
+        assert told.code == 0
+        assert {row for row in lake.rows() if row[2] == stage} == {
+            row for row in expected(emulator.truth()) if row[2] == stage
+        }
+
+
+def _has_events(emulator: Emulator, unit: tuple[str, str, str]) -> bool:
+    return any(row[2:5] == unit for row in expected(emulator.truth()))
+
+
+@pytest.mark.slow
+async def test_what_a_dry_run_of_many_accounts_tells(lake: Lake) -> None:
+    """The plan has each account's scopes, and nothing is written."""
+    async with emulator_of(ACCOUNT, OTHER) as emulator:
+        told = await lake.run(emulator, table_of(ACCOUNT), table_of(OTHER), options=(*FAST, "--dry-run"))
+        assert {plan["scope"] for plan in told.words["plan"]} == {
+            f"{account}-{place}" for account in (ACCOUNT, OTHER) for place in PLACES
+        }
+        assert not lake.path.exists()
+
+
+async def test_the_lake_is_written_with_the_runs_own_credentials(
+    exports: Exports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The session that the store is opened with has those, whatever roles are assumed beside it."""
+    opened: list[Any] = []
+    really = opening.open_store
+
+    def spy(address: str, session: aioboto3.Session, s3: Any) -> AbstractAsyncContextManager[Any]:
+        opened.append(session)
+        return really(address, session=session, s3=s3)
+
+    monkeypatch.setattr("exporter.running.open_store", spy)
+    async with emulator_of(ACCOUNT, OTHER) as emulator:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", emulator.url)
+        accounts = (AccountSettings(role_arn=f"arn:aws:iam::{OTHER}:role/ivs-export"),)
+        exported = await exports.run(emulator, accounts=accounts)
+        assert exported.exit_code == 0
+        assert lake_rows(exports.lake) == expected(emulator.truth(OTHER))
+        [session] = opened
+        assert (await session.get_credentials()).access_key == "emulator"
+
+
+async def test_own_credentials_that_were_rotated_meanwhile(
+    exports: Exports, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Where they have expired when a role is to be assumed, they are read anew, and the role is assumed with those."""
+    file = tmp_path / "credentials"
+    file.write_text("[default]\naws_access_key_id = old\naws_secret_access_key = old\naws_session_token = old\n")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
+
+    def rotated() -> float:
+        """Whoever asks for the time finds the keys rotated, and the old ones ended."""
+        file.write_text("[default]\naws_access_key_id = new\naws_secret_access_key = new\n")
+        return time.time()
+
+    keys = (Account("old", "old", ACCOUNT, "old", expires_s=0.0), Account("new", "new", ACCOUNT))
+    options = options_of(accounts=(*keys, Account("other", "other", OTHER)), regions=PLACES)
+    async with Emulator(options) as emulator:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", emulator.url)
+        monkeypatch.setattr(emulator._signatures, "_wall_s", rotated)  # noqa: SLF001 - only calls shall rotate the keys
+        exported = await exports.run(
+            emulator, accounts=(AccountSettings(role_arn=f"arn:aws:iam::{OTHER}:role/ivs-export"),)
+        )
+        assert exported.exit_code == 0
+        assert lake_rows(exports.lake) == expected(emulator.truth(OTHER))
+
+
+@pytest.mark.slow
+async def test_the_readmes_accounts(lake: Lake) -> None:
+    """The file that the README shows exports the accounts that it names, each where it says."""
+    section = (ROOT / "README.md").read_text().partition("### Many accounts")[2].partition("\n### ")[0]
+    shown = section.partition("```toml")[2].partition("```")[0].partition("\n\n")[2]
+    async with emulator_of(ACCOUNT, OTHER, roles=RoleOptions()) as emulator:
+        told = await lake.run(emulator, shown)
+        assert told.code == 0
+        assert lake.rows() == expected(emulator.truth(ACCOUNT)) + expected(emulator.truth(OTHER, "us-east-1"))
+
+
+@pytest.mark.slow
+async def test_two_hundred_scopes_in_one_process(lake: Lake) -> None:
+    """Twenty-nine accounts in seven regions are exported side by side, every row in its place."""
+    accounts = [f"{number:012d}" for number in range(1, 30)]
+    tiny = small_world(5, stages=1, sessions=Size.fixed(1), participants=Size.fixed(1), events=Size.fixed(2))
+    async with emulator_of(*accounts, world=tiny, regions=REGIONS) as emulator:
+        told = await lake.run(emulator, *(table_of(account, regions=REGIONS) for account in accounts))
+        assert (told.code, told.failed) == (0, {})
+        assert len(told.words["scopes"]) == 203
+        assert lake.rows() == expected(emulator.truth())
+        assert len({row[:2] for row in lake.rows()}) == 203
+        assert emulator.calls.granted["AssumeRole"] == 29
