@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
@@ -35,7 +36,8 @@ def world() -> Service:
     return service
 
 
-class Moment(NamedTuple):
+@dataclass(frozen=True)
+class Moment:
     """Before or after the ``count``-th operation of a kind.
 
     The kinds are the store's own, but for the making of records: ``commit`` is that of one that names files.
