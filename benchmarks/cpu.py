@@ -12,6 +12,10 @@ medians. ``whole`` is a process from its start to its end; ``net`` is without wh
 - ``aioboto3``: aioboto3 and ``pyarrow.Table.from_pylist``. It signs and tries again; no ids, no state, nothing
   committed, and it loses every token: botocore's parser drops what its model lacks.
 - ``aioboto3-iso``: the same, told to read times with ``datetime.fromisoformat``.
+- ``boto3-threads``: the same as ``aioboto3``, with boto3 in a pool of threads.
+- ``dlt``: a dlt pipeline over boto3, to its destination ``filesystem``. It has state and a commit of its own; the
+  tokens are lost to botocore.
+- ``dlt-rest``: the same over dlt's own REST client, signed. It keeps the tokens.
 
     .venv/bin/python -m benchmarks.cpu                                     all of it
     .venv/bin/python -m benchmarks.cpu --only ours,floor --rounds 3        two contenders
@@ -50,10 +54,13 @@ _PEERS = {
     _FLOOR: ("benchmarks.peers.floor",),
     "aioboto3": ("benchmarks.peers.aioboto3_plain",),
     "aioboto3-iso": ("benchmarks.peers.aioboto3_plain", "--iso"),
+    "boto3-threads": ("benchmarks.peers.boto3_threads",),
+    "dlt": ("benchmarks.peers.dlt_boto3",),
+    "dlt-rest": ("benchmarks.peers.dlt_rest",),
 }
 CONTENDERS = (_OURS, *_PEERS)
 #: How many times our cost each must be, at least.
-_LEAST = {"aioboto3": 14.0}
+_LEAST = {"dlt": 20.0, "aioboto3": 14.0}
 #: How many times the floor's cost ours may be.
 _MOST_OF_FLOOR = 2.0
 
@@ -159,6 +166,7 @@ def _run(contender: str, case: Case, serving: Serving) -> float:
             "AWS_ENDPOINT_URL_IVS_REALTIME": url,
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_CA_BUNDLE": str(serving.certificate),
+            "REQUESTS_CA_BUNDLE": str(serving.certificate),
         }
         with Path(home, "log").open("w+") as log:
             process = subprocess.Popen(  # noqa: S603 - our own
