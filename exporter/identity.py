@@ -111,25 +111,21 @@ def event_id(event_hash: int, number: int) -> int:
     return _signed(xxh3_64_intdigest(_hash_and_number.pack(event_hash, number)))
 
 
-def numbers(units: Sequence[Unit], counts: Sequence[int], event_hashes: Sequence[int]) -> dict[int, int]:
-    """The numbers of the events that are not the first of their equals, by their places.
+def equals(counts: Sequence[int], event_hashes: Sequence[int]) -> list[list[int]]:
+    """The places of events that are equal in identity, a list for each such event, in order; mostly there are none.
 
-    The events are those of ``units`` one after another, as many of each as ``counts`` says; only events of one unit are
-    equals.
+    The events are those of one unit after another, as many of each as ``counts`` says; only events of one unit are
+    equals. An event's number is its place in its list.
     """
     if len(set(event_hashes)) == len(event_hashes):
-        return {}
+        return []
     repeated = {each for each, count in Counter(event_hashes).items() if count > 1}
-    seen: defaultdict[tuple[Unit, int], int] = defaultdict(int)
-    later = {}
-    for place, (unit, each) in enumerate(
-        zip(chain.from_iterable(map(repeat, units, counts)), event_hashes, strict=True)
-    ):
+    groups: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
+    of_unit = chain.from_iterable(map(repeat, range(len(counts)), counts))
+    for place, (unit, each) in enumerate(zip(of_unit, event_hashes, strict=True)):
         if each in repeated:
-            if number := seen[unit, each]:
-                later[place] = number
-            seen[unit, each] += 1
-    return later
+            groups[unit, each].append(place)
+    return [places for places in groups.values() if len(places) > 1]
 
 
 def _token_forms(tokens: list[Token | None]) -> Iterable[object]:

@@ -7,7 +7,7 @@ group at a time. All is done for many units at once, since one call to Arrow cos
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from dataclasses import dataclass
 from itertools import accumulate, chain, count, repeat
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ import pyarrow as pa
 from exporter.domain import scope_of
 from exporter.errors import EventUnreadable
 from exporter.events import decode
-from exporter.identity import event_id, fields_of, hashes, numbers
+from exporter.identity import equals, event_id, fields_of, hashes
 from exporter.tables import EVENTS
 from exporter.times import MICROS, read_column_us, read_us
 
@@ -72,7 +72,8 @@ def normalize(fetched: Sequence[Fetched], stamp: Stamp) -> Normalized:
     events = [event for each in decoded.values() for event in each.events]
     fields = fields_of(events, times_us.to_pylist())
     event_hashes = hashes(units, counts, fields)
-    later = numbers(units, counts, event_hashes)
+    groups = equals(counts, event_hashes)
+    later = {place: number for places in groups for number, place in enumerate(places) if number}
     ids = event_hashes.copy()
     for place, number in later.items():
         ids[place] = event_id(event_hashes[place], number)
@@ -95,11 +96,12 @@ def normalize(fetched: Sequence[Fetched], stamp: Stamp) -> Normalized:
     rows = pa.RecordBatch.from_pydict(columns)
     if surplus:
         rows, counts, event_hashes = _without(rows, counts, event_hashes, surplus)
+        groups = equals(counts, event_hashes)
     written = dict(zip(units, counts, strict=True))
     return Normalized(
         rows=rows,
         counts=[written.get(each.unit, 0) for each in fetched],
-        equals=_equals(counts, event_hashes) if later else [],
+        equals=groups,
         hashes=event_hashes,
         unreadable=unreadable,
         unknown_fields=Counter(name for each in decoded.values() for name in each.unknown_fields),
@@ -168,15 +170,6 @@ def _without(
         for end, length in zip(ends, counts, strict=True)
     ]
     return rows.take(pa.array(kept, pa.int64())), counts, [event_hashes[place] for place in kept]
-
-
-def _equals(counts: list[int], event_hashes: list[int]) -> list[list[int]]:
-    """The places of the events that are not alone in their unit with their identity."""
-    groups: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
-    of_unit = chain.from_iterable(map(repeat, range(len(counts)), counts))
-    for place, identity in enumerate(zip(of_unit, event_hashes, strict=True)):
-        groups[identity].append(place)
-    return [places for places in groups.values() if len(places) > 1]
 
 
 def _unit_columns(units: list[Unit], counts: list[int]) -> dict[str, pa.DictionaryArray]:

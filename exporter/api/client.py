@@ -19,6 +19,7 @@ from aiobotocore.config import AioConfig
 from botocore import exceptions as aws
 
 from exporter.api.answers import Page, read_page, read_refusal
+from exporter.api.connections import proxy_for
 from exporter.api.operations import Operation
 from exporter.api.signing import Signer
 from exporter.errors import CredentialsLost, Transient
@@ -63,6 +64,7 @@ class Client:
         self._connections = connections
         self._wall_us = wall_us
         self._urls: dict[Operation, str] = {}
+        self._proxy: str | None = None
         self._signer: Signer
         self._credentials: Any = None
         self._keys: tuple[str, str | None] | None = None
@@ -106,7 +108,9 @@ class Client:
         at = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._wall_us() // 1_000_000))
         headers = self._signer.headers(url, sent, credentials, at)
         try:
-            async with self._connections.post(url, data=sent, headers=headers, allow_redirects=False) as answer:
+            async with self._connections.post(
+                url, data=sent, headers=headers, proxy=self._proxy, allow_redirects=False
+            ) as answer:
                 body = await answer.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Transient(f"{operation}: {type(error).__name__} in {self._region}") from error
@@ -122,6 +126,7 @@ class Client:
                 model = client.meta.service_model
                 endpoint = client.meta.endpoint_url.rstrip("/")
                 self._urls = {each: endpoint + model.operation_model(each).http["requestUri"] for each in Operation}
+                self._proxy = proxy_for(endpoint)
                 self._signer = Signer(model.signing_name, client.meta.region_name)
         except _NO_CREDENTIALS as error:
             raise _lost(error) from error

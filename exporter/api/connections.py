@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ssl
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import aiohttp
 from aiobotocore.session import get_session
 from botocore.httpsession import get_cert_path
+from botocore.utils import get_environ_proxies
 
 from exporter import __version__
 from exporter.errors import UsageError
@@ -21,7 +23,7 @@ _NOT_SENT = ("Accept", "Accept-Encoding")
 
 
 def open_connections(http: HttpSettings) -> aiohttp.ClientSession:
-    """A pool of connections, to be closed. Proxies and certificates are those that every AWS tool would use.
+    """A pool of connections, to be closed. Certificates are those that every AWS tool would use.
 
     Raises :class:`UsageError` where the certificates that AWS_CA_BUNDLE or the profile name can't be read.
     """
@@ -32,8 +34,13 @@ def open_connections(http: HttpSettings) -> aiohttp.ClientSession:
         skip_auto_headers=_NOT_SENT,
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
-        trust_env=True,
     )
+
+
+def proxy_for(url: str) -> str | None:
+    """The proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY name for a URL, read as every AWS tool reads them."""
+    proxy: str | None = get_environ_proxies(url).get(urlsplit(url).scheme)
+    return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
 
 
 def _certificates() -> ssl.SSLContext:

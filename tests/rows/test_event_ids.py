@@ -16,7 +16,7 @@ from xxhash import xxh3_64_intdigest
 from exporter.domain import Unit
 from exporter.errors import EventUnreadable
 from exporter.events import Token
-from exporter.identity import VERSION, Fields, event_id, hashes, numbers, page_hashes
+from exporter.identity import VERSION, Fields, equals, event_id, hashes, page_hashes
 
 UNIT = Unit("arn:aws:ivs:us-east-1:123456789012:stage/abc", "st-AbCdEfGhIjKlM", "p1")
 _FILE: dict[str, Any] = json.loads((Path(__file__).parent / "event_id_vectors.json").read_text())
@@ -129,8 +129,8 @@ def test_later_numbers(event_hash: int, number: int) -> None:
 @given(st.lists(st.integers(0, 3), max_size=5), st.lists(st.integers(0, 3), max_size=5))
 def test_numbers_are_counted_within_a_unit(one: list[int], two: list[int]) -> None:
     """Of k equal events of a unit the numbers are 0 to k - 1, whatever stands in another unit."""
-    other = Unit(UNIT.stage_arn, UNIT.session_id, "p2")
-    later = numbers([UNIT, other], [len(one), len(two)], one + two)
+    groups = equals([len(one), len(two)], one + two)
+    later = {place: number for places in groups for number, place in enumerate(places)}
     found = [(place >= len(one), each, later.get(place, 0)) for place, each in enumerate(one + two)]
     expected = [
         (side, each, number)
