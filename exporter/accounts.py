@@ -53,10 +53,9 @@ class Accounts:
             account.account_id: _Shared(partial(self._new_role_session, account)) for account in settings.accounts
         }
 
-    @property
-    def own_session(self) -> aioboto3.Session:
-        """The session with the run's own credentials."""
-        return self._own.current
+    def own_sessions(self) -> MakeSession:
+        """Gives the session with the run's own credentials, and another each time that those have expired."""
+        return self._own.for_one()
 
     async def for_scope(self, account: AccountSettings | None) -> MakeSession:
         """What a scope gets its sessions from: its account's role, which is assumed now, or the run's own credentials.

@@ -68,10 +68,11 @@ async def _over_scopes(settings: Settings, request: Request, ledger: RunLedger, 
     parts = plan_parts(settings, request)
     ledger.scopes = [ScopeLedger(part.region, part.account_id) for part in parts]
     accounts = Accounts(settings, ledger.run_id)
+    own_sessions = accounts.own_sessions()
     try:
         async with (
             open_connections(settings.http) as connections,
-            open_store(settings.lake, session=accounts.own_session, s3=settings.s3.options()) as store,
+            open_store(settings.lake, own_sessions(), settings.s3.options(), renewed=own_sessions) as store,
         ):
             a_run = _Run(settings, request, ledger, stop, store, accounts, connections, Budget(_ROWS_MAX), work)
             works = [a_run.work_on(part, scope) for part, scope in zip(parts, ledger.scopes, strict=True)]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from exporter.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     import aioboto3
 
@@ -19,11 +19,17 @@ _S3 = "s3://"
 
 
 @asynccontextmanager
-async def open_store(address: str, session: aioboto3.Session, s3: Mapping[str, str]) -> AsyncIterator[Store]:
+async def open_store(
+    address: str,
+    session: aioboto3.Session,
+    s3: Mapping[str, str],
+    renewed: Callable[[], aioboto3.Session] | None = None,
+) -> AsyncIterator[Store]:
     """The store at ``address``: a directory, or ``s3://bucket/prefix``.
 
-    ``s3`` are the members of :class:`~exporter.stores.s3_options.S3Options` that are set. Raises :class:`UsageError`
-    for any other address. Whether the lake is there and may be used is told by the first thing that it is asked.
+    ``s3`` are the members of :class:`~exporter.stores.s3_options.S3Options` that are set. ``renewed`` gives another
+    session when the credentials of the one before have expired. Raises :class:`UsageError` for any other address.
+    Whether the lake is there and may be used is told by the first thing that it is asked.
     """
     if not address.startswith(_S3):
         if "://" in address or not address:
@@ -39,5 +45,5 @@ async def open_store(address: str, session: aioboto3.Session, s3: Mapping[str, s
     from exporter.stores.s3 import S3Store  # noqa: PLC0415 - see the line above
     from exporter.stores.s3_options import S3Options  # noqa: PLC0415 - the same
 
-    async with S3Store(session, bucket, prefix.strip("/"), S3Options(**s3)) as store:
+    async with S3Store(session, bucket, prefix.strip("/"), S3Options(**s3), renewed=renewed) as store:
         yield store

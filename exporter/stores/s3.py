@@ -34,6 +34,7 @@ class S3Store:
     """Keeps both protocols of :mod:`exporter.store` under ``s3://bucket/prefix``; an asynchronous context manager.
 
     Passing faults are tried again, within ``limits`` and with ``sleep`` between, and then become :class:`LakeBusy`.
+    ``renewed`` gives another session when the credentials of the one before have expired.
     """
 
     def __init__(
@@ -45,11 +46,12 @@ class S3Store:
         *,
         limits: Limits = LIMITS,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        renewed: Callable[[], aioboto3.Session] | None = None,
     ) -> None:
         self._lake = f"s3://{bucket}"
         self._root = f"{prefix}/" if prefix else ""
         self._options = options
-        self._s3 = S3Calls(session, bucket, options.of_call(), limits, sleep)
+        self._s3 = S3Calls(session, bucket, options.of_call(), limits, sleep, renewed=renewed)
 
     async def __aenter__(self) -> Self:
         await self._s3.__aenter__()

@@ -21,7 +21,7 @@ from tenacity import (
 
 from exporter import __version__
 from exporter.errors import LakeBusy
-from exporter.stores.s3_errors import Conflict, translated
+from exporter.stores.s3_errors import Conflict, Expired, translated
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     import aioboto3
 
 Result = TypeVar("Result")
+#: An access key's id, and the session's token where it has one.
+Keys = tuple[str, str | None] | None
 
 _CONNECTIONS = 32
 _WAIT_FIRST_S = 0.2
@@ -51,7 +53,8 @@ class S3Calls:
     """Calls to one bucket; an asynchronous context manager. ``members`` go with each call.
 
     Passing faults are tried again with full jitter, bounded by attempts and by time, and then raised as
-    :class:`LakeBusy`. botocore's own retries are off.
+    :class:`LakeBusy`. botocore's own retries are off. ``renewed`` gives another session than before; it is asked when
+    the credentials have expired, and where it has others, the call is tried again with those.
     """
 
     def __init__(
@@ -61,16 +64,32 @@ class S3Calls:
         members: Mapping[str, str],
         limits: Limits,
         sleep: Callable[[float], Awaitable[None]],
+        *,
+        renewed: Callable[[], aioboto3.Session] | None = None,
     ) -> None:
         self._session = session
+        self._renewed = renewed
         self._bucket = bucket
         self._members = {"Bucket": bucket, **members}
         self._limits = limits
         self._sleep = sleep
         self._stack = AsyncExitStack()
         self._client: Any = None
+        self._keys: Keys = None
+        self._generation = 0
+        self._renewing = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
+        try:
+            await self._open(self._session, await _keys_of(self._session))
+        except (aws.BotoCoreError, aws.ClientError, ValueError) as error:
+            raise translated(error, self._bucket, "client", "") from error
+        return self
+
+    async def __aexit__(self, *raised: object) -> None:
+        await self._stack.aclose()
+
+    async def _open(self, session: aioboto3.Session, keys: Keys) -> None:
         config = AioConfig(
             connect_timeout=self._limits.connect_timeout_s,
             read_timeout=self._limits.read_timeout_s,
@@ -83,14 +102,8 @@ class S3Calls:
             response_checksum_validation="when_required",
             user_agent_extra=f"ivs-export/{__version__}",
         )
-        try:
-            self._client = await self._stack.enter_async_context(self._session.client("s3", config=config))
-        except (aws.BotoCoreError, ValueError) as error:
-            raise translated(error, self._bucket, "client", "") from error
-        return self
-
-    async def __aexit__(self, *raised: object) -> None:
-        await self._stack.aclose()
+        self._client = await self._stack.enter_async_context(session.client("s3", config=config))
+        self._keys = keys
 
     async def call(self, method: str, **members: Any) -> dict[str, Any]:  # noqa: ANN401 - S3's own
         """The answer of one of the client's methods, by its name.
@@ -117,11 +130,15 @@ class S3Calls:
 
     async def _try(self, act: Callable[[], Awaitable[Result]], method: str, key: str) -> Result:
         async def attempt() -> Result:
+            generation = self._generation
             try:
                 async with asyncio.timeout(self._limits.attempt_timeout_s):
                     return await act()
             except _FOREIGN as error:
-                raise translated(error, self._bucket, method, key) from error
+                told = translated(error, self._bucket, method, key)
+                if isinstance(told, Expired) and await self._renew(generation):
+                    told = LakeBusy(f"s3://{self._bucket}: the credentials had expired and were read anew")
+                raise told from error
 
         retrying = AsyncRetrying(
             sleep=self._sleep,
@@ -134,3 +151,26 @@ class S3Calls:
             return await retrying(attempt)
         except Conflict as error:
             raise LakeBusy(str(error)) from error
+
+    async def _renew(self, generation: int) -> bool:
+        """Whether there are other credentials now than those of ``generation``. Calls in flight keep the old client."""
+        async with self._renewing:
+            if self._generation == generation and self._renewed is not None:
+                try:
+                    session = self._renewed()
+                    keys = await _keys_of(session)
+                    if keys not in (None, self._keys):
+                        await self._open(session, keys)
+                        self._generation += 1
+                except _FOREIGN as error:
+                    raise translated(error, self._bucket, "credentials", "") from error
+            return self._generation != generation
+
+
+async def _keys_of(session: aioboto3.Session) -> Keys:
+    """What tells credentials from others; None where there are none."""
+    credentials = await session.get_credentials()
+    if credentials is None:
+        return None
+    frozen = await credentials.get_frozen_credentials()
+    return frozen.access_key, frozen.token

@@ -23,6 +23,10 @@ class Taken(LakeError):
     """The key of a conditional put is taken."""
 
 
+class Expired(LakeRefused):
+    """The credentials have expired. New ones may help."""
+
+
 class Conflict(LakeError):
     """A conditional put met another one at the same time; S3 asks to try again."""
 
@@ -55,8 +59,13 @@ _MEANINGS: tuple[tuple[frozenset[str], type[LakeError], str], ...] = (
     ),
     (
         frozenset({"ExpiredToken", "TokenRefreshRequired"}),
-        LakeRefused,
+        Expired,
         "the AWS credentials have expired: get new ones, and run again",
+    ),
+    (
+        frozenset({"400"}),
+        Expired,
+        "{method} {key} is refused for no reason, as with expired AWS credentials: get new ones, and run again",
     ),
     (
         frozenset({"InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "AuthFailure"}),

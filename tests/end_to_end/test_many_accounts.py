@@ -255,9 +255,9 @@ async def test_the_lake_is_written_with_the_runs_own_credentials(
     opened: list[Any] = []
     really = opening.open_store
 
-    def spy(address: str, session: aioboto3.Session, s3: Any) -> AbstractAsyncContextManager[Any]:
+    def spy(address: str, session: aioboto3.Session, s3: Any, **others: Any) -> AbstractAsyncContextManager[Any]:
         opened.append(session)
-        return really(address, session=session, s3=s3)
+        return really(address, session, s3, **others)
 
     monkeypatch.setattr("exporter.running.open_store", spy)
     async with emulator_of(ACCOUNT, OTHER) as emulator:

@@ -8,7 +8,7 @@ from botocore import exceptions as aws
 from botocore.parsers import ResponseParserError
 
 from exporter.errors import LakeBusy, LakeError, LakeRefused
-from exporter.stores.s3_errors import Conflict, Missing, Taken, translated
+from exporter.stores.s3_errors import Conflict, Expired, Missing, Taken, translated
 
 
 def answered(status: int, code: str, message: str = "it said\n\tso") -> aws.ClientError:
@@ -25,7 +25,8 @@ def answered(status: int, code: str, message: str = "it said\n\tso") -> aws.Clie
         (answered(404, "404"), Missing, "x is not there"),
         (answered(412, "PreconditionFailed"), Taken, "x is there already"),
         (answered(409, "ConditionalRequestConflict"), Conflict, "x is being written by another"),
-        (answered(400, "ExpiredToken"), LakeRefused, "have expired: get new ones"),
+        (answered(400, "ExpiredToken"), Expired, "have expired: get new ones"),
+        (answered(400, "400", "Bad Request"), Expired, "as with expired AWS credentials: get new ones"),
         (answered(403, "InvalidAccessKeyId"), LakeRefused, "not valid: set AWS_PROFILE"),
         (answered(403, "SignatureDoesNotMatch"), LakeRefused, "not valid: set AWS_PROFILE"),
         (answered(403, "AccessDenied"), LakeRefused, "allow s3:GetObject and s3:ListBucket, as"),
