@@ -5,6 +5,7 @@ and knows no quota. One process serves several worlds, each below the path of it
 
 - ``/long``: 100 participants of ten pages each
 - ``/short``: 1,000 participants of one page each
+- ``/tiny``: ten participants of two pages each, to see that all works
 - ``/empty``: no stage
 
 An event has a name, a participant and a time in UTC, four in five of them to the second; four in five name another
@@ -59,15 +60,14 @@ class Shape:
 
 
 #: The worlds by name.
-SHAPES = {"long": Shape(100, 10), "short": Shape(1_000, 1), "empty": Shape(0, 0)}
+SHAPES = {"long": Shape(100, 10), "short": Shape(1_000, 1), "tiny": Shape(10, 2), "empty": Shape(0, 0)}
 
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """Where the server is: its URL without TLS and with it, and the certificate to trust for the latter."""
+    """Where the server is: its URLs, ``plain`` and ``tls``, and the certificate to trust for the latter."""
 
-    plain_url: str
-    tls_url: str
+    urls: dict[str, str]
     certificate: Path
 
 
@@ -98,7 +98,7 @@ def page_server() -> Iterator[Serving]:
         try:
             assert process.stdout is not None, "it is a pipe"  # noqa: S101 - for the type checker
             plain_url, tls_url = process.stdout.readline().split()
-            yield Serving(plain_url, tls_url, certificate)
+            yield Serving({"plain": plain_url, "tls": tls_url}, certificate)
         finally:
             process.terminate()
             process.communicate()

@@ -8,14 +8,15 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
-from typing import TYPE_CHECKING, Any
+from datetime import datetime  # noqa: TC003 - msgspec reads the annotation
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import aiohttp
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.peers.task import CONCURRENCY, MICROS, SCHEMA, task
+from benchmarks.peers.task import CONCURRENCY, MICROS, task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +33,13 @@ _TOKEN = pa.struct(
 )
 
 
+class _Token(TypedDict, total=False):
+    capabilities: list[str]
+    attributes: dict[str, str]
+    userId: str
+    expirationTime: datetime
+
+
 class _Event(msgspec.Struct, rename="camel", gc=False):
     name: str | None = None
     event_time: str | None = None
@@ -40,8 +48,8 @@ class _Event(msgspec.Struct, rename="camel", gc=False):
     destination_stage_arn: str | None = None
     destination_session_id: str | None = None
     replica: bool | None = None
-    previous_token: dict[str, Any] | None = None
-    new_token: dict[str, Any] | None = None
+    previous_token: _Token | None = None
+    new_token: _Token | None = None
 
 
 class _Page(msgspec.Struct, rename="camel", gc=False):
@@ -78,9 +86,12 @@ async def _work(session: aiohttp.ClientSession, url: str, units: Iterator[Unit],
 
 def _table(fetched: _Fetched) -> pa.Table:
     events = [event for _, page in fetched for event in page]
-    of_units = {name: [unit[name] for unit, page in fetched for _ in page] for name in SCHEMA.names[:3]}
+    page_of = pa.array([place for place, (_, page) in enumerate(fetched) for _ in page], pa.int32())
     columns = {
-        **{name: pa.array(values, pa.string()) for name, values in of_units.items()},
+        name: pa.array([unit[name] for unit, _ in fetched], pa.string()).dictionary_encode().take(page_of)
+        for name in ("stageArn", "sessionId", "participantId")
+    }
+    columns |= {
         "name": pa.array([event.name for event in events], pa.string()),
         "eventTime": pa.array([event.event_time for event in events], pa.string()).cast(MICROS),
         "remoteParticipantId": pa.array([event.remote_participant_id for event in events], pa.string()),
@@ -88,28 +99,16 @@ def _table(fetched: _Fetched) -> pa.Table:
         "destinationStageArn": pa.array([event.destination_stage_arn for event in events], pa.string()),
         "destinationSessionId": pa.array([event.destination_session_id for event in events], pa.string()),
         "replica": pa.array([event.replica for event in events], pa.bool_()),
-        "previousToken": _tokens([event.previous_token for event in events]),
-        "newToken": _tokens([event.new_token for event in events]),
+        "previousToken": pa.array([event.previous_token for event in events], _TOKEN),
+        "newToken": pa.array([event.new_token for event in events], _TOKEN),
     }
     return pa.table(columns)
 
 
-def _tokens(tokens: list[dict[str, Any] | None]) -> pa.Array:
-    read = [
-        token
-        and {
-            **token,
-            "attributes": list(token.get("attributes", {}).items()),
-            "expirationTime": pa.scalar(token["expirationTime"]).cast(MICROS),
-        }
-        for token in tokens
-    ]
-    return pa.array(read, _TOKEN)
-
-
 def _export(told: Task) -> None:
-    if told.units:
-        pq.write_table(_table(asyncio.run(_fetch(told))), told.folder / "events" / "0.parquet", compression="zstd")
+    fetched = asyncio.run(_fetch(told))
+    if fetched:
+        pq.write_table(_table(fetched), told.folder / "events" / "0.parquet", compression="zstd")
 
 
 if __name__ == "__main__":

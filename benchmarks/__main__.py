@@ -1,0 +1,80 @@
+"""All topics one after the other, in one table below a description of the machine.
+
+.venv/bin/python -m benchmarks                  everything
+.venv/bin/python -m benchmarks --quick cpu      one topic, shrunken: does it work?
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+from datetime import UTC, datetime
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from benchmarks.figures import Figure, show
+
+#: The modules of this package that have ``figures``, in the order in which they are run.
+TOPICS = ("start", "pace", "plan", "scopes", "cpu", "memory", "files")
+_PACKAGES = ("ivs-export", "aiohttp", "aioboto3", "botocore", "msgspec", "pyarrow", "dlt")
+
+
+def main() -> int:
+    """Run the topics that are named, or all; 1 where one broke."""
+    parser = argparse.ArgumentParser(prog="benchmarks", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("topics", nargs="*", metavar="TOPIC", choices=[*TOPICS, []], help=f"any of {', '.join(TOPICS)}")
+    parser.add_argument("--quick", action="store_true", help="shrunken: shows that it works, and measures nothing")
+    given = parser.parse_args()
+    _write(_machine())
+    # All are run, even where one has broken.
+    broken = [topic for topic in given.topics or TOPICS if not _run(topic, quick=given.quick)]
+    return 1 if broken else 0
+
+
+def _run(topic: str, *, quick: bool) -> bool:
+    """Show the figures of a topic, and say whether it came to its end."""
+    _write(f"\n{topic}\n")
+    try:
+        show(import_module(f"benchmarks.{topic}").figures(quick=quick))
+    except Exception as error:  # noqa: BLE001 - whatever broke one topic must not take the others with it
+        show([Figure(topic, "broke", is_met=False, note=f"{type(error).__name__}: {error}")])
+        return False
+    return True
+
+
+def _machine() -> str:
+    """What the figures were measured on, and with."""
+    load = " ".join(f"{of_minutes:.1f}" for of_minutes in os.getloadavg())
+    packages = ", ".join(f"{name} {_version(name)}" for name in _PACKAGES)
+    return (
+        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {platform.system()} {platform.machine()}\n"
+        f"{os.cpu_count()} cores, {_processor()}, load {load}\n"
+        f"Python {platform.python_version()}, {packages}\n"
+    )
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:  # not on Linux
+        return platform.processor()
+    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.processor())
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "(none)"
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
