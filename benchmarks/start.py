@@ -1,0 +1,173 @@
+"""How long a run takes to know where it stands, by how much lies behind it.
+
+A start reads the newest snapshot of the commit log, and the records behind it. So it is measured on each of seven
+nights, one whole turn of the snapshots, after 100 commits and after 10,000, and the medians are compared. The log is
+that of an even life: 200 sessions are sealed each night, and are listed for a week.
+
+The archive is what nobody reads at a start: all records of the log, for a refetch or a session that has come back.
+
+    .venv/bin/python -m benchmarks.start             in a directory, and on SeaweedFS as an S3
+    .venv/bin/python -m benchmarks.start --quick     after 1,000 commits instead of 10,000
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import tempfile
+import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import aioboto3
+
+from benchmarks.figures import Figure, show
+from exporter.archive import Archive
+from exporter.commit import SNAPSHOT_RECORDS, read_state
+from exporter.stores.directory import DirectoryStore
+from exporter.stores.s3 import S3Store
+from exporter.stores.s3_options import S3Options
+from tests.doubles import SCOPE, STAGE, MemoryStore
+from tests.exporting.past_nights import COMMITS_A_NIGHT, Past
+from tests.servers.seaweedfs import ACCESS_KEY, SECRET_KEY, seaweedfs
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from exporter.store import Records, Store
+
+_FEW, _MANY, _MANY_QUICK = 100, 10_000, 1_000
+_RATIO_MAX = 2.0
+_TURN_NIGHTS = -(-SNAPSHOT_RECORDS // COMMITS_A_NIGHT)
+_REPEATS = 7
+_WRITES_AT_ONCE = 32
+_BUCKET = "lakes"
+
+
+def figures(*, quick: bool) -> Iterator[Figure]:
+    """A start after many commits beside one after few, and the archive of many, on each kind of lake."""
+    many = _MANY_QUICK if quick else _MANY
+    with tempfile.TemporaryDirectory(prefix="ivs-export-benchmark-") as folder:
+        yield from _shown("a directory", asyncio.run(_in_directory(Path(folder), many)))
+    with tempfile.TemporaryDirectory(prefix="ivs-export-benchmark-") as folder, seaweedfs(Path(folder)) as endpoint:
+        yield from _shown("SeaweedFS", asyncio.run(_on_s3(endpoint, many)))
+
+
+@dataclass(slots=True)
+class _Starts:
+    """Starts at one length of the log: their seconds, and the objects that each has read."""
+
+    commits: int
+    seconds: list[float] = field(default_factory=list)
+    reads: list[int] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        return f"{median(self.seconds) * 1e3:.1f} ms, {median(self.reads):.0f} objects at {self.commits:,} commits"
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    few: _Starts
+    many: _Starts
+    archive_s: float
+
+
+class _Counting:
+    """A lake's records, and how many of them were read."""
+
+    def __init__(self, records: Records) -> None:
+        self._records, self.reads = records, 0
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the records have
+        self.reads += name == "read"
+        return getattr(self._records, name)
+
+
+def _shown(lake: str, measured: _Measured) -> Iterator[Figure]:
+    few, many = measured.few, measured.many
+    ratio = median(many.seconds) / median(few.seconds)
+    yield Figure(
+        f"start at {many.commits:,} commits beside {few.commits:,}, {lake}",
+        f"{ratio:.2f} x",
+        f"at most {_RATIO_MAX:.0f} x",
+        ratio <= _RATIO_MAX,
+        f"{few}; {many}",
+    )
+    yield Figure(f"archive of {many.commits:,} commits, {lake}", f"{measured.archive_s:.2f} s")
+
+
+async def _in_directory(folder: Path, many: int) -> _Measured:
+    return await _measure(DirectoryStore(folder), many)
+
+
+async def _on_s3(endpoint: str, many: int) -> _Measured:
+    async with _s3(endpoint) as store:
+        return await _measure(store, many)
+
+
+@asynccontextmanager
+async def _s3(endpoint: str) -> AsyncIterator[Store]:
+    session = aioboto3.Session(ACCESS_KEY, SECRET_KEY, region_name="us-east-1")
+    os.environ["AWS_ENDPOINT_URL_S3"] = endpoint  # as a user points S3 somewhere
+    async with session.client("s3") as client:
+        await client.create_bucket(Bucket=_BUCKET)
+    async with S3Store(session, _BUCKET, "lake", S3Options()) as store:
+        yield store
+
+
+async def _measure(store: Store, many: int) -> _Measured:
+    lake = _Lake(store)
+    few_starts, many_starts = await lake.starts(_FEW), await lake.starts(many)
+    began_s = time.perf_counter()
+    await Archive(store, SCOPE).session(STAGE, "st-0000000000000")
+    return _Measured(few_starts, many_starts, time.perf_counter() - began_s)
+
+
+@dataclass(slots=True)
+class _Lake:
+    """A lake whose log grows. It is made in memory, and copied, which is faster than night by night."""
+
+    store: Store
+    made: MemoryStore = field(default_factory=MemoryStore)
+    past: Past = field(init=False)
+    copied: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.past = Past(self.made)
+
+    async def starts(self, commits: int) -> _Starts:
+        """Starts on each night of a whole turn of the snapshots, from that many commits on."""
+        while self.past.commits < commits - COMMITS_A_NIGHT:
+            await self.past.add_night()
+        starts = _Starts(commits)
+        for _ in range(_TURN_NIGHTS):
+            await self.past.add_night()
+            await self._copy()
+            for _ in range(_REPEATS):
+                counting: Any = _Counting(self.store)
+                began_s = time.perf_counter()
+                await read_state(counting, SCOPE)
+                starts.seconds.append(time.perf_counter() - began_s)
+                starts.reads.append(counting.reads)
+        return starts
+
+    async def _copy(self) -> None:
+        slots = asyncio.Semaphore(_WRITES_AT_ONCE)
+
+        async def create(key: str) -> None:
+            async with slots:
+                await self.store.create(key, self.made.records[key])
+
+        keys = set(self.made.records)
+        await asyncio.gather(*map(create, sorted(keys - self.copied)))
+        for key in self.copied - keys:
+            await self.store.delete(key)
+        self.copied = keys
+
+
+if __name__ == "__main__":
+    show(figures(quick="--quick" in sys.argv))
