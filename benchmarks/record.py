@@ -6,9 +6,9 @@ import asyncio
 import json
 import time
 import urllib.request
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import aioboto3
 from aiobotocore.config import AioConfig
@@ -71,21 +71,37 @@ def events_seen(url: str) -> Seen:
     return seen(url).get(EVENTS, Seen())
 
 
-def asked_by_page(url: str) -> Counter[tuple[str, ...]]:
-    """How often each page was asked for, by operation, stage, session, participant, offset and turn."""
-    return Counter(
-        {
-            tuple(str(page[name]) for name in ("operation", "stage", "session", "participant", "offset", "turn")): page[
-                "asked"
-            ]
-            for page in _get(url, "calls")["pages"]
-        }
-    )
+class Page(NamedTuple):
+    """A page of a list; of a list that is not below a session or a participant, these are empty."""
+
+    operation: str
+    stage: str
+    session: str
+    participant: str
+    offset: int
 
 
-def hits(url: str) -> int:
-    """How many calls met a fault."""
-    return sum(fault["hits"] for fault in _get(url, "faults")["faults"])
+@dataclass(slots=True)
+class Times:
+    """How often a page was asked for by a call that the quota granted, and how often it was answered whole."""
+
+    asked: int = 0
+    answered: int = 0
+
+
+def pages_seen(url: str) -> dict[Page, Times]:
+    """The pages that were asked for."""
+    pages: dict[Page, Times] = defaultdict(Times)
+    for entry in _get(url, "calls")["pages"]:
+        times = pages[Page(*(entry[name] for name in Page._fields))]
+        times.asked += entry["asked"]
+        times.answered += entry["answered"]
+    return dict(pages)
+
+
+def hits(url: str, kind: str) -> int:
+    """How many calls met the faults of a kind."""
+    return sum(each["hits"] for each in _get(url, "faults")["faults"] if each["fault"].split()[0] == kind)
 
 
 def events_by_unit(url: str) -> Counter[tuple[str, str, str]]:

@@ -58,10 +58,13 @@ def estimate(
 
 
 def _pages_a_unit(last: Record | None) -> float | None:
-    """Pages a unit in the run that wrote this record; None where it tells none."""
+    """Calls for events a unit in the run that wrote this record; None where it made none.
+
+    Most of the unchanged units were asked for, too: only so is it learned of an active session that nothing came.
+    """
     if last is None or last.summary is None:
         return None
     calls = last.summary["calls"].get(Operation.LIST_PARTICIPANT_EVENTS, 0)
     units = last.summary["units"]
-    fetched = units["exported"] + units["empty"] + units["failed"]
+    fetched = units["exported"] + units["empty"] + units["unchanged"] + units["failed"]
     return max(1.0, calls / fetched) if calls and fetched else None

@@ -20,8 +20,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-# A bucket of two keeps the slots that a late wake-up would lose, and is the largest burst that a pace allows.
-_BURST = 2.0
+# A bucket of two keeps the slots that a late wake-up would lose, as does that of a tenth of a second at a high rate. It
+# is the largest burst that a pace allows.
+_BURST_MIN = 2.0
+_BURST_S = 0.1
 _ROUNDING = 1e-9
 # Two clocks never agree: a pace of exactly the quota would be throttled now and then. A clock that is being set right
 # runs wrong by 500 in a million at most (adjtimex(2)), and so may the service's.
@@ -47,21 +49,24 @@ _REMEMBERED_S = 60.0
 class Bucket:
     """Tokens that flow in at a rate, up to a burst. Pure: the time is passed in, in seconds.
 
-    ``full_rate`` is the most that may be used, in calls a second. ``known_rate`` is what the last throttle, answered at
-    ``cut_s``, told to be there; None before the first. The service's bucket was empty at ``empty_s``, from where is
-    measured; ``granted_s`` are the moments of the tokens that were taken lately, without those of throttled calls.
+    ``full_rate`` is the most that may be used, in calls a second, and ``burst`` the most at once. ``known_rate`` is
+    what the last throttle, answered at ``cut_s``, told to be there; None before the first. The service's bucket was
+    empty at ``empty_s``, from where is measured; ``granted_s`` are the moments of the tokens that were taken lately,
+    without those of throttled calls.
     """
 
     full_rate: float
     now_s: float
-    tokens: float = _BURST
+    tokens: float = _BURST_MIN
     blocked_until_s: float = 0.0
     known_rate: float | None = None
     cut_s: float = 0.0
     empty_s: float = 0.0
     granted_s: deque[float] = field(default_factory=deque)
+    burst: float = field(init=False)
 
     def __post_init__(self) -> None:
+        self.burst = max(_BURST_MIN, self.full_rate * _BURST_S)
         self.full_rate *= _MARGIN
 
     def rate(self, now_s: float) -> float:
@@ -120,7 +125,7 @@ class Bucket:
         return self.known_rate * _BLIND_CUT
 
     def _flow(self, now_s: float) -> None:
-        self.tokens = min(_BURST, self.tokens + (now_s - self.now_s) * self.rate(now_s))
+        self.tokens = min(self.burst, self.tokens + (now_s - self.now_s) * self.rate(now_s))
         self.now_s = now_s
 
 
