@@ -1,0 +1,281 @@
+"""Many accounts in one process: how much of each scope's quota a run uses, and what it costs, with 25 to 200 scopes.
+
+The real command assumes a role in each account and exports all of their regions at once, at AWS's own 5 calls a second
+in each scope. Beside it, in a process of its own, the real emulator checks signatures and quotas and gives the roles;
+its record of the calls is what is measured. Each scope has the same units of ten full pages each, made
+once at the start (``--server canned``) or, at more than the client's own cost, as they are asked for (``--server
+seeded``).
+
+    .venv/bin/python -m benchmarks.scopes                            some seven minutes
+    .venv/bin/python -m benchmarks.scopes --quick                    does it run at all?
+    .venv/bin/python -m benchmarks.scopes --server seeded 50 200     these numbers of scopes
+
+A share counts from a scope's first call for events to its last, so it also has the times in which other scopes began or
+committed, and those of the least burst: the quota gives five calls at once, a run takes two.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from benchmarks.command import Measured, emulator, run
+from benchmarks.figures import Figure, show
+from exporter.domain import REGIONS, Scope
+from exporter.emulator import Account, Emulator, EmulatorOptions, FixedWorld, Size, WorldOptions
+from exporter.emulator.seeded_world import SeededWorld
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from exporter.emulator.worlds import Listing
+
+_ROOT = Path(__file__).resolve().parent.parent
+_SERIES = (25, 50, 100, 200)
+_SERIES_QUICK = (7,)
+_SERVERS = ("canned", "seeded")
+_SHARE_MIN = 0.97
+_FEW_AND_MANY = (7, 203)
+_FEW_AND_MANY_QUICK = (1, 7)
+_SCOPE_MIB_MAX = 0.5
+_CALL = "ListParticipantEvents"
+_QUOTA = 5.0
+_PAGES_A_UNIT = 10
+_PAGE_EVENTS = 100
+_SECONDS, _SECONDS_QUICK = 60.0, 4.0
+_DAY_US = 86_400_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What the server saw and spent: the calls for events by scope, and the processor's seconds since it was ready."""
+
+    buckets: list[dict[str, Any]]
+    cpu_s: float
+
+    @property
+    def shares(self) -> list[float]:
+        """Of each scope: the share of its quota, from its first call for events to its last."""
+        return sorted(float(bucket["granted"] / bucket["slots"]) for bucket in self.buckets)
+
+    @property
+    def pages_per_second(self) -> float:
+        """All pages of events, from the first to the last of all scopes."""
+        first_s = min(bucket["first_s"] for bucket in self.buckets)
+        last_s = max(bucket["last_s"] for bucket in self.buckets)
+        return float(sum(bucket["granted"] for bucket in self.buckets) / (last_s - first_s))
+
+    @property
+    def throttled(self) -> int:
+        """The calls for events that met the quota."""
+        return sum(bucket["throttled"] for bucket in self.buckets)
+
+
+class Server:
+    """The emulator in a process of its own."""
+
+    def __init__(self, process: subprocess.Popen[str], url: str) -> None:
+        self.url = url
+        self._process = process
+        self._began_s = self._cpu_s()
+
+    def served(self) -> Served:
+        """What it has done until now."""
+        with urllib.request.urlopen(f"{self.url}/_emulator/quota") as answer:  # noqa: S310 - our own emulator
+            buckets = json.load(answer)["buckets"]
+        return Served([each for each in buckets if each["operation"] == _CALL], self._cpu_s() - self._began_s)
+
+    def _cpu_s(self) -> float:
+        """The processor's seconds of the process until now. Source: proc_pid_stat(5)."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def figures(
+    *, quick: bool, series: Iterable[int] = (), kind: str = "canned", seconds: float | None = None
+) -> Iterator[Figure]:
+    """Of each number of scopes: shares of their quotas, pages a second, what each side costs; then memory."""
+    seconds = seconds or (_SECONDS_QUICK if quick else _SECONDS)
+    for count in tuple(series) or (_SERIES_QUICK if quick else _SERIES):
+        with tempfile.TemporaryDirectory(prefix="ivs-export-benchmark-") as folder:
+            measured, served = measure(count, kind, max(1, round(seconds * _QUOTA / _PAGES_A_UNIT)), Path(folder))
+        yield from _figures_of(count, measured, served)
+    yield from _memory(*(_FEW_AND_MANY_QUICK if quick else _FEW_AND_MANY))
+
+
+def _memory(few: int, many: int) -> Iterator[Figure]:
+    """What one more scope takes, where there is next to nothing to export."""
+    peaks_mib = []
+    for count in (few, many):
+        accounts = list(dict.fromkeys(scope.account_id for scope in scopes_of(count)))
+        tiny = {"stages": 1, "sessions": 1, "participants": 1, "events": 2, "active-share": 0.0}
+        with (
+            tempfile.TemporaryDirectory(prefix="ivs-export-benchmark-") as folder,
+            emulator({"account": accounts, "region": list(REGIONS), **tiny}) as url,
+        ):
+            peaks_mib.append(_run(count, url, Path(folder)).peak_mib)
+        yield Figure(f"peak of memory, {count} scopes with one unit each", f"{peaks_mib[-1]:,.0f} MiB")
+    each_mib = (peaks_mib[1] - peaks_mib[0]) / (many - few)
+    is_met = each_mib <= _SCOPE_MIB_MAX
+    yield Figure("memory of one more scope", f"{each_mib:.2f} MiB", f"at most {_SCOPE_MIB_MAX} MiB", is_met)
+
+
+def measure(count: int, kind: str, units: int, folder: Path) -> tuple[Measured, Served]:
+    """Export so many scopes, each of so many units."""
+    with server(count, kind, units) as serving:
+        measured = _run(count, serving.url, folder)
+        served = serving.served()
+    if (
+        len(served.buckets) != count
+        or measured.summary["events"]["written"] != count * units * _PAGES_A_UNIT * _PAGE_EVENTS
+    ):
+        raise RuntimeError(f"of {count} scopes {len(served.buckets)} were exported: {measured.summary['events']}")
+    return measured, served
+
+
+def _run(count: int, url: str, folder: Path) -> Measured:
+    config = folder / "accounts.toml"
+    scopes = scopes_of(count)
+    config.write_text("".join(_table(account, scopes) for account in dict.fromkeys(each.account_id for each in scopes)))
+    return run(url, folder / "lake", "--config", str(config), environment={"AWS_ENDPOINT_URL_STS": url})
+
+
+def scopes_of(count: int) -> list[Scope]:
+    """So many scopes: all regions of one account after the other."""
+    return [Scope(f"{place // len(REGIONS) + 1:012d}", REGIONS[place % len(REGIONS)]) for place in range(count)]
+
+
+def _table(account: str, scopes: list[Scope]) -> str:
+    regions = [scope.region for scope in scopes if scope.account_id == account]
+    return f'[[accounts]]\nrole_arn = "arn:aws:iam::{account}:role/ivs-export"\nregions = {json.dumps(regions)}\n'
+
+
+def _figures_of(count: int, measured: Measured, served: Served) -> Iterator[Figure]:
+    shares, name = served.shares, f"{count} scopes"
+    median, worst = statistics.median(shares), shares[0]
+    run_s = measured.summary["seconds"]
+    client, beside = measured.cpu_s / run_s, served.cpu_s / run_s
+    binds = f"the client took {client:.2f} of a processor, the emulator {beside:.2f}, of {os.cpu_count()} in all"
+    for which, share in (("median", median), ("worst", worst)):
+        is_met = share >= _SHARE_MIN
+        note = "" if is_met else binds
+        yield Figure(
+            f"share of the quota, {which} of {name}", f"{share:.1%}", f"at least {_SHARE_MIN:.0%}", is_met, note
+        )
+    pages = served.pages_per_second
+    yield Figure(f"pages a second, {name}", f"{pages:,.0f}", f"the quota allows {count * _QUOTA:,.0f}")
+    yield Figure(f"events a second, {name}", f"{pages * _PAGE_EVENTS:,.0f}")
+    yield Figure(f"client's processor, {name}", f"{client:.2f} of one", note=f"{measured.summary['files']:,} files")
+    yield Figure(f"emulator's processor, {name}", f"{beside:.2f} of one", note=f"{served.throttled:,} calls throttled")
+    yield Figure(f"client's peak of memory, {name}", f"{measured.peak_mib:,.0f} MiB")
+
+
+@contextmanager
+def server(count: int, kind: str, units: int) -> Iterator[Server]:
+    """The emulator with so many units in each scope, ready."""
+    words = ("--serve", "--server", kind, "--units", str(units), str(count))
+    process = subprocess.Popen(  # noqa: S603 - our own
+        (sys.executable, "-m", "benchmarks.scopes", *words), cwd=_ROOT, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None, "it is a pipe"  # noqa: S101 - for the type checker
+        yield Server(process, process.stdout.readline().strip())
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+async def _serve(count: int, kind: str, units: int) -> None:
+    scopes, stopped = scopes_of(count), asyncio.Event()
+    accounts = dict.fromkeys(scope.account_id for scope in scopes)
+    options = EmulatorOptions(
+        world=_world(units),
+        accounts=tuple(
+            Account(account_id=each) if not place else Account(each, each, each) for place, each in enumerate(accounts)
+        ),
+        regions=REGIONS,
+    )
+    worlds = _canned(scopes, units) if kind == "canned" else {}
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
+    async with Emulator(options, worlds) as emulator:
+        sys.stdout.write(f"{emulator.url}\n")
+        sys.stdout.flush()
+        await stopped.wait()
+
+
+def _world(units: int) -> WorldOptions:
+    return WorldOptions(
+        stages=1,
+        sessions=Size.fixed(1),
+        participants=Size.fixed(units),
+        events=Size.fixed(_PAGES_A_UNIT * _PAGE_EVENTS),
+        active_share=0.0,
+        replicated_share=0.0,
+    )
+
+
+def _canned(scopes: list[Scope], units: int) -> dict[tuple[str, str], FixedWorld]:
+    """The same session for every scope, each of their events made once and kept as the bytes to send."""
+    now_us = time.time_ns() // 1_000 // 1_000_000 * 1_000_000
+    options = _world(units)
+    made = SeededWorld(options, scopes[0], now_us - int(options.days * _DAY_US))
+    [stage] = _shown(made.stages(now_us))
+    arn = stage["arn"]
+    kept = [
+        {**session, "participants": _participants(made, arn, session["sessionId"], now_us)}
+        for session in _shown(made.sessions(arn, now_us))
+    ]
+    name = arn.rpartition("/")[2]
+    return {
+        (scope.account_id, scope.region): FixedWorld(
+            [{**stage, "arn": f"arn:aws:ivs:{scope.region}:{scope.account_id}:stage/{name}", "sessions": kept}]
+        )
+        for scope in scopes
+    }
+
+
+def _participants(made: SeededWorld, arn: str, session_id: str, now_us: int) -> list[dict[str, Any]]:
+    kept = []
+    for participant in _shown(made.participants(arn, session_id, now_us)):
+        events = made.events(arn, session_id, participant["participantId"], now_us)
+        kept.append({**participant, "events": [msgspec.json.encode(each) for each in _shown(events)]})
+    return kept
+
+
+def _shown(listing: Listing) -> list[dict[str, Any]]:
+    return [item for item in listing.items(0, listing.count) if isinstance(item, dict)]
+
+
+def main() -> None:
+    """Measure, or serve what is measured."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("scopes", nargs="*", type=int, help=f"how many scopes, each in turn ({_SERIES})")
+    parser.add_argument("--quick", action="store_true", help="few scopes for a short time")
+    parser.add_argument("--server", choices=_SERVERS, default="canned", help="how the emulator makes its pages")
+    parser.add_argument("--seconds", type=float, help=f"how long at the quota ({_SECONDS:g})")
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--units", type=int, default=1, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.serve:
+        asyncio.run(_serve(given.scopes[0], given.server, given.units))
+    else:
+        show(figures(quick=given.quick, series=given.scopes, kind=given.server, seconds=given.seconds))
+
+
+if __name__ == "__main__":
+    main()
