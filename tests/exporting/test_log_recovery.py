@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from exporter.api.operations import Operation
-from exporter.errors import Refused
+from exporter.errors import LakeBusy, Refused
 from exporter.settings import RunSettings
 from exporter.verify import Verified, verify
 from tests.doubles import (
@@ -145,3 +145,23 @@ async def test_what_the_last_record_names_is_never_discarded() -> None:
     await export(service, lagging, "r2", settings=SETTINGS)
     assert lagging.discarded == [unnamed.key]
     assert lake_rows(lake) == service.truth()
+
+
+async def test_files_of_a_record_whose_answer_is_lost_are_not_discarded() -> None:
+    """Whether it was made is not known: the run ends, its files stay, and the next run looks and publishes them."""
+    service, lake = Service(), MemoryStore()
+    add(service, "st-a", DAY_US - 2 * SECOND_US, p1=5)
+
+    def lose_the_answer(operation: str, _key: str) -> None:
+        if operation == "create" and lake.staged:
+            raise LakeBusy("no answer")
+
+    lake.after = lose_the_answer
+    with pytest.raises(LakeBusy):
+        await export(service, lake, "r1", settings=SETTINGS)
+    assert len(lake.staged) == 2
+    lake.restart()
+    service.calls.clear()
+    await export(service, lake, "r2", settings=SETTINGS)
+    assert lake_rows(lake) == service.truth()
+    assert {key[0] for key in service.calls} == {Operation.LIST_STAGES, Operation.LIST_STAGE_SESSIONS}
