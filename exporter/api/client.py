@@ -33,12 +33,8 @@ _SERVICE = "ivs-realtime"
 _OK = 200
 _NO_CREDENTIALS = (
     aws.ClientError,  # STS refuses a role, say
-    aws.NoCredentialsError,
-    aws.PartialCredentialsError,
-    aws.CredentialRetrievalError,
-    aws.TokenRetrievalError,
-    aws.SSOError,
-    aws.ProfileNotFound,
+    aws.BotoCoreError,  # a provider fails, a file is damaged, a network is away
+    RuntimeError,  # botocore's own, where a provider gives keys that have expired already
 )
 _encode = msgspec.json.Encoder().encode
 
@@ -166,4 +162,4 @@ class Client:
 
 
 def _lost(error: Exception) -> CredentialsLost:
-    return CredentialsLost(f"no AWS credentials can be used: {error}")
+    return CredentialsLost(f"no AWS credentials can be used: {' '.join(str(error).split())}")

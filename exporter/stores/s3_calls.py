@@ -35,7 +35,7 @@ Keys = tuple[str, str | None] | None
 _CONNECTIONS = 32
 _WAIT_FIRST_S = 0.2
 _WAIT_S_MAX = 5.0
-_FOREIGN = (aws.BotoCoreError, aws.ClientError, ResponseParserError, HttpError, OSError)
+_FOREIGN = (aws.BotoCoreError, aws.ClientError, ResponseParserError, HttpError, OSError, RuntimeError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class S3Calls:
     async def __aenter__(self) -> Self:
         try:
             await self._open(self._session, await _keys_of(self._session))
-        except (aws.BotoCoreError, aws.ClientError, ValueError) as error:
+        except (*_FOREIGN, ValueError) as error:
             raise translated(error, self._bucket, "client", "") from error
         return self
 

@@ -86,6 +86,14 @@ _MEANINGS: tuple[tuple[frozenset[str], type[LakeError], str], ...] = (
     (frozenset({"NotImplemented"}), LakeRefused, "this S3 can't do {method} as a lake needs it ({said})"),
     (frozenset({"SlowDown", "Throttling", "RequestLimitExceeded", "RequestTimeout"}), LakeBusy, "{method}: {said}"),
 )
+_NO_CREDENTIALS = (
+    aws.CredentialRetrievalError,
+    aws.TokenRetrievalError,
+    aws.SSOError,
+    aws.ProfileNotFound,
+    aws.ConfigParseError,
+    RuntimeError,  # botocore's own, where a provider gives keys that have expired already
+)
 _PASSING = (aws.HTTPClientError, aws.ConnectionError, aws.IncompleteReadError, ResponseParserError, HttpError, OSError)
 
 
@@ -96,7 +104,7 @@ def translated(error: Exception, bucket: str, method: str, key: str) -> LakeErro
         return _of_answer(error.response, lake, method, key)
     if isinstance(error, (aws.NoCredentialsError, aws.PartialCredentialsError)):
         return LakeRefused(f"{lake}: no AWS credentials were found: set AWS_PROFILE, or run where a role gives them")
-    if isinstance(error, (aws.CredentialRetrievalError, aws.TokenRetrievalError, aws.SSOError, aws.ProfileNotFound)):
+    if isinstance(error, _NO_CREDENTIALS):
         return LakeRefused(f"{lake}: the AWS credentials can't be used: {_line(error)}")
     if isinstance(error, _PASSING):
         return LakeBusy(f"{lake} does not answer ({type(error).__name__} at {method} {key})".replace(" )", ")"))

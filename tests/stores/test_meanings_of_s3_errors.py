@@ -46,6 +46,8 @@ def answered(status: int, code: str, message: str = "it said\n\tso") -> aws.Clie
         (aws.ClientError({}, "HeadObject"), LakeRefused, "head_object x"),
         (aws.NoCredentialsError(), LakeRefused, "no AWS credentials were found"),
         (aws.CredentialRetrievalError(provider="x", error_msg="no"), LakeRefused, "can't be used"),
+        (aws.ConfigParseError(path="x"), LakeRefused, "can't be used"),
+        (RuntimeError("Credentials were refreshed, but are still expired."), LakeRefused, "can't be used"),
         (aws.ConnectTimeoutError(endpoint_url="http://u:p@x"), LakeBusy, "does not answer"),
         (aws.EndpointConnectionError(endpoint_url="http://u:p@x"), LakeBusy, "does not answer"),
         (aws.ReadTimeoutError(endpoint_url="http://u:p@x"), LakeBusy, "does not answer"),

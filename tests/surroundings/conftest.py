@@ -13,6 +13,7 @@ from tests.servers.moto_s3 import moto_s3
 from tests.servers.seaweedfs import ACCESS_KEY, SECRET_KEY
 from tests.surroundings.command import Exports
 from tests.surroundings.disks import own_disk
+from tests.surroundings.keys import NEW, Hourglass
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -26,12 +27,18 @@ KEYS = {"aws_access_key_id": ACCESS_KEY, "aws_secret_access_key": SECRET_KEY}
 
 
 @pytest.fixture
-async def emulator() -> AsyncIterator[Emulator]:
-    """Some 150 units of seven days, answered slowly enough that a run makes many checkpoints."""
+def hourglass() -> Hourglass:
+    """The time of keys that expire."""
+    return Hourglass()
+
+
+@pytest.fixture
+async def emulator(hourglass: Hourglass) -> AsyncIterator[Emulator]:
+    """Some 90 units of seven days, answered slowly enough that a run makes many checkpoints."""
     world = small_world(3, sessions=Size(3, 5, 8), participants=Size(4, 9, 20), events=Size(1, 20, 150))
     slow = "slow seconds=0.02 operation=ListParticipantEvents"
-    options = options_of(world, accounts=(Account(ACCESS_KEY, SECRET_KEY),), faults=(slow,))
-    async with Emulator(options) as emulator:
+    options = options_of(world, accounts=(Account(ACCESS_KEY, SECRET_KEY), hourglass.old, NEW), faults=(slow,))
+    async with Emulator(options, wall_s=hourglass.wall_s) as emulator:
         yield emulator
 
 
