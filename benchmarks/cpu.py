@@ -127,22 +127,21 @@ def _measure(contenders: Sequence[str], cases: Sequence[Case], rounds: int) -> d
 
 def _compared(case: Case, whole: Mapping[str, float], net: Mapping[str, float]) -> Iterator[Figure]:
     """How many times ours the seconds of each other contender are, and how many times the floor's ours are."""
+    starting = f"starting is {1.0 - net[_OURS] / whole[_OURS]:.0%} of ours"
     for contender in whole:
-        if contender == _FLOOR:
-            ratios = [cost[_OURS] / cost[_FLOOR] for cost in (whole, net)]
-            target, is_met = f"at most {_MOST_OF_FLOOR:g}", max(ratios) <= _MOST_OF_FLOOR
-            yield _ratio(f"cpu of {case}: ours / floor", ratios, target, is_met=is_met)
-        elif contender in _LEAST:
-            ratios = [cost[contender] / cost[_OURS] for cost in (whole, net)]
-            target, is_met = f"at least {_LEAST[contender]:g}", min(ratios) >= _LEAST[contender]
-            yield _ratio(f"cpu of {case}: {contender} / ours", ratios, target, is_met=is_met)
-        elif contender != _OURS:
-            ratios = [cost[contender] / cost[_OURS] for cost in (whole, net)]
-            yield _ratio(f"cpu of {case}: {contender} / ours", ratios)
+        if contender != _OURS:
+            yield _ratio(f"cpu of {case}", contender, "whole", whole, starting)
+            yield _ratio(f"cpu of {case}", contender, "net", net)
 
 
-def _ratio(name: str, ratios: Sequence[float], target: str = "", *, is_met: bool | None = None) -> Figure:
-    return Figure(name, "{:.1f}, net {:.1f}".format(*ratios), target, is_met)
+def _ratio(of_what: str, contender: str, kind: str, seconds: Mapping[str, float], note: str = "") -> Figure:
+    if contender == _FLOOR:
+        ratio, name = seconds[_OURS] / seconds[_FLOOR], f"{of_what}: ours / floor, {kind}"
+        return Figure(name, f"{ratio:.1f}", f"at most {_MOST_OF_FLOOR:g}", ratio <= _MOST_OF_FLOOR, note)
+    ratio, name = seconds[contender] / seconds[_OURS], f"{of_what}: {contender} / ours, {kind}"
+    if contender not in _LEAST:
+        return Figure(name, f"{ratio:.1f}")
+    return Figure(name, f"{ratio:.1f}", f"at least {_LEAST[contender]:g}", ratio >= _LEAST[contender], note)
 
 
 def _run(contender: str, case: Case, serving: Serving) -> float:
