@@ -64,7 +64,7 @@ QUERIES = {
     ),
     "concurrent viewers by minute": (
         "SELECT minute, sum(sum(change)) OVER (ORDER BY minute) AS viewers FROM ("
-        "SELECT date_trunc('minute', event_time) AS minute, CASE event_name WHEN 'JOINED' THEN 1 ELSE -1 END AS change "
+        "SELECT epoch_ms(event_time) // 60000 AS minute, CASE event_name WHEN 'JOINED' THEN 1 ELSE -1 END AS change "
         "FROM lake WHERE event_name IN ('JOINED', 'LEFT')) GROUP BY minute ORDER BY minute"
     ),
 }
@@ -195,7 +195,8 @@ def _time_figure(name: str, threads: int | None, ours_s: float, other_s: float, 
 def _participant(connection: duckdb.DuckDBPyConnection, lake: Lake) -> str:
     """Somebody with as many events as is usual."""
     found = connection.execute(
-        "SELECT participant_id FROM read_parquet($glob) GROUP BY ALL HAVING count(*) BETWEEN 20 AND 60 ORDER BY ALL LIMIT 1",
+        "SELECT participant_id FROM read_parquet($glob) GROUP BY ALL HAVING count(*) BETWEEN 20 AND 60 "
+        "ORDER BY ALL LIMIT 1",
         {"glob": lake.glob},
     ).fetchone()
     return str(found[0]) if found else ""

@@ -9,8 +9,8 @@ from typing import IO, TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: More than this stands in a file: some 80 pages. Dozens of units may be under way at once.
-MEMORY_SIZE_BYTES_MAX = 1 << 20
+#: More than this stands in a file: some 20 pages. Dozens of units may be under way at once.
+MEMORY_SIZE_BYTES_MAX = 256 << 10
 
 
 class Pages:

@@ -7,7 +7,7 @@ own bytes.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,7 +23,7 @@ GROUP_ROWS_MAX = 65_536
 #: The key of the schema's version in a file's metadata.
 VERSION_KEY = "ivs-export.schema-version"
 
-_ZSTD_LEVEL = 3
+_ZSTD_LEVEL = 6
 
 
 def encode(
@@ -38,28 +38,37 @@ def encode(
     Within a row group the rows are sorted as the table says. ``metadata`` stands in the file beside the schema's
     version.
     """
-    text_columns = [field.name for field in table.schema if pa.types.is_string(field.type)]
-    time_columns = [field.name for field in table.schema if pa.types.is_timestamp(field.type)]
     schema = _written_schema(table)
     sink = pa.BufferOutputStream()
-    with pq.ParquetWriter(
-        sink,
-        schema,
-        compression="zstd",
-        compression_level=_ZSTD_LEVEL,
-        use_dictionary=text_columns,
-        column_encoding=dict.fromkeys(time_columns, "DELTA_BINARY_PACKED"),
-        write_statistics=True,
-        write_page_index=True,
-        # The schema's own types are all that Parquet has; Arrow's copy would tell of the dictionaries used to write.
-        store_schema=False,
-    ) as writer:
+    with pq.ParquetWriter(sink, schema, **writer_options(table)) as writer:
         writer.add_key_value_metadata({VERSION_KEY: str(table.version), **(metadata or {})})
         for group in _groups(rows, group_rows_max):
             writer.write_batch(_spread(table, schema, group))
     # What was freed stays with the thread that freed it, and the next file may be another thread's.
     pa.default_memory_pool().release_unused()
     return sink.getvalue()
+
+
+def writer_options(table: Table) -> dict[str, Any]:
+    """How a table's files are written, as :class:`pyarrow.parquet.ParquetWriter` takes it.
+
+    Why so is in ``docs/decisions/0005-parquet-encodings.md``.
+    """
+    # A table's own time differs from row to row; all other times are shared by the rows of a run.
+    repeating = [
+        field.name
+        for field in table.schema
+        if pa.types.is_string(field.type) or (pa.types.is_timestamp(field.type) and field.name != table.time_column)
+    ]
+    return {
+        "compression": "zstd",
+        "compression_level": _ZSTD_LEVEL,
+        "use_dictionary": repeating,
+        "column_encoding": {table.time_column: "DELTA_BINARY_PACKED"},
+        "write_statistics": True,
+        # The schema's own types are all that Parquet has; Arrow's copy would tell of the dictionaries used to write.
+        "store_schema": False,
+    }
 
 
 def _written_schema(table: Table) -> pa.Schema:
