@@ -57,7 +57,7 @@ def figures(*, quick: bool) -> Iterator[Figure]:
     many = max(1, round(350 * scale))
     works = [
         partial(_plan, "sessions of one", {"sessions": many, "participants": 1, "events": 10}),
-        partial(_plan_after_a_run, {"sessions": max(1, sessions // 3), "participants": 25, "events": 250}),
+        partial(_plan_after_a_run, {"sessions": max(1, round(20 * scale)), "participants": 5, "events": 250}),
         partial(_plan, "units of one page", {"sessions": sessions, "participants": 25, "events": 10}),
         partial(_overlap, "bound by events", {"sessions": sessions, "participants": 25, "events": 10}),
         partial(_overlap, "bound by lists", {"sessions": many, "participants": 1, "events": 10}),
