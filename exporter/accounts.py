@@ -96,6 +96,14 @@ class Accounts:
         return session
 
 
+def open_session(make: MakeSession = aioboto3.Session) -> aioboto3.Session:
+    """The session that ``make`` makes. Raises :class:`CredentialsLost` where AWS's own configuration can't be read."""
+    try:
+        return make()
+    except BotoCoreError as error:
+        raise CredentialsLost(f"no AWS credentials can be used: {' '.join(str(error).split())}") from error
+
+
 class _Shared:
     """The session of all who use the same credentials, replaced for all of them as soon as one finds it expired."""
 
@@ -106,7 +114,7 @@ class _Shared:
     @property
     def current(self) -> aioboto3.Session:
         if self._current is None:
-            self._current = self._make()
+            self._current = open_session(self._make)
         return self._current
 
     def other_than(self, expired: aioboto3.Session | None) -> aioboto3.Session:

@@ -8,11 +8,12 @@ from urllib.parse import urlsplit
 
 import aiohttp
 from aiobotocore.session import get_session
+from botocore.exceptions import BotoCoreError
 from botocore.httpsession import get_cert_path
 from botocore.utils import get_environ_proxies
 
 from exporter import __version__
-from exporter.errors import UsageError
+from exporter.errors import CredentialsLost, UsageError
 
 if TYPE_CHECKING:
     from exporter.settings import HttpSettings
@@ -25,7 +26,8 @@ _NOT_SENT = ("Accept", "Accept-Encoding")
 def open_connections(http: HttpSettings) -> aiohttp.ClientSession:
     """A pool of connections, to be closed. Certificates are those that every AWS tool would use.
 
-    Raises :class:`UsageError` where the certificates that AWS_CA_BUNDLE or the profile name can't be read.
+    Raises :class:`UsageError` where the certificates that AWS_CA_BUNDLE or the profile name can't be read, and
+    :class:`CredentialsLost` where AWS's own configuration can't.
     """
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, ssl=_certificates()),
@@ -44,7 +46,10 @@ def proxy_for(url: str) -> str | None:
 
 
 def _certificates() -> ssl.SSLContext:
-    bundle = get_session().get_config_variable("ca_bundle")
+    try:
+        bundle = get_session().get_config_variable("ca_bundle")
+    except BotoCoreError as error:
+        raise CredentialsLost(f"no AWS credentials can be used: {' '.join(str(error).split())}") from error
     path = get_cert_path(bundle or True)
     try:
         return ssl.create_default_context(cafile=path)

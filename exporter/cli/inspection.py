@@ -6,8 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-import aioboto3
-
+from exporter.accounts import open_session
 from exporter.cli import exits
 from exporter.cli.summary import plain
 from exporter.errors import LakeRefused
@@ -73,7 +72,7 @@ async def _problems(settings: Settings, verified: Verified) -> list[Problem]:
 
 @asynccontextmanager
 async def _lake(settings: Settings) -> AsyncIterator[Store]:
-    async with open_store(settings.lake, session=aioboto3.Session(), s3=settings.s3.options()) as store:
+    async with open_store(settings.lake, session=open_session(), s3=settings.s3.options()) as store:
         yield store
 
 

@@ -20,7 +20,7 @@ from tenacity import (
 )
 
 from exporter import __version__
-from exporter.errors import LakeBusy
+from exporter.errors import CredentialsLost, LakeBusy, LakeRefused
 from exporter.stores.s3_errors import Conflict, Expired, translated
 
 if TYPE_CHECKING:
@@ -162,6 +162,8 @@ class S3Calls:
                     if keys not in (None, self._keys):
                         await self._open(session, keys)
                         self._generation += 1
+                except CredentialsLost as error:
+                    raise LakeRefused(f"s3://{self._bucket}: {error}") from error
                 except _FOREIGN as error:
                     raise translated(error, self._bucket, "credentials", "") from error
             return self._generation != generation

@@ -168,4 +168,4 @@ async def until(is_so: Callable[[], bool], started: Started) -> None:
     """Wait until something is so, or the command has ended."""
     async with asyncio.timeout(_WAIT_S):
         while started.process.returncode is None and not is_so():  # noqa: ASYNC110 - it is another process's doing
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(0.01)

@@ -103,6 +103,18 @@ async def test_no_new_keys_are_to_be_had(
     await exports.assert_completes()
 
 
+async def test_a_damaged_file_of_keys_at_the_start(exports: Exports, rotation: Callable[[str], Rotation]) -> None:
+    """It is told in one line that names the file, and nothing is written."""
+    keys = rotation("file")
+    exports.keys = keys.before()
+    keys.provider.fail()
+    ended = await exports.run()
+    ended.assert_failed("credentials", "^no AWS credentials can be used: Unable to parse config file: .*credentials$")
+    assert exports.lake.record_keys() == set()
+    exports.keys = keys.provider.give(NEW)
+    await exports.assert_completes()
+
+
 @pytest.mark.parametrize(("kind", "services"), [("file", "ivs s3"), ("process", "s3")])
 async def test_new_keys_are_found_for_the_lake(
     exports_to_s3: Exports, moto_endpoint: str, rotation: Callable[[str], Rotation], kind: str, services: str
@@ -122,8 +134,8 @@ async def test_new_keys_are_found_for_the_lake(
     ("kind_and_then", "said"),
     [
         (("environment", "the same"), LAKE_EXPIRED),
-        (("process", "an error"), "^s3://lakes: the AWS credentials can't be used: .*: the login is over$"),
         (("process", "keys that have expired"), "^s3://lakes: the AWS credentials can't be used: .*still expired"),
+        (("file", "an error"), "^s3://lakes: the AWS credentials can't be used: Unable to parse config file"),
     ],
 )
 async def test_no_new_keys_are_to_be_had_for_the_lake(
