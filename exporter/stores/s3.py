@@ -101,9 +101,11 @@ class S3Store:
         except Missing:
             return await self._is_visible(staged)
         except LakeBusy:
-            if await self._is_visible(staged):
-                return True
-            raise
+            is_visible = False
+            with suppress(LakeError):  # the first error tells more
+                is_visible = await self._is_visible(staged)
+            if not is_visible:
+                raise
         return True
 
     async def discard(self, staged: Staged) -> None:

@@ -239,6 +239,14 @@ async def test_credentials_that_expired(store: S3Store, proxy: Proxy, waits_s: l
     assert waits_s == []
 
 
+async def test_the_first_error_is_told(store: S3Store, proxy: Proxy) -> None:
+    """Where publishing fails, and the look at the object as well, what S3 said first is told: HEAD has no words."""
+    staged = await store.stage(KEY, b"rows")
+    proxy.rule = lambda request: refusal(503, "SlowDown") if request.method == "POST" else Answer(503)
+    with pytest.raises(LakeBusy, match="complete_multipart_upload: SlowDown"):
+        await store.publish(staged)
+
+
 async def test_a_list_that_sends_back_to_itself_ends(store: S3Store, proxy: Proxy) -> None:
     """A list whose next page is the same again is an error, and no endless loop."""
     objects = "<IsTruncated>true</IsTruncated><NextContinuationToken>x</NextContinuationToken>"
