@@ -8,16 +8,18 @@ botocore's ``Session.register_component`` and its chain of credential providers,
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import aioboto3
 from aiobotocore.config import AioConfig
 from aiobotocore.credentials import AioCredentialResolver, AioRefreshableCredentials
 from aiobotocore.session import get_session
 from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError
+from botocore.parsers import ResponseParserError
 
 from exporter import __version__
 from exporter.errors import CredentialsLost
@@ -39,9 +41,10 @@ _MASK = "***"
 
 
 class Accounts:
-    """The sessions of a run: its own, and one for each account's role.
+    """The sessions of a run: its own, and one for each account's role; as an asynchronous context manager.
 
-    ``run_id`` names the run to whoever reads what CloudTrail logged. No role is assumed before it is asked for.
+    ``run_id`` names the run to whoever reads what CloudTrail logged. No role is assumed, and STS is not connected to,
+    before it is asked for.
     """
 
     def __init__(self, settings: Settings, run_id: str) -> None:
@@ -49,9 +52,16 @@ class Accounts:
         self._run_id = run_id
         self._loader: Any = None
         self._own = _Shared(self._new_session)
+        self._sts = _Sts(self._own, settings)
         self._roles = {
             account.account_id: _Shared(partial(self._new_role_session, account)) for account in settings.accounts
         }
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *raised: object) -> None:
+        await self._sts.close()
 
     def own_sessions(self) -> MakeSession:
         """Gives the session with the run's own credentials, and another each time that those have expired."""
@@ -75,15 +85,7 @@ class Accounts:
         return aioboto3.Session(botocore_session=self._new_botocore_session())
 
     def _new_role_session(self, account: AccountSettings) -> aioboto3.Session:
-        settings = self._settings
-        config = AioConfig(
-            connect_timeout=settings.http.connect_timeout_s,
-            read_timeout=settings.http.read_timeout_s,
-            retries={"mode": "standard", "total_max_attempts": settings.retry.attempts},
-            user_agent_extra=f"ivs-export/{__version__}",
-        )
-        region = (account.regions or settings.regions)[0]
-        role = _Role(account, f"ivs-export-{self._run_id}", self._own, region, config)
+        role = _Role(account, f"ivs-export-{self._run_id}", self._sts)
         session = self._new_botocore_session()
         session.register_component("credential_provider", AioCredentialResolver([role]))
         return aioboto3.Session(botocore_session=session)
@@ -135,19 +137,62 @@ class _Shared:
         return next_session
 
 
+class _Sts:
+    """STS, asked with the run's own credentials through one client for all roles: certificates are slow to load.
+
+    It is asked in the region that AWS's own settings name, else in the first that is exported.
+    """
+
+    def __init__(self, own: _Shared, settings: Settings) -> None:
+        self._own = own
+        self._settings = settings
+        self._clients = AsyncExitStack()
+        self._client: Any = None
+        self._session: aioboto3.Session | None = None
+        self._opening = asyncio.Lock()
+
+    async def close(self) -> None:
+        await self._clients.aclose()
+
+    async def assume_role(self, **params: str) -> Any:  # noqa: ANN401 - botocore has no types
+        """STS's answer. Where the run's own credentials have expired, they are read anew, once."""
+        session = self._own.current
+        try:
+            return await (await self._client_of(session)).assume_role(**params)
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in _EXPIRED_CODES:
+                raise
+        return await (await self._client_of(self._own.other_than(session))).assume_role(**params)
+
+    async def _client_of(self, session: aioboto3.Session) -> Any:  # noqa: ANN401 - the same
+        async with self._opening:
+            if self._session is not session:
+                client = session.client("sts", region_name=session.region_name or self._region, config=self._config)
+                self._client = await self._clients.enter_async_context(client)
+                self._session = session
+            return self._client
+
+    @property
+    def _region(self) -> str:
+        return (self._settings.accounts[0].regions or self._settings.regions)[0]
+
+    @property
+    def _config(self) -> AioConfig:
+        return AioConfig(
+            connect_timeout=self._settings.http.connect_timeout_s,
+            read_timeout=self._settings.http.read_timeout_s,
+            retries={"mode": "standard", "total_max_attempts": self._settings.retry.attempts},
+            user_agent_extra=f"ivs-export/{__version__}",
+        )
+
+
 @dataclass(slots=True)
 class _Role:
-    """One account's role as a provider in botocore's chain of credentials: assumed once, and again before its keys end.
-
-    ``own`` has the run's own credentials, with which the role is assumed. STS is asked in the region that AWS's own
-    settings name, else in ``region``.
-    """
+    """One account's role as a provider in botocore's chain of credentials: assumed, and again before its keys end."""
 
     account: AccountSettings
     session_name: str
-    own: _Shared
-    region: str
-    config: AioConfig
+    sts: _Sts
     METHOD: ClassVar[str] = "assume-role"
     _loading: asyncio.Lock = field(default_factory=asyncio.Lock)
     _credentials: AioRefreshableCredentials | None = None
@@ -176,39 +221,26 @@ class _Role:
 
     async def _assume(self) -> dict[str, str]:
         """New keys, under the names that botocore's refreshable credentials take. Raises CredentialRetrievalError."""
-        try:
-            answer = await self._ask_sts()
-        except (BotoCoreError, ClientError, OSError) as error:
-            # Not chained: STS quotes what it calls invalid.
-            raise self._error(str(error)) from None
-        given = answer["Credentials"]
-        keys = {
-            "access_key": given["AccessKeyId"],
-            "secret_key": given["SecretAccessKey"],
-            "token": given["SessionToken"],
-            "expiry_time": given["Expiration"].isoformat(),
-            "account_id": self.account.account_id,
-        }
-        if _seconds_left(keys) <= 0.0:
-            raise self._error("by this machine's clock, the keys that STS gave have expired already")
-        return keys
-
-    async def _ask_sts(self) -> Any:  # noqa: ANN401 - botocore has no types
-        """STS's answer. Where the run's own credentials have expired, they are read anew, once."""
-        session = self.own.current
-        try:
-            return await self._ask_sts_with(session)
-        except ClientError as error:
-            if error.response["Error"]["Code"] not in _EXPIRED_CODES:
-                raise
-        return await self._ask_sts_with(self.own.other_than(session))
-
-    async def _ask_sts_with(self, session: aioboto3.Session) -> Any:  # noqa: ANN401 - the same
         params = {"RoleArn": self.account.role_arn, "RoleSessionName": self.session_name}
         if self.account.external_id is not None:
             params["ExternalId"] = self.account.external_id.get_secret_value()
-        async with session.client("sts", region_name=session.region_name or self.region, config=self.config) as sts:
-            return await sts.assume_role(**params)
+        try:
+            given = (await self.sts.assume_role(**params))["Credentials"]
+            keys = {
+                "access_key": given["AccessKeyId"],
+                "secret_key": given["SecretAccessKey"],
+                "token": given["SessionToken"],
+                "expiry_time": given["Expiration"].isoformat(),
+                "account_id": self.account.account_id,
+            }
+        except (BotoCoreError, ClientError, OSError) as error:
+            # Not chained: STS quotes what it calls invalid.
+            raise self._error(str(error)) from None
+        except (ResponseParserError, KeyError, ValueError) as error:
+            raise self._error(f"STS's answer can't be read: {type(error).__name__}") from None
+        if _seconds_left(keys) <= 0.0:
+            raise self._error("by this machine's clock, the keys that STS gave have expired already")
+        return keys
 
     def _error(self, reason: str) -> CredentialRetrievalError:
         if self.account.external_id is not None:

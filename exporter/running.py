@@ -71,6 +71,7 @@ async def _over_scopes(settings: Settings, request: Request, ledger: RunLedger, 
     own_sessions = accounts.own_sessions()
     try:
         async with (
+            accounts,
             open_connections(settings.http) as connections,
             open_store(settings.lake, own_sessions(), settings.s3.options(), renewed=own_sessions) as store,
         ):

@@ -8,11 +8,14 @@ import json
 import os
 import sys
 import time
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from aiohttp import web
+from pydantic import SecretStr
 
 from exporter.domain import REGIONS
 from exporter.emulator import Account, Emulator, FixedWorld, RoleOptions, Size
@@ -23,7 +26,7 @@ from tests.end_to_end.exports import ACCOUNT, options_of, small_world, stage_of
 from tests.end_to_end.oracle import expected, lake_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
     from contextlib import AbstractAsyncContextManager
 
     import aioboto3
@@ -35,6 +38,11 @@ OTHER = "444455556666"
 PLACES = ("eu-west-1", "us-east-1")
 EXTERNAL_ID = "hush-hush-hush"
 FAST = ("--calls-per-second", "5000")
+#: What STS answers, as far as it is read, but for the keys' end.
+GIVEN = (
+    "<a><AssumeRoleResult><Credentials><AccessKeyId>a</AccessKeyId><SecretAccessKey>b</SecretAccessKey>"
+    "<SessionToken>c</SessionToken><Expiration>{}</Expiration></Credentials></AssumeRoleResult></a>"
+)
 #: Sixty units in each scope: three seconds at twenty calls a second.
 EVEN = small_world(3, stages=1, sessions=Size.fixed(2), participants=Size.fixed(30), events=Size.fixed(4))
 SLOW = ("--calls-per-second", "20")
@@ -53,6 +61,18 @@ def table_of(account: str, role: str = "ivs-export", **members: object) -> str:
     """One ``[[accounts]]`` table."""
     lines = [f"{name} = {json.dumps(value)}" for name, value in members.items()]
     return "\n".join(["[[accounts]]", f'role_arn = "arn:aws:iam::{account}:role/{role}"', *lines, ""])
+
+
+@asynccontextmanager
+async def serving(answer: Callable[[web.BaseRequest], Awaitable[web.Response]]) -> AsyncIterator[str]:
+    """An HTTP server with one answer to everything, by its URL."""
+    runner = web.ServerRunner(web.Server(answer))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
 
 
 @dataclass(slots=True)
@@ -268,6 +288,39 @@ async def test_the_lake_is_written_with_the_runs_own_credentials(
         assert lake_rows(exports.lake) == expected(emulator.truth(OTHER))
         [session] = opened
         assert (await session.get_credentials()).access_key == "emulator"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (200, "<html>sign in</html>", "STS's answer can't be read"),
+        (200, "<a></a>", "STS's answer can't be read"),
+        (200, "", "STS's answer can't be read"),
+        (200, GIVEN.format("2020-01-01T00:00:00Z"), "by this machine's clock"),
+        (200, GIVEN.format("soon"), "STS's answer can't be read"),
+        (403, f"<a><Error><Code>X</Code><Message>not {EXTERNAL_ID}</Message></Error></a>", "not ***"),
+        pytest.param(503, "<a><Error><Code>Busy</Code></Error></a>", "Busy", marks=pytest.mark.slow),
+    ],
+)
+async def test_an_answer_of_sts_that_is_none(
+    status: int, body: str, said: str, exports: Exports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever a proxy, a wrong clock or a fault makes of an answer fails the account by name; no secret is told."""
+
+    async def answer(_: web.BaseRequest) -> web.Response:
+        return web.Response(status=status, text=body, content_type="text/xml")
+
+    async with emulator_of(ACCOUNT, OTHER) as emulator, serving(answer) as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", url)
+        account = AccountSettings(
+            role_arn=f"arn:aws:iam::{OTHER}:role/ivs-export", external_id=SecretStr(EXTERNAL_ID), regions=PLACES[:1]
+        )
+        exported = await exports.run(emulator, accounts=(account,))
+        [failure] = exported.summary["failures"]
+        assert (failure["unit"], failure["error"]) == (f"{OTHER}-eu-west-1", "credentials")
+        assert said in failure["message"]
+        assert EXTERNAL_ID not in failure["message"]
+        assert exported.exit_code == 1
 
 
 async def test_own_credentials_that_were_rotated_meanwhile(
