@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from exporter.terminal import plain
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableMapping
     from typing import TextIO
@@ -108,4 +110,6 @@ def _for_people(_logger: object, _method: str, event: MutableMapping[str, Any]) 
     words = [
         f"{name}={value}" for name, value in event.items() if name not in ("event", "level", "timestamp", "logger")
     ]
-    return " ".join((str(event.get("level", "")), str(event.get("event", "")), *words))
+    line = " ".join((str(event.get("level", "")), str(event.get("event", "")), *words))
+    # At the level debug an exception comes with its traceback, which is lines.
+    return "\n".join(map(plain, line.split("\n"))) if "exception" in event else plain(line)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from exporter.errors import LakeError
-from exporter.records import FORMAT, FORMAT_MAJOR, Record, SessionLine, UnitState, check_head
+from exporter.records import FORMAT, FORMAT_MAJOR, Record, SessionLine, UnitState, check_head, number_of
 
 
 class SessionState(msgspec.Struct, omit_defaults=True):
@@ -143,6 +143,9 @@ def decode_state(key: str, body: bytes) -> ScopeState:
     """The state in a snapshot. Raises :class:`LakeTooNew` and :class:`LakeError` as records do."""
     check_head(key, body)
     try:
-        return msgspec.json.decode(body, type=ScopeState)
+        state = msgspec.json.decode(body, type=ScopeState)
     except msgspec.MsgspecError as error:
         raise LakeError(f"{key} is damaged: {error}") from error
+    if state.number != number_of(key):
+        raise LakeError(f"{key} is damaged: it holds the state after record {state.number}")
+    return state

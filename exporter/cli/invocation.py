@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from exporter.cli import exits, summary
 from exporter.cli.signals import Signals
 from exporter.errors import ExportError, UsageError
+from exporter.terminal import plain
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -127,7 +128,7 @@ def _complain(kind: str, message: str) -> None:
     """One line on standard error: for people on a terminal, a JSON line elsewhere."""
     line = " ".join(message.split())
     if sys.stderr.isatty():
-        text = f"ivs-export: {summary.plain(line)}"
+        text = f"ivs-export: {plain(line)}"
     else:
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         text = json.dumps({"event": "failed", "error": kind, "message": line, "level": "error", "timestamp": now})

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from exporter.terminal import plain
+
 _UNITS = ("found", "exported", "empty", "unchanged", "failed", "deferred", "abandoned")
 _SESSIONS = ("found", "sealed", "active", "vanished")
 _FAILURES_SHOWN = 10
@@ -117,8 +119,3 @@ def _failures(failures: list[dict[str, Any]]) -> list[str]:
     rest = len(failures) - len(shown)
     more = [f"    and {rest:,} more; --json names all"] if rest else []
     return [f"  failures   {len(failures):,}", *shown, *more]
-
-
-def plain(text: str) -> str:
-    """A text from elsewhere, without what a terminal would obey."""
-    return "".join(letter if letter.isprintable() else "�" for letter in text)

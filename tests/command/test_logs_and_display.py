@@ -36,6 +36,23 @@ def test_own_logs_are_json_lines() -> None:
     assert line["timestamp"].endswith("Z")
 
 
+@pytest.mark.parametrize("level", ["info", "debug"])
+def test_lines_for_people_hold_nothing_that_a_terminal_obeys(level: str) -> None:
+    """Whatever a value holds, it stays one line without control characters; a traceback stays several."""
+    shown: list[str] = []
+    logs.configure(level, io.StringIO(), shown.append)
+    log = structlog.get_logger("exporter.x")
+    log.info("waits", host="\x1b[2Jevil\ninfo all went well")
+    try:
+        int("\x07")
+    except ValueError:
+        log.exception("failed", name="\x1b]0;title\x07")
+    assert len(shown) == 2
+    assert not any("\x1b" in line or "\x07" in line for line in shown)
+    assert "\n" not in shown[0]
+    assert ("\n" in shown[1]) == (level == "debug")
+
+
 def test_other_libraries_warn_in_the_same_form() -> None:
     """botocore, asyncio and Python's warnings come as JSON lines, from warnings upwards, whatever the level."""
 

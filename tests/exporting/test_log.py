@@ -179,6 +179,14 @@ async def test_a_damaged_log_is_refused_by_the_key_of_what_is_damaged(
     assert place in str(raised.value)
 
 
+async def test_a_snapshot_of_another_moment_is_refused(records: Records) -> None:
+    """What a snapshot holds must be the state after the record whose number it carries."""
+    await begun(records, "r1")
+    await records.create(f"{SNAPSHOTS}000000000001.json", b'{"format":"ivs-export commit log","major":1}')
+    with pytest.raises(LakeError, match="after record 0"):
+        await read_state(records, SCOPE)
+
+
 async def test_the_scopes_of_a_lake_are_those_with_a_log(records: Records) -> None:
     """Whatever else lies there is none."""
     other = Scope("444455556666", "eu-west-1")
