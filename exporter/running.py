@@ -12,6 +12,8 @@ from exporter.accounts import Accounts
 from exporter.api.caller import Caller, Time
 from exporter.api.client import Client
 from exporter.api.connections import open_connections
+from exporter.api.credentials import Credentials
+from exporter.api.endpoints import find_endpoint
 from exporter.api.operations import Operation
 from exporter.api.paging import named_pages
 from exporter.budget import Budget
@@ -23,10 +25,11 @@ from exporter.ledger import RunLedger, ScopeLedger
 from exporter.stores.opening import open_store
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     import aiohttp
 
+    from exporter.api.endpoints import Endpoint
     from exporter.domain import Scope
     from exporter.estimate import Estimate
     from exporter.request import Request, Stop
@@ -70,12 +73,15 @@ async def _over_scopes(settings: Settings, request: Request, ledger: RunLedger, 
     accounts = Accounts(settings, ledger.run_id)
     own_sessions = accounts.own_sessions()
     try:
+        session = own_sessions()
         async with (
             accounts,
             open_connections(settings.http) as connections,
-            open_store(settings.lake, own_sessions(), settings.s3.options(), renewed=own_sessions) as store,
+            open_store(settings.lake, session, settings.s3.options(), renewed=own_sessions) as store,
         ):
-            a_run = _Run(settings, request, ledger, stop, store, accounts, connections, Budget(_ROWS_MAX), work)
+            endpoints = {region: await find_endpoint(session, region) for region in {part.region for part in parts}}
+            budget = Budget(_ROWS_MAX)
+            a_run = _Run(settings, request, ledger, stop, store, accounts, endpoints, connections, budget, work)
             works = [a_run.work_on(part, scope) for part, scope in zip(parts, ledger.scopes, strict=True)]
             ended = await asyncio.gather(*works, return_exceptions=True)
         for error in ended:
@@ -136,6 +142,7 @@ class _Run:
     stop: Stop
     store: Store
     accounts: Accounts
+    endpoints: Mapping[str, Endpoint]
     connections: aiohttp.ClientSession
     budget: Budget
     work: Work
@@ -161,7 +168,7 @@ class _Run:
         make_session = await self.stop.cut(self.accounts.for_scope(part.account))
         if make_session is None:
             return
-        client = await Client(make_session, part.region, self.connections, wall_us=wall_us).open()
+        client = Client(Credentials(make_session), self.endpoints[part.region], self.connections, wall_us)
         settings, clock = self.settings, Time(time.monotonic, asyncio.sleep, random.random)
         caller = Caller(client, settings.quota, settings.retry, settings.run.concurrency, clock, ledger)
         stages = _stages(caller, part)

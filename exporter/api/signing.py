@@ -19,7 +19,7 @@ _CONTENT_TYPE = "application/json"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-class Credentials(Protocol):
+class Keys(Protocol):
     """What signs: botocore's frozen credentials, for one."""
 
     access_key: str
@@ -36,20 +36,20 @@ class Signer:
     _key: bytes = field(default=b"", repr=False)
     _key_of: tuple[str, str] = field(default=("", ""), repr=False)
 
-    def headers(self, url: str, body: bytes, credentials: Credentials, at: str) -> dict[str, str]:
+    def headers(self, url: str, body: bytes, keys: Keys, at: str) -> dict[str, str]:
         """The headers of a signed POST of ``body`` to ``url`` (without a query), at a time like 20261124T143000Z."""
         host, path = host_and_path(url)
         headers = {"Content-Type": _CONTENT_TYPE, "Host": host, "X-Amz-Date": at}
-        if credentials.token:
-            headers["X-Amz-Security-Token"] = credentials.token
+        if keys.token:
+            headers["X-Amz-Security-Token"] = keys.token
         names = ";".join(headers).lower()
         lines = "".join(f"{name.lower()}:{' '.join(value.split())}\n" for name, value in headers.items())
         request = f"POST\n{path}\n\n{lines}\n{names}\n{sha256(body).hexdigest()}"
         scope = f"{at[:8]}/{self.region}/{self.service}/aws4_request"
         text = f"{_ALGORITHM}\n{at}\n{scope}\n{sha256(request.encode()).hexdigest()}"
-        signature = digest(self._signing_key(credentials.secret_key, at[:8]), text.encode(), "sha256").hex()
+        signature = digest(self._signing_key(keys.secret_key, at[:8]), text.encode(), "sha256").hex()
         headers["Authorization"] = (
-            f"{_ALGORITHM} Credential={credentials.access_key}/{scope}, SignedHeaders={names}, Signature={signature}"
+            f"{_ALGORITHM} Credential={keys.access_key}/{scope}, SignedHeaders={names}, Signature={signature}"
         )
         return headers
 

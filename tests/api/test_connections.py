@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from exporter.api.client import Client
 from exporter.api.connections import open_connections, proxy_for
+from exporter.api.credentials import Credentials
+from exporter.api.endpoints import find_endpoint
 from exporter.api.operations import Operation
 from exporter.errors import Refused, Transient, UsageError
 from exporter.settings import HttpSettings
@@ -84,7 +86,8 @@ async def served(answer: web.Response, context: ssl.SSLContext | None = None) ->
 async def ask(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Page:
     monkeypatch.setenv("AWS_ENDPOINT_URL_IVS_REALTIME", endpoint)
     async with open_connections(HttpSettings()) as connections:
-        client = await Client(aioboto3.Session, "us-east-1", connections, wall_us=lambda: 0).open()
+        found = await find_endpoint(aioboto3.Session(), "us-east-1")
+        client = Client(Credentials(aioboto3.Session), found, connections, lambda: 0)
         return await client.ask(Operation.LIST_STAGES, {})
 
 

@@ -16,6 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.api.client import Client
+from exporter.api.credentials import Credentials
+from exporter.api.endpoints import find_endpoint
 from exporter.api.operations import Operation
 from exporter.api.signing import Signer
 
@@ -154,7 +156,8 @@ async def test_requests_are_botocores(
     theirs = await _sent_by_botocore("eu-west-1", operation, params)
     connections: Any = _Connections()
     now_us = int(ASKED_AT.timestamp()) * 1_000_000
-    client = await Client(aioboto3.Session, "eu-west-1", connections, wall_us=lambda: now_us).open()
+    endpoint = await find_endpoint(aioboto3.Session(), "eu-west-1")
+    client = Client(Credentials(aioboto3.Session), endpoint, connections, lambda: now_us)
     await client.ask(operation, params)
     ((url, body, headers),) = connections.sent
     assert (url, json.loads(body)) == (theirs.url, json.loads(theirs.body))

@@ -1,0 +1,46 @@
+"""Where IVS Real-Time answers: as botocore finds it from its rules, the environment and the profile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from exporter.api.connections import proxy_for
+from exporter.api.credentials import NO_CREDENTIALS, lost
+from exporter.api.operations import Operation
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import aioboto3
+
+_SERVICE = "ivs-realtime"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where the service answers in one region.
+
+    ``urls`` are those to POST to, and ``proxy`` is the one to pass, if any. ``signed_service`` and ``signed_region``
+    are the names that signatures have for the two.
+    """
+
+    urls: Mapping[Operation, str]
+    proxy: str | None
+    signed_service: str
+    signed_region: str
+
+
+async def find_endpoint(session: aioboto3.Session, region: str) -> Endpoint:
+    """Ask botocore, which takes so long that a run should do so once for each region.
+
+    Raises :class:`CredentialsLost` where AWS's own configuration can't be read.
+    """
+    try:
+        async with session.client(_SERVICE, region_name=region) as client:
+            model = client.meta.service_model
+            base = client.meta.endpoint_url.rstrip("/")
+            urls = {each: base + model.operation_model(each).http["requestUri"] for each in Operation}
+            return Endpoint(urls, proxy_for(base), model.signing_name, client.meta.region_name)
+    except NO_CREDENTIALS as error:
+        raise lost(error) from error
