@@ -129,13 +129,12 @@ def equals(counts: Sequence[int], event_hashes: Sequence[int]) -> list[list[int]
 
 
 def _token_forms(tokens: list[Token | None]) -> Iterable[object]:
-    return map(_token_form, tokens) if any(tokens) else tokens
+    # Tokens are rare: no call for the others.
+    return [None if token is None else _token_form(token) for token in tokens] if any(tokens) else tokens
 
 
-def _token_form(token: Token | None) -> object:
+def _token_form(token: Token) -> object:
     """A token as its identity has it; one of which nothing is known is as good as none."""
-    if token is None:
-        return None
     attributes = sorted((token.attributes or {}).items())
     expires_us = read_us(token.expiration_time) if token.expiration_time else None
     form = (sorted(token.capabilities or ()), attributes, token.user_id or None, expires_us)

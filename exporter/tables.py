@@ -106,7 +106,9 @@ def split_by_date(table: Table, rows: pa.RecordBatch) -> dict[date, pa.RecordBat
     first, last = (bounds["min"] // _DAY_US, bounds["max"] // _DAY_US)
     if first == last:
         return {_EPOCH + timedelta(days=first): rows}
-    days = pa.array([time_us // _DAY_US for time_us in times_us.to_pylist()], pa.int32())
+    # From the first day on, for Arrow's division would round what is before the epoch up.
+    days = pc.divide(pc.subtract(times_us, first * _DAY_US), _DAY_US)
     return {
-        _EPOCH + timedelta(days=day): rows.filter(pc.equal(days, day)) for day in sorted(pc.unique(days).to_pylist())
+        _EPOCH + timedelta(days=first + day): rows.filter(pc.equal(days, day))
+        for day in sorted(pc.unique(days).to_pylist())
     }

@@ -147,7 +147,6 @@ class Caller:
             finally:
                 spent.seconds += self.time.clock() - began_s
         lane.answered_s = self.time.clock()
-        lane.pace.succeeded()
         return page if page.served_us >= self.not_before_us else replace(page, served_us=self.not_before_us)
 
     def _throttled(self, operation: Operation, lane: _Lane, spent: _Spent, error: Throttled, sent_s: float) -> None:

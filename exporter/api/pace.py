@@ -169,6 +169,3 @@ class Pace:
     def throttled(self, sent_s: float, retry_after_s: float) -> None:
         """The service throttled a call that was sent at ``sent_s``, and perhaps asked for a pause."""
         self._bucket.throttled(self._clock(), sent_s, retry_after_s)
-
-    def succeeded(self) -> None:
-        """A call was answered, which tells a pace nothing: it learns from throttles alone."""

@@ -59,7 +59,7 @@ def plan_of(summary: dict[str, Any]) -> str:
     for plan in summary["plan"]:
         calls = ", ".join(f"{name} {count:,}" for name, count in sorted(plan["calls"].items()))
         pages = f"{plan['pages_per_unit']:g} a unit, " + (
-            "which is assumed: no earlier run has told" if plan["pages_per_unit_assumed"] else "as in the last run"
+            "which is assumed: the last run has told none" if plan["pages_per_unit_assumed"] else "as in the last run"
         )
         lines += [
             f"  {plan['scope']}: about {duration_of(plan['minutes'] * 60.0)} at the quota",
