@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 import time
 from dataclasses import dataclass
@@ -110,6 +111,8 @@ def _ask(loop: asyncio.AbstractEventLoop, stop: Stop, name: str) -> None:
 def _export() -> Export:
     from exporter.running import run  # noqa: PLC0415 - brings aioboto3; a wrong list does without
 
+    # What was imported is no garbage, and to look through it again and again takes a tenth of a short run's time.
+    gc.freeze()
     return run
 
 
