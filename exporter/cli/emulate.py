@@ -179,8 +179,7 @@ def _instructions(url: str, regions: tuple[str, ...]) -> str:
     named = " ".join(f"--region {region}" for region in regions)
     return (
         f"IVS Real-Time is emulated at {url} until Ctrl-C. In another shell:\n\n"
-        f"    export AWS_ENDPOINT_URL_IVS_REALTIME={url}\n"
-        f"    export AWS_ENDPOINT_URL_STS={url}\n"
+        f"    export AWS_ENDPOINT_URL_IVS_REALTIME={url} AWS_ENDPOINT_URL_STS={url}\n"
         "    export AWS_ACCESS_KEY_ID=emulator AWS_SECRET_ACCESS_KEY=emulator\n"
         f"    ivs-export run {named} --lake ./lake"
     )
