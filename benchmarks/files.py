@@ -1,12 +1,13 @@
 """Our Parquet files beside a plain writing of the same rows: how large they are, and how soon DuckDB has its answer.
 
-A week's events of a seeded world (heavy tails: ``benchmarks/made_up.py``) are written three times, in the order in
+A week's events of a seeded world (heavy tails: ``benchmarks/made_up.py``) are written four times, in the order in
 which a run fetches them:
 
 - ``ours``: by checkpoints of 1,500 calls, which is what AWS's quota allows in five minutes; staged and published by the
   exporter's own code into a directory.
-- ``a file a day``: ``pyarrow.Table.from_pylist`` and ``pyarrow.parquet.write_table`` as they come, one file for each
-  UTC date, in folders named as ours. What a script does that has all of a day's rows in its memory.
+- ``the same cut``: ``pyarrow.Table.from_pylist`` and ``pyarrow.parquet.write_table`` as they come, the same rows in each
+  file, in folders named as ours.
+- ``a file a day``: the same, one file for each UTC date. What a script does that has all of a day's rows in its memory.
 - ``a file a batch``: the same, one file for each 100 calls and date, as tools leave them that load batch by batch.
 
 All have the same rows and types. Queries run in one DuckDB process, in turns, after one that is not counted; the
@@ -109,9 +110,8 @@ def figures(*, quick: bool) -> Iterator[Figure]:
 
 def write_lakes(folder: Path, units: Iterable[Fetched]) -> list[Lake]:
     """The same rows, written by us and by the others."""
-    ours, daily, batched = (
-        Lake(name, folder / name.replace(" ", "-")) for name in ("ours", "a file a day", "a file a batch")
-    )
+    names = ("ours", "the same cut", "a file a day", "a file a batch")
+    ours, same, daily, batched = (Lake(name, folder / name.replace(" ", "-")) for name in names)
     by_day: defaultdict[str, list[pa.RecordBatch]] = defaultdict(list)
     held = Held()
     checkpoints = 0
@@ -127,12 +127,12 @@ def write_lakes(folder: Path, units: Iterable[Fetched]) -> list[Lake]:
             by_day[day.isoformat()] += parts
         if (number + 1) % (_CALLS_A_CHECKPOINT // _CALLS_A_BATCH) == 0:
             checkpoints += 1
-            asyncio.run(_checkpoint(ours, held, checkpoints))
+            _checkpoint(ours, same, held, checkpoints)
             held = Held()
-    asyncio.run(_checkpoint(ours, held, checkpoints + 1))
+    _checkpoint(ours, same, held, checkpoints + 1)
     for day_text, parts in by_day.items():
         _write_plain(daily, day_text, 0, parts)
-    return [ours, daily, batched]
+    return [ours, same, daily, batched]
 
 
 def _batches(units: Iterable[Fetched]) -> Iterator[list[Fetched]]:
@@ -147,8 +147,13 @@ def _batches(units: Iterable[Fetched]) -> Iterator[list[Fetched]]:
     yield batch
 
 
-async def _checkpoint(lake: Lake, held: Held, number: int) -> None:
-    store = DirectoryStore(lake.folder)
+def _checkpoint(ours: Lake, same: Lake, held: Held, number: int) -> None:
+    for day, parts in held.rows.items():
+        _write_plain(same, day.isoformat(), number, parts)
+    asyncio.run(_commit(DirectoryStore(ours.folder), held, number))
+
+
+async def _commit(store: DirectoryStore, held: Held, number: int) -> None:
     await publish(store, await stage(store, EVENTS, held.rows, f"{number:06d}"))
 
 
