@@ -5,8 +5,8 @@ which a run fetches them:
 
 - ``ours``: by checkpoints of 1,500 calls, which is what AWS's quota allows in five minutes; staged and published by the
   exporter's own code into a directory.
-- ``the same cut``: ``pyarrow.Table.from_pylist`` and ``pyarrow.parquet.write_table`` as they come, the same rows in each
-  file, in folders named as ours.
+- ``the same cut``: ``pyarrow.Table.from_pylist`` and ``pyarrow.parquet.write_table`` as they come, the same rows in
+  each file, in folders named as ours.
 - ``a file a day``: the same, one file for each UTC date. What a script does that has all of a day's rows in its memory.
 - ``a file a batch``: the same, one file for each 100 calls and date, as tools leave them that load batch by batch.
 
