@@ -1,7 +1,7 @@
 """The rows that wait in memory for their checkpoints, in all scopes of a process together.
 
-A unit or a session that waits counts as some rows, too. When they are more than the bound, the fullest scope commits;
-how much the others add meanwhile is bounded by their quotas.
+A unit or a session that waits counts as some rows, too. When they are more than the bound, the fullest scopes commit,
+until half of the bound is on its way; how much the others add meanwhile is bounded by their quotas.
 """
 
 from __future__ import annotations
@@ -15,14 +15,19 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class Share:
-    """One scope's part. ``wake`` is called when the scope shall commit; ``rows`` are those that it holds."""
+    """One scope's part. ``rows`` are those that it holds.
+
+    ``wake`` is called when the scope shall commit; from then on it ``is_called``, until it holds fewer.
+    """
 
     budget: Budget
     wake: Callable[[], None]
     rows: int = 0
+    is_called: bool = False
 
     def hold(self, rows: int) -> None:
         """Hold so many rows now."""
+        self.is_called = self.is_called and rows >= self.rows
         self.rows = rows
         self.budget.settle()
 
@@ -41,6 +46,10 @@ class Budget:
         return share
 
     def settle(self) -> None:
-        """Wake the fullest scope where there are too many rows."""
-        if sum(share.rows for share in self._shares) >= self.rows_max:
-            max(self._shares, key=lambda share: share.rows).wake()
+        """Wake the fullest scope where there are too many rows, and too few of them on their way."""
+        waiting = [share for share in self._shares if not share.is_called]
+        too_many = sum(share.rows for share in self._shares) >= self.rows_max
+        if too_many and 2 * sum(share.rows for share in waiting) >= self.rows_max:
+            fullest = max(waiting, key=lambda share: share.rows)
+            fullest.is_called = True
+            fullest.wake()

@@ -39,8 +39,10 @@ if TYPE_CHECKING:
     #: What is done in a scope, with the stages that it has.
     Work = Callable[[ScopeExport, AsyncIterator[Listed]], Awaitable[None]]
 
-# Rows that wait in memory for their checkpoints, in the whole process; a row takes some 60 bytes.
+# Rows that wait in memory for their checkpoints, in the whole process; a row takes some 60 bytes. Many scopes get more
+# of them, for small files cost much: to write, and to read ever after.
 _ROWS_MAX = 250_000
+_ROWS_A_SCOPE = 5_000
 
 
 async def survey(settings: Settings, request: Request, ledger: RunLedger, stop: Stop) -> list[Estimate]:
@@ -80,7 +82,7 @@ async def _over_scopes(settings: Settings, request: Request, ledger: RunLedger, 
             open_store(settings.lake, session, settings.s3.options(), renewed=own_sessions) as store,
         ):
             endpoints = {region: await find_endpoint(session, region) for region in {part.region for part in parts}}
-            budget = Budget(_ROWS_MAX)
+            budget = Budget(max(_ROWS_MAX, _ROWS_A_SCOPE * len(parts)))
             a_run = _Run(settings, request, ledger, stop, store, accounts, endpoints, connections, budget, work)
             works = [a_run.work_on(part, scope) for part, scope in zip(parts, ledger.scopes, strict=True)]
             ended = await asyncio.gather(*works, return_exceptions=True)

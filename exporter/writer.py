@@ -109,7 +109,7 @@ class Writer:
     def _wake(self) -> None:
         """Commit soon: the rows in memory are too many, and here are the most of them."""
         self._is_due = True
-        if self._waiting is not None:
+        if self._waiting is not None and not self._waiting.expired():
             self._waiting.reschedule(asyncio.get_running_loop().time())
 
     async def close(self, finder: Finder, *, is_whole: bool) -> None:
