@@ -135,10 +135,13 @@ def _token_forms(tokens: list[Token | None]) -> Iterable[object]:
 
 def _token_form(token: Token) -> object:
     """A token as its identity has it; one of which nothing is known is as good as none."""
+    capabilities = sorted(token.capabilities or ())
     attributes = sorted((token.attributes or {}).items())
+    user_id = token.user_id or None
     expires_us = read_us(token.expiration_time) if token.expiration_time else None
-    form = (sorted(token.capabilities or ()), attributes, token.user_id or None, expires_us)
-    return form if any(each is not None and each != [] for each in form) else None
+    if not capabilities and not attributes and user_id is None and expires_us is None:
+        return None
+    return (capabilities, attributes, user_id, expires_us)
 
 
 def _signed(digest: int) -> int:
