@@ -85,7 +85,7 @@ def figures(
     contenders: Sequence[str] = CONTENDERS,
     worlds: Sequence[str] = WORLDS,
     transports: Sequence[str] = TRANSPORTS,
-    rounds: int = 5,
+    rounds: int = 3,
 ) -> Iterator[Figure]:
     """Each contender's seconds in each case, and how many times ours, or the floor's, they are.
 
@@ -190,7 +190,7 @@ def main() -> None:
         parser.add_argument(
             option, type=_names_of(all_names), default=all_names, help=f"of {','.join(all_names)}, with commas between"
         )
-    parser.add_argument("--rounds", type=int, default=5, help="how many rounds the medians are of (5)")
+    parser.add_argument("--rounds", type=int, default=3, help="how many rounds the medians are of (3)")
     given = parser.parse_args()
     show(
         figures(

@@ -34,6 +34,7 @@ def a_stage(shell: Shell) -> str:
     return str(duckdb.read_parquet(files).max("stage_arn").fetchall()[0][0])
 
 
+@pytest.mark.slow
 def test_every_command_of_the_readme_runs(shell: Shell) -> None:
     """Each line that begins with ivs-export ends well against an emulator; the lake on S3 becomes a folder."""
     shell.run("ivs-export run --region eu-west-1 --lake ./lake")
@@ -59,6 +60,7 @@ def test_the_emulators_own_command_starts(shell: Shell) -> None:
     assert "AWS_ENDPOINT_URL_IVS_REALTIME=http://127.0.0.1:" in printed
 
 
+@pytest.mark.slow
 def test_the_cron_line_runs_as_it_stands(shell: Shell) -> None:
     """The nightly line, with its paths put here, exports and appends one JSON object."""
     (line,) = blocks("cron")

@@ -151,6 +151,7 @@ async def test_without_accounts_sts_is_not_asked(lake: Lake) -> None:
         assert emulator.calls.granted["AssumeRole"] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "wrong", [{"role": "another"}, pytest.param({"external_id": "not-this-one"}, marks=pytest.mark.slow)]
 )
@@ -170,6 +171,7 @@ async def test_a_wrong_role_fails_its_scopes_alone(wrong: dict[str, str], lake: 
             assert secret not in told.logs + json.dumps(told.words)
 
 
+@pytest.mark.slow
 async def test_keys_are_renewed_before_they_end(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     """A role is assumed again ahead of the end that STS told, not when its keys are refused: they never are.
 
@@ -203,6 +205,7 @@ async def test_keys_that_live_shorter_than_the_run(lake: Lake) -> None:
         assert emulator.calls.granted["AssumeRole"] > 2
 
 
+@pytest.mark.slow
 async def test_keys_that_end_unforeseen_are_replaced(lake: Lake) -> None:
     """Where the service says that keys have expired, their role is assumed again, once for all of its regions."""
     async with emulator_of(ACCOUNT, OTHER, world=EVEN) as emulator:
@@ -215,6 +218,7 @@ async def test_keys_that_end_unforeseen_are_replaced(lake: Lake) -> None:
         assert emulator.calls.granted["AssumeRole"] == 4
 
 
+@pytest.mark.slow
 async def test_a_role_that_is_lost_in_mid_run(lake: Lake) -> None:
     """What its scopes had fetched is committed, the other account is exported whole, and the next run does the rest."""
     async with emulator_of(ACCOUNT, OTHER, world=EVEN) as emulator:
@@ -235,6 +239,7 @@ async def test_a_role_that_is_lost_in_mid_run(lake: Lake) -> None:
         assert lake.rows() == whole
 
 
+@pytest.mark.slow
 async def test_a_role_that_shows_another_account(lake: Lake) -> None:
     """The scope fails by name, and nothing that the role showed is in the lake."""
     worlds = {(OTHER, "us-east-1"): FixedWorld([{"arn": stage_of("one", "777788889999"), "sessions": []}])}
@@ -248,6 +253,7 @@ async def test_a_role_that_shows_another_account(lake: Lake) -> None:
         assert lake.rows() == expected(emulator.truth(ACCOUNT))
 
 
+@pytest.mark.slow
 async def test_targets_and_stages_of_many_accounts(lake: Lake, tmp_path: Path) -> None:
     """Each is read with the role of its account; one of an account that is not listed is refused before anything."""
     async with emulator_of(ACCOUNT, OTHER) as emulator:

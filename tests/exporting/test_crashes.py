@@ -35,6 +35,7 @@ async def steps_of_a_run() -> int:
     return done
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["before", "after"])
 async def test_a_crash_at_any_step_costs_no_event_and_doubles_none(moment: str) -> None:
     """The process dies before, or right after, its k-th operation, for every k of a run with many checkpoints.
@@ -55,6 +56,7 @@ async def test_a_crash_at_any_step_costs_no_event_and_doubles_none(moment: str) 
         assert not store.staged, f"left behind after a crash at step {step}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["before", "after"])
 async def test_a_lake_that_refuses_at_any_step_ends_the_run_with_an_error(moment: str) -> None:
     """An operation that fails, or whose answer is lost, and every one after it: the run raises, the next one heals."""

@@ -99,6 +99,7 @@ class Counted(MemoryStore):
         return await super().read(key)
 
 
+@pytest.mark.slow
 async def test_what_a_start_reads_does_not_grow_with_the_past() -> None:
     """Over hundreds of nights, a start reads one snapshot, the records up to the next, and those of one night."""
     lake, reads = Counted(), []

@@ -77,7 +77,7 @@ async def make_prefix(session: aioboto3.Session) -> Callable[[], Awaitable[str]]
     return make
 
 
-@pytest.fixture(params=["directory", "moto", pytest.param("seaweedfs", marks=SEAWEEDFS)])
+@pytest.fixture(params=["directory", "moto", pytest.param("seaweedfs", marks=(SEAWEEDFS, pytest.mark.slow))])
 async def address(
     request: pytest.FixtureRequest,
     tmp_path: Path,

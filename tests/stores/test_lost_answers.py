@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tests.servers.faulty_proxy import Loss, Proxy
 
-pytestmark = pytest.mark.xdist_group("seaweedfs")
+pytestmark = [pytest.mark.xdist_group("seaweedfs"), pytest.mark.slow]
 
 KEY = "events/event_date=2026-11-23/a.parquet"
 RECORD = "_log/111122223333-us-east-1/records/000000000001.json"

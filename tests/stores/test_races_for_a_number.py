@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 RECORD = "_log/111122223333-us-east-1/records/000000000001.json"
 REAL = pytest.mark.parametrize(
-    "address", ["directory", pytest.param("seaweedfs", marks=pytest.mark.xdist_group("seaweedfs"))], indirect=True
+    "address",
+    ["directory", pytest.param("seaweedfs", marks=(pytest.mark.xdist_group("seaweedfs"), pytest.mark.slow))],
+    indirect=True,
 )
 
 

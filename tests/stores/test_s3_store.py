@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from exporter.store import Store
 
-SEAWEEDFS = pytest.mark.xdist_group("seaweedfs")
+SEAWEEDFS = (pytest.mark.xdist_group("seaweedfs"), pytest.mark.slow)
 KEY = "events/event_date=2026-11-23/a.parquet"
 RECORD = "_log/111122223333-us-east-1/records/000000000001.json"
 BOTH = pytest.mark.parametrize("address", ["moto", pytest.param("seaweedfs", marks=SEAWEEDFS)], indirect=True)
