@@ -4,6 +4,9 @@ A start reads the newest snapshot of the commit log, and the records behind it. 
 nights, one whole turn of the snapshots, after 100 commits and after 10,000, and the medians are compared. The log is
 that of an even life: 200 sessions are sealed each night, and are listed for a week.
 
+The command itself is to answer at once where it has nothing to do: it is timed with ``--help`` and with an option that
+does not exist, and asked which libraries it imported.
+
 The archive is what nobody reads at a start: all records of the log, for a refetch or a session that has come back.
 
     .venv/bin/python -m benchmarks.start             in a directory, and on SeaweedFS as an S3
@@ -14,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -42,6 +46,9 @@ if TYPE_CHECKING:
 
 _FEW, _MANY, _MANY_QUICK = 100, 10_000, 1_000
 _RATIO_MAX = 2.0
+_ANSWER_S_MAX = 0.5
+_SLOW_IMPORTS = ("aioboto3", "pyarrow")
+_ROOT = Path(__file__).resolve().parent.parent
 _TURN_NIGHTS = -(-SNAPSHOT_RECORDS // COMMITS_A_NIGHT)
 _REPEATS = 7
 _WRITES_AT_ONCE = 32
@@ -49,12 +56,30 @@ _BUCKET = "lakes"
 
 
 def figures(*, quick: bool) -> Iterator[Figure]:
-    """A start after many commits beside one after few, and the archive of many, on each kind of lake."""
+    """The command's first answer; and a start after many commits beside one after few, on each kind of lake."""
     many = _MANY_QUICK if quick else _MANY
+    yield from _answers()
     with tempfile.TemporaryDirectory(prefix="ivs-export-benchmark-") as folder:
         yield from _shown("a directory", asyncio.run(_in_directory(Path(folder), many)))
     with tempfile.TemporaryDirectory(prefix="ivs-export-benchmark-") as folder, seaweedfs(Path(folder)) as endpoint:
         yield from _shown("SeaweedFS", asyncio.run(_on_s3(endpoint, many)))
+
+
+def _answers() -> Iterator[Figure]:
+    for words, code in ((("--help",), 0), (("run", "--no-such-option"), 2)):
+        command = (sys.executable, "-X", "importtime", "-m", "exporter", *words)
+        seconds, slow = [], set[str]()
+        for _ in range(_REPEATS):
+            began_s = time.perf_counter()
+            ended = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=False)  # noqa: S603 - our own
+            seconds.append(time.perf_counter() - began_s)
+            if ended.returncode != code:
+                raise RuntimeError(f"{words} ended with {ended.returncode}")
+            slow |= {name for name in _SLOW_IMPORTS if f"| {name}" in ended.stderr.replace("|  ", "| ")}
+        is_met = median(seconds) <= _ANSWER_S_MAX and not slow
+        imported = f"imports {', '.join(sorted(slow))}" if slow else "imports neither aioboto3 nor pyarrow"
+        name = f"ivs-export {' '.join(words)}"
+        yield Figure(name, f"{median(seconds):.2f} s", f"at most {_ANSWER_S_MAX} s", is_met, imported)
 
 
 @dataclass(slots=True)
