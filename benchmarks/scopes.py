@@ -1,4 +1,4 @@
-"""Many accounts in one process: how much of each scope's quota a run uses, and what it costs, with 25 to 200 scopes.
+"""Many accounts in one process, or in two: how much of each scope's quota is used, and what 25 to 200 scopes cost.
 
 The real command assumes a role in each account and exports all of their regions at once, at AWS's own 5 calls a second
 in each scope. Beside it, in a process of its own, the real emulator checks signatures and quotas and gives the roles;
@@ -9,6 +9,7 @@ seeded``).
     .venv/bin/python -m benchmarks.scopes                            some seven minutes
     .venv/bin/python -m benchmarks.scopes --quick                    does it run at all?
     .venv/bin/python -m benchmarks.scopes --server seeded 50 200     these numbers of scopes
+    .venv/bin/python -m benchmarks.scopes --processes 2 200          so many, half of the accounts in each process
 
 A share counts from a scope's first call for events to its last, so it also has the times in which other scopes began or
 committed, and those of the least burst: the quota gives five calls at once, a run takes two.
@@ -27,6 +28,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,8 +48,9 @@ if TYPE_CHECKING:
     from exporter.emulator.worlds import Listing
 
 _ROOT = Path(__file__).resolve().parent.parent
-_SERIES = (25, 50, 100, 200)
-_SERIES_QUICK = (7,)
+#: Numbers of scopes, and of the processes that share their accounts.
+_SERIES = ((25, 1), (100, 1), (200, 1), (200, 2))
+_SERIES_QUICK = ((7, 1),)
 _SERVERS = ("canned", "seeded")
 _SHARE_MIN = 0.97
 _FEW_AND_MANY = (7, 203)
@@ -107,14 +110,15 @@ class Server:
 
 
 def figures(
-    *, quick: bool, series: Iterable[int] = (), kind: str = "canned", seconds: float | None = None
+    *, quick: bool, series: Iterable[tuple[int, int]] = (), kind: str = "canned", seconds: float | None = None
 ) -> Iterator[Figure]:
     """Of each number of scopes: shares of their quotas, pages a second, what each side costs; then memory."""
     seconds = seconds or (_SECONDS_QUICK if quick else _SECONDS)
-    for count in tuple(series) or (_SERIES_QUICK if quick else _SERIES):
+    units = max(1, round(seconds * _QUOTA / _PAGES_A_UNIT))
+    for count, processes in tuple(series) or (_SERIES_QUICK if quick else _SERIES):
         with tempfile.TemporaryDirectory(prefix="ivs-export-benchmark-") as folder:
-            measured, served = measure(count, kind, max(1, round(seconds * _QUOTA / _PAGES_A_UNIT)), Path(folder))
-        yield from _figures_of(count, measured, served)
+            runs, served = measure(count, processes, kind, units, Path(folder))
+        yield from _figures_of(count, runs, served)
     yield from _memory(*(_FEW_AND_MANY_QUICK if quick else _FEW_AND_MANY))
 
 
@@ -128,29 +132,29 @@ def _memory(few: int, many: int) -> Iterator[Figure]:
             tempfile.TemporaryDirectory(prefix="ivs-export-benchmark-") as folder,
             emulator({"account": accounts, "region": list(REGIONS), **tiny}) as url,
         ):
-            peaks_mib.append(_run(count, url, Path(folder)).peak_mib)
+            peaks_mib.append(_run(scopes_of(count), url, Path(folder)).peak_mib)
         yield Figure(f"peak of memory, {count} scopes with one unit each", f"{peaks_mib[-1]:,.0f} MiB")
     each_mib = (peaks_mib[1] - peaks_mib[0]) / (many - few)
     is_met = each_mib <= _SCOPE_MIB_MAX
     yield Figure("memory of one more scope", f"{each_mib:.2f} MiB", f"at most {_SCOPE_MIB_MAX} MiB", is_met)
 
 
-def measure(count: int, kind: str, units: int, folder: Path) -> tuple[Measured, Served]:
-    """Export so many scopes, each of so many units."""
-    with server(count, kind, units) as serving:
-        measured = _run(count, serving.url, folder)
-        served = serving.served()
-    if (
-        len(served.buckets) != count
-        or measured.summary["events"]["written"] != count * units * _PAGES_A_UNIT * _PAGE_EVENTS
-    ):
-        raise RuntimeError(f"of {count} scopes {len(served.buckets)} were exported: {measured.summary['events']}")
-    return measured, served
-
-
-def _run(count: int, url: str, folder: Path) -> Measured:
-    config = folder / "accounts.toml"
+def measure(count: int, processes: int, kind: str, units: int, folder: Path) -> tuple[list[Measured], Served]:
+    """Export so many scopes, each of so many units, into one lake; each process has some of the accounts."""
     scopes = scopes_of(count)
+    accounts = list(dict.fromkeys(each.account_id for each in scopes))
+    parts = [[each for each in scopes if each.account_id in accounts[part::processes]] for part in range(processes)]
+    with server(count, kind, units) as serving, ThreadPoolExecutor(processes) as pool:
+        runs = list(pool.map(lambda part: _run(part, serving.url, folder), parts))
+        served = serving.served()
+    written = sum(each.summary["events"]["written"] for each in runs)
+    if len(served.buckets) != count or written != count * units * _PAGES_A_UNIT * _PAGE_EVENTS:
+        raise RuntimeError(f"of {count} scopes {len(served.buckets)} were exported, with {written} events")
+    return runs, served
+
+
+def _run(scopes: list[Scope], url: str, folder: Path) -> Measured:
+    config = folder / f"accounts-{scopes[0].account_id}.toml"
     config.write_text("".join(_table(account, scopes) for account in dict.fromkeys(each.account_id for each in scopes)))
     return run(url, folder / "lake", "--config", str(config), environment={"AWS_ENDPOINT_URL_STS": url})
 
@@ -165,11 +169,12 @@ def _table(account: str, scopes: list[Scope]) -> str:
     return f'[[accounts]]\nrole_arn = "arn:aws:iam::{account}:role/ivs-export"\nregions = {json.dumps(regions)}\n'
 
 
-def _figures_of(count: int, measured: Measured, served: Served) -> Iterator[Figure]:
-    shares, name = served.shares, f"{count} scopes"
-    median, worst = statistics.median(shares), shares[0]
-    run_s = measured.summary["seconds"]
-    client, beside = measured.cpu_s / run_s, served.cpu_s / run_s
+def _figures_of(count: int, runs: list[Measured], served: Served) -> Iterator[Figure]:
+    name = f"{count} scopes" + (f" in {len(runs)} processes" if len(runs) > 1 else "")
+    median, worst = statistics.median(served.shares), served.shares[0]
+    run_s = max(each.summary["seconds"] for each in runs)
+    client, beside = sum(each.cpu_s for each in runs) / run_s, served.cpu_s / run_s
+    files, peak_mib = sum(each.summary["files"] for each in runs), max(each.peak_mib for each in runs)
     binds = f"the client took {client:.2f} of a processor, the emulator {beside:.2f}, of {os.cpu_count()} in all"
     for which, share in (("median", median), ("worst", worst)):
         is_met = share >= _SHARE_MIN
@@ -180,9 +185,9 @@ def _figures_of(count: int, measured: Measured, served: Served) -> Iterator[Figu
     pages = served.pages_per_second
     yield Figure(f"pages a second, {name}", f"{pages:,.0f}", f"the quota allows {count * _QUOTA:,.0f}")
     yield Figure(f"events a second, {name}", f"{pages * _PAGE_EVENTS:,.0f}")
-    yield Figure(f"client's processor, {name}", f"{client:.2f} of one", note=f"{measured.summary['files']:,} files")
+    yield Figure(f"client's processor, {name}", f"{client:.2f} of one", note=f"{files:,} files")
     yield Figure(f"emulator's processor, {name}", f"{beside:.2f} of one", note=f"{served.throttled:,} calls throttled")
-    yield Figure(f"client's peak of memory, {name}", f"{measured.peak_mib:,.0f} MiB")
+    yield Figure(f"client's peak of memory, {name}", f"{peak_mib:,.0f} MiB")
 
 
 @contextmanager
@@ -269,12 +274,20 @@ def main() -> None:
     parser.add_argument("--server", choices=_SERVERS, default="canned", help="how the emulator makes its pages")
     parser.add_argument("--seconds", type=float, help=f"how long at the quota ({_SECONDS:g})")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--processes", type=int, default=1, help="among how many the accounts are shared (1)")
     parser.add_argument("--units", type=int, default=1, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.serve:
         asyncio.run(_serve(given.scopes[0], given.server, given.units))
     else:
-        show(figures(quick=given.quick, series=given.scopes, kind=given.server, seconds=given.seconds))
+        show(
+            figures(
+                quick=given.quick,
+                series=[(each, given.processes) for each in given.scopes],
+                kind=given.server,
+                seconds=given.seconds,
+            )
+        )
 
 
 if __name__ == "__main__":
