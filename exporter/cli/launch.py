@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from exporter.estimate import Estimate
 
 _log = structlog.get_logger(__name__)
+_SWITCH_S = 0.0005
 _DATE_LENGTH = len("2026-11-23")
 
 
@@ -111,6 +112,8 @@ def _ask(loop: asyncio.AbstractEventLoop, stop: Stop, name: str) -> None:
 def _export() -> Export:
     from exporter.running import run  # noqa: PLC0415 - brings aioboto3; a wrong list does without
 
+    # Rows are made in threads. Each time that the loop has sent or received, it waits so long for one to let it go on.
+    sys.setswitchinterval(_SWITCH_S)
     # What was imported is no garbage, and to look through it again and again takes a tenth of a short run's time.
     gc.freeze()
     return run
