@@ -7,7 +7,6 @@ the smaller count holds.
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ from exporter.domain import Fetched, Session, Unit
 from exporter.errors import TokenRefused
 from exporter.identity import page_hashes
 from exporter.pages import Pages
+from exporter.threads import compute
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -36,12 +36,12 @@ async def fetch(pages: Readings, unit: Unit, session: Session, final_from_us: in
     """
     first = await _whole(pages, unit, session)
     is_final = final_from_us is not None and first.began_us >= final_from_us
-    if is_final or not (doubtful := await asyncio.to_thread(_on_several_pages, first)):
+    if is_final or not (doubtful := await compute(_on_several_pages, first)):
         return first
     second = await _whole(pages, unit, session)
-    doubtful |= await asyncio.to_thread(_on_several_pages, second)
-    before = await asyncio.to_thread(_counts, first, doubtful)
-    now = await asyncio.to_thread(_counts, second, doubtful)
+    doubtful |= await compute(_on_several_pages, second)
+    before = await compute(_counts, first, doubtful)
+    now = await compute(_counts, second, doubtful)
     limits = {event: max(1, min(before[event], now[event])) for event in doubtful if event in now}
     return replace(second, limits=limits)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -13,10 +12,12 @@ import pyarrow.compute as pc
 from exporter.identity import event_id
 from exporter.normalize import Normalized, Stamp, normalize
 from exporter.present import Present, align, lacking, partly_held
+from exporter.threads import compute
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 
+    from exporter.budget import Budget
     from exporter.domain import Fetched
     from exporter.errors import EventUnreadable
     from exporter.tracking import Tracked
@@ -46,19 +47,20 @@ class Taken:
 class Intake:
     """Normalizes what was fetched, and leaves out what is in the lake already.
 
-    ``batch_size_bytes`` are the raw bytes that are worth being taken at once; a unit with more passes in pieces.
+    A unit with more raw bytes than ``piece_size_bytes`` passes in pieces of about that size.
     """
 
     present: Present
-    batch_size_bytes: int
+    budget: Budget
+    piece_size_bytes: int
 
     def is_large(self, fetched: Fetched) -> bool:
         """Whether a unit passes in pieces."""
-        return fetched.size_bytes > self.batch_size_bytes
+        return fetched.size_bytes > self.piece_size_bytes
 
     async def take(self, batch: Sequence[tuple[Tracked, Fetched]], stamp: Stamp) -> Taken:
         """The rows of many units at once."""
-        normal = await asyncio.to_thread(normalize, [fetched for _, fetched in batch], stamp)
+        normal = await self._normalized([fetched for _, fetched in batch], stamp)
         return await self._taken(batch, normal)
 
     async def pieces(self, tracked: Tracked, fetched: Fetched, stamp: Stamp) -> AsyncIterator[Taken]:
@@ -67,15 +69,19 @@ class Intake:
         Raises :class:`EventUnreadable` at the first piece that can't be read: those before it are worth nothing then.
         """
         seen = pa.chunked_array([], pa.int64())
-        for pages in _pieces(fetched.pages, self.batch_size_bytes):
+        for pages in _pieces(fetched.pages, self.piece_size_bytes):
             piece = replace(fetched, pages=pages, limits={})
-            normal = await asyncio.to_thread(normalize, [piece], stamp)
+            normal = await self._normalized([piece], stamp)
             if fetched.unit in normal.unreadable:
                 raise normal.unreadable[fetched.unit]
             hashes = pa.array(normal.hashes, pa.int64())
-            normal = await asyncio.to_thread(_numbered_on, normal, hashes, seen, fetched.limits)
+            normal = await compute(_numbered_on, normal, hashes, seen, fetched.limits)
             seen = pa.chunked_array([*seen.chunks, hashes])
             yield await self._taken([(tracked, piece)], normal)
+
+    async def _normalized(self, fetched: Sequence[Fetched], stamp: Stamp) -> Normalized:
+        async with self.budget.turn():
+            return normalize(fetched, stamp)
 
     async def _taken(self, batch: Sequence[tuple[Tracked, Fetched]], normal: Normalized) -> Taken:
         rows, lacked = await self._lacking(batch, normal)

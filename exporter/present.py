@@ -5,7 +5,6 @@ The lake's own files tell: a row's id says which event it is, however and whenev
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
 from itertools import chain, repeat
@@ -17,6 +16,7 @@ import pyarrow.parquet as pq
 import structlog
 
 from exporter.errors import LakeError
+from exporter.threads import compute
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -109,7 +109,7 @@ class Present:
             _log.warning("file_missing", file=key)
             return pa.table({name: pa.array([], pa.string()) for name in columns}).cast(_schema(columns))
         try:
-            return await asyncio.to_thread(pq.read_table, pa.BufferReader(data), columns=columns, filters=wanted)
+            return await compute(pq.read_table, pa.BufferReader(data), columns=columns, filters=wanted)
         except pa.ArrowException as error:
             raise LakeError(f"{key} is damaged: {error}; `ivs-export verify` tells what else is") from error
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 from exporter.errors import LakeError
 from exporter.parquet import encode
 from exporter.records import FileLine
+from exporter.threads import compute
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,8 +45,8 @@ async def discard(files: Files, lines: Sequence[FileLine]) -> None:
 
 
 async def _stage_one(files: Files, table: Table, day: date, rows: Sequence[pa.RecordBatch], name: str) -> FileLine:
-    data = await asyncio.to_thread(encode, table, rows, metadata=dict(table.metadata))
-    digest = await asyncio.to_thread(lambda: hashlib.sha256(data).hexdigest())
+    data = await compute(encode, table, rows, metadata=dict(table.metadata))
+    digest = await compute(lambda: hashlib.sha256(data).hexdigest())
     key = f"{table.name}/{table.date_key}={day.isoformat()}/{name}.parquet"
     staged = await files.stage(key, memoryview(data))
     count = sum(part.num_rows for part in rows)

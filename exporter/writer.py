@@ -42,8 +42,10 @@ if TYPE_CHECKING:
 
     Work = tuple[Tracked, Fetched | None]
 
-# Small enough for little memory, large enough that a batch's fixed cost does not show.
-_BATCH_SIZE_BYTES = 1 << 20
+# Small enough that the event loop is soon free again, large enough that a batch's fixed cost does not show.
+_BATCH_SIZE_BYTES = 1 << 18
+# For each piece of a unit is looked what earlier ones had: small enough for little memory, and large enough for that.
+_PIECE_SIZE_BYTES = 1 << 20
 _BATCH_UNITS = 4_096
 # The least that an event takes on its way here: a name, a participant, a time.
 _EVENT_SIZE_BYTES_MIN = 80
@@ -77,8 +79,8 @@ class Writer:
     _stagings: int = 0
 
     def __post_init__(self) -> None:
-        batch_size_bytes = min(_BATCH_SIZE_BYTES, self.budget.rows_max * _EVENT_SIZE_BYTES_MIN)
-        self._intake = Intake(Present(self.store), batch_size_bytes)
+        piece_size_bytes = min(_PIECE_SIZE_BYTES, self.budget.rows_max * _EVENT_SIZE_BYTES_MIN)
+        self._intake = Intake(Present(self.store), self.budget, piece_size_bytes)
         self._share = self.budget.share(self._wake)
 
     async def write(self, works: Channel[Work]) -> None:
@@ -152,7 +154,8 @@ class Writer:
             return
         self._batch.append((tracked, fetched))
         self._batch_size_bytes += fetched.size_bytes
-        if self._batch_size_bytes >= self._intake.batch_size_bytes or len(self._batch) >= _BATCH_UNITS:
+        worth_bytes = min(_BATCH_SIZE_BYTES, self._intake.piece_size_bytes)
+        if self._batch_size_bytes >= worth_bytes or len(self._batch) >= _BATCH_UNITS:
             await self._normalize()
 
     async def _normalize(self) -> None:
