@@ -6,9 +6,10 @@ and never changes for the rows of that version.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from itertools import chain, repeat
+from itertools import accumulate, chain, repeat
 from struct import Struct
 from typing import TYPE_CHECKING
 
@@ -120,11 +121,10 @@ def equals(counts: Sequence[int], event_hashes: Sequence[int]) -> list[list[int]
     if len(set(event_hashes)) == len(event_hashes):
         return []
     repeated = {each for each, count in Counter(event_hashes).items() if count > 1}
+    ends = list(accumulate(counts))
     groups: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
-    of_unit = chain.from_iterable(map(repeat, range(len(counts)), counts))
-    for place, (unit, each) in enumerate(zip(of_unit, event_hashes, strict=True)):
-        if each in repeated:
-            groups[unit, each].append(place)
+    for place in [place for place, each in enumerate(event_hashes) if each in repeated]:
+        groups[bisect_right(ends, place), event_hashes[place]].append(place)
     return [places for places in groups.values() if len(places) > 1]
 
 

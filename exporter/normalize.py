@@ -182,22 +182,17 @@ def _unit_columns(units: list[Unit], counts: list[int]) -> dict[str, pa.Dictiona
         "session_id": [unit.session_id for unit in units],
         "participant_id": [unit.participant_id for unit in units],
     }
-    return {name: _dictionary(values, of_unit) for name, values in columns.items()}
-
-
-def _dictionary(values: list[str | None], places: pa.Int32Array) -> pa.DictionaryArray:
-    encoded = _compact(pa.array(values, pa.dictionary(pa.int32(), pa.string())))
-    return pa.DictionaryArray.from_arrays(encoded.indices.take(places), encoded.dictionary)
+    a_row_each = pa.RecordBatch.from_arrays([_dictionary(values) for values in columns.values()], names=list(columns))
+    return dict(zip(columns, a_row_each.take(of_unit).columns, strict=True))
 
 
 def _texts(values: list[str | None]) -> pa.DictionaryArray | pa.NullArray:
-    if not any(values):
-        return pa.nulls(len(values))
-    return _compact(pa.array(values, pa.dictionary(pa.int32(), pa.string())))
+    return _dictionary(values) if any(values) else pa.nulls(len(values))
 
 
-def _compact(column: pa.DictionaryArray) -> pa.DictionaryArray:
-    """The same column with the smallest indices that its dictionary allows."""
+def _dictionary(values: list[str | None]) -> pa.DictionaryArray:
+    """A column with the smallest indices that its dictionary allows."""
+    column = pa.array(values, pa.dictionary(pa.int32(), pa.string()))
     index_type = next(each for each in _INDEX_TYPES if len(column.dictionary) <= 1 << (each.bit_width - 1))
     return pa.DictionaryArray.from_arrays(column.indices.cast(index_type), column.dictionary)
 

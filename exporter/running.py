@@ -170,7 +170,9 @@ class _Run:
         make_session = await self.stop.cut(self.accounts.for_scope(part.account))
         if make_session is None:
             return
-        client = Client(Credentials(make_session), self.endpoints[part.region], self.connections, wall_us)
+        client = Client(
+            Credentials(make_session, time.monotonic), self.endpoints[part.region], self.connections, wall_us
+        )
         settings, clock = self.settings, Time(time.monotonic, asyncio.sleep, random.random)
         caller = Caller(client, settings.quota, settings.retry, settings.run.concurrency, clock, ledger)
         stages = _stages(caller, part)

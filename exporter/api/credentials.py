@@ -24,28 +24,40 @@ NO_CREDENTIALS = (
 )
 
 
+# Botocore looks at its calendar each time that keys are asked for, which takes as long as signing; it renews them 10 to
+# 15 minutes before they expire.
+_KEPT_S = 10.0
+
+
 class Credentials:
     """The credentials of one scope.
 
     ``make_session`` makes an aioboto3 session; it is called again only when the credentials have expired, so that
-    rotated keys in a file or a new role session are found.
+    rotated keys in a file or a new role session are found. ``clock`` is monotonic, in seconds.
     """
 
-    def __init__(self, make_session: Callable[[], aioboto3.Session]) -> None:
+    def __init__(self, make_session: Callable[[], aioboto3.Session], clock: Callable[[], float]) -> None:
         self._make_session = make_session
+        self._clock = clock
         self._provided: Any = None
+        self._kept: tuple[Keys, float] | None = None
         self._finding = asyncio.Lock()
 
     async def keys(self) -> Keys:
         """The keys of this moment. Raises :class:`CredentialsLost` where there are none."""
+        if self._kept is not None and self._clock() < self._kept[1]:
+            return self._kept[0]
         if self._provided is None:
             async with self._finding:
                 if self._provided is None:
                     await self._find()
+        provided = self._provided
         try:
-            keys: Keys = await self._provided.get_frozen_credentials()
+            keys: Keys = await provided.get_frozen_credentials()
         except NO_CREDENTIALS as error:
             raise lost(error) from error
+        if provided is self._provided:
+            self._kept = keys, self._clock() + _KEPT_S
         return keys
 
     async def renew(self, expired: Keys) -> bool:
@@ -56,6 +68,7 @@ class Credentials:
             return await self.keys() != expired
 
     async def _find(self) -> None:
+        self._kept = None
         try:
             self._provided = await self._make_session().get_credentials()
         except NO_CREDENTIALS as error:

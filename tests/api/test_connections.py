@@ -87,7 +87,7 @@ async def ask(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Page:
     monkeypatch.setenv("AWS_ENDPOINT_URL_IVS_REALTIME", endpoint)
     async with open_connections(HttpSettings()) as connections:
         found = await find_endpoint(aioboto3.Session(), "us-east-1")
-        client = Client(Credentials(aioboto3.Session), found, connections, lambda: 0)
+        client = Client(Credentials(aioboto3.Session, lambda: 0.0), found, connections, lambda: 0)
         return await client.ask(Operation.LIST_STAGES, {})
 
 

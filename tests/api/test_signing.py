@@ -157,7 +157,7 @@ async def test_requests_are_botocores(
     connections: Any = _Connections()
     now_us = int(ASKED_AT.timestamp()) * 1_000_000
     endpoint = await find_endpoint(aioboto3.Session(), "eu-west-1")
-    client = Client(Credentials(aioboto3.Session), endpoint, connections, lambda: now_us)
+    client = Client(Credentials(aioboto3.Session, lambda: 0.0), endpoint, connections, lambda: now_us)
     await client.ask(operation, params)
     ((url, body, headers),) = connections.sent
     assert (url, json.loads(body)) == (theirs.url, json.loads(theirs.body))
