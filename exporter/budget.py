@@ -36,7 +36,7 @@ class Share:
 
 @dataclass(slots=True)
 class Budget:
-    """About ``rows_max`` rows at most."""
+    """About ``rows_max`` rows at most, and one scope's turn at a time."""
 
     rows_max: int
     _shares: list[Share] = field(default_factory=list)
@@ -59,10 +59,10 @@ class Budget:
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """One scope's turn to make rows, in the event loop itself, which sends and receives before each turn.
+        """One scope's turn to make rows in the event loop itself, which goes round between two turns.
 
-        Rows are made in milliseconds. In a thread they would take longer: Python runs one at a time, and each time that
-        the loop has sent or received, it would wait for the other (see ``docs/decisions/0007-one-loop.md``).
+        In a thread they would take longer: Python runs one thread at a time, and each time that the loop has sent or
+        received, it would wait for the other (see ``docs/decisions/0007-one-loop.md``).
         """
         async with self._turn:
             await asyncio.sleep(0)

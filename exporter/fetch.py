@@ -36,12 +36,11 @@ async def fetch(pages: Readings, unit: Unit, session: Session, final_from_us: in
     """
     first = await _whole(pages, unit, session)
     is_final = final_from_us is not None and first.began_us >= final_from_us
-    if is_final or not (doubtful := await compute(_on_several_pages, first)):
+    if is_final or not (doubtful := await _on_several_pages(first)):
         return first
     second = await _whole(pages, unit, session)
-    doubtful |= await compute(_on_several_pages, second)
-    before = await compute(_counts, first, doubtful)
-    now = await compute(_counts, second, doubtful)
+    doubtful |= await _on_several_pages(second)
+    before, now = await _counts(first, doubtful), await _counts(second, doubtful)
     limits = {event: max(1, min(before[event], now[event])) for event in doubtful if event in now}
     return replace(second, limits=limits)
 
@@ -62,16 +61,32 @@ async def _read(pages: AsyncIterator[Page], unit: Unit, session: Session) -> Fet
     return Fetched(unit, session, bodies, began_us or 0, size_bytes=bodies.size_bytes)
 
 
-def _on_several_pages(fetched: Fetched) -> set[int]:
+async def _on_several_pages(fetched: Fetched) -> set[int]:
     """The identities of events that stand on more than one page."""
     if len(fetched.pages) == 1:
         return set()
-    pages = [pc.unique(pa.array(page_hashes(fetched.unit, page), pa.int64())) for page in fetched.pages]
+    # Page by page, so that nobody else's work waits for a long list.
+    pages = [await compute(_distinct, fetched.unit, page) for page in fetched.pages]
+    return await compute(_in_several, pages)
+
+
+def _distinct(unit: Unit, page: bytes) -> pa.Int64Array:
+    return pc.unique(pa.array(page_hashes(unit, page), pa.int64()))
+
+
+def _in_several(pages: list[pa.Int64Array]) -> set[int]:
     counted = pc.value_counts(pa.chunked_array(pages, pa.int64()))
     repeated = counted.filter(pc.greater(counted.field("counts"), 1))
     return set(repeated.field("values").to_pylist())
 
 
-def _counts(fetched: Fetched, events: set[int]) -> Counter[int]:
+async def _counts(fetched: Fetched, events: set[int]) -> Counter[int]:
     """How often each of some events stands on the pages together."""
-    return Counter(each for page in fetched.pages for each in page_hashes(fetched.unit, page) if each in events)
+    counts = Counter[int]()
+    for page in fetched.pages:
+        counts.update(await compute(_those_of, events, fetched.unit, page))
+    return counts
+
+
+def _those_of(events: set[int], unit: Unit, page: bytes) -> list[int]:
+    return [each for each in page_hashes(unit, page) if each in events]

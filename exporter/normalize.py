@@ -115,7 +115,8 @@ def _decode(fetched: Sequence[Fetched]) -> tuple[dict[Unit, Decoded], dict[Unit,
         try:
             decoded[each.unit] = decode(each.unit, tuple(each.pages))
         except EventUnreadable as error:
-            unreadable[each.unit] = error
+            # Another one: what was raised holds on to this frame, and to all that was decoded in it.
+            unreadable[each.unit] = EventUnreadable(str(error))
     if len(decoded) + len(unreadable) < len(fetched):
         raise ValueError("a unit was given twice")
     return decoded, unreadable

@@ -44,7 +44,7 @@ def encode(
         writer.add_key_value_metadata({VERSION_KEY: str(table.version), **(metadata or {})})
         for group in _groups(rows, group_rows_max):
             writer.write_batch(_spread(table, schema, group))
-    # What was freed stays with the thread that freed it, and the next file may be another thread's.
+    # What was freed stays with this thread, and rows are made in another.
     pa.default_memory_pool().release_unused()
     return sink.getvalue()
 

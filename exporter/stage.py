@@ -45,9 +45,13 @@ async def discard(files: Files, lines: Sequence[FileLine]) -> None:
 
 
 async def _stage_one(files: Files, table: Table, day: date, rows: Sequence[pa.RecordBatch], name: str) -> FileLine:
-    data = await compute(encode, table, rows, metadata=dict(table.metadata))
-    digest = await compute(lambda: hashlib.sha256(data).hexdigest())
+    data, digest = await compute(_encoded, table, rows)
     key = f"{table.name}/{table.date_key}={day.isoformat()}/{name}.parquet"
     staged = await files.stage(key, memoryview(data))
     count = sum(part.num_rows for part in rows)
     return FileLine(table.name, key, day.isoformat(), count, staged.size_bytes, digest, staged.handle)
+
+
+def _encoded(table: Table, rows: Sequence[pa.RecordBatch]) -> tuple[pa.Buffer, str]:
+    data = encode(table, rows, metadata=dict(table.metadata))
+    return data, hashlib.sha256(data).hexdigest()

@@ -1,4 +1,4 @@
-"""The one thread for what takes long to compute, beside the event loop.
+"""The one thread for what is computed beside the event loop.
 
 Python runs one thread at a time, and the next one is any of those that wait. With a pool of threads that compute, the
 event loop, which sends and receives, gets a small part of the time: calls miss their slots, and all costs more. Files
@@ -22,5 +22,5 @@ _computing = ThreadPoolExecutor(max_workers=1, thread_name_prefix="compute")
 
 
 async def compute(work: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwargs) -> Result:
-    """What ``work`` returns or raises, after what others asked for before."""
+    """What ``work`` returns or raises. First come, first served. What has begun can't be cancelled."""
     return await asyncio.get_running_loop().run_in_executor(_computing, partial(work, *args, **kwargs))

@@ -44,9 +44,9 @@ if TYPE_CHECKING:
 
 # Small enough that the event loop is soon free again, large enough that a batch's fixed cost does not show.
 _BATCH_SIZE_BYTES = 1 << 18
-# For each piece of a unit is looked what earlier ones had: small enough for little memory, and large enough for that.
+# Each piece of a unit is compared with all before it: large enough that they are few, small enough for little memory.
 _PIECE_SIZE_BYTES = 1 << 20
-_BATCH_UNITS = 4_096
+_BATCH_UNITS = 1_024
 # The least that an event takes on its way here: a name, a participant, a time.
 _EVENT_SIZE_BYTES_MIN = 80
 # A large unit's rows are staged when they are this part of the bound, so that they come on top of little.
@@ -182,7 +182,7 @@ class Writer:
                     await self._stage(apart)
                 self._share.hold(self._held.weight + apart.weight)
         except EventUnreadable as error:
-            unit = UnitTaken(tracked, fetched, error=error)
+            unit = UnitTaken(tracked, fetched, error=EventUnreadable(str(error)))  # without this frame in it
             await self._discard(apart.files)
         else:
             self.ledger.unknown_fields.update(unknown_fields)

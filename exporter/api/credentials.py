@@ -26,7 +26,7 @@ NO_CREDENTIALS = (
 
 # Botocore looks at its calendar each time that keys are asked for, which takes as long as signing; it renews them 10 to
 # 15 minutes before they expire.
-_KEPT_S = 10.0
+_KEPT_S = 1.0
 
 
 class Credentials:

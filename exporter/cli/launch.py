@@ -113,7 +113,7 @@ def _ask(loop: asyncio.AbstractEventLoop, stop: Stop, name: str) -> None:
 def _export() -> Export:
     from exporter.running import run  # noqa: PLC0415 - brings aioboto3; a wrong list does without
 
-    # Files are made in threads. Each time that the loop has sent or received, it waits so long for one to let it go on.
+    # Files are made in a thread. Each time that the loop has sent or received, it waits so long until it can go on.
     sys.setswitchinterval(_SWITCH_S)
     # What was imported is no garbage, and to look through it again and again takes a tenth of a short run's time. Nor
     # is what is on its way through: little is left of it in cycles, and to look every 700 objects takes a twentieth.
