@@ -268,17 +268,27 @@ async def export(
     return ledger
 
 
-def failing_at(step: int, error: BaseException) -> Callable[[str, str], None]:
-    """Raise ``error`` at the operation with this number, and at each one after it: the process is gone."""
-    done = 0
+@dataclass
+class Failing:
+    """Raises ``error`` at the operation numbered ``step``, and at each one after it: the process is gone."""
 
-    def count(_operation: str, _key: str) -> None:
-        nonlocal done
-        done += 1
-        if done > step:
-            raise error
+    step: int
+    error: BaseException
+    done: int = 0
 
-    return count
+    def __call__(self, _operation: str, _key: str) -> None:
+        self.done += 1
+        if self.has_failed:
+            raise self.error
+
+    @property
+    def has_failed(self) -> bool:
+        return self.done > self.step
+
+
+def failing_at(step: int, error: BaseException) -> Failing:
+    """What to do at each of a store's operations."""
+    return Failing(step, error)
 
 
 __all__ = [

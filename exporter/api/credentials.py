@@ -68,11 +68,11 @@ class Credentials:
             return await self.keys() != expired
 
     async def _find(self) -> None:
-        self._kept = None
         try:
             self._provided = await self._make_session().get_credentials()
         except NO_CREDENTIALS as error:
             raise lost(error) from error
+        self._kept = None  # others may have kept the keys of before meanwhile
         if self._provided is None:
             raise CredentialsLost(
                 "no AWS credentials were found: set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run"

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import CredentialRetrievalError
 
 from exporter.api.credentials import Credentials
 from exporter.errors import CredentialsLost
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
 
 OLD, NEW = (ReadOnlyCredentials(name, "hidden", None) for name in ("OLD", "NEW"))
 
@@ -32,10 +37,13 @@ class Sessions:
 
     def __init__(self, *provided: Provided) -> None:
         self.now_s = 100.0
+        self.meanwhile: Callable[[], Awaitable[object]] | None = None
         self._provided = iter(provided)
         self.credentials = Credentials(lambda: self, lambda: self.now_s)
 
     async def get_credentials(self) -> Provided | None:
+        if self.meanwhile is not None:
+            await self.meanwhile()
         return next(self._provided, None)
 
 
@@ -60,6 +68,16 @@ async def test_expired_keys_are_kept_no_longer() -> None:
     assert await sessions.credentials.renew(OLD)
     assert await sessions.credentials.keys() == NEW
     assert await sessions.credentials.renew(OLD)  # another call's answer comes late: there are new ones already
+    assert await sessions.credentials.keys() == NEW
+
+
+async def test_what_others_are_given_meanwhile_is_not_kept() -> None:
+    """A call that begins while new keys are looked for is given the old ones, and nobody is after that."""
+    sessions = Sessions(Provided(OLD), Provided(NEW))
+    assert await sessions.credentials.keys() == OLD
+    sessions.now_s += 1.0
+    sessions.meanwhile = sessions.credentials.keys
+    assert await sessions.credentials.renew(OLD)
     assert await sessions.credentials.keys() == NEW
 
 
