@@ -183,8 +183,8 @@ def _unit_columns(units: list[Unit], counts: list[int]) -> dict[str, pa.Dictiona
         "session_id": [unit.session_id for unit in units],
         "participant_id": [unit.participant_id for unit in units],
     }
-    a_row_each = pa.RecordBatch.from_arrays([_dictionary(values) for values in columns.values()], names=list(columns))
-    return dict(zip(columns, a_row_each.take(of_unit).columns, strict=True))
+    unit_rows = pa.RecordBatch.from_arrays([_dictionary(values) for values in columns.values()], names=list(columns))
+    return dict(zip(columns, unit_rows.take(of_unit).columns, strict=True))
 
 
 def _texts(values: list[str | None]) -> pa.DictionaryArray | pa.NullArray:

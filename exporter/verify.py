@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,7 +13,6 @@ import pyarrow.parquet as pq
 
 from exporter.commit import read_state, records_after, scopes_in
 from exporter.tables import EVENTS, dates_in
-from exporter.threads import compute
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -82,14 +82,14 @@ async def _verify_date(
     for line in lines:
         data = await store.read(line.key)
         verified.files += 1
-        found = _Missing if data is None else await compute(_verify_file, table, line, data)
+        found = _Missing if data is None else await asyncio.to_thread(_verify_file, table, line, data)
         if isinstance(found, str):
             yield Problem(line.key, found)
         else:
             verified.rows += found.num_rows
             parts.append(found)
     if parts:
-        for unit, count in await compute(_repeated, pa.concat_tables(parts)):
+        for unit, count in await asyncio.to_thread(_repeated, pa.concat_tables(parts)):
             yield Problem(lines[0].key.rpartition("/")[0], f"{count} event ids stand twice in unit {unit}")
 
 
