@@ -11,11 +11,11 @@ import os
 import platform
 import sys
 from datetime import UTC, datetime
-from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from multiprocessing import get_context
 from pathlib import Path
 
-from benchmarks.figures import Figure, show
+from benchmarks.figures import show_topic
 
 #: The modules of this package that have ``figures``, in the order in which they are run.
 TOPICS = ("start", "pace", "plan", "scopes", "cpu", "memory", "files")
@@ -35,14 +35,16 @@ def main() -> int:
 
 
 def _run(topic: str, *, quick: bool) -> bool:
-    """Show the figures of a topic, and say whether it came to its end."""
+    """Show the figures of a topic, and say whether it came to its end.
+
+    It has a process for itself. The kernel counts to a command's peak what its parent had in memory when it started it,
+    so one topic's memory would show in the figures of the next.
+    """
     _write(f"\n{topic}\n")
-    try:
-        show(import_module(f"benchmarks.{topic}").figures(quick=quick))
-    except Exception as error:  # noqa: BLE001 - whatever broke one topic must not take the others with it
-        show([Figure(topic, "broke", is_met=False, note=f"{type(error).__name__}: {error}")])
-        return False
-    return True
+    process = get_context("spawn").Process(target=show_topic, args=(topic, quick))
+    process.start()
+    process.join()
+    return process.exitcode == 0
 
 
 def _machine() -> str:

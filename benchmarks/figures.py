@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,3 +31,12 @@ def show(figures: Iterable[Figure]) -> None:
         if figure.note:
             sys.stdout.write(f"{'':7}{figure.note}\n")
         sys.stdout.flush()
+
+
+def show_topic(topic: str, quick: bool) -> None:  # noqa: FBT001 - a process is given no names
+    """Show what a module of this package has in its ``figures``; exits with 1 where that breaks."""
+    try:
+        show(import_module(f"benchmarks.{topic}").figures(quick=quick))
+    except Exception as error:  # noqa: BLE001 - whatever broke one topic must not take the others with it
+        show([Figure(topic, "broke", is_met=False, note=f"{type(error).__name__}: {error}")])
+        sys.exit(1)
