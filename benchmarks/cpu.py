@@ -62,6 +62,7 @@ CONTENDERS = (_OURS, *_PEERS)
 #: What takes a second or two is measured so often in each round: a neighbour's load is much of it, once.
 _SHORT = (_OURS, _FLOOR)
 _TURNS = 5
+_BINDS = "of ours, aiohttp is a quarter and normalizing a third: docs/performance.md"
 WORLDS = ("long", "short")
 TRANSPORTS = ("plain", "tls")
 #: How many times our cost each must be, at least.
@@ -135,7 +136,7 @@ def _compared(case: Case, whole: Mapping[str, float], net: Mapping[str, float]) 
     for contender in whole:
         if contender != _OURS:
             yield _ratio(f"cpu of {case}", contender, "whole", whole, starting)
-            yield _ratio(f"cpu of {case}", contender, "net", net)
+            yield _ratio(f"cpu of {case}", contender, "net", net, _BINDS)
 
 
 def _ratio(of_what: str, contender: str, kind: str, seconds: Mapping[str, float], note: str = "") -> Figure:
