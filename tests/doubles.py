@@ -286,11 +286,6 @@ class Failing:
         return self.done > self.step
 
 
-def failing_at(step: int, error: BaseException) -> Failing:
-    """What to do at each of a store's operations."""
-    return Failing(step, error)
-
-
 __all__ = [
     "DAY_US",
     "HOUR_US",
@@ -298,11 +293,11 @@ __all__ = [
     "SECOND_US",
     "STAGE",
     "Crash",
+    "Failing",
     "LakeError",
     "MemoryStore",
     "Participant",
     "Service",
     "export",
-    "failing_at",
     "lake_rows",
 ]

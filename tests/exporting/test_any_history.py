@@ -22,11 +22,11 @@ from tests.doubles import (
     SECOND_US,
     STAGE,
     Crash,
+    Failing,
     MemoryStore,
     Service,
     SessionDouble,
     export,
-    failing_at,
     lake_rows,
 )
 
@@ -122,7 +122,7 @@ class History(RuleBasedStateMachine):
         error=st.sampled_from([Crash(), LakeError("no answer")]),
     )
     def run_cut_short(self, kind: str, rows_max: int, step: int, moment: str, error: BaseException) -> None:
-        setattr(self.store, moment, failing_at(step, error))
+        setattr(self.store, moment, Failing(step, error))
         try:
             self._run(REQUESTS[kind], rows_max)
         except (Crash, LakeError, BaseExceptionGroup):

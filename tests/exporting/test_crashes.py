@@ -8,7 +8,7 @@ import pytest
 
 from exporter.errors import LakeBusy, LakeError, Overtaken
 from exporter.settings import RunSettings
-from tests.doubles import Crash, MemoryStore, Service, export, failing_at, lake_rows
+from tests.doubles import Crash, Failing, MemoryStore, Service, export, lake_rows
 
 SETTINGS = RunSettings(checkpoint_s=1e9)
 
@@ -34,7 +34,7 @@ async def test_a_crash_at_any_step_costs_no_event_and_doubles_none(moment: str) 
     """
     for step in count():
         service, store = world(), MemoryStore()
-        failing = failing_at(step, Crash())
+        failing = Failing(step, Crash())
         setattr(store, moment, failing)
         raised = None
         try:
@@ -59,7 +59,7 @@ async def test_a_lake_that_refuses_at_any_step_ends_the_run_with_an_error(moment
     release = 3  # a lease that can't be given back fails no run
     for step in count(step=3):
         service, store = world(), MemoryStore()
-        failing = failing_at(step, LakeBusy("no answer"))
+        failing = Failing(step, LakeBusy("no answer"))
         setattr(store, moment, failing)
         raised = None
         try:

@@ -22,6 +22,7 @@ from tests.doubles import MemoryStore
 STAMP = Stamp("r", 1_768_000_000_000_000)
 STAGE_ARN = "arn:aws:ivs:us-east-1:111122223333:stage/AbCdEfGhIjKl"
 SESSION = Session(STAGE_ARN, "st-AbCdEfGhIjKl3")
+_HANGS_S = 10.0
 PAGE = b'[{"name":"JOINED","participantId":"participant1","eventTime":"2026-01-14T13:00:00Z"}]'
 
 
@@ -64,7 +65,8 @@ async def test_a_turn_that_is_cancelled_is_the_next_ones(steps: int) -> None:
     second.cancel()
     first.cancel()
     await asyncio.gather(first, second, return_exceptions=True)
-    await scope()
+    async with asyncio.timeout(_HANGS_S):
+        await scope()
 
 
 async def test_a_turn_in_which_something_fails_is_given_on() -> None:
@@ -73,7 +75,7 @@ async def test_a_turn_in_which_something_fails_is_given_on() -> None:
     with pytest.raises(MemoryError):
         async with budget.turn():
             raise MemoryError
-    async with budget.turn():
+    async with asyncio.timeout(_HANGS_S), budget.turn():
         pass
 
 
