@@ -2,9 +2,9 @@
 
 The cost is the processor's time, user and system, of the client's process alone; the server is another process, and so
 fast that nobody waits for it. All contenders take the same pages of the same units from one server at one concurrency
-and leave Parquet files in a directory, whose rows are counted. They run in turns, some rounds long, the two short ones
-more often; the figures are medians. ``whole`` is a process from its start to its end; ``net`` is without what the same
-contender takes for nothing (no unit, no stage).
+and leave Parquet files in a directory, whose rows are counted. They run in turns, some rounds long, and the two that
+are short before each of the others; the figures are medians. ``whole`` is a process from its start to its end; ``net``
+is without what the same contender takes for nothing (no unit, no stage).
 
 - ``ours``: ``ivs-export run``. It alone finds the units by itself.
 - ``floor``: aiohttp, unsigned, msgspec, one file at the end. No ids, no check of what came, no retry, no bound to
@@ -59,9 +59,8 @@ _PEERS = {
     "dlt-rest": ("benchmarks.peers.dlt_rest",),
 }
 CONTENDERS = (_OURS, *_PEERS)
-#: What takes a second or two is measured so often in each round: a neighbour's load is much of it, once.
+#: What takes a second or two is measured beside each of the others: a neighbour's load is much of it, once.
 _SHORT = (_OURS, _FLOOR)
-_TURNS = 5
 _BINDS = "of ours, aiohttp is a quarter and normalizing a third: docs/performance.md"
 WORLDS = ("long", "short")
 TRANSPORTS = ("plain", "tls")
@@ -120,13 +119,14 @@ _Turn = tuple[str, Case]
 
 def _measure(contenders: Sequence[str], cases: Sequence[Case], rounds: int) -> dict[_Turn, list[float]]:
     """The seconds of each turn: each round, a long contender has one at each case, and a short one has some."""
+    short = [contender for contender in contenders if contender in _SHORT]
+    in_turns = [turn for each in contenders if each not in _SHORT for turn in (*short, each)] or short
     taken: defaultdict[_Turn, list[float]] = defaultdict(list)
     with page_server() as serving:
         for _ in range(rounds):
             for case in cases:
-                for contender in contenders:
-                    for _ in range(_TURNS if contender in _SHORT else 1):
-                        taken[contender, case].append(_run(contender, case, serving))
+                for contender in in_turns:
+                    taken[contender, case].append(_run(contender, case, serving))
     return taken
 
 

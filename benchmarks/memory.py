@@ -3,8 +3,7 @@
 Each world is served by an emulator in a process of its own, at a quota that is in nobody's way, and exported by the
 real command into an empty lake. The peak is the largest resident set that the kernel has seen of that one process.
 
-    .venv/bin/python -m benchmarks.memory                  all worlds but the largest, some ten minutes
-    .venv/bin/python -m benchmarks.memory --full           with the 20,000,000 events, as long again
+    .venv/bin/python -m benchmarks.memory                  all worlds, some fifteen minutes
     .venv/bin/python -m benchmarks.memory --quick          some of them in miniature: does it run at all?
     .venv/bin/python -m benchmarks.memory unit baseline    two of them
 """
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 _CALLS_PER_SECOND = "1000000"
 _QUICK = ("baseline", "events", "unit")
 _QUICK_EVENTS = 5_000
-_FULL = "twenty-million"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +64,16 @@ WORLDS = {
     "active-unit": World("1,000,000 events of one unit whose session goes on", 1, 1, 1, 1_000_000, 300, 1.0),
     "one-session": World("one session of 30,000 participants", 1, 1, 30_000, 10),
     "many-sessions": World("30,000 sessions on 30 stages", 30, 1_000, 1, 10),
-    _FULL: World("20,000,000 events of 20,000 units", 1, 200, 100, 1_000),
+    "twenty-million": World("20,000,000 events of 20,000 units", 1, 200, 100, 1_000),
 }
 
 
-def figures(*, quick: bool, full: bool = False, names: Sequence[str] = ()) -> Iterator[Figure]:
-    """The peak of each world that is named, or of all; of the one of 20,000,000 events only if it is named or ``full``.
+def figures(*, quick: bool, names: Sequence[str] = ()) -> Iterator[Figure]:
+    """The peak of each world that is named, or of all.
 
     ``quick`` takes few worlds, if none is named, and shrinks them, so that their peaks mean nothing.
     """
-    usual = _QUICK if quick else [name for name in WORLDS if full or name != _FULL]
-    for name in names or usual:
+    for name in names or (_QUICK if quick else WORLDS):
         world = WORLDS[name]
         measured = measure(world.shrunk(_QUICK_EVENTS) if quick else world)
         yield _figure(world, measured)
@@ -113,10 +110,9 @@ def main() -> None:
     parser.add_argument(
         "worlds", nargs="*", metavar="WORLD", choices=[*WORLDS, []], help=f"any of {', '.join(WORLDS)}; else all"
     )
-    parser.add_argument("--full", action="store_true", help="the one of 20,000,000 events, too")
     parser.add_argument("--quick", action="store_true", help="some of them in miniature")
     given = parser.parse_args()
-    show(figures(quick=given.quick, full=given.full, names=given.worlds))
+    show(figures(quick=given.quick, names=given.worlds))
 
 
 if __name__ == "__main__":

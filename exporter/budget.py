@@ -1,4 +1,4 @@
-"""What all scopes of a process share: the rows that wait in memory for their checkpoints, and the time to make more.
+"""What all scopes of a process share: the rows that wait in memory for their checkpoints, and the turns to make more.
 
 A unit or a session that waits counts as some rows, too. When they are more than the bound, the fullest scopes commit,
 until half of the bound is on its way; how much the others add meanwhile is bounded by their quotas.
@@ -6,13 +6,13 @@ until half of the bound is on its way; how much the others add meanwhile is boun
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from exporter.turns import Turns
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable
 
 
 @dataclass(slots=True, eq=False)
@@ -36,11 +36,11 @@ class Share:
 
 @dataclass(slots=True)
 class Budget:
-    """About ``rows_max`` rows at most, and one scope's turn at a time."""
+    """About ``rows_max`` rows at most, and one turn at a time."""
 
     rows_max: int
+    turns: Turns = field(default_factory=Turns)
     _shares: list[Share] = field(default_factory=list)
-    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def share(self, wake: Callable[[], None]) -> Share:
         """A share for one more scope."""
@@ -56,14 +56,3 @@ class Budget:
             fullest = max(waiting, key=lambda share: share.rows)
             fullest.is_called = True
             fullest.wake()
-
-    @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """One scope's turn to make rows in the event loop itself, which goes round between two turns.
-
-        In a thread they would take longer: Python runs one thread at a time, and each time that the loop has sent or
-        received, it would wait for the other (see ``docs/decisions/0007-one-loop.md``).
-        """
-        async with self._turn:
-            await asyncio.sleep(0)
-            yield

@@ -17,10 +17,10 @@ from exporter.threads import compute
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 
-    from exporter.budget import Budget
     from exporter.domain import Fetched
     from exporter.errors import EventUnreadable
     from exporter.tracking import Tracked
+    from exporter.turns import Turns
 
 
 # The event loop stands still meanwhile: ten milliseconds, or seventy where each event has a field that is unknown.
@@ -55,7 +55,7 @@ class Intake:
     """
 
     present: Present
-    budget: Budget
+    turns: Turns
     piece_size_bytes: int
 
     def is_large(self, fetched: Fetched) -> bool:
@@ -86,7 +86,7 @@ class Intake:
     async def _normalized(self, fetched: Sequence[Fetched], stamp: Stamp) -> Normalized:
         if sum(each.size_bytes for each in fetched) > _TURN_SIZE_BYTES:
             return await compute(normalize, fetched, stamp)
-        async with self.budget.turn():
+        async with self.turns.take():
             return normalize(fetched, stamp)
 
     async def _taken(self, batch: Sequence[tuple[Tracked, Fetched]], normal: Normalized) -> Taken:

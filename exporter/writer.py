@@ -80,7 +80,7 @@ class Writer:
 
     def __post_init__(self) -> None:
         piece_size_bytes = min(_PIECE_SIZE_BYTES, self.budget.rows_max * _EVENT_SIZE_BYTES_MIN)
-        self._intake = Intake(Present(self.store), self.budget, piece_size_bytes)
+        self._intake = Intake(Present(self.store), self.budget.turns, piece_size_bytes)
         self._share = self.budget.share(self._wake)
 
     async def write(self, works: Channel[Work]) -> None:

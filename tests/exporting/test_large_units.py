@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.budget import Budget
 from exporter.domain import Fetched, Session, Unit
 from exporter.errors import LakeRefused
 from exporter.intake import Intake
@@ -24,6 +23,7 @@ from exporter.request import Request
 from exporter.settings import RunSettings
 from exporter.times import text_of
 from exporter.tracking import Tracked
+from exporter.turns import Turns
 from tests.doubles import DAY_US, SECOND_US, STAGE, MemoryStore, Service, export, lake_rows
 
 UNIT = Unit(STAGE, "st-a", "p1")
@@ -64,7 +64,7 @@ async def test_in_pieces_or_at_once_the_rows_are_the_same(seed: int, limits: dic
     most = {whole.hashes[place]: count for place, count in limits.items()}
     at_once = normalize([fetched(events, 7, most)], STAMP)
     tracked = Tracked(SESSION, 0)
-    intake = Intake(Present(MemoryStore()), Budget(1_000), piece_size_bytes=1_000)
+    intake = Intake(Present(MemoryStore()), Turns(), piece_size_bytes=1_000)
     pieces = [piece async for piece in intake.pieces(tracked, fetched(events, 7, most), STAMP)]
     assert len(pieces) > 5
     ids = [each for piece in pieces for each in piece.rows.column("event_id").to_pylist()]

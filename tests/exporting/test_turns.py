@@ -9,7 +9,6 @@ from itertools import pairwise
 import pytest
 
 from exporter import intake as intake_module
-from exporter.budget import Budget
 from exporter.domain import Fetched, Session, Unit
 from exporter.errors import EventUnreadable
 from exporter.intake import Intake
@@ -17,6 +16,7 @@ from exporter.normalize import Normalized, Stamp, normalize
 from exporter.present import Present
 from exporter.threads import compute
 from exporter.tracking import Tracked
+from exporter.turns import Turns
 from tests.doubles import MemoryStore
 
 STAMP = Stamp("r", 1_768_000_000_000_000)
@@ -32,11 +32,11 @@ def a_unit(page: bytes = PAGE, size_bytes: int = len(PAGE)) -> Fetched:
 
 async def test_the_loop_goes_round_between_two_turns() -> None:
     """However many scopes wait for a turn at once, each is given one, in order, and others go on in between."""
-    budget, told = Budget(1), list[str]()
+    turns, told = Turns(), list[str]()
 
     async def scope(name: str) -> None:
         for _ in range(3):
-            async with budget.turn():
+            async with turns.take():
                 told.append(name)
 
     async def another() -> None:
@@ -45,18 +45,18 @@ async def test_the_loop_goes_round_between_two_turns() -> None:
             await asyncio.sleep(0)
 
     await asyncio.gather(scope("a"), scope("b"), scope("c"), another())
-    turns = [name for name in told if name != "loop"]
-    assert turns == ["a", "b", "c"] * 3
+    taken = [name for name in told if name != "loop"]
+    assert taken == ["a", "b", "c"] * 3
     assert all(name == "loop" or after == "loop" for name, after in pairwise(told[:10]))
 
 
 @pytest.mark.parametrize("steps", range(4))
 async def test_a_turn_that_is_cancelled_is_the_next_ones(steps: int) -> None:
     """Whether it is waited for, handed over or held."""
-    budget = Budget(1)
+    turns = Turns()
 
     async def scope() -> None:
-        async with budget.turn():
+        async with turns.take():
             await asyncio.sleep(0)
 
     first, second = asyncio.create_task(scope()), asyncio.create_task(scope())
@@ -71,11 +71,11 @@ async def test_a_turn_that_is_cancelled_is_the_next_ones(steps: int) -> None:
 
 async def test_a_turn_in_which_something_fails_is_given_on() -> None:
     """What was raised reaches whoever had the turn."""
-    budget = Budget(1)
+    turns = Turns()
     with pytest.raises(MemoryError):
-        async with budget.turn():
+        async with turns.take():
             raise MemoryError
-    async with asyncio.timeout(_HANGS_S), budget.turn():
+    async with asyncio.timeout(_HANGS_S), turns.take():
         pass
 
 
@@ -106,7 +106,7 @@ async def test_only_what_takes_long_is_normalized_in_the_thread(
         return normalize(fetched, stamp)
 
     monkeypatch.setattr(intake_module, "normalize", noting)
-    intake = Intake(Present(MemoryStore()), Budget(1), piece_size_bytes=2_000_000)
+    intake = Intake(Present(MemoryStore()), Turns(), piece_size_bytes=2_000_000)
     await intake.take([(Tracked(SESSION, 0), a_unit(size_bytes=size_bytes))], STAMP)
     assert [thread == threading.get_ident() for thread in threads] == [is_in_loop]
 
