@@ -77,11 +77,16 @@ class Served:
         return sorted(float(bucket["granted"] / bucket["slots"]) for bucket in self.buckets)
 
     @property
-    def pages_per_second(self) -> float:
-        """All pages of events, from the first to the last of all scopes."""
+    def calling_s(self) -> float:
+        """From the first call for events to the last of all scopes."""
         first_s = min(bucket["first_s"] for bucket in self.buckets)
         last_s = max(bucket["last_s"] for bucket in self.buckets)
-        return float(sum(bucket["granted"] for bucket in self.buckets) / (last_s - first_s))
+        return float(last_s - first_s)
+
+    @property
+    def pages(self) -> int:
+        """All pages of events."""
+        return sum(bucket["granted"] for bucket in self.buckets)
 
     @property
     def throttled(self) -> int:
@@ -182,9 +187,11 @@ def _figures_of(count: int, runs: list[Measured], served: Served) -> Iterator[Fi
         yield Figure(
             f"share of the quota, {which} of {name}", f"{share:.1%}", f"at least {_SHARE_MIN:.0%}", is_met, note
         )
-    pages = served.pages_per_second
+    pages = served.pages / served.calling_s
     yield Figure(f"pages a second, {name}", f"{pages:,.0f}", f"the quota allows {count * _QUOTA:,.0f}")
     yield Figure(f"events a second, {name}", f"{pages * _PAGE_EVENTS:,.0f}")
+    note = "starting, and what waits to be written when the last call is over"
+    yield Figure(f"pages a second of the whole run, {name}", f"{served.pages / run_s:,.0f}", note=note)
     yield Figure(f"client's processor, {name}", f"{client:.2f} of one", note=f"{files:,} files")
     yield Figure(f"emulator's processor, {name}", f"{beside:.2f} of one", note=f"{served.throttled:,} calls throttled")
     yield Figure(f"client's peak of memory, {name}", f"{peak_mib:,.0f} MiB")
