@@ -118,7 +118,7 @@ _Turn = tuple[str, Case]
 
 
 def _measure(contenders: Sequence[str], cases: Sequence[Case], rounds: int) -> dict[_Turn, list[float]]:
-    """The seconds of each turn: each round, a long contender has one at each case, and a short one has some."""
+    """The seconds of each turn: each round, a long contender has one at each case, a short one as many as they are."""
     short = [contender for contender in contenders if contender in _SHORT]
     in_turns = [turn for each in contenders if each not in _SHORT for turn in (*short, each)] or short
     taken: defaultdict[_Turn, list[float]] = defaultdict(list)

@@ -12,7 +12,8 @@ seeded``).
     .venv/bin/python -m benchmarks.scopes --processes 2 200          so many, half of the accounts in each process
 
 A share counts from a scope's first call for events to its last, so it also has the times in which other scopes began or
-committed, and those of the least burst: the quota gives five calls at once, a run takes two.
+committed, and those of the least burst: the quota gives five calls at once, a run takes two. It is of calls alone; what was fetched and
+not yet written shows in the pages a second of the whole run, start and end included.
 """
 
 from __future__ import annotations
@@ -190,7 +191,7 @@ def _figures_of(count: int, runs: list[Measured], served: Served) -> Iterator[Fi
     pages = served.pages / served.calling_s
     yield Figure(f"pages a second, {name}", f"{pages:,.0f}", f"the quota allows {count * _QUOTA:,.0f}")
     yield Figure(f"events a second, {name}", f"{pages * _PAGE_EVENTS:,.0f}")
-    note = "starting, and what waits to be written when the last call is over"
+    note = "to the last commit: far below the calls' own, they ran ahead of what could be written"
     yield Figure(f"pages a second of the whole run, {name}", f"{served.pages / run_s:,.0f}", note=note)
     yield Figure(f"client's processor, {name}", f"{client:.2f} of one", note=f"{files:,} files")
     yield Figure(f"emulator's processor, {name}", f"{beside:.2f} of one", note=f"{served.throttled:,} calls throttled")
