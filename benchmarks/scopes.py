@@ -12,8 +12,8 @@ seeded``).
     .venv/bin/python -m benchmarks.scopes --processes 2 200          so many, half of the accounts in each process
 
 A share counts from a scope's first call for events to its last, so it also has the times in which other scopes began or
-committed, and those of the least burst: the quota gives five calls at once, a run takes two. It is of calls alone; what was fetched and
-not yet written shows in the pages a second of the whole run, start and end included.
+committed, and those of the least burst: the quota gives five calls at once, a run takes two. It is of calls alone; what
+was fetched and not yet written shows in the pages a second of the whole run, start and end included.
 """
 
 from __future__ import annotations
