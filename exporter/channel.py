@@ -55,13 +55,17 @@ class _LeastFirst(Generic[Item]):
 
 
 class Channel(Generic[Item]):
-    """Holds at most ``size`` items; who puts waits for room, who gets waits for an item.
+    """Has room until its items weigh ``size``, each 1 or what ``weigh`` says; one puts or gets when that can be.
 
     Items come out in the order in which they went in, or, where a ``rank`` is given, the least of those in it first.
     """
 
-    def __init__(self, size: int, rank: Callable[[Item], Any] | None = None) -> None:
+    def __init__(
+        self, size: int, rank: Callable[[Item], Any] | None = None, weigh: Callable[[Item], int] = lambda _: 1
+    ) -> None:
         self._size = size
+        self._weigh = weigh
+        self._weight = 0
         self._line: _Line[Item] = _InOrder() if rank is None else _LeastFirst(rank)
         self._changed = asyncio.Condition()
         self._is_closed = False
@@ -72,13 +76,19 @@ class Channel(Generic[Item]):
     async def put(self, item: Item) -> None:
         """Hand an item on, once there is room."""
         async with self._changed:
-            await self._changed.wait_for(lambda: len(self._line) < self._size)
-            self._line.push(item)
+            await self._changed.wait_for(self._has_room)
+            self._push(item)
             self._changed.notify_all()
+
+    async def room(self) -> None:
+        """Wait until there is room: what is made before could only wait."""
+        if not self._has_room():
+            async with self._changed:
+                await self._changed.wait_for(self._has_room)
 
     def leave(self, item: Item) -> None:
         """Hand an item on at once, over the bound, for one who can wait no longer; `close` must follow."""
-        self._line.push(item)
+        self._push(item)
 
     async def get(self) -> Item:
         """Take the next item. Raises :class:`Closed` where none is left and none will come."""
@@ -87,6 +97,7 @@ class Channel(Generic[Item]):
             if not len(self._line):
                 raise Closed
             item = self._line.pop()
+            self._weight -= self._weigh(item)
             self._changed.notify_all()
             return item
 
@@ -95,3 +106,10 @@ class Channel(Generic[Item]):
         async with self._changed:
             self._is_closed = True
             self._changed.notify_all()
+
+    def _push(self, item: Item) -> None:
+        self._line.push(item)
+        self._weight += self._weigh(item)
+
+    def _has_room(self) -> bool:
+        return self._weight < self._size

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from exporter.api.operations import Operation
 from exporter.api.paging import pages
@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 _STAGES_WAITING_MAX = 1_000
 _SESSIONS_WAITING_MAX = 10_000
 _UNITS_WAITING_MAX = 1_000
-_WORKS_WAITING_MAX = 4
+# What is fetched and not yet rows: a quarter of a minute at AWS's quota, for as long as a checkpoint may take.
+_WORKS_WAITING_SIZE_BYTES_MAX = 1 << 20
+_WORK_SIZE_BYTES = 1_000
 
 Item = TypeVar("Item")
 
@@ -54,7 +56,7 @@ class Pipeline:
         default_factory=lambda: Channel(_SESSIONS_WAITING_MAX, lambda tracked: rank(tracked.session))
     )
     _units: Channel[tuple[Unit, Tracked]] = field(default_factory=lambda: Channel(_UNITS_WAITING_MAX))
-    _works: Channel[Work] = field(default_factory=lambda: Channel(_WORKS_WAITING_MAX))
+    _works: Channel[Work] = field(default_factory=lambda: Channel(_WORKS_WAITING_SIZE_BYTES_MAX, weigh=_size_bytes_of))
     _starved: set[str] = field(default_factory=set)
     _units_passed: int = 0
 
@@ -95,12 +97,12 @@ class Pipeline:
         await self._stages.close()
 
     async def _find_sessions(self) -> None:
-        await self._each(self._stages, Operation.LIST_STAGE_SESSIONS, self._find_sessions_of)
+        await self._each(self._stages, Operation.LIST_STAGE_SESSIONS, self._find_sessions_of, self._sessions)
         await self._sessions.close()
 
     async def _find_units(self, *, is_dry: bool) -> None:
         find = self._find_units_of if is_dry else self._find_and_report_units_of
-        await self._each(self._sessions, Operation.LIST_PARTICIPANTS, find)
+        await self._each(self._sessions, Operation.LIST_PARTICIPANTS, find, self._units)
         await self._units.close()
 
     async def _pass_units(self) -> None:
@@ -110,7 +112,7 @@ class Pipeline:
                 self._units_passed += 1
 
     async def _fetch_units(self) -> None:
-        await self._each(self._units, Operation.LIST_PARTICIPANT_EVENTS, self._fetch_unit)
+        await self._each(self._units, Operation.LIST_PARTICIPANT_EVENTS, self._fetch_unit, self._works)
 
     async def _find_sessions_of(self, stage_arn: str) -> None:
         async with self._listing(stage_arn):
@@ -173,14 +175,20 @@ class Pipeline:
             self.ledger.outcomes[Outcome.FAILED] += 1
         await self._hand_on((tracked, None))
 
-    async def _each(self, items: Channel[Item], operation: Operation, work: Callable[[Item], Awaitable[None]]) -> None:
-        """Work on so many items at once as keep the operation's pace busy: another begins when no call waits."""
+    async def _each(
+        self, items: Channel[Item], operation: Operation, work: Callable[[Item], Awaitable[None]], behind: Channel[Any]
+    ) -> None:
+        """Work on so many items at once as keep the operation's pace busy.
+
+        Another begins when no call waits, and when there is room for what comes of it in the channel ``behind``.
+        """
         pace = self.caller.pace(operation)
         slots = asyncio.Semaphore(self.caller.concurrency)
         async with asyncio.TaskGroup() as tasks:
             while True:
                 await slots.acquire()
                 await pace.free()
+                await behind.room()
                 try:
                     item = await items.get()
                 except Closed:
@@ -207,6 +215,12 @@ class Pipeline:
         if str(error) not in self._starved:
             self._starved.add(str(error))
             self.ledger.fail(self.ledger.name, error)
+
+
+def _size_bytes_of(work: Work) -> int:
+    """What a work takes, in memory or in a unit's temporary file."""
+    _, fetched = work
+    return _WORK_SIZE_BYTES + (fetched.size_bytes if fetched else 0)
 
 
 async def _run(work: Callable[[Item], Awaitable[None]], item: Item) -> None:

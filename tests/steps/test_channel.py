@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from exporter.channel import Channel, Closed
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
 
 
 async def test_items_come_out_in_order_and_then_the_end() -> None:
@@ -61,3 +65,37 @@ async def test_a_get_that_is_cut_short_takes_nothing() -> None:
     getting.cancel()
     await channel.put(7)
     assert await channel.get() == 7
+
+
+async def test_room_is_by_weight() -> None:
+    """There is room until what is in it weighs as much as its size; the last may weigh more than is left."""
+    channel: Channel[int] = Channel(10, weigh=lambda number: number)
+    for number in (4, 5, 30):
+        await asyncio.wait_for(channel.put(number), 1.0)
+    assert await _waits(channel.room())
+    assert [await channel.get(), await channel.get()] == [4, 5]
+    assert await _waits(channel.room())
+    assert await channel.get() == 30
+    assert not await _waits(channel.room())
+
+
+async def test_an_item_left_over_the_bound_weighs_too() -> None:
+    """What was left at once takes room until it is taken."""
+    channel: Channel[int] = Channel(1)
+    channel.leave(1)
+    channel.leave(2)
+    assert await channel.get() == 1
+    assert await _waits(channel.room())
+    assert await channel.get() == 2
+    assert not await _waits(channel.room())
+
+
+async def _waits(work: Coroutine[Any, Any, None]) -> bool:
+    """Whether ``work`` still waits after the loop has gone round some times; it is cut short then."""
+    task = asyncio.create_task(work)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    waits = not task.done()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    return waits
