@@ -191,7 +191,7 @@ def _figures_of(count: int, runs: list[Measured], served: Served) -> Iterator[Fi
     pages = served.pages / served.calling_s
     yield Figure(f"pages a second, {name}", f"{pages:,.0f}", f"the quota allows {count * _QUOTA:,.0f}")
     yield Figure(f"events a second, {name}", f"{pages * _PAGE_EVENTS:,.0f}")
-    note = "to the last commit: far below the calls' own, they ran ahead of what could be written"
+    note = "start and last commit included; where it is far below the calls' own, they ran ahead of what was written"
     yield Figure(f"pages a second of the whole run, {name}", f"{served.pages / run_s:,.0f}", note=note)
     yield Figure(f"client's processor, {name}", f"{client:.2f} of one", note=f"{files:,} files")
     yield Figure(f"emulator's processor, {name}", f"{beside:.2f} of one", note=f"{served.throttled:,} calls throttled")
