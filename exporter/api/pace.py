@@ -6,13 +6,14 @@ AWS gives each read operation of IVS Real-Time 5 calls a second in each account 
 A throttle tells that the service's bucket is empty. So between two throttles as many calls were granted as there is
 capacity for us, whatever the burst and the latency, and that is the rate from there on. It dips a little first, so that
 the service's bucket fills somewhat, and then probes for more, slowly at first and ever faster, until it is throttled
-again or is back at its full rate, half a minute later. A throttle with none shortly before it tells only that there is
-less than was tried.
+again or is back at its full rate, half a minute later. A throttle with none shortly before it ends no measure: it is
+where one begins, and slows nothing down. Services throttle a call now and then for reasons of their own.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -50,7 +51,7 @@ class Bucket:
     """Tokens that flow in at a rate, up to a burst. Pure: the time is passed in, in seconds.
 
     ``full_rate`` is the most that may be used, in calls a second, and ``burst`` the most at once. ``known_rate`` is
-    what the last throttle, answered at ``cut_s``, told to be there; None before the first. The service's bucket was
+    what the throttle that was answered at ``cut_s`` told to be there; None before any did. The service's bucket was
     empty at ``empty_s``, from where is measured; ``granted_s`` are the moments of the tokens that were taken lately,
     without those of throttled calls.
     """
@@ -60,8 +61,8 @@ class Bucket:
     tokens: float = _BURST_MIN
     blocked_until_s: float = 0.0
     known_rate: float | None = None
-    cut_s: float = 0.0
-    empty_s: float = 0.0
+    cut_s: float = -math.inf
+    empty_s: float = -math.inf
     granted_s: deque[float] = field(default_factory=deque)
     burst: float = field(init=False)
 
@@ -104,7 +105,10 @@ class Bucket:
         granted_s = [moment_s for moment_s in self.granted_s if moment_s <= sent_s]
         if granted_s:
             self.granted_s.remove(granted_s.pop())
-        if self.known_rate is not None and sent_s < self.cut_s:
+        if sent_s < self.cut_s:
+            return
+        if self._is_first(sent_s):
+            self.empty_s = sent_s
             return
         self._flow(now_s)
         known_rate = self._learned(sent_s, sum(moment_s > self.empty_s for moment_s in granted_s))
@@ -114,15 +118,17 @@ class Bucket:
         self.cut_s = now_s
         self.tokens = min(self.tokens, 0.0)
 
+    def _is_first(self, sent_s: float) -> bool:
+        """Whether a throttle at the full rate has none before it from which could be measured."""
+        is_measuring = self.empty_s > self.cut_s and sent_s - self.empty_s < _REMEMBERED_S
+        return sent_s - self.cut_s >= _RECOVERY_S + _PROBE_S and not is_measuring
+
     def _learned(self, sent_s: float, granted: int) -> float:
         """The rate that there is, as a throttle tells after so many calls were granted since the bucket was empty."""
-        if self.known_rate is None or sent_s - self.cut_s >= _RECOVERY_S + _PROBE_S:
-            self.empty_s = sent_s
-            return self.full_rate * _BLIND_CUT
         measured_s = sent_s - self.empty_s
         if measured_s >= _MEASURED_S_MIN or granted >= _MEASURED_CALLS_MIN:
             return granted / measured_s
-        return self.known_rate * _BLIND_CUT
+        return self.rate(sent_s) * _BLIND_CUT
 
     def _flow(self, now_s: float) -> None:
         self.tokens = min(self.burst, self.tokens + (now_s - self.now_s) * self.rate(now_s))
