@@ -27,9 +27,9 @@ class Answer:
     content_type: str = "application/xml"
 
 
-#: ``before``: the server is not asked; ``after``: its answer is dropped; ``cut``: half of its body comes; ``silence``:
-#: nothing ever comes.
-Loss = Literal["before", "after", "cut", "silence"] | Answer
+#: ``before``: the server is not asked; ``body``: it gets the request's head, and its client is gone; ``after``: its
+#: answer is dropped; ``cut``: half of its body comes; ``silence``: nothing ever comes.
+Loss = Literal["before", "body", "after", "cut", "silence"] | Answer
 
 
 @dataclass
@@ -76,7 +76,9 @@ class Proxy:
             return web.Response(status=loss.status, body=loss.body, content_type=loss.content_type)
         if loss == "silence":
             await asyncio.Event().wait()
-        if loss == "before":
+        if loss == "body":
+            await _send_head(self.endpoint, request)
+        if loss in {"before", "body"}:
             return _dropped(request)
         # The signature covers the path as it was sent, and the host.
         url = URL(self.endpoint + request.raw_path, encoded=True)
@@ -99,6 +101,18 @@ class Proxy:
         if self.rule is not None:
             return self.rule(request)
         return self.losses.pop(0) if self.losses and request.method == self.method else None
+
+
+async def _send_head(endpoint: str, request: web.Request) -> None:
+    """Send all but the body, wait until the server asks for that, and close the connection."""
+    server = URL(endpoint)
+    reader, writer = await asyncio.open_connection(server.host, server.port)
+    lines = [b"%s %s HTTP/1.1" % (request.method.encode(), request.raw_path.encode())]
+    lines += [b"%s: %s" % header for header in request.raw_headers]
+    writer.write(b"\r\n".join([*lines, b"", b""]))
+    await reader.readuntil(b" 100 Continue\r\n\r\n")
+    writer.close()
+    await writer.wait_closed()
 
 
 def _dropped(request: web.Request) -> web.Response:

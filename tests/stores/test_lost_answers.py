@@ -101,6 +101,17 @@ async def test_a_record_that_never_arrived_is_sent_again(store: S3Store, proxy: 
     assert await store.read(f"{RECORD}.2") is None
 
 
+async def test_a_record_whose_body_never_arrived_is_not_made(store: S3Store, proxy: Proxy) -> None:
+    """A writer that dies behind the head of its request leaves nothing, where SeaweedFS would make an empty object."""
+    proxy.lose_all("PUT", "body")
+    with pytest.raises(LakeBusy):
+        await store.create(RECORD, b"mine")
+    assert await store.read(RECORD) is None
+    proxy.lose("PUT", "body")
+    assert await store.create(RECORD, b"mine")
+    assert await store.read(RECORD) == b"mine"
+
+
 async def test_writers_that_meet_try_again(store: S3Store, proxy: Proxy) -> None:
     """Where S3 answers that two conditional writes met, the write is made again, until it is settled."""
     proxy.lose("PUT", refusal(409, "ConditionalRequestConflict"))
