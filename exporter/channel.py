@@ -55,8 +55,9 @@ class _LeastFirst(Generic[Item]):
 
 
 class Channel(Generic[Item]):
-    """Has room until its items weigh ``size``, each 1 or what ``weigh`` says; one puts or gets when that can be.
+    """Who puts waits for room, who gets waits for an item.
 
+    There is room until what is in it weighs ``size``: each item 1, or what ``weigh`` says.
     Items come out in the order in which they went in, or, where a ``rank`` is given, the least of those in it first.
     """
 
