@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 _STAGES_WAITING_MAX = 1_000
 _SESSIONS_WAITING_MAX = 10_000
 _UNITS_WAITING_MAX = 1_000
-# What is fetched and not yet rows: a quarter of a minute at AWS's quota, for as long as a checkpoint may take.
+# What is fetched and not yet rows: a quarter of a minute at AWS's quota, for as long as a checkpoint may take. A
+# work without its pages takes some 1,000 bytes.
 _WORKS_WAITING_SIZE_BYTES_MAX = 1 << 20
 _WORK_SIZE_BYTES = 1_000
 

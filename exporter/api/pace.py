@@ -97,9 +97,10 @@ class Bucket:
             self.granted_s.popleft()
 
     def throttled(self, now_s: float, sent_s: float, retry_after_s: float = 0.0) -> None:
-        """A call that was sent at ``sent_s`` was throttled: slow down, and give no token for ``retry_after_s``.
+        """A call that was sent at ``sent_s`` was throttled: give no token for ``retry_after_s``, and slow down.
 
-        Calls that were on their way at the last cut were not granted, but say nothing else that is new.
+        A lone throttle slows nothing down. Calls that were on their way at the last cut were not granted, but say
+        nothing else that is new.
         """
         self.blocked_until_s = max(self.blocked_until_s, now_s + retry_after_s)
         granted_s = [moment_s for moment_s in self.granted_s if moment_s <= sent_s]

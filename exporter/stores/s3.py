@@ -2,15 +2,12 @@
 
 A staged file is a multipart upload that is not completed: durable, and seen by no reader. Publishing completes it. A
 record is a conditional put (``If-None-Match: *``), which S3 grants to one writer only. What became of a call whose
-answer was lost is settled by looking at the object. Each body that is sent is named by its MD5: else SeaweedFS 4 takes
-it for empty where its writer dies before it was sent, and keeps that.
+answer was lost is settled by looking at the object.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from base64 import b64encode
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
@@ -73,8 +70,7 @@ class S3Store:
         async def upload(number: int) -> str:
             async with slots:
                 part = bytes(data[(number - 1) * PART_SIZE_BYTES : number * PART_SIZE_BYTES])
-                members = {"UploadId": upload_id, "PartNumber": number, "Body": part, "ContentMD5": _md5(part)}
-                done = await self._s3.call("upload_part", Key=name, **members)
+                done = await self._s3.call("upload_part", Key=name, UploadId=upload_id, PartNumber=number, Body=part)
             etag: str = done["ETag"]
             return etag
 
@@ -135,9 +131,10 @@ class S3Store:
 
     async def create(self, key: str, body: bytes) -> bool:
         """A conditional put; where the key is taken, perhaps by an earlier try of this one, the object is read back."""
-        members = {"Body": body, "ContentMD5": _md5(body), "IfNoneMatch": "*", **self._options.of_record()}
         try:
-            await self._s3.call("put_object", Key=self._name(key), **members)
+            await self._s3.call(
+                "put_object", Key=self._name(key), Body=body, IfNoneMatch="*", **self._options.of_record()
+            )
         except Taken:
             return await self.read(key) == body
         except LakeBusy:
@@ -201,7 +198,3 @@ def _behind_uploads(page: dict[str, Any]) -> dict[str, str]:
     """What the page says, and no more: SeaweedFS gives one of the two, and finds nothing when it is asked for both."""
     names = ("KeyMarker", "UploadIdMarker")
     return {name: page[f"Next{name}"] for name in names if page.get(f"Next{name}")}
-
-
-def _md5(body: bytes) -> str:
-    return b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
