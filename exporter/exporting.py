@@ -12,19 +12,20 @@ from exporter.estimate import Estimate, estimate
 from exporter.finding import Finder
 from exporter.lease import Holder, Lease
 from exporter.pipeline import Pipeline
-from exporter.processes import this_process
 from exporter.recovery import recover
 from exporter.times import text_of
 from exporter.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Callable
 
     from exporter.api.caller import Caller
     from exporter.budget import Budget
+    from exporter.clock import Clock
     from exporter.discover import Listed
     from exporter.domain import Scope
     from exporter.ledger import ScopeLedger
+    from exporter.processes import Process
     from exporter.request import Request, Stop
     from exporter.settings import RunSettings
     from exporter.state import ScopeState
@@ -35,9 +36,9 @@ if TYPE_CHECKING:
 class ScopeExport:
     """What the export of one scope stands on.
 
-    ``now_us`` is the service's time and ``wall_us`` the local one, in microseconds since the epoch; ``clock`` is
-    monotonic, in seconds. ``budget`` bounds the rows that wait in memory. ``is_whole`` says that the stages are all
-    those of the region.
+    ``now_us`` is the service's time, in microseconds since the epoch. ``budget`` bounds
+    the rows that wait in memory. ``is_whole`` says that the stages are all those of the region. ``process`` is the one
+    that the lease names, and ``is_gone`` says of another whether it has ended, None where that can't be seen.
     """
 
     scope: Scope
@@ -51,9 +52,9 @@ class ScopeExport:
     budget: Budget
     is_whole: bool
     now_us: Callable[[], int]
-    wall_us: Callable[[], int]
-    clock: Callable[[], float]
-    sleep: Callable[[float], Awaitable[None]]
+    clock: Clock
+    process: Process
+    is_gone: Callable[[Process], bool | None]
 
     async def export(self, stages: AsyncIterator[Listed]) -> None:
         """Export the stages, alone in this scope.
@@ -61,14 +62,14 @@ class ScopeExport:
         Raises :class:`Held` or :class:`Overtaken` where another run has the scope, :class:`CredentialsLost`, and any
         other :class:`LakeError`.
         """
-        holder = Holder(this_process(), self.run_id, text_of(self.wall_us()))
-        lease = Lease(self.store, self.scope, holder, self.clock, self.sleep)
+        holder = Holder(self.process, self.run_id, text_of(self.clock.wall_us()))
+        lease = Lease(self.store, self.scope, holder, self.clock, self.is_gone)
         if not await self.stop.cut(lease.acquire(wait=self.request.wait)):
             return
         try:
             journal = Journal(self.store, self.scope, self.run_id, await read_state(self.store, self.scope))
-            await journal.begin(text_of(self.wall_us()))
-            await recover(self.store, journal, text_of(self.wall_us()))
+            await journal.begin(text_of(self.clock.wall_us()))
+            await recover(self.store, journal, text_of(self.clock.wall_us()))
             await journal.snapshot()
             await self._export(journal, stages)
         finally:
@@ -87,7 +88,7 @@ class ScopeExport:
         finder, now_us = self._finder(journal.state), self._clock_of(journal.state)
         pipeline = self._pipeline(finder, now_us)
         checkpoint_s = self.settings.checkpoint_s
-        writer = Writer(self.store, journal, self.ledger, checkpoint_s, self.budget, self.clock, self.wall_us, now_us)
+        writer = Writer(self.store, journal, self.ledger, checkpoint_s, self.budget, self.clock, now_us)
         try:
             await pipeline.export(finder.stages(stages, is_whole_region=self.is_whole), writer)
         except CredentialsLost:

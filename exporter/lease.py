@@ -16,12 +16,13 @@ import msgspec
 import structlog
 
 from exporter.errors import Held, LakeError
-from exporter.processes import Process, is_gone
+from exporter.processes import Process  # noqa: TC001 - msgspec reads it to decode a holder
 from exporter.records import number_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
+    from exporter.clock import Clock
     from exporter.domain import Scope
     from exporter.store import Records
 
@@ -41,13 +42,13 @@ class Holder(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class Lease:
-    """One run's claim on one scope. ``clock`` is monotonic, in seconds."""
+    """One run's claim on one scope. ``is_gone`` says whether a process has ended, None where that can't be seen."""
 
     records: Records
     scope: Scope
     holder: Holder
-    clock: Callable[[], float]
-    sleep: Callable[[float], Awaitable[None]]
+    clock: Clock
+    is_gone: Callable[[Process], bool | None]
     lease_s: float = LEASE_S
     _renewing: asyncio.Task[None] | None = None
     # Held while the lease is changed, so that it is never given back between a renewal's two halves.
@@ -78,16 +79,16 @@ class Lease:
         seen, seen_s = "", 0.0
         told: Holder | None = None
         while True:
-            asked_s = self.clock()
+            asked_s = self.clock.monotonic_s()
             keys = await self.records.keys(self._prefix)
             newest = keys[-1] if keys else ""
             is_renewed = bool(seen and newest) and newest != seen
             if newest != seen:
-                seen, seen_s = newest, self.clock()
+                seen, seen_s = newest, self.clock.monotonic_s()
             body = await self.records.read(newest) if newest else None
             holder = None if body is None else _decoded(body)
             # An unreadable lease is somebody's, too.
-            gone = body is None or (None if holder is None else is_gone(holder.process))
+            gone = body is None or (None if holder is None else self.is_gone(holder.process))
             if gone or (gone is None and asked_s - seen_s >= self.lease_s):
                 if await self._take(keys):
                     return
@@ -97,7 +98,7 @@ class Lease:
             if holder != told:
                 told = holder
                 _log.info("scope_waited_for", reason=_told(self.scope, holder))
-            await self.sleep(_POLL_S)
+            await self.clock.sleep(_POLL_S)
 
     async def _take(self, keys: list[str]) -> bool:
         """Make the lease behind ``keys``, and remove those; False where another run was faster."""
@@ -114,7 +115,7 @@ class Lease:
 
     async def _renew(self) -> None:
         while True:
-            await self.sleep(self.lease_s / _RENEWALS_A_LEASE)
+            await self.clock.sleep(self.lease_s / _RENEWALS_A_LEASE)
             try:
                 async with self._changing:
                     keys = await self.records.keys(self._prefix)

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import random
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeGuard
 
-from exporter.accounts import Accounts
-from exporter.api.caller import Caller, Time
+from exporter.api.caller import Caller
 from exporter.api.client import Client
-from exporter.api.connections import open_connections
-from exporter.api.credentials import Credentials
-from exporter.api.endpoints import find_endpoint
 from exporter.api.operations import Operation
 from exporter.api.paging import named_pages
 from exporter.budget import Budget
@@ -22,19 +16,16 @@ from exporter.domain import scope_of
 from exporter.errors import ApiError, CredentialsLost, ExportError, Held, Malformed, Overtaken
 from exporter.exporting import ScopeExport
 from exporter.ledger import RunLedger, ScopeLedger
-from exporter.stores.opening import open_store
+from exporter.surroundings import real_surroundings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
-    import aiohttp
-
-    from exporter.api.endpoints import Endpoint
     from exporter.domain import Scope
     from exporter.estimate import Estimate
     from exporter.request import Request, Stop
     from exporter.settings import AccountSettings, Settings
-    from exporter.store import Store
+    from exporter.surroundings import Services, Surroundings
 
     #: What is done in a scope, with the stages that it has.
     Work = Callable[[ScopeExport, AsyncIterator[Listed]], Awaitable[None]]
@@ -45,7 +36,9 @@ _ROWS_MAX = 250_000
 _ROWS_A_SCOPE = 5_000
 
 
-async def survey(settings: Settings, request: Request, ledger: RunLedger, stop: Stop) -> list[Estimate]:
+async def survey(
+    settings: Settings, request: Request, ledger: RunLedger, stop: Stop, surroundings: Surroundings | None = None
+) -> list[Estimate]:
     """What `run` would cost, by scope: everything is listed, nothing is fetched and nothing is written.
 
     Raises what `run` raises.
@@ -55,35 +48,36 @@ async def survey(settings: Settings, request: Request, ledger: RunLedger, stop: 
     async def survey_one(scope: ScopeExport, stages: AsyncIterator[Listed]) -> None:
         estimates.append(await scope.survey(stages))
 
-    await _over_scopes(settings, request, ledger, stop, survey_one)
+    around = surroundings or real_surroundings()
+    await _over_scopes(settings, request, ledger, stop, work=survey_one, surroundings=around)
     return estimates
 
 
-async def run(settings: Settings, request: Request, ledger: RunLedger, stop: Stop) -> None:
+async def run(
+    settings: Settings, request: Request, ledger: RunLedger, stop: Stop, surroundings: Surroundings | None = None
+) -> None:
     """Export what ``request`` asks for, and note in ``ledger`` what became of it.
+
+    ``surroundings`` are those of this process where None are passed.
 
     Raises the :class:`ExportError` that ended the run as a whole; what was fetched whole before it is committed. What
     failed alone (a unit, a listing, a scope) is in the ledger.
     """
-    await _over_scopes(settings, request, ledger, stop, ScopeExport.export)
+    around = surroundings or real_surroundings()
+    await _over_scopes(settings, request, ledger, stop, work=ScopeExport.export, surroundings=around)
 
 
-async def _over_scopes(settings: Settings, request: Request, ledger: RunLedger, stop: Stop, work: Work) -> None:
+async def _over_scopes(
+    settings: Settings, request: Request, ledger: RunLedger, stop: Stop, *, work: Work, surroundings: Surroundings
+) -> None:
     """Do the work in every scope, all at once."""
     parts = plan_parts(settings, request)
     ledger.scopes = [ScopeLedger(part.region, part.account_id) for part in parts]
-    accounts = Accounts(settings, ledger.run_id)
-    own_sessions = accounts.own_sessions()
+    regions = sorted({part.region for part in parts})
     try:
-        session = own_sessions()
-        async with (
-            accounts,
-            open_connections(settings.http) as connections,
-            open_store(settings.lake, session, settings.s3.options(), renewed=own_sessions) as store,
-        ):
-            endpoints = {region: await find_endpoint(session, region) for region in {part.region for part in parts}}
+        async with surroundings.open_services(settings, ledger.run_id, regions) as services:
             budget = Budget(max(_ROWS_MAX, _ROWS_A_SCOPE * len(parts)))
-            a_run = _Run(settings, request, ledger, stop, store, accounts, endpoints, connections, budget, work)
+            a_run = _Run(settings, request, ledger, stop, surroundings, services, budget, work)
             works = [a_run.work_on(part, scope) for part, scope in zip(parts, ledger.scopes, strict=True)]
             ended = await asyncio.gather(*works, return_exceptions=True)
         for error in ended:
@@ -142,16 +136,14 @@ class _Run:
     request: Request
     ledger: RunLedger
     stop: Stop
-    store: Store
-    accounts: Accounts
-    endpoints: Mapping[str, Endpoint]
-    connections: aiohttp.ClientSession
+    surroundings: Surroundings
+    services: Services
     budget: Budget
     work: Work
 
     async def work_on(self, part: Part, ledger: ScopeLedger) -> None:
         """Work on one scope. What fails it alone is noted; what ends the run makes the others stop and commit."""
-        began_s = time.monotonic()
+        began_s = self.surroundings.clock.monotonic_s()
         try:
             await self._work_on(part, ledger)
         except BaseException as error:
@@ -163,17 +155,15 @@ class _Run:
             ledger.listings_open = 0
             ledger.fail(ledger.name, error)
         finally:
-            ledger.seconds = time.monotonic() - began_s
+            ledger.seconds = self.surroundings.clock.monotonic_s() - began_s
 
     async def _work_on(self, part: Part, ledger: ScopeLedger) -> None:
         ledger.listings_open += 1
-        make_session = await self.stop.cut(self.accounts.for_scope(part.account))
-        if make_session is None:
+        credentials = await self.stop.cut(self.services.credentials(part.account))
+        if credentials is None:
             return
-        client = Client(
-            Credentials(make_session, time.monotonic), self.endpoints[part.region], self.connections, wall_us
-        )
-        settings, clock = self.settings, Time(time.monotonic, asyncio.sleep, random.random)
+        settings, services, clock = self.settings, self.services, self.surroundings.clock
+        client = Client(credentials, services.endpoints[part.region], services.connections, clock.wall_us)
         caller = Caller(client, settings.quota, settings.retry, settings.run.concurrency, clock, ledger)
         stages = _stages(caller, part)
         first = await self.stop.cut(_first_with_stages(stages))
@@ -187,7 +177,7 @@ class _Run:
     ) -> ScopeExport:
         return ScopeExport(
             scope=scope,
-            store=self.store,
+            store=self.services.store,
             caller=caller,
             settings=self.settings.run,
             request=self.request,
@@ -197,9 +187,9 @@ class _Run:
             budget=self.budget,
             is_whole=not part.stage_arns,
             now_us=lambda: client.now_us,
-            wall_us=wall_us,
-            clock=time.monotonic,
-            sleep=asyncio.sleep,
+            clock=self.surroundings.clock,
+            process=self.surroundings.process,
+            is_gone=self.surroundings.is_gone,
         )
 
 
@@ -227,11 +217,6 @@ def _scope_told(first: Listed, part: Part, ledger: ScopeLedger) -> Scope | None:
         raise CredentialsLost(f"{part.account.role_arn} lists stages of account {scope.account_id}")
     ledger.account_id = scope.account_id
     return scope
-
-
-def wall_us() -> int:
-    """The local clock in microseconds since the epoch."""
-    return time.time_ns() // 1_000
 
 
 async def _stages(caller: Caller, part: Part) -> AsyncIterator[Listed]:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from exporter.budget import Budget, Share
+    from exporter.clock import Clock
     from exporter.commit import Journal
     from exporter.domain import Fetched
     from exporter.finding import Finder
@@ -55,19 +56,14 @@ _LARGE_PART = 2
 
 @dataclass(slots=True)
 class Writer:
-    """Writes what one scope's units gave.
-
-    ``clock`` is a monotonic clock in seconds; ``wall_us`` is the local time and ``now_us`` the service's, both in
-    microseconds since the epoch.
-    """
+    """Writes what one scope's units gave. ``now_us`` is the service's time, in microseconds since the epoch."""
 
     store: Store
     journal: Journal
     ledger: ScopeLedger
     checkpoint_s: float
     budget: Budget
-    clock: Callable[[], float]
-    wall_us: Callable[[], int]
+    clock: Clock
     now_us: Callable[[], int]
     _batch: list[tuple[Tracked, Fetched]] = field(default_factory=list)
     _batch_size_bytes: int = 0
@@ -88,11 +84,11 @@ class Writer:
 
         Raises :class:`LakeError` where a checkpoint fails.
         """
-        due_s = self.clock() + self.checkpoint_s
+        due_s = self.clock.monotonic_s() + self.checkpoint_s
         while True:
             work, is_over = None, False
             try:
-                async with asyncio.timeout(max(due_s - self.clock(), 0.0)) as self._waiting:
+                async with asyncio.timeout(max(due_s - self.clock.monotonic_s(), 0.0)) as self._waiting:
                     work = await works.get()
             except Closed:
                 is_over = True
@@ -104,9 +100,9 @@ class Writer:
                 return
             if work is not None:
                 await self._take(*work)
-            if self.clock() >= due_s or self._is_due:
+            if self.clock.monotonic_s() >= due_s or self._is_due:
                 await self._checkpoint()
-                due_s = self.clock() + self.checkpoint_s
+                due_s = self.clock.monotonic_s() + self.checkpoint_s
 
     def _wake(self) -> None:
         """Commit soon: the rows in memory are too many, and here are the most of them."""
@@ -126,7 +122,7 @@ class Writer:
         listed_us = max(finder.began_us, self.journal.state.complete_until_us or 0) if is_complete else None
         self.ledger.complete_until_us = self.journal.state.sealed_until_us(listed_us)
         await self.journal.commit(
-            text_of(self.wall_us()),
+            text_of(self.clock.wall_us()),
             sessions=lines,
             unlisted=finder.unlisted,
             latest_us=self.now_us(),
@@ -191,7 +187,7 @@ class Writer:
         self._share.hold(self._held.weight)
 
     def _stamp(self) -> Stamp:
-        return Stamp(self.journal.run_id, self.wall_us())
+        return Stamp(self.journal.run_id, self.clock.wall_us())
 
     def _note(self, unit: UnitTaken) -> None:
         """Note what came of a unit: at once where it failed, else with the commit that makes it true."""
@@ -237,7 +233,7 @@ class Writer:
         lines, keys = held.lines()
         try:
             await self.journal.commit(
-                text_of(self.wall_us()),
+                text_of(self.clock.wall_us()),
                 files=held.files,
                 sessions=lines,
                 schema_versions={EVENTS.name: EVENTS.version},

@@ -18,11 +18,13 @@ import pyarrow.parquet as pq
 from exporter.api.answers import Page
 from exporter.api.operations import Operation
 from exporter.budget import Budget
+from exporter.clock import Clock
 from exporter.discover import Listed
 from exporter.domain import Scope
 from exporter.errors import ApiError, LakeError, Refused
 from exporter.exporting import ScopeExport
 from exporter.ledger import ScopeLedger
+from exporter.processes import is_gone, this_process
 from exporter.request import Request, Stop
 from exporter.settings import RunSettings
 from exporter.store import Staged
@@ -149,12 +151,19 @@ class Service:
         self.not_before_us = 0
         self.on_call: Callable[[Operation, Mapping[str, Any]], None] = lambda *_: None
 
-    def add(self, session_id: str, *, ended: bool = True, events: Mapping[str, int] | None = None) -> SessionDouble:
+    @property
+    def clock(self) -> Clock:
+        """Clocks that all show the service's time; it stands still but for the test."""
+        return Clock(lambda: self.now_us / SECOND_US, lambda: self.now_us, asyncio.sleep, lambda: 0.5)
+
+    def add(
+        self, session_id: str, *, ended: bool = True, events: Mapping[str, int] | None = None, stage: str = STAGE
+    ) -> SessionDouble:
         """A session that began two hours ago and, where it has ended, ended one hour ago."""
         session = SessionDouble(self.now_us - 2 * HOUR_US, self.now_us - HOUR_US if ended else None)
         for participant_id, count in (events or {}).items():
             self.join(session, participant_id, count)
-        self.stages[STAGE][session_id] = session
+        self.stages.setdefault(stage, {})[session_id] = session
         return session
 
     def join(self, session: SessionDouble, participant_id: str, count: int = 1) -> None:
@@ -259,9 +268,9 @@ async def export(
         budget=Budget(rows_max),
         is_whole=True,
         now_us=lambda: service.now_us,
-        wall_us=lambda: service.now_us,
-        clock=lambda: service.now_us / SECOND_US,
-        sleep=asyncio.sleep,
+        clock=service.clock,
+        process=this_process(),
+        is_gone=is_gone,
     )
     await scope_export.export(listed(service, service.stages))
     ledger.close()

@@ -20,28 +20,20 @@ from exporter.api.pace import Pace
 from exporter.errors import GaveUp, Refused, Starved, Throttled, Transient
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Mapping
 
     from tenacity import RetryCallState
 
     from exporter.api.answers import Page
     from exporter.api.client import Client
     from exporter.api.operations import Operation
+    from exporter.clock import Clock
     from exporter.errors import ApiError
     from exporter.ledger import ScopeLedger
     from exporter.settings import QuotaSettings, RetrySettings
 
 _BACKOFF_FIRST_S = 0.5
 _BACKOFF_MAX_S = 20.0
-
-
-@dataclass(frozen=True, slots=True)
-class Time:
-    """The passing of time, passed in: a monotonic clock in seconds, a sleep, and a draw from [0, 1)."""
-
-    clock: Callable[[], float]
-    sleep: Callable[[float], Awaitable[None]]
-    draw: Callable[[], float]
 
 
 @dataclass(slots=True)
@@ -76,7 +68,7 @@ class Caller:
     quota: QuotaSettings
     retry: RetrySettings
     concurrency: int
-    time: Time
+    clock: Clock
     ledger: ScopeLedger
     not_before_us: int = 0
     _lanes: dict[Operation, _Lane] = field(default_factory=dict)
@@ -114,7 +106,7 @@ class Caller:
 
     def _retrying(self, spent: _Spent) -> AsyncRetrying:
         return AsyncRetrying(
-            sleep=self.time.sleep,
+            sleep=self.clock.sleep,
             retry=retry_if_exception_type((Throttled, Transient)),
             stop=lambda _: self._is_over(spent),
             wait=lambda state: self._wait_s(state, spent),
@@ -128,7 +120,7 @@ class Caller:
         await lane.pace.take()
         async with self._slots:
             self.ledger.calls[operation] += 1
-            began_s = self.time.clock()
+            began_s = self.clock.monotonic_s()
             try:
                 async with asyncio.timeout(max(self.retry.timeout_s - spent.seconds, 0.0)):
                     page = await self.client.ask(operation, params)
@@ -139,19 +131,19 @@ class Caller:
                 self._throttled(operation, lane, spent, error, began_s)
                 raise
             except Refused:
-                lane.answered_s = self.time.clock()
+                lane.answered_s = self.clock.monotonic_s()
                 raise
             except Transient:
                 spent.attempts += 1
                 raise
             finally:
-                spent.seconds += self.time.clock() - began_s
-        lane.answered_s = self.time.clock()
+                spent.seconds += self.clock.monotonic_s() - began_s
+        lane.answered_s = self.clock.monotonic_s()
         return page if page.served_us >= self.not_before_us else replace(page, served_us=self.not_before_us)
 
     def _throttled(self, operation: Operation, lane: _Lane, spent: _Spent, error: Throttled, sent_s: float) -> None:
         self.ledger.throttled += 1
-        now_s = self.time.clock()
+        now_s = self.clock.monotonic_s()
         lane.pace.throttled(sent_s, min(error.retry_after_s or 0.0, self.retry.timeout_s))
         if spent.throttled_since_s is None:
             spent.throttled_since_s = now_s
@@ -166,7 +158,7 @@ class Caller:
         error = state.outcome and state.outcome.exception()
         if not isinstance(error, Transient):
             return 0.0  # a throttle waits for its next token
-        jitter_s = self.time.draw() * min(_BACKOFF_MAX_S, _BACKOFF_FIRST_S * 2.0 ** (spent.attempts - 1))
+        jitter_s = self.clock.draw() * min(_BACKOFF_MAX_S, _BACKOFF_FIRST_S * 2.0 ** (spent.attempts - 1))
         wait_s = min(max(jitter_s, error.retry_after_s or 0.0), self.retry.timeout_s)
         spent.seconds += wait_s
         return wait_s
@@ -176,7 +168,7 @@ class Caller:
 
     def _lane(self, operation: Operation) -> _Lane:
         if operation not in self._lanes:
-            self._lanes[operation] = _Lane(Pace(self.rate, self.time.clock, self.time.sleep))
+            self._lanes[operation] = _Lane(Pace(self.rate, self.clock.monotonic_s, self.clock.sleep))
         return self._lanes[operation]
 
 

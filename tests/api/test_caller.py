@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from exporter.api.answers import Page
-from exporter.api.caller import Caller, Time
+from exporter.api.caller import Caller
 from exporter.api.operations import Operation
+from exporter.clock import Clock
 from exporter.errors import ApiError, CredentialsLost, GaveUp, Malformed, Refused, Starved, Throttled, Transient
 from exporter.ledger import ScopeLedger
 from exporter.settings import QuotaSettings, RetrySettings
@@ -50,7 +51,7 @@ def caller_of(script: Script, attempts: int = 8, timeout_s: float = 300.0) -> Ca
         QuotaSettings(),
         RetrySettings(attempts=attempts, timeout_s=timeout_s),
         32,
-        Time(lambda: script.now_s, script.sleep, lambda: 1.0),
+        Clock(lambda: script.now_s, lambda: 0, script.sleep, lambda: 1.0),
         ScopeLedger("us-east-1"),
     )
 

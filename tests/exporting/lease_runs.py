@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from structlog.testing import capture_logs
 
+from exporter.clock import Clock
 from exporter.lease import LEASE_S, Holder, Lease
-from exporter.processes import Process, this_process
+from exporter.processes import Process, is_gone, this_process
 from tests.doubles import SCOPE, MemoryStore
 
 if TYPE_CHECKING:
@@ -49,7 +50,9 @@ class Run:
     def __post_init__(self) -> None:
         self.asleep, self.turn = asyncio.Event(), asyncio.Event()
         holder = Holder(self.process, self.run_id, SINCE)
-        self.lease = Lease(self.records, SCOPE, holder, lambda: self.now_s, self.sleep)
+        self.lease = Lease(
+            self.records, SCOPE, holder, Clock(lambda: self.now_s, lambda: 0, self.sleep, lambda: 0.5), is_gone
+        )
 
     async def sleep(self, seconds: float) -> None:
         if self.is_holding:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from exporter.budget import Budget, Share
 from exporter.channel import Channel
+from exporter.clock import Clock
 from exporter.commit import Journal
 from exporter.ledger import ScopeLedger
 from exporter.state import ScopeState
@@ -66,8 +67,8 @@ async def test_a_writer_can_be_woken_at_any_moment() -> None:
     """Also while it is waking up: other scopes fill up just then."""
     store, budget, ledger = MemoryStore(), CapturingBudget(100), ScopeLedger(SCOPE.region)
     journal, works = Journal(store, SCOPE, "r1", ScopeState()), Channel[Any](1)
-    now: Any = lambda: 0  # noqa: E731 - three clocks that stand still
-    writing = asyncio.create_task(Writer(store, journal, ledger, 1e9, budget, now, now, now).write(works))
+    clock = Clock(lambda: 0.0, lambda: 0, asyncio.sleep, lambda: 0.5)
+    writing = asyncio.create_task(Writer(store, journal, ledger, 1e9, budget, clock, lambda: 0).write(works))
     for _ in range(20):
         budget.wake()
         await asyncio.sleep(0)

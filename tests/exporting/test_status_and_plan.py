@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 from exporter.api.operations import Operation
@@ -11,6 +10,7 @@ from exporter.commit import SNAPSHOT_RECORDS, read_state, records_after
 from exporter.errors import Refused
 from exporter.exporting import ScopeExport
 from exporter.ledger import ScopeLedger
+from exporter.processes import is_gone, this_process
 from exporter.request import Request, Stop
 from exporter.settings import RunSettings
 from exporter.state import ScopeState
@@ -18,7 +18,6 @@ from exporter.status import statuses
 from tests.doubles import (
     HOUR_US,
     SCOPE,
-    SECOND_US,
     STAGE,
     Crash,
     MemoryStore,
@@ -46,9 +45,9 @@ async def survey(service: Service, store: MemoryStore) -> Estimate:
         budget=Budget(1),
         is_whole=True,
         now_us=lambda: service.now_us,
-        wall_us=lambda: service.now_us,
-        clock=lambda: service.now_us / SECOND_US,
-        sleep=asyncio.sleep,
+        clock=service.clock,
+        process=this_process(),
+        is_gone=is_gone,
     )
     return await scope_export.survey(listed(service, service.stages))
 

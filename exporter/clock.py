@@ -1,0 +1,36 @@
+"""The passing of time and the draw of chance, passed in, so that a test can make both."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Two clocks, a sleep and a draw.
+
+    ``monotonic_s`` measures spans, in seconds. ``wall_us`` is the local time, in microseconds since the epoch.
+    ``sleep`` takes seconds. ``draw`` gives a number from [0, 1).
+    """
+
+    monotonic_s: Callable[[], float]
+    wall_us: Callable[[], int]
+    sleep: Callable[[float], Awaitable[None]]
+    draw: Callable[[], float]
+
+
+def system_clock() -> Clock:
+    """The clock of this machine."""
+    return Clock(time.monotonic, wall_us, asyncio.sleep, random.random)
+
+
+def wall_us() -> int:
+    """The local time, in microseconds since the epoch."""
+    return time.time_ns() // 1_000

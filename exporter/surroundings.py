@@ -1,0 +1,79 @@
+"""What a run meets outside itself: time, its process, AWS and the lake. Passed in, so that all can be simulated."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from exporter.accounts import Accounts
+from exporter.api.connections import open_connections
+from exporter.api.credentials import Credentials
+from exporter.api.endpoints import find_endpoint
+from exporter.clock import system_clock
+from exporter.processes import is_gone, this_process
+from exporter.stores.opening import open_store
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+    from contextlib import AbstractAsyncContextManager
+
+    import aiohttp
+
+    from exporter.api.endpoints import Endpoint
+    from exporter.clock import Clock
+    from exporter.processes import Process
+    from exporter.settings import AccountSettings, Settings
+    from exporter.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """AWS and the lake, as one run reaches them while they are open.
+
+    ``endpoints`` are by region. ``credentials`` gives what a scope's calls are signed with: the run's own where the
+    account is None, else those of the account's role, which is assumed now. It raises :class:`CredentialsLost`.
+    """
+
+    store: Store
+    connections: aiohttp.ClientSession
+    endpoints: Mapping[str, Endpoint]
+    credentials: Callable[[AccountSettings | None], Coroutine[Any, Any, Credentials]]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Time, processes, and the way to AWS and the lake.
+
+    ``is_gone`` says whether a process has ended, or None where that can't be seen from here. ``open_services`` takes
+    the settings, the run's id and the regions that it calls.
+    """
+
+    clock: Clock
+    process: Process
+    is_gone: Callable[[Process], bool | None]
+    open_services: Callable[[Settings, str, Iterable[str]], AbstractAsyncContextManager[Services]]
+
+
+def real_surroundings() -> Surroundings:
+    """The surroundings of this process."""
+    clock = system_clock()
+
+    @asynccontextmanager
+    async def open_services(settings: Settings, run_id: str, regions: Iterable[str]) -> AsyncIterator[Services]:
+        accounts = Accounts(settings, run_id)
+        own_sessions = accounts.own_sessions()
+        session = own_sessions()
+
+        async def credentials(account: AccountSettings | None) -> Credentials:
+            return Credentials(await accounts.for_scope(account), clock.monotonic_s)
+
+        async with (
+            accounts,
+            open_connections(settings.http) as connections,
+            open_store(settings.lake, session, settings.s3.options(), renewed=own_sessions) as store,
+        ):
+            endpoints = {region: await find_endpoint(session, region) for region in regions}
+            yield Services(store, connections, endpoints, credentials)
+
+    return Surroundings(clock, this_process(), is_gone, open_services)
