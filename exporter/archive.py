@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from exporter.commit import records_after
+from exporter.once import Once
 from exporter.state import SessionState
 
 if TYPE_CHECKING:
@@ -38,22 +39,24 @@ class Archived:
         return SessionState(line.started_us, line.ended_us, files=list(line.earlier_files), is_unsure=True)
 
 
-@dataclass(slots=True)
 class Archive:
-    """Answers for the sessions of one scope, after one reading of its records."""
+    """Answers for the sessions of one scope, for all who ask at once, after one reading of its records."""
 
-    records: Records
-    scope: Scope
-    _lines: dict[SessionKey, SessionLine] | None = None
+    def __init__(self, records: Records, scope: Scope) -> None:
+        self._records = records
+        self._scope = scope
+        self._lines = Once(self._read)
 
     async def session(self, stage_arn: str, session_id: str) -> Archived | None:
         """The last that was said of the session; None where no record tells of it."""
-        if self._lines is None:
-            self._lines = {}
-            async for record in records_after(self.records, self.scope, 0):
-                _add(self._lines, record)
-        line = self._lines.get((stage_arn, session_id))
+        line = (await self._lines.get()).get((stage_arn, session_id))
         return None if line is None else Archived(line)
+
+    async def _read(self) -> dict[SessionKey, SessionLine]:
+        lines: dict[SessionKey, SessionLine] = {}
+        async for record in records_after(self._records, self._scope, 0):
+            _add(lines, record)
+        return lines
 
 
 def _add(lines: dict[SessionKey, SessionLine], record: Record) -> None:

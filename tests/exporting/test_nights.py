@@ -193,3 +193,31 @@ async def test_complete_until_is_the_oldest_end_that_is_not_sealed() -> None:
     session.participants["p1"].error = Refused("denied", "AccessDeniedException")
     service.now_us += HOUR_US
     assert (await export(service, store, "r2")).complete_until_us == session.ended_us
+
+
+async def test_a_refetch_of_many_stages_writes_nothing_twice() -> None:
+    """Many stages ask at once what the lake holds of what is sealed: all are told the whole of it."""
+    service, store = Service(), MemoryStore()
+    for number in range(8):
+        for session in range(3):
+            service.add(f"st-{number}-{session}", events={"p1": 3, "p2": 2}, stage=f"{STAGE}{number}")
+    await export(service, store, "r1")
+    ledger = await export(service, store, "r2", Request(refetch=True))
+    assert ledger.outcomes == {Outcome.UNCHANGED: 48}
+    assert lake_rows(store) == service.truth()
+
+
+async def test_sessions_of_many_stages_that_come_back_are_known_again() -> None:
+    """Sessions of several stages are missing from the lists for one night and are listed again: nothing is doubled."""
+    service, store = Service(), MemoryStore()
+    for number in range(6):
+        service.add(f"st-{number}", events={"p1": 3}, stage=f"{STAGE}{number}")
+    await export(service, store, "r1")
+    hidden = {arn: sessions for arn, sessions in service.stages.items() if sessions}
+    service.stages = {arn: {} for arn in hidden}
+    await export(service, store, "r2")
+    service.stages = hidden
+    service.calls.clear()
+    await export(service, store, "r3")
+    assert lake_rows(store) == service.truth()
+    assert not any(call[0] is Operation.LIST_PARTICIPANT_EVENTS for call in service.calls)
