@@ -7,12 +7,22 @@ record of anybody else's takes the number that this run would need, and ends it.
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from exporter.domain import Scope
 from exporter.errors import LakeError, Overtaken
-from exporter.records import Record, decode_record, encode_record, number_of, record_key, records_prefix
+from exporter.records import (
+    Record,
+    decode_record,
+    encode_record,
+    number_of,
+    numbered,
+    pass_over,
+    record_key,
+    records_prefix,
+)
 from exporter.state import ScopeState, decode_state, encode_state
 
 if TYPE_CHECKING:
@@ -27,6 +37,11 @@ SNAPSHOT_RECORDS = 64
 _SNAPSHOTS_KEPT = 2
 _READS_AT_ONCE = 16
 _BEGIN_TRIES_MAX = 5
+_SCOPE = r"([0-9]{12})-([a-z]+(?:-[a-z0-9]+)+)"
+#: What shows that a scope has a log.
+_NUMBERED_OF_SCOPE = re.compile(rf"_log/{_SCOPE}/(?:records|snapshots)/[0-9]{{12}}\.json")
+#: What may lie in the folder of all logs: scopes, and what `exporter.lake_identity` keeps there.
+_KNOWN_PLACE = re.compile(rf"_log/(?:{_SCOPE}/|lake\.json$|trial/)")
 
 
 @dataclass(slots=True)
@@ -89,7 +104,7 @@ class Journal:
     async def snapshot(self) -> None:
         """Write the state down where many records have come since that was last done, so that a start stays short."""
         prefix = _snapshots_prefix(self.scope)
-        keys = await self.records.keys(prefix)
+        keys, _ = numbered(prefix, await self.records.keys(prefix))
         if self.state.number - (number_of(keys[-1]) if keys else 0) < SNAPSHOT_RECORDS:
             return
         await self.records.create(f"{prefix}{self.state.number:012d}.json", encode_state(self.state))
@@ -119,7 +134,9 @@ async def read_state(records: Records, scope: Scope) -> ScopeState:
 
     Raises :class:`LakeTooNew` where a newer program wrote it, and :class:`LakeError` where it is damaged.
     """
-    keys = await records.keys(_snapshots_prefix(scope))
+    prefix = _snapshots_prefix(scope)
+    keys, strange = numbered(prefix, await records.keys(prefix))
+    pass_over(prefix, strange)
     state = ScopeState()
     if keys:
         body = await records.read(keys[-1])
@@ -131,15 +148,18 @@ async def read_state(records: Records, scope: Scope) -> ScopeState:
 
 
 async def read_on(records: Records, scope: Scope, state: ScopeState) -> None:
-    """Fold in the records behind those that the state knows."""
-    async for record in records_after(records, scope, state.number):
+    """Fold in the records behind those that the state knows; what else lies among them is named in a warning."""
+    async for record in records_after(records, scope, state.number, is_told=True):
         if record.number != state.number + 1:
             raise LakeError(f"record {state.number + 1} of {scope} is missing from the commit log")
         state.fold(record)
 
 
-async def records_after(records: Records, scope: Scope, number: int) -> AsyncIterator[Record]:
-    """The records of a scope whose numbers are greater than ``number``, in their order; few at a time are in memory."""
+async def records_after(records: Records, scope: Scope, number: int, *, is_told: bool = False) -> AsyncIterator[Record]:
+    """The records of a scope whose numbers are greater than ``number``, in their order; few at a time are in memory.
+
+    Files that lie among them and are none are passed over, with a warning where ``is_told`` is set.
+    """
 
     async def read(key: str) -> Record:
         body = await records.read(key)
@@ -147,17 +167,21 @@ async def records_after(records: Records, scope: Scope, number: int) -> AsyncIte
             raise LakeError(f"{key} was listed and is gone: something else removes files from the lake")
         return decode_record(key, body)
 
-    keys = await records.keys(records_prefix(str(scope)), after=record_key(str(scope), number))
+    prefix = records_prefix(str(scope))
+    keys, strange = numbered(prefix, await records.keys(prefix, after=record_key(str(scope), number)))
+    if is_told:
+        pass_over(prefix, strange)
     for start in range(0, len(keys), _READS_AT_ONCE):
         for record in await asyncio.gather(*map(read, keys[start : start + _READS_AT_ONCE])):
             yield record
 
 
 async def scopes_in(records: Records) -> list[Scope]:
-    """The scopes that have a log in the lake."""
-    names = {key.split("/")[1] for key in await records.keys("_log/")}
-    scopes = [Scope(*name.split("-", 1)) for name in sorted(names) if "-" in name]
-    return [scope for scope in scopes if scope.account_id.isdecimal()]
+    """The scopes that have a log in the lake. What else lies there is passed over, with a warning."""
+    keys = await records.keys("_log/")
+    pass_over("_log/", sorted({key.split("/")[1] for key in keys if not _KNOWN_PLACE.match(key)}))
+    found = {match.groups() for key in keys if (match := _NUMBERED_OF_SCOPE.fullmatch(key))}
+    return [Scope(*scope) for scope in sorted(found)]
 
 
 def _snapshots_prefix(scope: Scope) -> str:

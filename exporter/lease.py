@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 import msgspec
 import structlog
 
-from exporter.errors import Held, LakeError
+from exporter.errors import Held, LakeBusy, LakeError
 from exporter.processes import Process  # noqa: TC001 - msgspec reads it to decode a holder
-from exporter.records import number_of
+from exporter.records import number_of, numbered, pass_over
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 LEASE_S = 60.0
 _RENEWALS_A_LEASE = 4
 _POLL_S = 2.0
+#: After so many losses, each at least half a second after the one before, something is wrong with the lake.
+_LOSSES_MAX = 10
+_LOSS_S = 1.0
+#: How long a lake may take until a lease is given back. It saves work, and is not worth more: the process ends anyway.
+_RELEASE_S = 3.0
 _log = structlog.get_logger()
 
 
@@ -53,34 +58,47 @@ class Lease:
     _renewing: asyncio.Task[None] | None = None
     # Held while the lease is changed, so that it is never given back between a renewal's two halves.
     _changing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _passed_over: set[str] = field(default_factory=set)
+    _is_tried: bool = False
 
     async def acquire(self, *, wait: bool) -> bool:
         """Hold the scope, renewed, until `release`; always True.
 
         Where another run holds it, its end is waited for with ``wait``; without, :class:`Held` is raised: at once where
-        its process can be seen from here, and else when it renews its lease. One that does neither is dead.
+        its process can be seen from here, and else when it renews its lease. One that does neither is dead. Raises
+        :class:`LakeBusy` where no lease can be made though none is seen.
         """
-        await self._acquire(wait=wait)
+        try:
+            await self._acquire(wait=wait)
+        except (asyncio.CancelledError, LakeError):
+            if self._is_tried:
+                await self.release()  # one may have been made, and this process may live on
+            raise
         self._renewing = asyncio.create_task(self._renew())
         return True
 
     async def release(self) -> None:
-        """Give the scope back, where it is still this run's."""
-        async with self._changing:
-            if self._renewing is not None:
-                self._renewing.cancel()
-                await asyncio.gather(self._renewing, return_exceptions=True)
-            with suppress(LakeError):
-                for key in await self.records.keys(self._prefix):
+        """Give the scope back, where it is still this run's; within seconds, whatever the lake does."""
+        with suppress(LakeError, TimeoutError):
+            async with asyncio.timeout(_RELEASE_S), self._changing:
+                await self._stop_renewing()
+                for key in await self._keys():
                     if await self._is_ours(key):
                         await self.records.delete(key)
+        await self._stop_renewing()
+
+    async def _stop_renewing(self) -> None:
+        if self._renewing is not None:
+            self._renewing.cancel()
+            await asyncio.gather(self._renewing, return_exceptions=True)
 
     async def _acquire(self, *, wait: bool) -> None:
         seen, seen_s = "", 0.0
         told: Holder | None = None
+        losses = 0
         while True:
             asked_s = self.clock.monotonic_s()
-            keys = await self.records.keys(self._prefix)
+            keys = await self._keys()
             newest = keys[-1] if keys else ""
             is_renewed = bool(seen and newest) and newest != seen
             if newest != seen:
@@ -92,6 +110,12 @@ class Lease:
             if gone or (gone is None and asked_s - seen_s >= self.lease_s):
                 if await self._take(keys):
                     return
+                losses += 1
+                if losses == _LOSSES_MAX:
+                    raise LakeBusy(
+                        f"{self.scope}: no lease can be made, though the lake's lists show no run that has one"
+                    )
+                await self.clock.sleep(_LOSS_S * (0.5 + self.clock.draw()))
                 continue
             if (is_renewed or gone is False) and not wait:
                 raise Held(_told(self.scope, holder))
@@ -103,26 +127,41 @@ class Lease:
     async def _take(self, keys: list[str]) -> bool:
         """Make the lease behind ``keys``, and remove those; False where another run was faster."""
         own = self._key(number_of(keys[-1]) + 1 if keys else 1)
-        if not await self.records.create(own, msgspec.json.encode(self.holder)):
+        if not await self._made(own):
             return False
         # Whoever paused before that may have made a number that others have used and left behind.
-        if (await self.records.keys(self._prefix))[-1:] != [own]:
+        if (await self._keys())[-1:] != [own]:
             await self.records.delete(own)
             return False
         for key in keys:
             await self.records.delete(key)
         return True
 
+    async def _made(self, key: str) -> bool:
+        """Make a lease. Whoever is cancelled meanwhile waits for it, so that what was made can be given back."""
+        self._is_tried = True
+        making = asyncio.ensure_future(self.records.create(key, msgspec.json.encode(self.holder)))
+        try:
+            return await asyncio.shield(making)
+        except asyncio.CancelledError:
+            with suppress(LakeError, TimeoutError):
+                await asyncio.wait_for(making, _RELEASE_S)
+            raise
+
     async def _renew(self) -> None:
+        is_told = False
         while True:
             await self.clock.sleep(self.lease_s / _RENEWALS_A_LEASE)
             try:
                 async with self._changing:
-                    keys = await self.records.keys(self._prefix)
+                    keys = await self._keys()
                     is_ours = bool(keys) and await self._is_ours(keys[-1]) and await self._take(keys)
             except LakeError as error:
-                _log.warning("lease_not_renewed", scope=str(self.scope), error=str(error))
+                if not is_told:
+                    _log.warning("lease_not_renewed", scope=str(self.scope), error=str(error))
+                is_told = True
             else:
+                is_told = False
                 if not is_ours:
                     _log.warning("lease_lost", scope=str(self.scope))
                     return
@@ -130,6 +169,14 @@ class Lease:
     async def _is_ours(self, key: str) -> bool:
         body = await self.records.read(key)
         return body is not None and _decoded(body) == self.holder
+
+    async def _keys(self) -> list[str]:
+        """The leases' keys, sorted. Others' files are named once."""
+        keys, strange = numbered(self._prefix, await self.records.keys(self._prefix))
+        if new := [name for name in strange if name not in self._passed_over]:
+            self._passed_over.update(new)
+            pass_over(self._prefix, new)
+        return keys
 
     @property
     def _prefix(self) -> str:

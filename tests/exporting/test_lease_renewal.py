@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+from structlog.testing import capture_logs
 
 from exporter.errors import Held, LakeBusy
 from exporter.lease import LEASE_S
@@ -124,3 +125,89 @@ async def a_while() -> None:
     """Time enough for whatever is not held up."""
     for _ in range(100):
         await asyncio.sleep(0)
+
+
+async def test_what_is_not_ours_among_leases_is_passed_over(records: Records) -> None:
+    """A desktop's file and a sync tool's copies hold nobody up, stay where they are, and are named once."""
+    names = [".DS_Store", "000000000001 (copy).json", "000000000009.json~", "x"]
+    for name in names:
+        await records.create(PREFIX + name, b"?")
+    run = Run(records)
+    with capture_logs() as logs:
+        assert await run.acquire() == 0
+    assert [(line["event"], sorted(line["names"])) for line in logs] == [("files_passed_over", sorted(names))]
+    assert await run.renew() == []
+    with pytest.raises(Held):
+        await Run(records, "r2").acquire()
+    await run.lease.release()
+    assert await records.keys(PREFIX) == sorted(PREFIX + name for name in names)
+
+
+async def test_a_lake_whose_lists_show_nothing_ends_the_run() -> None:
+    """Where a lease is there and no list shows it, tries have an end, and time passes between them."""
+    lake = MemoryStore()
+    await Run(lake, "r0", FOREIGN).acquire()
+    hiding = Hiding(lake)
+    run = Run(hiding)
+    with pytest.raises(LakeBusy, match="no lease can be made"):
+        await run.acquire()
+    assert hiding.lists <= 12
+    assert run.waited_s >= 5
+
+
+async def test_a_run_that_is_stopped_while_it_takes_the_scope_gives_it_back() -> None:
+    """Where it is cancelled before it knows whether the lake made its lease, none is left: its process may live on."""
+    lake = MemoryStore()
+    going, arrived = asyncio.Event(), asyncio.Event()
+
+    async def pause() -> None:
+        arrived.set()
+        await going.wait()
+
+    taking = asyncio.create_task(Run(Pausing(lake, pause)).acquire())
+    await arrived.wait()
+    taking.cancel()
+    await asyncio.sleep(0)
+    going.set()
+    with pytest.raises(asyncio.CancelledError):
+        await taking
+    assert await holders(lake) == []
+    assert await Run(lake, "r2").acquire() == 0
+
+
+async def test_a_lake_that_hangs_does_not_keep_a_run_that_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Giving the lease back has a bound in time, also behind a renewal that never comes back."""
+    monkeypatch.setattr("exporter.lease._RELEASE_S", 0.01)
+    lake = MemoryStore()
+    run = Run(Hanging(lake))
+    await run.acquire()
+    run.records.is_hanging = True
+    run.turn.set()
+    await asyncio.sleep(0)
+    async with asyncio.timeout(60):
+        await run.lease.release()
+
+
+class Hiding(MemoryStore):
+    """A lake that keeps records, and whose lists are empty."""
+
+    def __init__(self, lake: MemoryStore) -> None:
+        super().__init__()
+        self.records, self.lists = lake.records, 0
+
+    async def keys(self, prefix: str, after: str = "") -> list[str]:
+        self.lists += 1
+        return (await super().keys(prefix, after))[:0]
+
+
+class Hanging(MemoryStore):
+    """A lake that does not answer any more once ``is_hanging`` is set."""
+
+    def __init__(self, lake: MemoryStore) -> None:
+        super().__init__()
+        self.records, self.is_hanging = lake.records, False
+
+    async def keys(self, prefix: str, after: str = "") -> list[str]:
+        if self.is_hanging:
+            await asyncio.Event().wait()
+        return await super().keys(prefix, after)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from exporter.commit import SNAPSHOT_RECORDS, Journal, read_state, records_after, scopes_in
 from exporter.domain import Scope
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from exporter.store import Records
 
 AT = "2026-11-23T12:00:00Z"
+STRANGE = (".DS_Store", "000000000001 (copy).json", "000000000003.json~", "3.json", "000000000003/x.json", "~$x.json")
 SNAPSHOTS = f"_log/{SCOPE}/snapshots/"
 
 
@@ -189,10 +191,32 @@ async def test_a_snapshot_of_another_moment_is_refused(records: Records) -> None
 
 
 async def test_the_scopes_of_a_lake_are_those_with_a_log(records: Records) -> None:
-    """Whatever else lies there is none."""
+    """Whatever else lies there is none, and is named; what the exporter keeps there beside scopes is not."""
     other = Scope("444455556666", "eu-west-1")
     await begun(records, "r1")
     await Journal(records, other, "r1", ScopeState()).begin(AT)
-    for key in ("_log/readme", "_log/some-notes/x.txt"):
-        await records.create(key, b"")
-    assert await scopes_in(records) == [SCOPE, other]
+    strange = (".DS_Store", "555566667777-eu-west-1 (copy)/records/000000000001.json", "readme", "some-notes/x.txt")
+    silent = ("lake.json", "trial/x.json", "555566667777-eu-west-1/.DS_Store", "555566667777-eu-west-1/lease/1.json")
+    for name in strange + silent:
+        await records.create(f"_log/{name}", b"")
+    with capture_logs() as logs:
+        assert await scopes_in(records) == [SCOPE, other]
+    [line] = logs
+    assert (line["event"], line["log_level"]) == ("files_passed_over", "warning")
+    assert line["names"] == sorted(name.split("/")[0] for name in strange)
+
+
+@pytest.mark.parametrize("name", STRANGE)
+async def test_what_is_not_ours_is_passed_over(name: str, records: Records) -> None:
+    """A sync tool's copy or a desktop's file among records, snapshots and leases is left alone, and named once."""
+    first = await begun(records, "r1")
+    await first.commit(AT)
+    for folder in ("records", "snapshots"):
+        await records.create(f"_log/{SCOPE}/{folder}/{name}", b"?")
+    with capture_logs() as logs:
+        state = await read_state(records, SCOPE)
+    assert state.number == 2
+    assert logs
+    assert all(line["names"] == [name] for line in logs)
+    await begun(records, "r2")
+    assert len(await records.keys(f"_log/{SCOPE}/records/")) == 4
