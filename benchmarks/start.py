@@ -31,7 +31,8 @@ import aioboto3
 
 from benchmarks.figures import Figure, show
 from exporter.archive import Archive
-from exporter.commit import SNAPSHOT_RECORDS, read_state
+from exporter.commit import SNAPSHOT_RECORDS
+from exporter.log_reader import read_state
 from exporter.stores.directory import DirectoryStore
 from exporter.stores.s3 import S3Store
 from exporter.stores.s3_options import S3Options

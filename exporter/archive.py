@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from exporter.commit import records_after
+from exporter.log_reader import records_after
 from exporter.once import Once
 from exporter.state import SessionState
 
@@ -54,21 +54,21 @@ class Archive:
 
     async def _read(self) -> dict[SessionKey, SessionLine]:
         lines: dict[SessionKey, SessionLine] = {}
-        async for record in records_after(self._records, self._scope, 0):
-            _add(lines, record)
+        async for record in records_after(self._records, self._scope):
+            fold_lines(lines, record)
         return lines
 
 
-def _add(lines: dict[SessionKey, SessionLine], record: Record) -> None:
-    """Add what a record says; each line names all files of its session, and no units."""
+def fold_lines(lines: dict[SessionKey, SessionLine], record: Record) -> None:
+    """Add what the next record says; each line names all files of its session, and no units."""
     for line in record.sessions:
         session = (line.stage_arn, line.session_id)
         files = [*line.earlier_files, *(record.files[place].key for place in line.files)]
         if session in lines:
             files = [*lines[session].earlier_files, *files]
         lines[session] = msgspec.structs.replace(line, earlier_files=tuple(dict.fromkeys(files)), files=(), units={})
-    if record.gone:
-        gone = set(record.gone)
+    if removed := record.removed:
         for session, line in lines.items():
-            kept = tuple(key for key in line.earlier_files if key not in gone)
-            lines[session] = msgspec.structs.replace(line, earlier_files=kept)
+            if not removed.isdisjoint(line.earlier_files):
+                kept = tuple(key for key in line.earlier_files if key not in removed)
+                lines[session] = msgspec.structs.replace(line, earlier_files=kept)

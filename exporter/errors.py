@@ -20,6 +20,7 @@
         ├── LakeBusy            a passing fault; try again
         ├── LakeRefused         no such bucket, no permission, no space
         ├── LakeTooNew          written by a newer major version of the format
+        ├── LogDamaged          a scope's commit log is not whole, or does not fit the files
         ├── Held                another run holds the scope
         └── Overtaken           another run committed first to the same scope
 
@@ -28,6 +29,9 @@ Only the command line turns an error into an exit code.
 """
 
 from __future__ import annotations
+
+#: What is said to whoever meets a damaged log.
+HOW_TO_GO_ON = "restore `_log` from a backup, or run `ivs-export repair`"
 
 
 class ExportError(Exception):
@@ -155,6 +159,20 @@ class LakeTooNew(LakeError):
     """The lake was written by a newer major version of the format than this program reads."""
 
     kind = "lake_too_new"
+
+
+class LogDamaged(LakeError):
+    """A scope's commit log lacks something, was altered, or does not fit the files beside it.
+
+    Nothing is built on such a log: the scope stops until it is restored, or begun anew from the files. ``reason`` is
+    what is wrong, without how to go on.
+    """
+
+    kind = "log_damaged"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"{reason}; {HOW_TO_GO_ON}")
+        self.reason = reason
 
 
 class Held(LakeError):

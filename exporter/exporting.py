@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from exporter.archive import Archive
-from exporter.commit import Journal, read_state
+from exporter.commit import Journal
 from exporter.errors import CredentialsLost
 from exporter.estimate import Estimate, estimate
 from exporter.finding import Finder
+from exporter.healing import to_open_again
 from exporter.lease import Holder, Lease
+from exporter.log_reader import read_state
 from exporter.pipeline import Pipeline
 from exporter.recovery import recover
 from exporter.times import text_of
@@ -59,8 +61,8 @@ class ScopeExport:
     async def export(self, stages: AsyncIterator[Listed]) -> None:
         """Export the stages, alone in this scope.
 
-        Raises :class:`Held` or :class:`Overtaken` where another run has the scope, :class:`CredentialsLost`, and any
-        other :class:`LakeError`.
+        Raises :class:`Held` or :class:`Overtaken` where another run has the scope, :class:`LogDamaged` where its log
+        can't be built on, :class:`CredentialsLost`, and any other :class:`LakeError`.
         """
         holder = Holder(self.process, self.run_id, text_of(self.clock.wall_us()))
         lease = Lease(self.store, self.scope, holder, self.clock, self.is_gone)
@@ -70,15 +72,26 @@ class ScopeExport:
             journal = Journal(self.store, self.scope, self.run_id, await read_state(self.store, self.scope))
             await journal.begin(text_of(self.clock.wall_us()))
             await recover(self.store, journal, text_of(self.clock.wall_us()))
+            await self._heal(journal)
             await journal.snapshot()
             await self._export(journal, stages)
         finally:
             await lease.release()
 
+    async def _heal(self, journal: Journal) -> None:
+        """Take back, in one record, what rests on times that lie ahead of the local clock."""
+        now_us = self.clock.wall_us()
+        lines = await to_open_again(self.store, self.scope, journal.state, now_us)
+        if lines is not None:
+            await journal.commit(text_of(now_us), sessions=lines, void_after_us=now_us)
+
     async def survey(self, stages: AsyncIterator[Listed]) -> Estimate:
         """List what an export would fetch, and say what it would cost. Nothing is fetched, and nothing is written."""
         self.ledger.is_dry = True
-        state = await read_state(self.store, self.scope)
+        state, now_us = await read_state(self.store, self.scope), self.clock.wall_us()
+        lines = await to_open_again(self.store, self.scope, state, now_us)
+        if lines is not None:  # as the run's own first record will say
+            state.take_back(now_us, lines)
         finder = self._finder(state)
         pipeline = self._pipeline(finder, self._clock_of(state))
         units = await pipeline.survey(finder.stages(stages, is_whole_region=self.is_whole))

@@ -12,7 +12,7 @@ from exporter.api.operations import Operation
 from exporter.api.paging import named_pages
 from exporter.discover import list_participants, list_sessions
 from exporter.domain import Session, Unit
-from exporter.errors import Malformed, Refused
+from exporter.errors import LogDamaged, Malformed, Refused
 from exporter.ledger import Outcome
 from exporter.plan import is_suspect, is_wanted
 from exporter.state import SessionState
@@ -139,6 +139,8 @@ class Finder:
             return None
         if is_sealed or (is_new and is_suspect(session, self.state)):
             archived = await self.archive.session(session.stage_arn, session.session_id)
+            if archived is None and is_sealed:
+                raise LogDamaged(f"{session.name} is sealed, and no record of the commit log tells which files hold it")
             if archived is not None:
                 known = archived.state
                 if archived.is_sealed and not is_sealed:

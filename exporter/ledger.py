@@ -44,7 +44,8 @@ class ScopeLedger:
     """What was found, called, fetched and written in one scope, so far.
 
     ``account_id`` is None as long as no stage has told it. ``is_held`` says that another run holds the scope, and
-    ``is_lost`` that the scope failed as a whole; ``is_dry``, that nothing was to be fetched. ``complete_until_us`` is
+    ``is_lost`` that the scope failed as a whole, and ``is_damaged`` that it did so because nothing can be built on its
+    commit log, which fails the whole run; ``is_dry``, that nothing was to be fetched. ``complete_until_us`` is
     the moment before which every session that ended is sealed, or None where nothing is known. ``listings_open`` are
     the lists (of stages, of a stage's sessions, of a session's participants) that are known to be needed and not read
     to their end; ``listings_failed`` are those that failed or had a flaw.
@@ -71,6 +72,7 @@ class ScopeLedger:
     failures: list[Failure] = field(default_factory=list)
     is_held: bool = False
     is_lost: bool = False
+    is_damaged: bool = False
     is_closed: bool = False
     is_dry: bool = False
     seconds: float = 0.0
@@ -156,7 +158,8 @@ class RunLedger:
     @property
     def outcome(self) -> str:
         """``complete``, ``partial``, ``nothing`` (no row was written and nothing failed) or ``failed``."""
-        if self.error is not None or (self._counted and all(scope.is_lost for scope in self._counted)):
+        is_damaged = any(scope.is_damaged for scope in self.scopes)
+        if self.error is not None or is_damaged or (self._counted and all(scope.is_lost for scope in self._counted)):
             return "failed"
         if not all(scope.is_complete for scope in self.scopes):
             return "partial"

@@ -1,11 +1,13 @@
 """The commit log's records: what one commit of one scope says, as JSON. Described in ``docs/commit-log.md``.
 
-A record lies under ``_log/<account>-<region>/records/<number>.json``. Its number is the one behind the last, and it is
-made once, by compare-and-set.
+A record lies under ``_log/<account>-<region>/records/<number>.json``. Its number is the one after the last, and it is
+made once, by compare-and-set. Each ends with a checksum of its own bytes, and carries the checksum of the record before
+it, so that nothing can be altered or taken away without being missed.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,18 +15,24 @@ import msgspec
 import structlog
 
 from exporter import __version__
-from exporter.errors import LakeError, LakeTooNew
+from exporter.errors import LakeTooNew, LogDamaged
 from exporter.store import Staged
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 #: The format's name and version. A reader refuses a newer major version, and passes over fields that it does not know.
+#: Records of major version 1 have no checksums, and call `lost` files ``gone``.
 FORMAT = "ivs-export commit log"
-FORMAT_MAJOR, FORMAT_MINOR = 1, 0
+FORMAT_MAJOR, FORMAT_MINOR = 2, 0
+_FIRST_WITH_CHECKSUMS = 2
 _NAMES_SHOWN, _NAME_LENGTH_SHOWN = 10, 200
 _NUMBERED = re.compile(r"[0-9]{12}\.json")
 _log = structlog.get_logger()
+_CHECKSUM = re.compile(rb',"sha256":"([0-9a-f]{64})"\}')
+#: What msgspec raises where it is handed anything at all.
+UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
+_CHECKSUM_SIZE_BYTES = len(b',"sha256":""}') + 64
 
 
 class FileLine(msgspec.Struct, frozen=True):
@@ -84,8 +92,13 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
     A ``begin`` opens a run's epoch, fences earlier writers off, and names no files; ``epoch`` is its number, in all of
     the run's records. ``at`` is the writer's local time, for people only; ``latest_us`` is the service's time, which
-    never goes back. ``gone`` are keys of files of an earlier record that were neither staged nor visible any more.
+    never goes back but where ``void_after_us`` says that times after that one were wrong. ``previous`` is the SHA-256
+    of the stored bytes of the record before this one, in hexadecimal, and empty in the first record.
     ``unlisted`` are sealed sessions, (stage, session), that their stage no longer lists.
+
+    Three lists of keys say which files of earlier records are no longer there: ``lost`` are neither staged nor visible
+    any more; ``replaced`` have their rows in files of this record; ``retired`` were removed on purpose.
+    ``rows_removed`` are the rows that those files had.
     """
 
     format: str = FORMAT
@@ -98,14 +111,32 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     run_id: str
     at: str
     latest_us: int
+    previous: str = ""
+    void_after_us: int | None = None
     writer: str = f"ivs-export {__version__}"
     schema_versions: dict[str, int] = {}
     files: tuple[FileLine, ...] = ()
     sessions: tuple[SessionLine, ...] = ()
-    gone: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+    replaced: tuple[str, ...] = ()
+    retired: tuple[str, ...] = ()
+    rows_removed: int = 0
     unlisted: tuple[tuple[str, str], ...] = ()
     complete_until_us: int | None = None
     summary: dict[str, Any] | None = None
+
+    @property
+    def removed(self) -> frozenset[str]:
+        """The keys of all files that are no longer there."""
+        return frozenset((*self.lost, *self.replaced, *self.retired))
+
+
+class Link(msgspec.Struct, frozen=True):
+    """What the next record must fit: the number, the checksum and the major version of the last one."""
+
+    number: int = 0
+    checksum: str = ""
+    major: int = 1
 
 
 class _Head(msgspec.Struct):
@@ -115,34 +146,89 @@ class _Head(msgspec.Struct):
 
 def encode_record(record: Record) -> bytes:
     """The record as it is stored."""
-    return msgspec.json.encode(record)
+    return with_checksum(msgspec.json.encode(record))
 
 
 def decode_record(key: str, body: bytes) -> Record:
     """The record that lies under ``key``.
 
-    Raises :class:`LakeTooNew` for a newer major version, and :class:`LakeError` for what is no record.
+    Raises :class:`LakeTooNew` for a newer major version, and :class:`LogDamaged` for what is no record.
     """
-    check_head(key, body)
+    major = check_head(key, body)
+    if major >= _FIRST_WITH_CHECKSUMS:
+        check_checksum(key, body)
     try:
-        return msgspec.json.decode(body, type=Record)
-    except msgspec.MsgspecError as error:
-        raise LakeError(f"{key} is damaged: {error}") from error
+        record = msgspec.json.decode(body, type=Record) if major >= _FIRST_WITH_CHECKSUMS else _decoded_old(body)
+    except UNREADABLE as error:
+        raise LogDamaged(f"{key} is damaged: {error}") from error
+    if any(place not in range(len(record.files)) for line in record.sessions for place in line.files):
+        raise LogDamaged(f"{key} is damaged: a session points at a file that it does not name")
+    return record
 
 
-def check_head(key: str, body: bytes) -> None:
-    """Refuse what was not written by this format, or by a newer major version of it."""
+def linked(link: Link, key: str, body: bytes) -> tuple[Record, Link]:
+    """The record after the one of ``link``, and its own link.
+
+    Raises :class:`LakeTooNew` and :class:`LogDamaged` as `decode_record`, and the latter also for a record that does
+    not fit: of another number, after another record, or of an older version than the one before it.
+    """
+    record = decode_record(key, body)
+    if record.number != link.number + 1:
+        raise LogDamaged(f"{key} is damaged: it holds record {record.number}")
+    if record.major < link.major:
+        raise LogDamaged(f"{key} is of version {record.major} of the commit log, after a record of {link.major}")
+    if record.major >= _FIRST_WITH_CHECKSUMS and record.previous != link.checksum:
+        raise LogDamaged(f"{key} does not follow record {link.number} as it is now: one of the two was altered")
+    return record, link_of(record, body)
+
+
+def link_of(record: Record, body: bytes) -> Link:
+    """The link of a record that is stored as ``body``."""
+    return Link(record.number, hashlib.sha256(body).hexdigest(), record.major)
+
+
+def _decoded_old(body: bytes) -> Record:
+    """A record of major version 1."""
+    fields = msgspec.json.decode(body)
+    return msgspec.convert({**fields, "lost": fields.get("gone", ())}, Record)
+
+
+def check_head(key: str, body: bytes) -> int:
+    """Give the major version that a record or a snapshot is of.
+
+    Raises :class:`LogDamaged` for what was not written by this format, and :class:`LakeTooNew` for a newer version.
+    """
     try:
         head = msgspec.json.decode(body, type=_Head)
-    except msgspec.MsgspecError as error:
-        raise LakeError(f"{key} is damaged: {error}") from error
+    except UNREADABLE as error:
+        raise LogDamaged(f"{key} is damaged: {error}") from error
     if head.format != FORMAT:
-        raise LakeError(f"{key} is no record of a commit log, but {head.format[:80]!r}")
+        raise LogDamaged(f"{key} is no record of a commit log, but {head.format[:80]!r}")
+    if head.major < 1:
+        raise LogDamaged(f"{key} is damaged: there is no version {head.major} of the commit log")
     if head.major > FORMAT_MAJOR:
         raise LakeTooNew(
             f"{key} is of version {head.major} of the commit log, and this ivs-export reads up to {FORMAT_MAJOR}: use a"
             " newer ivs-export"
         )
+    return head.major
+
+
+def with_checksum(body: bytes) -> bytes:
+    """A JSON object with one member more, the last one: the SHA-256 of all bytes before that member."""
+    return b'%b,"sha256":"%b"}' % (body[:-1], hashlib.sha256(body[:-1]).hexdigest().encode())
+
+
+def check_checksum(key: str, body: bytes) -> None:
+    """Raise :class:`LogDamaged` where ``body`` is not as `with_checksum` made it."""
+    told = _CHECKSUM.fullmatch(body[-_CHECKSUM_SIZE_BYTES:])
+    if told is None or told[1].decode() != hashlib.sha256(body[:-_CHECKSUM_SIZE_BYTES]).hexdigest():
+        raise LogDamaged(f"{key} is damaged: it is not what its checksum says")
+
+
+def snapshots_prefix(scope: str) -> str:
+    """Where a scope's snapshots lie."""
+    return f"_log/{scope}/snapshots/"
 
 
 def records_prefix(scope: str) -> str:

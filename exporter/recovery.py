@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from exporter.data_files import is_older
+from exporter.errors import LogDamaged
 from exporter.publish import publish
 from exporter.records import SessionLine, UnitState
-from exporter.tables import EVENTS
+from exporter.tables import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,43 +26,42 @@ _log = structlog.get_logger()
 
 
 async def recover(store: Store, journal: Journal, at: str) -> None:
-    """Make the files of the last record visible, and remove staged files of earlier epochs.
+    """Make the files of the last record visible, remove those that they replace, and staged files of earlier epochs.
 
     Where a named file is gone, its sessions are opened again, with a warning, so that this run fetches what is missing.
+    Raises :class:`LogDamaged` where one is gone that should replace others: those stay, and hold rows that no record
+    names any more.
     """
     last = journal.state.last
-    gone = await publish(store, last.files) if last is not None else []
-    if last is not None and gone:
-        await _reopen(journal, last, gone, at)
+    if last is not None:
+        await _finish(store, journal, last, at)
     named = {line.key for line in last.files} if last is not None else set()
-    for staged in await store.leftovers(EVENTS.name):
-        if staged.key not in named and is_older(staged.key, str(journal.scope), journal.epoch):
-            await store.discard(staged)
+    for table in TABLES:
+        for staged in await store.leftovers(table.name):
+            if staged.key not in named and is_older(staged.key, str(journal.scope), journal.epoch):
+                await store.discard(staged)
 
 
-def file_name(scope: str, epoch: int, run_id: str, number: int) -> str:
-    """The name of a data file, unique for ever: scope, the run's epoch, the run, and the file's number in the run."""
-    return f"{scope}-{epoch:09d}-{run_id}-{number:06d}"
+async def _finish(store: Store, journal: Journal, last: Record, at: str) -> None:
+    lost = await publish(store, last.files)
+    if lost and last.replaced:
+        raise LogDamaged(f"{lost[0].key} is gone before it could replace {last.replaced[0]}")
+    for key in last.replaced:
+        await store.remove(key)
+    if lost:
+        await _reopen(journal, last, lost, at)
 
 
-def is_older(key: str, scope: str, epoch: int) -> bool:
-    """Whether a data file was written for this scope by a writer of an earlier epoch."""
-    name = key.rpartition("/")[2]
-    own, _, rest = name.partition(f"{scope}-")
-    number = rest.partition("-")[0]
-    return not own and number.isdecimal() and int(number) < epoch
-
-
-async def _reopen(journal: Journal, last: Record, gone: Sequence[FileLine], at: str) -> None:
-    keys = {line.key for line in gone}
+async def _reopen(journal: Journal, last: Record, lost: Sequence[FileLine], at: str) -> None:
+    keys = {line.key for line in lost}
     places = {place for place, line in enumerate(last.files) if line.key in keys}
     lines = [_reopened(line, last, places) for line in last.sessions if places & set(line.files)]
     _log.warning("files_gone", files=sorted(keys), sessions=len(lines))
-    await journal.commit(at, gone=sorted(keys), sessions=lines)
+    await journal.commit(at, lost=lost, sessions=lines)
 
 
-def _reopened(line: SessionLine, last: Record, gone: set[int]) -> SessionLine:
-    kept = tuple(last.files[place].key for place in line.files if place not in gone)
+def _reopened(line: SessionLine, last: Record, lost: set[int]) -> SessionLine:
+    kept = tuple(last.files[place].key for place in line.files if place not in lost)
     return SessionLine(
         line.stage_arn,
         line.session_id,

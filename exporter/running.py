@@ -13,7 +13,7 @@ from exporter.api.paging import named_pages
 from exporter.budget import Budget
 from exporter.discover import Listed, list_stages
 from exporter.domain import scope_of
-from exporter.errors import ApiError, CredentialsLost, ExportError, Held, Malformed, Overtaken
+from exporter.errors import ApiError, CredentialsLost, ExportError, Held, LogDamaged, Malformed, Overtaken
 from exporter.exporting import ScopeExport
 from exporter.ledger import RunLedger, ScopeLedger
 from exporter.surroundings import real_surroundings
@@ -152,6 +152,7 @@ class _Run:
                 raise
             ledger.is_held = isinstance(error, (Held, Overtaken))
             ledger.is_lost = not ledger.is_held
+            ledger.is_damaged = isinstance(error, LogDamaged)
             ledger.listings_open = 0
             ledger.fail(ledger.name, error)
         finally:
@@ -193,11 +194,14 @@ class _Run:
         )
 
 
-def _is_of_scope(error: BaseException, part: Part) -> TypeGuard[ApiError | Held | Overtaken]:
-    """Whether an error concerns one scope alone; one of the run's own credentials concerns them all."""
+def _is_of_scope(error: BaseException, part: Part) -> TypeGuard[ApiError | Held | Overtaken | LogDamaged]:
+    """Whether an error concerns one scope alone; one of the run's own credentials concerns them all.
+
+    Scopes share no log, so a damaged one stops its own scope; the others go on and commit.
+    """
     if isinstance(error, CredentialsLost):
         return part.account is not None
-    return isinstance(error, (Held, Overtaken, ApiError))
+    return isinstance(error, (Held, Overtaken, LogDamaged, ApiError))
 
 
 def _scope_told(first: Listed, part: Part, ledger: ScopeLedger) -> Scope | None:

@@ -5,10 +5,30 @@ It holds what is live: open sessions with their units, and the bare name of each
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
-from exporter.errors import LakeError
-from exporter.records import FORMAT, FORMAT_MAJOR, Record, SessionLine, UnitState, check_head, number_of
+from exporter.errors import LogDamaged
+from exporter.records import (
+    FORMAT,
+    FORMAT_MAJOR,
+    FORMAT_MINOR,
+    UNREADABLE,
+    Link,
+    Record,
+    SessionLine,
+    UnitState,
+    check_checksum,
+    check_head,
+    number_of,
+    with_checksum,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from exporter.records import FileLine
 
 
 class SessionState(msgspec.Struct, omit_defaults=True):
@@ -28,7 +48,8 @@ class SessionState(msgspec.Struct, omit_defaults=True):
 class ScopeState(msgspec.Struct, kw_only=True):
     """Everything that a run needs to know of the runs before it.
 
-    ``number`` is that of the last record that was folded in, and ``last`` the last commit. ``latest_us`` is the
+    ``link`` is that of the last record that was folded in, and ``last`` the last commit; ``snapshot_number`` is that of
+    the record up to which the newest sound snapshot goes, 0 where there is none. ``latest_us`` is the
     service's time, as far as the log knows it; ``newest_us`` the latest start or end of any session; ``let_go_us`` the
     later of the two when the state last let go of a session that was no longer listed. ``rows``, ``files`` and the
     dates are of all that was committed. ``abandoned`` are the units (or sessions, where their participants could never
@@ -37,7 +58,9 @@ class ScopeState(msgspec.Struct, kw_only=True):
 
     format: str = FORMAT
     major: int = FORMAT_MAJOR
-    number: int = 0
+    minor: int = FORMAT_MINOR
+    link: Link = Link()
+    snapshot_number: int = 0
     latest_us: int = 0
     complete_until_us: int | None = None
     newest_us: int = 0
@@ -50,6 +73,11 @@ class ScopeState(msgspec.Struct, kw_only=True):
     open: dict[str, dict[str, SessionState]] = {}
     sealed: dict[str, set[str]] = {}
     last: Record | None = None
+
+    @property
+    def number(self) -> int:
+        """The number of the last record that was folded in; 0 before the first."""
+        return self.link.number
 
     def session(self, stage_arn: str, session_id: str) -> SessionState | None:
         """The open session of that name, if there is one."""
@@ -73,32 +101,56 @@ class ScopeState(msgspec.Struct, kw_only=True):
         ]
         return None if until_us is None else min([until_us, *ended])
 
-    def fold(self, record: Record) -> None:
-        """Add the next record."""
-        self.number = record.number
+    @property
+    def furthest_us(self) -> int:
+        """The latest time that a later decision would rest on: the log's own, a fetch's, or that of completeness."""
+        began_us = (
+            unit.began_us
+            for sessions in self.open.values()
+            for each in sessions.values()
+            for unit in each.units.values()
+        )
+        return max(self.latest_us, self.complete_until_us or 0, max(began_us, default=0))
+
+    def fold(self, record: Record, link: Link) -> None:
+        """Add the next record, whose own link is ``link``."""
+        self.link = link
+        if record.void_after_us is not None:
+            self.take_back(record.void_after_us)
         self.latest_us = max(self.latest_us, record.latest_us)
         if record.complete_until_us is not None:
             self.complete_until_us = record.complete_until_us
-        for key in record.gone:
-            self._forget_file(key)
-        if record.gone and self.last is not None:
-            gone = [file for file in self.last.files if file.key in record.gone]
-            self.files -= len(gone)
-            self.rows -= sum(file.rows for file in gone)
+        self._forget_files(record)
         for file in record.files:
             self.rows += file.rows
             self.files += 1
             self.first_date = min(file.date, self.first_date or file.date)
             self.last_date = max(file.date, self.last_date or file.date)
         for line in record.sessions:
-            self._fold_session(line, record)
+            self._fold_session(line, record.files)
         for stage_arn, session_id in record.unlisted:
             self.sealed.get(stage_arn, set()).discard(session_id)
             self._let_go()
         if record.kind == "commit":
             self.last = record
 
-    def _fold_session(self, line: SessionLine, record: Record) -> None:
+    def take_back(self, moment_us: int, lines: Sequence[SessionLine] = ()) -> None:
+        """Let nothing rest on a time that lies after ``moment_us``: no fetch, no completeness, not the latest itself.
+
+        ``lines`` say which sessions are opened again for that.
+        """
+        self.latest_us = min(self.latest_us, moment_us)
+        self.newest_us = min(self.newest_us, moment_us)
+        self.let_go_us = min(self.let_go_us, moment_us)
+        if self.complete_until_us is not None and self.complete_until_us > moment_us:
+            self.complete_until_us = None
+        for sessions in self.open.values():
+            for session in sessions.values():
+                session.units = {name: voided(unit, moment_us) for name, unit in session.units.items()}
+        for line in lines:
+            self._fold_session(line, ())
+
+    def _fold_session(self, line: SessionLine, files: Sequence[FileLine]) -> None:
         self.newest_us = max(self.newest_us, line.started_us or 0, line.ended_us or 0)
         for participant_id, unit in line.units.items():
             name = f"{line.stage_arn}/{line.session_id}/{participant_id}".rstrip("/")
@@ -119,7 +171,7 @@ class ScopeState(msgspec.Struct, kw_only=True):
         session.started_us = line.started_us
         session.ended_us = line.ended_us
         session.units.update(line.units)
-        added = [*line.earlier_files, *(record.files[place].key for place in line.files)]
+        added = [*line.earlier_files, *(files[place].key for place in line.files)]
         session.files += [key for key in added if key not in session.files]
         session.is_unsure |= line.is_unsure
 
@@ -127,25 +179,45 @@ class ScopeState(msgspec.Struct, kw_only=True):
         """A session is no longer named here; one that began later than this cannot be it, whatever clocks say."""
         self.let_go_us = max(self.latest_us, self.newest_us)
 
-    def _forget_file(self, key: str) -> None:
+    def _forget_files(self, record: Record) -> None:
+        removed = record.removed
+        if not removed:
+            return
         for sessions in self.open.values():
             for session in sessions.values():
-                if key in session.files:
-                    session.files.remove(key)
+                session.files = [key for key in session.files if key not in removed]
+        self.files -= len(removed)
+        self.rows -= record.rows_removed
+        if record.major == 1 and self.last is not None:  # those records do not say how many rows
+            self.rows -= sum(file.rows for file in self.last.files if file.key in removed)
+
+
+def voided(unit: UnitState, moment_us: int) -> UnitState:
+    """The unit's state where no time after ``moment_us`` counts."""
+    return msgspec.structs.replace(
+        unit,
+        began_us=0 if unit.began_us > moment_us else unit.began_us,
+        failing_since_us=min(unit.failing_since_us, moment_us),
+    )
 
 
 def encode_state(state: ScopeState) -> bytes:
     """The state as a snapshot holds it."""
-    return msgspec.json.encode(state)
+    return with_checksum(msgspec.json.encode(state))
 
 
-def decode_state(key: str, body: bytes) -> ScopeState:
-    """The state in a snapshot. Raises :class:`LakeTooNew` and :class:`LakeError` as records do."""
-    check_head(key, body)
+def decode_state(key: str, body: bytes) -> ScopeState | None:
+    """The state in a snapshot; None for one of major version 1, which has no checksum: nothing is built on that.
+
+    Raises :class:`LakeTooNew` and :class:`LogDamaged` as `decode_record` does.
+    """
+    if check_head(key, body) < FORMAT_MAJOR:
+        return None
+    check_checksum(key, body)
     try:
         state = msgspec.json.decode(body, type=ScopeState)
-    except msgspec.MsgspecError as error:
-        raise LakeError(f"{key} is damaged: {error}") from error
+    except UNREADABLE as error:
+        raise LogDamaged(f"{key} is damaged: {error}") from error
     if state.number != number_of(key):
-        raise LakeError(f"{key} is damaged: it holds the state after record {state.number}")
+        raise LogDamaged(f"{key} is damaged: it holds the state after record {state.number}")
     return state

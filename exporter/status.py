@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from exporter.commit import read_state, records_after, scopes_in
+from exporter.log_reader import read_state, records_after, scopes_in
 from exporter.times import text_of
 
 if TYPE_CHECKING:

@@ -46,6 +46,7 @@ class Files(Protocol):
     async def publish(self, staged: Staged) -> bool:
         """Make a staged file visible under its key; harmless when it is visible already.
 
+        A file with an empty handle was never staged here: it is visible, or gone.
         Returns False where the file is gone: neither staged nor visible, in its whole size. Where it raises, ask again.
         """
         ...
@@ -64,6 +65,10 @@ class Files(Protocol):
 
     async def read(self, key: str) -> bytes | None:
         """The whole of a visible file or record; None where there is none."""
+        ...
+
+    async def remove(self, key: str) -> None:
+        """Remove a visible file, for good; harmless when it is gone already."""
         ...
 
 

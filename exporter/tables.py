@@ -91,6 +91,10 @@ EVENTS = Table(
 )
 
 
+#: All tables of the lake. What is said of a lake is said of each of them.
+TABLES = (EVENTS,)
+
+
 def dates_in(table: Table, rows: pa.RecordBatch | pa.Table) -> list[date]:
     """The UTC dates that the rows are of, in order."""
     days = pc.unique(pc.floor_temporal(rows.column(table.time_column), unit="day"))

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from exporter.commit import read_state, records_after, scopes_in
+from exporter.log_reader import read_state, records_after, scopes_in
 from exporter.tables import EVENTS, dates_in
 
 if TYPE_CHECKING:
@@ -67,9 +67,9 @@ async def verify(store: Store, verified: Verified, table: Table = EVENTS) -> Asy
 async def _named(store: Store, scope: Scope, table: Table) -> dict[str, FileLine]:
     """The files that a scope's records name, less those that a later record calls gone."""
     lines: dict[str, FileLine] = {}
-    async for record in records_after(store, scope, 0):
+    async for record in records_after(store, scope):
         lines |= {line.key: line for line in record.files if line.table == table.name}
-        for key in record.gone:
+        for key in record.removed:
             lines.pop(key, None)
     return lines
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from exporter.channel import Channel, Closed
+from exporter.data_files import NamedFiles, file_name
 from exporter.domain import Session
-from exporter.errors import EventUnreadable, LakeError, Overtaken, Vanished
+from exporter.errors import EventUnreadable, LakeError, LogDamaged, Overtaken, Vanished
 from exporter.held import Held
 from exporter.intake import Intake, UnitTaken
 from exporter.ledger import Outcome
@@ -22,7 +23,6 @@ from exporter.normalize import Stamp
 from exporter.present import Present
 from exporter.publish import publish
 from exporter.records import SessionLine
-from exporter.recovery import file_name
 from exporter.stage import discard, stage
 from exporter.state import SessionState
 from exporter.tables import EVENTS
@@ -70,6 +70,7 @@ class Writer:
     _held: Held = field(default_factory=Held)
     _intake: Intake = field(init=False)
     _share: Share = field(init=False)
+    _named: NamedFiles = field(init=False)
     _waiting: asyncio.Timeout | None = None
     _is_due: bool = False
     _stagings: int = 0
@@ -78,6 +79,7 @@ class Writer:
         piece_size_bytes = min(_PIECE_SIZE_BYTES, self.budget.rows_max * _EVENT_SIZE_BYTES_MIN)
         self._intake = Intake(Present(self.store), self.budget.turns, piece_size_bytes)
         self._share = self.budget.share(self._wake)
+        self._named = NamedFiles(self.store, self.journal.scope)
 
     async def write(self, works: Channel[Work]) -> None:
         """Take what comes until the channel is closed: fetched units, and sessions of which there is news.
@@ -229,9 +231,13 @@ class Writer:
             await discard(self.store, files)
 
     async def _commit(self, held: Held) -> None:
-        """Commit what is staged, publish it, and note that it is so."""
+        """Commit what is staged, publish it, and note that it is so.
+
+        Raises :class:`LogDamaged` where the log does not know the files that they would lie beside.
+        """
         lines, keys = held.lines()
         try:
+            await self._named.check(held.files)
             await self.journal.commit(
                 text_of(self.clock.wall_us()),
                 files=held.files,
@@ -239,7 +245,7 @@ class Writer:
                 schema_versions={EVENTS.name: EVENTS.version},
                 latest_us=self.now_us(),
             )
-        except Overtaken:
+        except (Overtaken, LogDamaged):
             await self._discard(held.files)
             raise
         await self._publish(held.files)

@@ -76,6 +76,9 @@ class MemoryStore:
     async def read(self, key: str) -> bytes | None:
         return await self._do("read", key, lambda: self.visible.get(key, self.records.get(key)))
 
+    async def remove(self, key: str) -> None:
+        await self._do("remove", key, lambda: self.visible.pop(key, None) and None)
+
     async def create(self, key: str, body: bytes) -> bool:
         return await self._do("create", key, lambda: self.records.setdefault(key, body) == body)
 
@@ -100,7 +103,7 @@ class MemoryStore:
         return staged
 
     def _publish(self, staged: Staged) -> bool:
-        found = self.staged.pop(staged.handle[0], None)
+        found = self.staged.pop(staged.handle[0], None) if staged.handle else None
         if found is not None:
             self.visible[staged.key] = found[1]
         return staged.key in self.visible

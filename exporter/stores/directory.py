@@ -94,6 +94,10 @@ class DirectoryStore:
         """The bytes under ``key``."""
         return await self._do(key, lambda: _read(self._path(key)))
 
+    async def remove(self, key: str) -> None:
+        """Remove a file."""
+        await self._do(key, lambda: _remove(self._path(key)))
+
     async def create(self, key: str, body: bytes) -> bool:
         """Write aside and link; where the name is taken, compare what stands there."""
         return await self._do(key, lambda: self._create(key, body))
@@ -120,8 +124,8 @@ class DirectoryStore:
         sync_folder(aside.parent)
 
     def _publish(self, staged: Staged) -> bool:
-        target, aside = self._path(staged.key), self._staged_path(staged)
-        if _size_bytes(target) is None and _size_bytes(aside) == staged.size_bytes:
+        target, aside = self._path(staged.key), self._staged_path(staged) if staged.handle else None
+        if aside is not None and _size_bytes(target) is None and _size_bytes(aside) == staged.size_bytes:
             self._folders.make(target.parent)
             with suppress(FileNotFoundError):  # another publisher of the same file was faster
                 aside.replace(target)

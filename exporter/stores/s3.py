@@ -87,8 +87,8 @@ class S3Store:
 
     async def publish(self, staged: Staged) -> bool:
         """Complete the upload; what is unsure then is settled by looking for the object."""
-        upload_id, *etags = staged.handle
-        if not etags:  # a leftover: what is missing in it is not known
+        upload_id, *etags = staged.handle or ("",)
+        if not etags:  # never staged here; or a leftover: what is missing in it is not known
             return await self._is_visible(staged)
         parts = [{"PartNumber": number, "ETag": etag} for number, etag in enumerate(etags, 1)]
         try:
@@ -128,6 +128,10 @@ class S3Store:
             return await self._s3.get(self._name(key))
         except Missing:
             return None
+
+    async def remove(self, key: str) -> None:
+        """Delete an object."""
+        await self.delete(key)
 
     async def create(self, key: str, body: bytes) -> bool:
         """A conditional put; where the key is taken, perhaps by an earlier try of this one, the object is read back."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from exporter.commit import Journal
+from exporter.data_files import file_name
 from exporter.records import FileLine, SessionLine, UnitState
-from exporter.recovery import file_name
 from exporter.state import ScopeState
 from exporter.times import text_of
 from tests.doubles import DAY_US, HOUR_US, SCOPE

@@ -8,9 +8,10 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from exporter.commit import SNAPSHOT_RECORDS, Journal, read_state, records_after, scopes_in
+from exporter.commit import SNAPSHOT_RECORDS, Journal
 from exporter.domain import Scope
 from exporter.errors import LakeError, LakeTooNew, Overtaken
+from exporter.log_reader import read_state, records_after, scopes_in
 from exporter.records import FORMAT_MAJOR, record_key
 from exporter.state import ScopeState
 from tests.doubles import SCOPE, MemoryStore
@@ -158,9 +159,6 @@ async def test_what_is_listed_and_gone_is_an_error(nights: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "place", [record_key(str(SCOPE), 2), f"{SNAPSHOTS}000000000001.json"], ids=["record", "snapshot"]
-)
-@pytest.mark.parametrize(
     ("body", "error", "words"),
     [
         (b"", LakeError, "damaged"),
@@ -171,23 +169,16 @@ async def test_what_is_listed_and_gone_is_an_error(nights: int) -> None:
     ],
     ids=["empty", "zeroes", "wrong type", "another format", "a newer version"],
 )
-async def test_a_damaged_log_is_refused_by_the_key_of_what_is_damaged(
-    place: str, body: bytes, error: type[LakeError], words: str, records: Records
+async def test_a_damaged_record_is_refused_by_its_key(
+    body: bytes, error: type[LakeError], words: str, records: Records
 ) -> None:
-    """Neither a record nor a snapshot that can't be read is passed over."""
+    """No record that can't be read is passed over."""
+    place = record_key(str(SCOPE), 2)
     await begun(records, "r1")
     assert await records.create(place, body)
     with pytest.raises(error, match=words) as raised:
         await read_state(records, SCOPE)
     assert place in str(raised.value)
-
-
-async def test_a_snapshot_of_another_moment_is_refused(records: Records) -> None:
-    """What a snapshot holds must be the state after the record whose number it carries."""
-    await begun(records, "r1")
-    await records.create(f"{SNAPSHOTS}000000000001.json", b'{"format":"ivs-export commit log","major":1}')
-    with pytest.raises(LakeError, match="after record 0"):
-        await read_state(records, SCOPE)
 
 
 async def test_the_scopes_of_a_lake_are_those_with_a_log(records: Records) -> None:

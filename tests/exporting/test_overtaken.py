@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
+from exporter.data_files import file_name, is_older
 from exporter.errors import LakeBusy, Overtaken
-from exporter.recovery import file_name, is_older
 from exporter.settings import RunSettings
 from exporter.verify import Verified, verify
 from tests.doubles import DAY_US, HOUR_US, SCOPE, SECOND_US, MemoryStore, Service, export, lake_rows

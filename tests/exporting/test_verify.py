@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from exporter.errors import LakeTooNew
-from exporter.records import Record, decode_record, encode_record
+from exporter.records import Link, Record, decode_record, encode_record, link_of
 from exporter.verify import Problem, Verified, verify
 from tests.doubles import MemoryStore, Service, export
 
@@ -42,6 +42,16 @@ def a_record(store: MemoryStore, file: str) -> tuple[str, Record]:
             if file in {line.key for line in record.files}:
                 return key, record
     raise AssertionError(file)
+
+
+def change(store: MemoryStore, key: str, record: Record) -> None:
+    """Put another record in the place of one, and let those after it fit it: as if it had been so from the first."""
+    store.records[key] = encode_record(record)
+    link = Link()
+    for each in sorted(name for name in store.records if "/records/" in name):
+        record = decode_record(each, store.records[each])
+        store.records[each] = encode_record(msgspec.structs.replace(record, previous=link.checksum))
+        link = link_of(record, store.records[each])
 
 
 async def test_a_whole_lake_has_no_problem() -> None:
@@ -91,7 +101,7 @@ async def test_a_doubled_event_is_found() -> None:
     store.visible[copy] = store.visible[key]
     line = next(line for line in record.files if line.key == key)
     files = (*record.files, msgspec.structs.replace(line, key=copy))
-    store.records[record_key] = encode_record(msgspec.structs.replace(record, files=files))
+    change(store, record_key, msgspec.structs.replace(record, files=files))
     (problem, *_) = await problems(store)
     assert "stand twice" in problem.message
 
@@ -113,7 +123,7 @@ async def test_rows_of_another_date_are_found() -> None:
     store.visible[key] = data
     digest = hashlib.sha256(data).hexdigest()
     files = tuple(msgspec.structs.replace(line, sha256=digest) if line.key == key else line for line in record.files)
-    store.records[record_key] = encode_record(msgspec.structs.replace(record, files=files))
+    change(store, record_key, msgspec.structs.replace(record, files=files))
     (problem,) = await problems(store)
     assert "holds rows of" in problem.message
 
@@ -122,6 +132,6 @@ async def test_a_newer_log_is_refused_politely() -> None:
     """A record of a newer major version is not guessed at."""
     store = await lake()
     key = max(key for key in store.records if "/records/" in key)
-    store.records[key] = store.records[key].replace(b'"major":1', b'"major":2')
+    store.records[key] = store.records[key].replace(b'"major":2', b'"major":3')
     with pytest.raises(LakeTooNew, match="newer ivs-export"):
         await problems(store)

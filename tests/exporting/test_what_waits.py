@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from exporter.api.operations import Operation
-from exporter.commit import records_after
+from exporter.log_reader import records_after
 from tests.doubles import SCOPE, MemoryStore, Service, export, lake_rows
 
 if TYPE_CHECKING:

@@ -1,0 +1,91 @@
+"""Data files: their names, which are unique for ever, and whether the commit log names those that readers see."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from exporter.errors import LogDamaged
+from exporter.log_reader import records_after
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from exporter.domain import Scope
+    from exporter.records import FileLine
+    from exporter.store import Store
+
+
+def file_name(scope: str, epoch: int, run_id: str, number: int) -> str:
+    """The name of a data file, unique for ever: scope, the run's epoch, the run, and the file's number in the run."""
+    return f"{scope}-{epoch:09d}-{run_id}-{number:06d}"
+
+
+def epoch_of(key: str, scope: str) -> int | None:
+    """The epoch in a data file's name; None where it was not made for this scope."""
+    name = key.rpartition("/")[2]
+    own, _, rest = name.partition(f"{scope}-")
+    number, _, run = rest.partition("-")
+    return int(number) if not own and run and number.isascii() and number.isdecimal() else None
+
+
+def is_older(key: str, scope: str, epoch: int) -> bool:
+    """Whether a data file was written for this scope by a writer of an earlier epoch."""
+    own = epoch_of(key, scope)
+    return own is not None and own < epoch
+
+
+class NamedFiles:
+    """What the log of one scope names: a run may add to a partition only where the log knows the files that are there.
+
+    A lake whose log was lost, or restored from an older day than its tables, holds rows that no record tells of. A run
+    would fetch them again, and they would be there twice.
+
+    The mutable state: which partitions were looked at, and what the records from number ``_from`` on say of files.
+    """
+
+    def __init__(self, store: Store, scope: Scope) -> None:
+        self._store = store
+        self._scope = scope
+        self._looked_at: set[str] = set()
+        self._is_named: dict[str, bool] = {}
+        self._from: int | None = None
+
+    async def check(self, files: Iterable[FileLine]) -> None:
+        """Raise :class:`LogDamaged` where, beside one of the files, a visible one of this scope is named by no record.
+
+        Each partition is listed once, when it is first asked for: so ask before the run's own first file is there.
+        """
+        for prefix in sorted({file.key.rpartition("/")[0] + "/" for file in files} - self._looked_at):
+            unnamed = await self._unnamed(await self._store.keys(prefix))
+            if unnamed:
+                raise LogDamaged(
+                    f"the commit log of {self._scope} names none of {len(unnamed)} files that are there, such as"
+                    f" {min(unnamed)}: the log is older than the files, or parts of it are missing"
+                )
+            self._looked_at.add(prefix)
+
+    async def _unnamed(self, keys: Iterable[str]) -> Mapping[str, int]:
+        """Those of the visible files that are this scope's and that no record names, with their epochs.
+
+        A file is named by its own run, and by a later one where it was named anew: so the log is read from the files'
+        least epoch on, and the whole of it before anything is said.
+        """
+        ours = {key: epoch for key in keys if (epoch := epoch_of(key, str(self._scope))) is not None}
+        for number in (min(ours.values(), default=1), 1):
+            ours = {key: epoch for key, epoch in ours.items() if not self._is_named.get(key)}
+            if ours:
+                await self._read_from(number)
+        return {key: epoch for key, epoch in ours.items() if not self._is_named.get(key)}
+
+    async def _read_from(self, number: int) -> None:
+        """Learn what the records from ``number`` on say of files, as far as that is not known. The last word counts."""
+        if self._from is not None and self._from <= number:
+            return
+        earlier: dict[str, bool] = {}
+        async for record in records_after(self._store, self._scope, number - 1):
+            if self._from is not None and record.number >= self._from:
+                break
+            earlier |= dict.fromkeys(record.removed, False)
+            earlier |= {line.key: True for line in record.files}
+        self._is_named = earlier | self._is_named
+        self._from = number
