@@ -17,13 +17,15 @@ class Clock:
     """Two clocks, a sleep and a draw.
 
     ``monotonic_s`` measures spans, in seconds. ``wall_us`` is the local time, in microseconds since the epoch.
-    ``sleep`` takes seconds. ``draw`` gives a number from [0, 1).
+    ``sleep`` takes seconds. ``draw`` gives a number from [0, 1). ``machine_us`` is this machine's own time, where
+    ``wall_us`` shows another one, as a test's: whoever checks a signature's date has no other clock.
     """
 
     monotonic_s: Callable[[], float]
     wall_us: Callable[[], int]
     sleep: Callable[[float], Awaitable[None]]
     draw: Callable[[], float]
+    machine_us: Callable[[], int] | None = None
 
 
 def system_clock() -> Clock:

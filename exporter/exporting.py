@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from exporter.api.caller import Caller
+    from exporter.api.service_time import ServiceTime
     from exporter.budget import Budget
     from exporter.clock import Clock
     from exporter.discover import Listed
@@ -38,9 +39,9 @@ if TYPE_CHECKING:
 class ScopeExport:
     """What the export of one scope stands on.
 
-    ``now_us`` is the service's time, in microseconds since the epoch. ``budget`` bounds
-    the rows that wait in memory. ``is_whole`` says that the stages are all those of the region. ``process`` is the one
-    that the lease names, and ``is_gone`` says of another whether it has ended, None where that can't be seen.
+    ``service_time`` is told by the ``caller``'s answers. ``budget`` bounds the rows that wait in memory. ``is_whole``
+    says that the stages are all those of the region. ``process`` is the one that the lease names, and ``is_gone`` says
+    of another whether it has ended, None where that can't be seen.
     """
 
     scope: Scope
@@ -53,7 +54,7 @@ class ScopeExport:
     run_id: str
     budget: Budget
     is_whole: bool
-    now_us: Callable[[], int]
+    service_time: ServiceTime
     clock: Clock
     process: Process
     is_gone: Callable[[Process], bool | None]
@@ -93,15 +94,15 @@ class ScopeExport:
         if lines is not None:  # as the run's own first record will say
             state.take_back(now_us, lines)
         finder = self._finder(state)
-        pipeline = self._pipeline(finder, self._clock_of(state))
+        pipeline = self._pipeline(finder)
         units = await pipeline.survey(finder.stages(stages, is_whole_region=self.is_whole))
         return estimate(str(self.scope), units, self.ledger.calls, state.last, self.caller.rate)
 
     async def _export(self, journal: Journal, stages: AsyncIterator[Listed]) -> None:
-        finder, now_us = self._finder(journal.state), self._clock_of(journal.state)
-        pipeline = self._pipeline(finder, now_us)
+        finder = self._finder(journal.state)
+        pipeline = self._pipeline(finder)
         checkpoint_s = self.settings.checkpoint_s
-        writer = Writer(self.store, journal, self.ledger, checkpoint_s, self.budget, self.clock, now_us)
+        writer = Writer(self.store, journal, self.ledger, checkpoint_s, self.budget, self.clock, self._now_us)
         try:
             await pipeline.export(finder.stages(stages, is_whole_region=self.is_whole), writer)
         except CredentialsLost:
@@ -110,13 +111,12 @@ class ScopeExport:
         await writer.close(finder, is_whole=self.is_whole and self.request.is_whole and self.stop.reason is None)
 
     def _finder(self, state: ScopeState) -> Finder:
-        self.caller.not_before_us = state.latest_us
+        self.service_time.latest_us = lambda: state.latest_us
         archive = Archive(self.store, self.scope)
         return Finder(self.caller, self.request, self.settings, state, archive, self.ledger)
 
-    def _pipeline(self, finder: Finder, now_us: Callable[[], int]) -> Pipeline:
-        return Pipeline(self.caller, finder, self.ledger, self.stop, self.settings.give_up_days, now_us)
+    def _pipeline(self, finder: Finder) -> Pipeline:
+        return Pipeline(self.caller, finder, self.ledger, self.stop, self.settings.give_up_days, self._now_us)
 
-    def _clock_of(self, state: ScopeState) -> Callable[[], int]:
-        """The service's time, never before the log's latest."""
-        return lambda: max(self.now_us(), state.latest_us)
+    def _now_us(self) -> int:
+        return self.service_time.now_us

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeGuard
 
 from exporter.api.caller import Caller
 from exporter.api.client import Client
 from exporter.api.operations import Operation
 from exporter.api.paging import named_pages
+from exporter.api.service_time import FarDates
 from exporter.budget import Budget
 from exporter.discover import Listed, list_stages
 from exporter.domain import scope_of
@@ -140,6 +141,7 @@ class _Run:
     services: Services
     budget: Budget
     work: Work
+    far_dates: FarDates = field(default_factory=FarDates)
 
     async def work_on(self, part: Part, ledger: ScopeLedger) -> None:
         """Work on one scope. What fails it alone is noted; what ends the run makes the others stop and commit."""
@@ -164,7 +166,8 @@ class _Run:
         if credentials is None:
             return
         settings, services, clock = self.settings, self.services, self.surroundings.clock
-        client = Client(credentials, services.endpoints[part.region], services.connections, clock.wall_us)
+        endpoint = services.endpoints[part.region]
+        client = Client(credentials, endpoint, services.connections, clock.wall_us, self.far_dates, clock.machine_us)
         caller = Caller(client, settings.quota, settings.retry, settings.run.concurrency, clock, ledger)
         stages = _stages(caller, part)
         first = await self.stop.cut(_first_with_stages(stages))
@@ -187,7 +190,7 @@ class _Run:
             run_id=self.ledger.run_id,
             budget=self.budget,
             is_whole=not part.stage_arns,
-            now_us=lambda: client.now_us,
+            service_time=client.service_time,
             clock=self.surroundings.clock,
             process=self.surroundings.process,
             is_gone=self.surroundings.is_gone,

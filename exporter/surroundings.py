@@ -55,9 +55,9 @@ class Surroundings:
     open_services: Callable[[Settings, str, Iterable[str]], AbstractAsyncContextManager[Services]]
 
 
-def real_surroundings() -> Surroundings:
-    """The surroundings of this process."""
-    clock = system_clock()
+def real_surroundings(other_clock: Clock | None = None) -> Surroundings:
+    """The surroundings of this process; ``other_clock`` counts in place of this machine's, where a test has one."""
+    clock = other_clock or system_clock()
 
     @asynccontextmanager
     async def open_services(settings: Settings, run_id: str, regions: Iterable[str]) -> AsyncIterator[Services]:

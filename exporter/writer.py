@@ -120,8 +120,7 @@ class Writer:
         lines = [self._vanished(*session) for session in finder.vanished] + finder.returned
         self.ledger.close()
         is_complete = is_whole and not self.ledger.listings_open and not self.ledger.listings_failed
-        # A clock may have gone back, but this run came after those before it.
-        listed_us = max(finder.began_us, self.journal.state.complete_until_us or 0) if is_complete else None
+        listed_us = self._listed_us(finder.began_us) if is_complete else None
         self.ledger.complete_until_us = self.journal.state.sealed_until_us(listed_us)
         await self.journal.commit(
             text_of(self.clock.wall_us()),
@@ -131,6 +130,14 @@ class Writer:
             complete_until_us=listed_us,
             summary=self.ledger.summary(),
         )
+
+    def _listed_us(self, began_us: int) -> int:
+        """When the run began that has listed everything: a clock may have gone back, but it came after those before.
+
+        A time that has not come yet is obeyed in no log.
+        """
+        before_us = self.journal.state.complete_until_us or 0
+        return max(began_us, before_us) if before_us <= self.now_us() else began_us
 
     def _vanished(self, stage_arn: str, session_id: str) -> SessionLine:
         known = self.journal.state.session(stage_arn, session_id) or SessionState()

@@ -9,6 +9,7 @@ import asyncio
 import io
 from collections import Counter
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,6 +18,7 @@ import pyarrow.parquet as pq
 
 from exporter.api.answers import Page
 from exporter.api.operations import Operation
+from exporter.api.service_time import ServiceTime
 from exporter.budget import Budget
 from exporter.clock import Clock
 from exporter.discover import Listed
@@ -140,7 +142,10 @@ class SessionDouble:
 
 
 class Service:
-    """A service of one scope, as the pipeline's caller: it answers at once, and counts what it is asked."""
+    """A service of one scope, as the pipeline's caller: it answers at once, and counts what it is asked.
+
+    ``date`` is the ``Date`` of its answers; the local clock shows its true time.
+    """
 
     def __init__(self) -> None:
         self.stages: dict[str, dict[str, SessionDouble]] = {STAGE: {}}
@@ -151,7 +156,8 @@ class Service:
         self.calls_by_operation: Counter[str] = Counter()
         self.concurrency = 4
         self.rate = 5.0
-        self.not_before_us = 0
+        self.service_time = ServiceTime(lambda: self.now_us)
+        self.date: Callable[[], str] = lambda: formatdate(self.now_us // SECOND_US, usegmt=True)
         self.on_call: Callable[[Operation, Mapping[str, Any]], None] = lambda *_: None
 
     @property
@@ -193,7 +199,7 @@ class Service:
         start = int(params.get("nextToken", "0"))
         end = start + self.page_size
         token = str(end) if end < len(items) else None
-        return Page(msgspec.json.encode(items[start:end]), token, max(self.now_us, self.not_before_us))
+        return Page(msgspec.json.encode(items[start:end]), token, self.service_time.answered(self.date()))
 
     def _items(self, operation: Operation, params: Mapping[str, Any]) -> list[dict[str, Any]]:
         if operation is Operation.LIST_STAGES:
@@ -270,7 +276,7 @@ async def export(
         run_id=run_id,
         budget=Budget(rows_max),
         is_whole=True,
-        now_us=lambda: service.now_us,
+        service_time=service.service_time,
         clock=service.clock,
         process=this_process(),
         is_gone=is_gone,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tenacity import AsyncRetrying, retry_if_exception_type
@@ -59,10 +59,7 @@ class _Lane:
 
 @dataclass(slots=True)
 class Caller:
-    """Calls one scope's API: bounded in flight, paced, tried again, and counted in ``ledger``.
-
-    No page is taken to be served before ``not_before_us``: what the lake's log knows has passed already.
-    """
+    """Calls one scope's API: bounded in flight, paced, tried again, and counted in ``ledger``."""
 
     client: Client
     quota: QuotaSettings
@@ -70,7 +67,6 @@ class Caller:
     concurrency: int
     clock: Clock
     ledger: ScopeLedger
-    not_before_us: int = 0
     _lanes: dict[Operation, _Lane] = field(default_factory=dict)
     _slots: asyncio.Semaphore = field(init=False)
 
@@ -139,7 +135,7 @@ class Caller:
             finally:
                 spent.seconds += self.clock.monotonic_s() - began_s
         lane.answered_s = self.clock.monotonic_s()
-        return page if page.served_us >= self.not_before_us else replace(page, served_us=self.not_before_us)
+        return page
 
     def _throttled(self, operation: Operation, lane: _Lane, spent: _Spent, error: Throttled, sent_s: float) -> None:
         self.ledger.throttled += 1

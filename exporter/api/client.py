@@ -9,13 +9,13 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import msgspec
 
 from exporter.api.answers import Page, read_page, read_refusal
+from exporter.api.service_time import FarDates, ServiceTime
 from exporter.api.signing import Signer
 from exporter.errors import CredentialsLost, Transient
 
@@ -35,25 +35,22 @@ _encode = msgspec.json.Encoder().encode
 class Client:
     """IVS Real-Time in one scope.
 
-    ``wall_us`` is the local clock in microseconds since the epoch: it dates signatures, and stands in where an answer
-    carries no ``Date``.
+    ``wall_us`` is the local clock in microseconds since the epoch; ``signing_us`` dates signatures, where that is
+    another clock. ``service_time`` is the service's, as answers tell it.
     """
 
     credentials: Credentials
     endpoint: Endpoint
     connections: aiohttp.ClientSession
     wall_us: Callable[[], int]
+    far_dates: FarDates = field(default_factory=FarDates)
+    signing_us: Callable[[], int] | None = None
+    service_time: ServiceTime = field(init=False)
     _signer: Signer = field(init=False)
-    _date: tuple[str, int] = ("", 0)
-    _latest_us: int = 0
 
     def __post_init__(self) -> None:
         self._signer = Signer(self.endpoint.signed_service, self.endpoint.signed_region)
-
-    @property
-    def now_us(self) -> int:
-        """The service's time, in microseconds since the epoch, as its last answer told it; else the local clock."""
-        return self._latest_us or self.wall_us()
+        self.service_time = ServiceTime(self.wall_us, self.far_dates)
 
     async def ask(self, operation: Operation, params: Mapping[str, Any]) -> Page:
         """Make one attempt.
@@ -71,7 +68,8 @@ class Client:
 
     async def _attempt(self, operation: Operation, params: Mapping[str, Any], keys: Keys) -> Page:
         url, sent = self.endpoint.urls[operation], _encode(params)
-        at = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self.wall_us() // 1_000_000))
+        now_us = (self.signing_us or self.wall_us)()
+        at = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now_us // 1_000_000))
         headers = self._signer.headers(url, sent, keys, at)
         try:
             async with self.connections.post(
@@ -81,15 +79,6 @@ class Client:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Transient(f"{operation}: {type(error).__name__} in {self.endpoint.signed_region}") from error
         if answer.status == _OK:
-            return read_page(operation, body, self._served_us(answer.headers.get("Date", "")))
+            return read_page(operation, body, self.service_time.answered(answer.headers.get("Date", "")))
         named = {name.lower(): value for name, value in answer.headers.items()}
         raise read_refusal(operation, answer.status, named, body, datetime.fromtimestamp(self.wall_us() / 1e6, UTC))
-
-    def _served_us(self, date: str) -> int:
-        if date != self._date[0]:
-            try:
-                self._date = (date, int(parsedate_to_datetime(date).timestamp()) * 1_000_000)
-            except (ValueError, TypeError):
-                self._date = (date, 0)
-        self._latest_us = self._date[1] or self.wall_us()
-        return self._latest_us

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from exporter.cli import exits
+from exporter.clock import system_clock
 from exporter.emulator import EmulatorOptions, QuotaOptions, Size, WorldOptions
 from exporter.errors import ExportError
 from exporter.ledger import RunLedger
 from exporter.request import Request, Stop
 from exporter.running import run
 from exporter.settings import HttpSettings, QuotaSettings, RetrySettings, RunSettings, Settings
+from exporter.surroundings import real_surroundings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
     from exporter.emulator import Emulator
+    from exporter.surroundings import Surroundings
 
 #: A Monday, noon of 2026-11-23; the worlds are of the week before.
 NOW_US = 1_795_435_200_000_000
@@ -59,6 +62,12 @@ def mostly_slow(cases: Iterable[Any], quick: int) -> list[Any]:
 def stage_of(name: str, account: str = ACCOUNT, region: str = REGION) -> str:
     """A stage's ARN."""
     return f"arn:aws:ivs:{region}:{account}:stage/{name}"
+
+
+def beside(emulator: Emulator) -> Surroundings:
+    """The surroundings of a run whose local clock shows the emulator's time."""
+    here = system_clock()
+    return real_surroundings(replace(here, wall_us=lambda: emulator.clock.now_us, machine_us=here.wall_us))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +118,7 @@ class Exports:
         }
         ledger, error = RunLedger(f"run{self.runs}"), None
         try:
-            await run(Settings(**given), request or Request(), ledger, stop or Stop())
+            await run(Settings(**given), request or Request(), ledger, stop or Stop(), beside(emulator))
         except ExportError as ended:
             error = ended
         exported = Exported(ledger, error, exits.of_run(ledger, None))

@@ -303,7 +303,7 @@ async def test_the_lake_is_written_with_the_runs_own_credentials(
         opened.append(session)
         return really(address, session, s3, **others)
 
-    monkeypatch.setattr("exporter.running.open_store", spy)
+    monkeypatch.setattr("exporter.surroundings.open_store", spy)
     async with emulator_of(ACCOUNT, OTHER) as emulator:
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", emulator.url)
         accounts = (AccountSettings(role_arn=f"arn:aws:iam::{OTHER}:role/ivs-export"),)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from exporter.api.operations import Operation
+from exporter.commit import read_state
 from exporter.errors import EventUnreadable, GaveUp, Refused
 from exporter.ledger import Outcome
-from exporter.log_reader import read_state
 from exporter.request import Request, Stop
 from exporter.status import statuses
 from tests.doubles import HOUR_US, SCOPE, SECOND_US, STAGE, MemoryStore, Service, export, lake_rows
@@ -107,12 +107,48 @@ async def test_time_never_goes_back() -> None:
     service.add("st-a", events={"p1": 1})
     before = (await export(service, store, "r1")).complete_until_us
     service.add("st-b", events={"p1": 1})
-    service.now_us -= HOUR_US // 6
+    service.now_us -= 600 * SECOND_US
     ledger = await export(service, store, "r2")
     assert ledger.sessions_sealed == 2
     assert before is not None
     assert ledger.complete_until_us is not None
     assert ledger.complete_until_us >= before
+
+
+async def test_a_far_date_does_not_end_the_grace_time() -> None:
+    """Answers that are dated years ahead seal nothing early, in that run or later, and tell nothing complete."""
+    service, store = Service(), MemoryStore()
+    stages = [f"{STAGE}{number}" for number in range(3)]
+    for number, stage in enumerate(stages):
+        session = service.add(f"st-{number}", events={"p1": 2, "p2": 1}, stage=stage)
+        session.ended_us = service.now_us - 60 * SECOND_US
+    right, service.date = service.date, lambda: "Mon, 24 Nov 2036 12:00:00 GMT"
+    ledger = await export(service, store, "r1")
+    assert ledger.sessions_sealed == 0
+    assert (await read_state(store, SCOPE)).latest_us == service.now_us
+    service.date = right
+    for number, stage in enumerate(stages):
+        service.join(service.stages[stage][f"st-{number}"], "p1", 3)
+    service.now_us += HOUR_US
+    assert (await export(service, store, "r2")).sessions_sealed == 3
+    assert lake_rows(store) == service.truth()
+
+
+async def test_a_log_that_is_far_ahead_is_not_obeyed() -> None:
+    """What the log says of a time that has not come seals nothing, and is not handed on as `complete_until`."""
+    service, store = Service(), MemoryStore()
+    service.add("st-a", events={"p1": 1})
+    service.now_us += 24 * HOUR_US
+    await export(service, store, "r1")
+    service.now_us -= 24 * HOUR_US
+    session = service.add("st-b", events={"p1": 1}, stage=f"{STAGE}2")
+    session.ended_us = service.now_us - 60 * SECOND_US
+    ledger = await export(service, store, "r2")
+    assert ledger.complete_until_us == session.ended_us
+    service.join(session, "p1", 3)
+    service.now_us += HOUR_US
+    await export(service, store, "r3")
+    assert lake_rows(store) == service.truth()
 
 
 async def test_a_refetch_leaves_sealed_sessions_sealed() -> None:

@@ -46,7 +46,7 @@ async def survey(service: Service, store: MemoryStore) -> Estimate:
         run_id="dry",
         budget=Budget(1),
         is_whole=True,
-        now_us=lambda: service.now_us,
+        service_time=service.service_time,
         clock=service.clock,
         process=this_process(),
         is_gone=is_gone,
