@@ -19,10 +19,12 @@ from aiobotocore.config import AioConfig
 from aiobotocore.credentials import AioCredentialResolver, AioRefreshableCredentials
 from aiobotocore.session import get_session
 from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError
-from botocore.parsers import ResponseParserError
 
 from exporter import __version__
-from exporter.errors import CredentialsLost
+from exporter.api.credentials import keys_of, renewal_of
+from exporter.aws_endpoints import check_endpoint_settings
+from exporter.aws_errors import providing_credentials, words_of
+from exporter.errors import CredentialsLost, ExportError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,10 +34,6 @@ if TYPE_CHECKING:
     #: Gives a session each time that its user needs one: another one than before, for what it had has expired.
     MakeSession = Callable[[], aioboto3.Session]
 
-# botocore's own times before the end at which it renews what it can and what it must. They suit keys that last an hour,
-# and would renew shorter ones without a pause; so they are a share of the keys' life at most.
-_MAY_RENEW_S, _MAY_RENEW_SHARE = 900.0, 0.25
-_MUST_RENEW_S, _MUST_RENEW_SHARE = 600.0, 0.125
 _EXPIRED_CODES = ("ExpiredToken", "ExpiredTokenException")
 _MASK = "***"
 
@@ -58,6 +56,16 @@ class Accounts:
         }
 
     async def __aenter__(self) -> Self:
+        """Find the run's own credentials, before anything else is asked.
+
+        Raises :class:`CredentialsLost` where they can't be used, and :class:`UsageError` for a wrong endpoint of STS's.
+        """
+        if self._settings.accounts:
+            check_endpoint_settings("STS")
+        with providing_credentials():
+            own = await self._own.current.get_credentials()
+        if own is not None:
+            await keys_of(own)
         return self
 
     async def __aexit__(self, *raised: object) -> None:
@@ -100,10 +108,8 @@ class Accounts:
 
 def open_session(make: MakeSession = aioboto3.Session) -> aioboto3.Session:
     """The session that ``make`` makes. Raises :class:`CredentialsLost` where AWS's own configuration can't be read."""
-    try:
+    with providing_credentials():
         return make()
-    except BotoCoreError as error:
-        raise CredentialsLost(f"no AWS credentials can be used: {' '.join(str(error).split())}") from error
 
 
 class _Shared:
@@ -209,13 +215,13 @@ class _Role:
                 except CredentialRetrievalError as error:
                     self._refusal = error.kwargs["error_msg"]
                     raise
-                life_s = _seconds_left(keys)
+                may_s, must_s = renewal_of(_seconds_left(keys))
                 self._credentials = AioRefreshableCredentials.create_from_metadata(
                     keys,
                     refresh_using=self._assume,
                     method=self.METHOD,
-                    advisory_timeout=min(_MAY_RENEW_S, life_s * _MAY_RENEW_SHARE),
-                    mandatory_timeout=min(_MUST_RENEW_S, life_s * _MUST_RENEW_SHARE),
+                    advisory_timeout=may_s,
+                    mandatory_timeout=must_s,
                 )
             return self._credentials
 
@@ -225,7 +231,16 @@ class _Role:
         if self.account.external_id is not None:
             params["ExternalId"] = self.account.external_id.get_secret_value()
         try:
-            given = (await self.sts.assume_role(**params))["Credentials"]
+            answer = await self.sts.assume_role(**params)
+        except ExportError:
+            raise
+        except (BotoCoreError, ClientError, OSError, RuntimeError) as error:
+            # Not chained: STS quotes what it calls invalid.
+            raise self._error(words_of(error)) from None
+        except Exception as error:  # noqa: BLE001 - whatever else botocore comes to, it is over what was answered
+            raise self._error(f"STS's answer can't be read: {type(error).__name__}") from None
+        try:
+            given = answer["Credentials"]
             keys = {
                 "access_key": given["AccessKeyId"],
                 "secret_key": given["SecretAccessKey"],
@@ -233,10 +248,7 @@ class _Role:
                 "expiry_time": given["Expiration"].isoformat(),
                 "account_id": self.account.account_id,
             }
-        except (BotoCoreError, ClientError, OSError) as error:
-            # Not chained: STS quotes what it calls invalid.
-            raise self._error(str(error)) from None
-        except (ResponseParserError, KeyError, ValueError) as error:
+        except (KeyError, TypeError, AttributeError) as error:
             raise self._error(f"STS's answer can't be read: {type(error).__name__}") from None
         if _seconds_left(keys) <= 0.0:
             raise self._error("by this machine's clock, the keys that STS gave have expired already")

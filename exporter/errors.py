@@ -13,7 +13,10 @@
     │   ├── Endless             a token that repeats, a list that never ends
     │   ├── GaveUp              tried until the attempts or the time were used up
     │   ├── Starved             throttled for so long that the operation is deferred
-    │   └── CredentialsLost     missing, expired or invalid, and not to be renewed
+    │   └── ScopeLost           no call of the scope can be answered: it ends
+    │       ├── CredentialsLost missing, expired or invalid, and not to be renewed
+    │       ├── Unreachable     a certificate, proxy or endpoint that no other try will change
+    │       └── ClockWrong      this machine's clock is so far off that AWS refuses its signatures
     ├── Vanished                a session that was known is no longer listed
     ├── EventUnreadable         an event that can't be given a date; fails its unit
     └── LakeError               the lake can't be read or written
@@ -81,20 +84,69 @@ class Malformed(Transient):
     kind = "malformed"
 
 
+# Source: the botocore model `ivs-realtime` 2020-07-14 (AccessDeniedException, PendingVerification), and what siblings
+# call the same (AWS General Reference, "Common error types").
+_DENIED_CODES = frozenset(
+    {
+        "AuthorizationError",
+        "AuthorizationErrorException",
+        "Forbidden",
+        "ForbiddenException",
+        "NotAuthorized",
+        "NotAuthorizedException",
+        "OptInRequired",
+        "PendingVerification",
+        "SubscriptionRequiredException",
+        "UnauthorizedException",
+        "UnauthorizedOperation",
+    }
+)
+_DENIED_PREFIX = "AccessDenied"
+_FOR_GOOD_CODES = frozenset(
+    {"InvalidParameterException", "InvalidParameterValue", "ResourceNotFoundException", "ValidationError"}
+    | {"ResourceNotFound", "ValidationException"}
+)
+
+
 class Refused(ApiError):
-    """IVS refuses this call for good. ``code`` is AWS's name of the error."""
+    """This call is refused, and gets no second try.
+
+    ``code`` is AWS's name of the error. ``is_aws`` says that AWS itself refuses: the answer names an error as AWS does.
+    Else something between here and AWS answered, a proxy, say, and ``code`` is the bare status or that one's name.
+    """
 
     kind = "refused"
 
-    def __init__(self, message: str, code: str) -> None:
+    def __init__(self, message: str, code: str, *, is_aws: bool = True) -> None:
         super().__init__(message)
         self.code = code
+        self.is_aws = is_aws
+
+    @property
+    def is_denied(self) -> bool:
+        """Whether AWS says that a permission is missing, which can come back."""
+        return self.is_aws and (self.code in _DENIED_CODES or self.code.startswith(_DENIED_PREFIX))
+
+    @property
+    def is_for_good(self) -> bool:
+        """Whether AWS says that what was asked for is invalid or not there."""
+        return self.is_aws and self.code in _FOR_GOOD_CODES
 
 
 class TokenRefused(Refused):
-    """A page token was refused after earlier pages of the same list were answered."""
+    """A page token was refused after earlier pages of the same list were answered. It says nothing of the list."""
 
     kind = "token_refused"
+
+    @property
+    def is_denied(self) -> bool:
+        """Never: the pages before were given."""
+        return False
+
+    @property
+    def is_for_good(self) -> bool:
+        """Never: the list is there."""
+        return False
 
 
 class Endless(ApiError):
@@ -115,7 +167,25 @@ class Starved(ApiError):
     kind = "starved"
 
 
-class CredentialsLost(ApiError):
+class ScopeLost(ApiError):
+    """A cause that every call of the scope would meet again: what was fetched is committed, and the scope ends."""
+
+    kind = "scope_lost"
+
+
+class Unreachable(ScopeLost):
+    """Between here and IVS stands what no other try will change: a certificate, a proxy, a name that does not exist."""
+
+    kind = "unreachable"
+
+
+class ClockWrong(ScopeLost):
+    """This machine's clock and the service's are so far apart that signatures are refused."""
+
+    kind = "clock"
+
+
+class CredentialsLost(ScopeLost):
     """The credentials are missing, expired or invalid. ``is_expired`` says that new ones may help."""
 
     kind = "credentials"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from exporter.archive import Archive
 from exporter.commit import Journal
-from exporter.errors import CredentialsLost
+from exporter.errors import ScopeLost
 from exporter.estimate import Estimate, estimate
 from exporter.finding import Finder
 from exporter.healing import to_open_again
@@ -63,7 +63,7 @@ class ScopeExport:
         """Export the stages, alone in this scope.
 
         Raises :class:`Held` or :class:`Overtaken` where another run has the scope, :class:`LogDamaged` where its log
-        can't be built on, :class:`CredentialsLost`, and any other :class:`LakeError`.
+        can't be built on, a :class:`ScopeLost`, and any other :class:`LakeError`.
         """
         holder = Holder(self.process, self.run_id, text_of(self.clock.wall_us()))
         lease = Lease(self.store, self.scope, holder, self.clock, self.is_gone)
@@ -105,7 +105,7 @@ class ScopeExport:
         writer = Writer(self.store, journal, self.ledger, checkpoint_s, self.budget, self.clock, self._now_us)
         try:
             await pipeline.export(finder.stages(stages, is_whole_region=self.is_whole), writer)
-        except CredentialsLost:
+        except ScopeLost:
             await writer.close(finder, is_whole=False)
             raise
         await writer.close(finder, is_whole=self.is_whole and self.request.is_whole and self.stop.reason is None)

@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING, Any
 from exporter.times import text_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from exporter.errors import ExportError
 
+# The names come from outside, and could be another one each time.
+_UNKNOWN_NAMES_MAX = 1_000
 _UNIT_OUTCOMES = ("exported", "empty", "unchanged", "failed", "deferred", "abandoned")
 
 
@@ -86,6 +90,12 @@ class ScopeLedger:
     def fail(self, name: str, error: ExportError) -> None:
         """Note a failed unit, session, stage or scope under its name."""
         self.failures.append(Failure(name, error.kind, str(error)))
+
+    def note_unknown(self, names: Mapping[str, int] | Iterable[str]) -> None:
+        """Count fields that nobody knows, under their names; beyond a thousand names, those of new ones under ``…``."""
+        for name, count in Counter(names).items():
+            is_room = name in self.unknown_fields or len(self.unknown_fields) < _UNKNOWN_NAMES_MAX
+            self.unknown_fields[name if is_room else "…"] += count
 
     @property
     def units_open(self) -> int:

@@ -1,19 +1,20 @@
 """Logs on standard error: JSON lines, or lines above the live display on a terminal.
 
 The exporter's own modules log by ``structlog.get_logger()``. What other libraries log comes the same way, warnings
-and worse. No secret is logged: the environment's AWS secrets are masked, and so is what has a secret's name.
+and worse. No secret is logged: the environment's AWS secrets are masked, and so is what has a secret's name,
+and what looks like one in an exception's text.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import re
 import sys
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from exporter.masking import foreign_words, mask
 from exporter.terminal import plain
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from structlog.typing import Processor
 
-_SECRET_VARIABLES = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN")
 _SECRET_NAME = re.compile("secret|token|password|authorization|credential", re.IGNORECASE)
 _MASK = "***"
 
@@ -74,14 +74,6 @@ class _Showing(logging.Handler):
         self._show(self.format(record))
 
 
-def mask(text: str) -> str:
-    """The text without any of the environment's AWS secrets."""
-    for name in _SECRET_VARIABLES:
-        if secret := os.environ.get(name):
-            text = text.replace(secret, _MASK)
-    return text
-
-
 def _mask_named(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
     """Mask what has a secret's name."""
     for name in event:
@@ -101,7 +93,7 @@ def _name_exception(_logger: object, _method: str, event: MutableMapping[str, An
         raised = sys.exc_info()
     error = raised[1] if isinstance(raised, tuple) else raised
     if isinstance(error, BaseException):
-        event["exception"] = f"{type(error).__name__}: {error}"
+        event["exception"] = f"{type(error).__name__}: {foreign_words(error)}"
     event.pop("stack_info", None)
     return event
 

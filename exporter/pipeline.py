@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from exporter.api.operations import Operation
 from exporter.api.paging import pages
 from exporter.channel import Channel, Closed
-from exporter.errors import ApiError, CredentialsLost, EventUnreadable, Refused, Starved
+from exporter.errors import ApiError, EventUnreadable, Refused, ScopeLost, Starved
 from exporter.fetch import fetch
 from exporter.ledger import Outcome
 from exporter.plan import rank
@@ -64,7 +64,7 @@ class Pipeline:
     async def export(self, stages: AsyncIterator[str], writer: Writer) -> None:
         """Export the ``stages``; what was fetched whole is committed, whatever happens.
 
-        Raises :class:`CredentialsLost` or a :class:`LakeError`, which end the run. Any other failure is noted under the
+        Raises a :class:`ScopeLost` or a :class:`LakeError`, which end the run. Any other failure is noted under the
         name of what failed, and the rest goes on.
         """
         writing = asyncio.create_task(writer.write(self._works))
@@ -148,7 +148,7 @@ class Pipeline:
                 tracked.session,
                 tracked.final_from_us,
             )
-        except CredentialsLost:
+        except ScopeLost:
             raise
         except Starved as error:
             self._note_starved(error)
@@ -202,7 +202,7 @@ class Pipeline:
         """A list that is open until it was read to its end, or has failed under its name."""
         try:
             yield
-        except CredentialsLost:
+        except ScopeLost:
             raise
         except Starved as error:
             self._note_starved(error)

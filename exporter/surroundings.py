@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
     from contextlib import AbstractAsyncContextManager
 
-    import aiohttp
-
+    from exporter.api.connections import Connections
     from exporter.api.endpoints import Endpoint
     from exporter.clock import Clock
     from exporter.processes import Process
@@ -36,7 +35,7 @@ class Services:
     """
 
     store: Store
-    connections: aiohttp.ClientSession
+    connections: Connections
     endpoints: Mapping[str, Endpoint]
     credentials: Callable[[AccountSettings | None], Coroutine[Any, Any, Credentials]]
 
@@ -71,9 +70,10 @@ def real_surroundings(other_clock: Clock | None = None) -> Surroundings:
         async with (
             accounts,
             open_connections(settings.http) as connections,
-            open_store(settings.lake, session, settings.s3.options(), renewed=own_sessions) as store,
         ):
+            # What is wrong with the way to AWS is found out before the lake is looked at.
             endpoints = {region: await find_endpoint(session, region) for region in regions}
-            yield Services(store, connections, endpoints, credentials)
+            async with open_store(settings.lake, session, settings.s3.options(), renewed=own_sessions) as store:
+                yield Services(store, connections, endpoints, credentials)
 
     return Surroundings(clock, this_process(), is_gone, open_services)

@@ -168,7 +168,7 @@ class Writer:
             return
         batch, self._batch, self._batch_size_bytes = self._batch, [], 0
         taken = await self._intake.take(batch, self._stamp())
-        self.ledger.unknown_fields.update(taken.unknown_fields)
+        self.ledger.note_unknown(taken.unknown_fields)
         for unit in taken.units:
             self._note(unit)
         self._held.add(taken.rows)
@@ -190,7 +190,7 @@ class Writer:
             unit = UnitTaken(tracked, fetched, error=EventUnreadable(str(error)))  # without this frame in it
             await self._discard(apart.files)
         else:
-            self.ledger.unknown_fields.update(unknown_fields)
+            self.ledger.note_unknown(unknown_fields)
             self._held.take_over(apart)
         self._note(unit)
         self._share.hold(self._held.weight)

@@ -2,8 +2,8 @@
 
 - `Throttled`: the operation's pace slows down and the call is tried again, which uses no attempt; when it has met
   nothing else for ``timeout_s``, the operation is `Starved`.
-- `Transient`, `Malformed`: tried again after full jitter or ``Retry-After``; after ``attempts`` or ``timeout_s``,
-  `GaveUp`.
+- `Transient`, `Malformed`: tried again after full jitter or ``Retry-After``, as far as a try's share of the time goes;
+  after ``attempts`` or ``timeout_s``, `GaveUp`.
 - Anything else is final at once.
 """
 
@@ -135,6 +135,8 @@ class Caller:
             finally:
                 spent.seconds += self.clock.monotonic_s() - began_s
         lane.answered_s = self.clock.monotonic_s()
+        if page.unknown:
+            self.ledger.note_unknown(page.unknown)
         return page
 
     def _throttled(self, operation: Operation, lane: _Lane, spent: _Spent, error: Throttled, sent_s: float) -> None:
@@ -155,7 +157,10 @@ class Caller:
         if not isinstance(error, Transient):
             return 0.0  # a throttle waits for its next token
         jitter_s = self.clock.draw() * min(_BACKOFF_MAX_S, _BACKOFF_FIRST_S * 2.0 ** (spent.attempts - 1))
-        wait_s = min(max(jitter_s, error.retry_after_s or 0.0), self.retry.timeout_s)
+        # A pause that is asked for is granted up to one try's share of the time: an hour would take all of it at once,
+        # and what asks for that (a load balancer in its maintenance, say) is often back much sooner.
+        share_s = self.retry.timeout_s / self.retry.attempts
+        wait_s = min(max(jitter_s, min(error.retry_after_s or 0.0, share_s)), self.retry.timeout_s)
         spent.seconds += wait_s
         return wait_s
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
 import msgspec
 
-from exporter.api.answers import Page, read_page, read_refusal
+from exporter.api.answers import Page, read_page, unpacked
+from exporter.api.refusals import read_refusal
 from exporter.api.service_time import FarDates, ServiceTime
 from exporter.api.signing import Signer
 from exporter.errors import CredentialsLost, Transient
@@ -22,6 +22,7 @@ from exporter.errors import CredentialsLost, Transient
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from exporter.api.connections import Connections
     from exporter.api.credentials import Credentials
     from exporter.api.endpoints import Endpoint
     from exporter.api.operations import Operation
@@ -41,7 +42,7 @@ class Client:
 
     credentials: Credentials
     endpoint: Endpoint
-    connections: aiohttp.ClientSession
+    connections: Connections
     wall_us: Callable[[], int]
     far_dates: FarDates = field(default_factory=FarDates)
     signing_us: Callable[[], int] | None = None
@@ -55,8 +56,8 @@ class Client:
     async def ask(self, operation: Operation, params: Mapping[str, Any]) -> Page:
         """Make one attempt.
 
-        Raises :class:`Throttled`, :class:`Transient` (also :class:`Malformed`), :class:`Refused` or
-        :class:`CredentialsLost`. Expired credentials that could be read anew are a :class:`Transient`.
+        Raises :class:`Throttled`, :class:`Transient` (also :class:`Malformed`), :class:`Refused`, :class:`Endless` or
+        a :class:`ScopeLost`. Expired credentials that could be read anew are a :class:`Transient`.
         """
         keys = await self.credentials.keys()
         try:
@@ -71,14 +72,11 @@ class Client:
         now_us = (self.signing_us or self.wall_us)()
         at = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now_us // 1_000_000))
         headers = self._signer.headers(url, sent, keys, at)
-        try:
-            async with self.connections.post(
-                url, data=sent, headers=headers, proxy=self.endpoint.proxy, allow_redirects=False
-            ) as answer:
-                body = await answer.read()
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Transient(f"{operation}: {type(error).__name__} in {self.endpoint.signed_region}") from error
+        answer = await self.connections.post(operation, url, sent, headers, self.endpoint.proxy)
         if answer.status == _OK:
+            body = unpacked(operation, answer.headers.get("Content-Encoding", ""), answer.body)
             return read_page(operation, body, self.service_time.answered(answer.headers.get("Date", "")))
         named = {name.lower(): value for name, value in answer.headers.items()}
-        raise read_refusal(operation, answer.status, named, body, datetime.fromtimestamp(self.wall_us() / 1e6, UTC))
+        raise read_refusal(
+            operation, answer.status, named, answer.body, datetime.fromtimestamp(self.wall_us() / 1e6, UTC)
+        )

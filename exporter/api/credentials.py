@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from botocore import exceptions as aws
-
+from exporter.aws_errors import providing_credentials
 from exporter.errors import CredentialsLost
 
 if TYPE_CHECKING:
@@ -16,17 +17,15 @@ if TYPE_CHECKING:
 
     from exporter.api.signing import Keys
 
-#: What botocore and aiobotocore raise where there are no credentials to be had.
-NO_CREDENTIALS = (
-    aws.ClientError,  # STS refuses a role, say
-    aws.BotoCoreError,  # a provider fails, a file is damaged, a network is away
-    RuntimeError,  # botocore's own, where a provider gives keys that have expired already
-)
-
-
-# Botocore looks at its calendar each time that keys are asked for, which takes as long as signing; it renews them 10 to
-# 15 minutes before they expire.
+# Botocore looks at its calendar each time that keys are asked for, which takes as long as signing.
 _KEPT_S = 1.0
+# botocore's own times before the end at which it renews what it can and what it must. They suit keys that last an hour,
+# and would renew shorter ones without a pause; so they are a share of the keys' life at most.
+_MAY_RENEW_S, _MAY_RENEW_SHARE = 900.0, 0.25
+_MUST_RENEW_S, _MUST_RENEW_SHARE = 600.0, 0.125
+_VARIABLES = {"access key id": "AWS_ACCESS_KEY_ID", "secret access key": "AWS_SECRET_ACCESS_KEY"} | {
+    "session token": "AWS_SESSION_TOKEN"
+}
 
 
 class Credentials:
@@ -52,10 +51,7 @@ class Credentials:
                 if self._provided is None:
                     await self._find()
         provided = self._provided
-        try:
-            keys: Keys = await provided.get_frozen_credentials()
-        except NO_CREDENTIALS as error:
-            raise lost(error) from error
+        keys = await keys_of(provided)
         if provided is self._provided:
             self._kept = keys, self._clock() + _KEPT_S
         return keys
@@ -68,10 +64,8 @@ class Credentials:
             return await self.keys() != expired
 
     async def _find(self) -> None:
-        try:
+        with providing_credentials():
             self._provided = await self._make_session().get_credentials()
-        except NO_CREDENTIALS as error:
-            raise lost(error) from error
         self._kept = None  # others may have kept the keys of before meanwhile
         if self._provided is None:
             raise CredentialsLost(
@@ -80,6 +74,45 @@ class Credentials:
             )
 
 
-def lost(error: Exception) -> CredentialsLost:
-    """The error of this project that one of `NO_CREDENTIALS` stands for."""
-    return CredentialsLost(f"no AWS credentials can be used: {' '.join(str(error).split())}")
+async def keys_of(provided: Any) -> Keys:  # noqa: ANN401 - botocore has no types
+    """The keys that botocore's credentials hold now, renewed first where it is time to.
+
+    Raises :class:`CredentialsLost` where their provider fails, and where they are none that could be sent.
+    """
+    with providing_credentials():
+        keys: Keys = await provided.get_frozen_credentials()
+        _suit_renewal(provided)
+    _check("access key id", keys.access_key)
+    _check("secret access key", keys.secret_key)
+    if keys.token:
+        _check("session token", keys.token)
+    return keys
+
+
+def renewal_of(life_s: float) -> tuple[float, float]:
+    """How many seconds before their end keys that live so long may be renewed, and how many before it they must."""
+    return min(_MAY_RENEW_S, life_s * _MAY_RENEW_SHARE), min(_MUST_RENEW_S, life_s * _MUST_RENEW_SHARE)
+
+
+def _suit_renewal(provided: Any) -> None:  # noqa: ANN401 - botocore has no types
+    """Let keys be renewed at a share of their life, for all who use them: IVS, STS, the lake.
+
+    botocore renews from a quarter of an hour before their end on. A profile's role with ``duration_seconds = 900``
+    would be assumed each time that its keys are asked for. There is no public way in: the role's provider makes the
+    object. One that lacks these members is left as it is.
+    """
+    ends = getattr(provided, "_expiry_time", None)
+    if isinstance(ends, datetime) and ends is not getattr(provided, "_ivs_export_suited", None):
+        life_s = max(0.0, (ends - datetime.now(UTC)).total_seconds())
+        provided._advisory_refresh_timeout, provided._mandatory_refresh_timeout = renewal_of(life_s)  # noqa: SLF001 - above
+        provided._ivs_export_suited = ends  # noqa: SLF001 - the end of the keys that it was done for
+
+
+def _check(name: str, value: object) -> None:
+    """Refuse what no header can carry. A key in a file that ``echo`` has made ends with a line break, say."""
+    if isinstance(value, str) and value and value.isascii() and value.isprintable() and " " not in value:
+        return
+    variable = _VARIABLES[name]
+    place = variable if value and os.environ.get(variable) == value else "where it comes from"
+    fault = "holds a space, a line break or another character that no key has" if value else "is empty"
+    raise CredentialsLost(f"no AWS credentials can be used: the {name} {fault}: mend {place}")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from exporter.api.connections import proxy_for
-from exporter.api.credentials import NO_CREDENTIALS, lost
 from exporter.api.operations import Operation
+from exporter.aws_endpoints import check_endpoint, check_endpoint_settings
+from exporter.aws_errors import reading_configuration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +27,7 @@ class Endpoint:
     """
 
     urls: Mapping[Operation, str]
-    proxy: str | None
+    proxy: str | None = field(repr=False)
     signed_service: str
     signed_region: str
 
@@ -34,13 +35,14 @@ class Endpoint:
 async def find_endpoint(session: aioboto3.Session, region: str) -> Endpoint:
     """Ask botocore, which takes so long that a run should do so once for each region.
 
-    Raises :class:`CredentialsLost` where AWS's own configuration can't be read.
+    Raises :class:`UsageError` where the endpoint or another setting of AWS's own is wrong.
     """
-    try:
+    check_endpoint_settings("IVS_REALTIME")
+    with reading_configuration(f"no endpoint of IVS Real-Time is found in {region}"):
         async with session.client(_SERVICE, region_name=region) as client:
             model = client.meta.service_model
             base = client.meta.endpoint_url.rstrip("/")
             urls = {each: base + model.operation_model(each).http["requestUri"] for each in Operation}
-            return Endpoint(urls, proxy_for(base), model.signing_name, client.meta.region_name)
-    except NO_CREDENTIALS as error:
-        raise lost(error) from error
+            service, signed_region = model.signing_name, client.meta.region_name
+    check_endpoint(base, "the endpoint_url of the AWS profile")
+    return Endpoint(urls, proxy_for(base), service, signed_region)

@@ -17,6 +17,7 @@ from exporter.cli.run import run
 from exporter.cli.status import status
 from exporter.cli.verify import verify
 from exporter.errors import ExportError, UsageError
+from exporter.masking import foreign_words
 
 if TYPE_CHECKING:
     from exporter.cli.invocation import Export
@@ -70,10 +71,8 @@ def main(arguments: Sequence[str] | None = None, export: "Export | None" = None)
     except OSError as error:
         return invocation.fail(ExportError(f"the system refused: {error}"))
     except Exception as error:  # the last boundary: a bug must end in one line and an exit code, too
-        from exporter.logs import mask  # noqa: PLC0415 - slow to import, and not needed on a good day
-
         logging.getLogger(__name__).debug("a bug", exc_info=error)
-        return invocation.fail(Bug(mask(f"a bug in {PROGRAM}: {type(error).__name__}: {error}")))
+        return invocation.fail(Bug(f"a bug in {PROGRAM}: {type(error).__name__}: {foreign_words(error)}"))
 
 
 class Bug(ExportError):

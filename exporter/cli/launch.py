@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import structlog
 from rich.console import Console
 
-from exporter import logs, targets
+from exporter import logs, open_files, targets
 from exporter.cli import configuration, exits
 from exporter.cli.display import Progress, showing
 from exporter.errors import ExportError, UsageError
@@ -56,6 +56,7 @@ class Wishes:
 def export(invocation: Invocation, settings: Settings, wishes: Wishes, level: str) -> int:
     """Carry out ``ivs-export run``, to its exit code. Raises :class:`UsageError` before anything was started."""
     console = start_logs(level)
+    open_files.raise_limit()
     request = wishes.request()
     settings = configuration.with_regions(settings, request.targets, _profile_region)
     if wishes.is_dry:
@@ -130,12 +131,11 @@ def _survey() -> Callable[[Settings, Request, RunLedger, Stop], Awaitable[list[E
 
 def _profile_region() -> str | None:
     import aioboto3  # noqa: PLC0415 - slow to import, and asked for only where nothing else gives a region
-    from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - the same
 
-    try:
+    from exporter.aws_errors import reading_configuration  # noqa: PLC0415 - the same
+
+    with reading_configuration("no region is given, and the AWS profile can't tell one"):
         region: str | None = aioboto3.Session().region_name
-    except BotoCoreError as error:
-        raise UsageError(f"no region is given, and the AWS profile can't tell one: {error}") from error
     return region
 
 

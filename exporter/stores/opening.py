@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from exporter.aws_endpoints import check_endpoint_settings
 from exporter.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,8 +29,9 @@ async def open_store(
     """The store at ``address``: a directory, or ``s3://bucket/prefix``.
 
     ``s3`` are the members of :class:`~exporter.stores.s3_options.S3Options` that are set. ``renewed`` gives another
-    session when the credentials of the one before have expired. Raises :class:`UsageError` for any other address.
-    Whether the lake is there and may be used is told by the first thing that it is asked.
+    session when the credentials of the one before have expired. Raises :class:`UsageError` for any other address, and
+    for a wrong AWS_ENDPOINT_URL_S3. Whether the lake is there and may be used is told by the first thing that it is
+    asked.
     """
     if not address.startswith(_S3):
         if "://" in address or not address:
@@ -41,6 +43,7 @@ async def open_store(
     bucket, _, prefix = address.removeprefix(_S3).partition("/")
     if not bucket:
         raise UsageError(f"lake: {address!r} names no bucket: s3://bucket/prefix")
+    check_endpoint_settings("S3")
     # botocore takes long to import, and a lake in a directory does without.
     from exporter.stores.s3 import S3Store  # noqa: PLC0415 - see the line above
     from exporter.stores.s3_options import S3Options  # noqa: PLC0415 - the same

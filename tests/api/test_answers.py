@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from exporter.api.answers import read_page, read_refusal, read_retry_after_s
+from exporter.api.answers import read_page
 from exporter.api.operations import Operation
+from exporter.api.refusals import read_refusal, read_retry_after_s
 from exporter.errors import ApiError, CredentialsLost, Malformed, Refused, Throttled, Transient
 
 if TYPE_CHECKING:

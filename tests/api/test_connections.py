@@ -19,7 +19,7 @@ from exporter.api.connections import open_connections, proxy_for
 from exporter.api.credentials import Credentials
 from exporter.api.endpoints import find_endpoint
 from exporter.api.operations import Operation
-from exporter.errors import Refused, Transient, UsageError
+from exporter.errors import Refused, Unreachable, UsageError
 from exporter.settings import HttpSettings
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ async def test_certificates_are_those_of_aws_ca_bundle(bundle: Path, monkeypatch
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(bundle)
     async with served(no_stages(), context) as (port, asked):
-        with pytest.raises(Transient, match="Certificate"):
+        with pytest.raises(Unreachable, match="set AWS_CA_BUNDLE"):
             await ask(f"https://localhost:{port}", monkeypatch)
         assert not asked
         monkeypatch.setenv("AWS_CA_BUNDLE", str(bundle))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import aioboto3
@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.api.client import Client
+from exporter.api.connections import Answer
 from exporter.api.credentials import Credentials
 from exporter.api.endpoints import find_endpoint
 from exporter.api.operations import Operation
@@ -104,32 +105,15 @@ async def _sent_by_botocore(region: str, operation: Operation, params: dict[str,
     return requests[0]
 
 
-class _Answer:
-    status = 200
-    headers: dict[str, str]
-
-    def __init__(self, body: bytes) -> None:
-        self.headers, self._body = {}, body
-
-    async def read(self) -> bytes:
-        return self._body
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *raised: object) -> None: ...
-
-
 class _Connections:
     """Stands for a pool of connections, and keeps what was to be sent."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, bytes, dict[str, str]]] = []
 
-    def post(self, url: str, *, data: bytes, headers: dict[str, str], **_: object) -> _Answer:
-        self.sent.append((url, data, headers))
-        member = Operation(url.rpartition("/")[2]).list_member
-        return _Answer(json.dumps({member: []}).encode())
+    async def post(self, what: str, url: str, body: bytes, headers: dict[str, str], _proxy: str | None) -> Answer:
+        self.sent.append((url, body, headers))
+        return Answer(200, {}, json.dumps({Operation(what).list_member: []}).encode())
 
 
 @pytest.mark.parametrize("operation", list(Operation))

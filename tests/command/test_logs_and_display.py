@@ -15,6 +15,7 @@ from exporter import logs
 from exporter.cli.display import Progress, showing
 from exporter.errors import Refused
 from exporter.ledger import Outcome, RunLedger, ScopeLedger
+from exporter.masking import foreign_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,6 +90,45 @@ def test_no_secret_is_logged(level: str, monkeypatch: pytest.MonkeyPatch) -> Non
     assert "abc" not in text
     assert "AWS4" not in text
     assert "RuntimeError: *** and ***" in text
+
+
+def test_a_word_is_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A secret as short as those of an emulator leaves the log readable."""
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    [line] = lines_of(lambda: structlog.get_logger("exporter.x").info("latest", lake="s3://test/contest"))
+    assert (line["event"], line["lake"]) == ("latest", "s3://test/contest")
+
+
+@pytest.mark.parametrize("level", ["info", "debug"])
+def test_a_secret_is_masked_as_json_writes_it(level: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a container's agent gives may hold quotes, which stand in a line with a backslash before them."""
+    secret = 'a "quoted" \\ secret'
+    monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", secret)
+    text = json.dumps(lines_of(lambda: structlog.get_logger("exporter.x").error("sent", what=f"x\n{secret}"), level))
+    assert "quoted" not in text
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("open http://user:pa55@host:80/x", "open http://***@host:80/x"),
+        ("no user:pa55@host:80", "no ***@host:80"),
+        ('{"SecretAccessKey": "abcdefghijklmnop"', '{"SecretAccessKey": "***"'),
+        ("<SessionToken>abcdefghijklmnop", "<SessionToken>***"),
+        ("aws_secret_access_key = abcdefghijklmnop", "aws_secret_access_key = ***"),
+        ("Authorization: Bearer abcdefghijklmnop", "Authorization: Bearer ***"),
+        ("gave wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY to", "gave *** to"),
+        ("token eyJhbGciOiJIUzI1NiJ9.eyJzdWIi.c2ln-_x", "token ***"),
+        ("Error loading SSO Token: Token for default does not exist", None),
+        ("arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Admin_0123456789abcdef0123456789/me@x.org", None),
+        ("/home/Alice1/projects/of/mine/that/have/long/names/credentials: No such file or directory", None),
+        ("cache/0123456789abcdef0123456789abcdef01234567.json", None),
+        ("a\x1b[2J\nline", "a?[2J line"),
+    ],
+)
+def test_words_of_others_hold_no_secret(said: str, shown: str | None) -> None:
+    """What looks like a secret in foreign words is masked; names, paths and ARNs are not."""
+    assert foreign_words(said) == (said if shown is None else shown)
 
 
 def a_ledger() -> RunLedger:

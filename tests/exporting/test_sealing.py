@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from exporter.api.operations import Operation
-from exporter.commit import read_state
 from exporter.errors import EventUnreadable, GaveUp, Refused
 from exporter.ledger import Outcome
+from exporter.log_reader import read_state
 from exporter.request import Request, Stop
 from exporter.status import statuses
 from tests.doubles import HOUR_US, SCOPE, SECOND_US, STAGE, MemoryStore, Service, export, lake_rows
