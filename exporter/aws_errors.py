@@ -8,7 +8,9 @@ KeyError, FileNotFoundError. A list of their classes would never be whole. Sourc
 from __future__ import annotations
 
 import os
+import re
 from contextlib import contextmanager
+from traceback import walk_tb
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -22,6 +24,19 @@ if TYPE_CHECKING:
 
 #: Under the names that their variables have.
 _ASKED_BY_PROVIDERS = ("STS", "SSO", "SSO_OIDC")
+# Values of these stand in many a text: a secret's is masked, and a region or a profile is not what is wrong.
+_TOO_COMMON = re.compile("ACCESS_KEY|_TOKEN$|REGION$|PROFILE$")
+_PROVIDERS = {
+    "assume-role": "the profile's role_arn",
+    "assume-role-with-web-identity": "web identity",
+    "config-file": "the profile's keys",
+    "container-role": "the container's credentials",
+    "custom-process": "credential_process",
+    "env": "the environment's keys",
+    "iam-role": "the instance's role",
+    "shared-credentials-file": "the credentials file",
+    "sso": "IAM Identity Center (sso)",
+}
 
 
 @contextmanager
@@ -56,7 +71,9 @@ def reading_configuration(what: str) -> Iterator[None]:
 
 def lost(error: Exception) -> CredentialsLost:
     """The :class:`CredentialsLost` that a provider's error stands for."""
-    return CredentialsLost(f"no AWS credentials can be used: {words_of(error)}")
+    name = _provider_of(error)
+    provider = f"{_PROVIDERS.get(name, name)}: " if name and name not in str(error) else ""
+    return CredentialsLost(f"no AWS credentials can be used: {provider}{_named(error)}")
 
 
 def words_of(error: BaseException) -> str:
@@ -65,13 +82,36 @@ def words_of(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         text = foreign_words(error.strerror)
         return text if error.filename is None else f"{foreign_words(error.filename)}: {text}"
+    if isinstance(error, EOFError):
+        return "something was to be typed, such as the code of an MFA device, and nobody is there to type it"
     if isinstance(error, (BotoCoreError, ClientError, RuntimeError)) and text:
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _named(error: Exception) -> str:
-    """An error's words, after the names of AWS's variables whose values it quotes."""
+    """An error's words, after the names of AWS's variables whose values it repeats."""
     words = words_of(error)
-    quoted = [name for name, value in os.environ.items() if name.startswith("AWS_") and value and repr(value) in words]
-    return f"{', '.join(sorted(quoted))}: {words}" if quoted else words
+    repeated = [
+        name
+        for name, value in os.environ.items()
+        if name.startswith("AWS_")
+        and not _TOO_COMMON.search(name)
+        and value
+        and re.search(rf"(?<![\w/.-]){re.escape(value)}(?![\w/-])", words)
+    ]
+    return f"{', '.join(sorted(repeated))}: {words}" if repeated else words
+
+
+def _provider_of(error: Exception) -> str:
+    """Give botocore's name of the provider that was asked; "" where it is not known.
+
+    ``JSONDecodeError: Expecting value`` says nothing of the program whose output it is about. Each provider carries its
+    name, as do the credentials that one gave, and the innermost that the error passed is the one that failed.
+    """
+    name = ""
+    for frame, _ in walk_tb(error.__traceback__):
+        asked = frame.f_locals.get("self")
+        method = getattr(asked, "METHOD", None) or getattr(asked, "method", None)
+        name = method if isinstance(method, str) and method in _PROVIDERS else name
+    return name

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from exporter.masking import foreign_words, mask
+from exporter.masking import foreign_words, mask, masked
 from exporter.terminal import plain
 
 if TYPE_CHECKING:
@@ -75,10 +75,12 @@ class _Showing(logging.Handler):
 
 
 def _mask_named(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
-    """Mask what has a secret's name."""
-    for name in event:
+    """Mask what has a secret's name, and what looks like a secret in an exception."""
+    for name, value in event.items():
         if _SECRET_NAME.search(name):
             event[name] = _MASK
+        elif name == "exception":
+            event[name] = masked(str(value))
     return event
 
 

@@ -51,10 +51,16 @@ def mask(text: str) -> str:
     return text
 
 
+def masked(text: str) -> str:
+    """The text of another program or library, without what looks like a secret."""
+    text = mask(text)
+    for pattern, shown in _PATTERNS:
+        text = pattern.sub(shown, text)
+    return text
+
+
 def foreign_words(said: object) -> str:
-    """What another program or library said, as one printable line without secrets, at most so long as a log bears."""
-    line = mask(" ".join(str(said)[: 4 * _LINE_LENGTH_MAX].split()))
+    """What another program or library said, as one printable line without secrets, no longer than a log bears."""
+    line = masked(" ".join(str(said)[: 4 * _LINE_LENGTH_MAX].split()))
     line = "".join(letter if letter.isprintable() else "?" for letter in line)
-    for pattern, masked in _PATTERNS:
-        line = pattern.sub(masked, line)
     return line if len(line) <= _LINE_LENGTH_MAX else line[:_LINE_LENGTH_MAX] + "…"

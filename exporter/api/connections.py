@@ -23,7 +23,7 @@ from botocore.utils import get_environ_proxies
 
 from exporter import __version__
 from exporter.api.network import host_of, not_answered
-from exporter.aws_errors import lost, reading_configuration
+from exporter.aws_errors import lost, reading_configuration, words_of
 from exporter.errors import Endless, UsageError
 from exporter.open_files import connections_max
 
@@ -40,6 +40,7 @@ _SHORT_BYTES = 1 << 20
 _LONG_ANSWERS = 2
 _OK = 200
 _USER_AGENT = f"ivs-export/{__version__}"
+_BUNDLES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
 _PROXY_SCHEMES = ("http", "https")
 
 
@@ -176,7 +177,9 @@ def _certificates() -> ssl.SSLContext:
             return ssl.create_default_context(capath=path)
         return ssl.create_default_context(cafile=path)
     except (OSError, ssl.SSLError, ValueError) as error:
-        raise UsageError(f"the certificates in {path} can't be read: {error}") from error
+        variables = [name for name in _BUNDLES if os.environ.get(name) == named]
+        source = variables[0] if variables else "the profile's ca_bundle"
+        raise UsageError(f"{source}: the certificates in {path} can't be read: {words_of(error)}") from error
 
 
 async def _beginning(answer: aiohttp.ClientResponse) -> bytes:

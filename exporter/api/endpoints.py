@@ -38,7 +38,7 @@ async def find_endpoint(session: aioboto3.Session, region: str) -> Endpoint:
     Raises :class:`UsageError` where the endpoint or another setting of AWS's own is wrong.
     """
     check_endpoint_settings("IVS_REALTIME")
-    with reading_configuration(f"no endpoint of IVS Real-Time is found in {region}"):
+    with reading_configuration("AWS's own settings can't be used"):
         async with session.client(_SERVICE, region_name=region) as client:
             model = client.meta.service_model
             base = client.meta.endpoint_url.rstrip("/")
