@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+import gzip
+import json
+import zlib
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from exporter.api.answers import read_page
+from exporter.api.answers import UNPACKED_BYTES_MAX, read_page, unpacked
 from exporter.api.operations import Operation
 from exporter.api.refusals import read_refusal, read_retry_after_s
-from exporter.errors import ApiError, CredentialsLost, Malformed, Refused, Throttled, Transient
+from exporter.errors import (
+    ApiError,
+    ClockWrong,
+    CredentialsLost,
+    Malformed,
+    Refused,
+    Throttled,
+    TokenRefused,
+    Transient,
+    Unreachable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,6 +90,110 @@ def test_a_body_without_its_list_is_malformed(body: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    "body",
+    [
+        b'{"events": [1], "events": [2]}',
+        b'{"events":[1],"nextToken":null,"events":[2]}',
+        b'{ "events" : [ ] , "nextToken" : "a" , "nextToken" : "a" }',
+        b'{"ev\\u0065nts": [1], "events": [2]}',
+        b'{"events": [1], "ev\\u0065nts": ["\\ud800"]}',
+    ],
+)
+def test_a_list_that_stands_twice_is_malformed(body: bytes) -> None:
+    """Which of two lists would count, no reader of JSON agrees on: neither is dropped without a word."""
+    with pytest.raises(Malformed, match="twice"):
+        read_page(EVENTS, body, 0)
+
+
+@pytest.mark.parametrize(
+    ("body", "unknown"),
+    [
+        (b'{"events":[],"nextToken":"t"}', ()),
+        (b'{"events": [{"events": 1, "nextToken": 2}]}', ()),
+        (b'{"events":[],"isTruncated":true}', ("isTruncated",)),
+        (b'{ "warnings" : [ ] , "events" : [ ] , "is\\u0054runcated" : 1 }', ("warnings", "isTruncated")),
+        (b'{"events": [], "a\\u001b[2J": 1}', ("a?[2J",)),
+        (b'{"events": [], "events2": [], "\\ud800": 1}', ("events2", "?")),
+    ],
+)
+def test_members_beside_the_list_are_told(body: bytes, unknown: tuple[str, ...]) -> None:
+    """A member that nobody knows is how AWS would announce something: it is named, fit for a log."""
+    assert read_page(EVENTS, body, 0).unknown == tuple(f"ListParticipantEvents.{name}" for name in unknown)
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["events", "nextToken", "a", "é", 'q"', ""]), _JSON), max_size=6),
+    st.sampled_from([(",", ":"), (", ", ": "), (" ,\n", " :\t")]),
+    st.booleans(),
+)
+def test_a_page_is_told_from_what_is_none(
+    members: list[tuple[str, Any]], separators: tuple[str, str], is_ascii: bool
+) -> None:
+    """However it is written: a page has one list and one token at most, and all else beside them is named."""
+
+    def text(value: object) -> str:
+        return json.dumps(value, separators=separators, ensure_ascii=is_ascii)
+
+    body = "{" + separators[0].join(text(name) + separators[1] + text(value) for name, value in members) + "}"
+    names = [name for name, _ in members]
+    found = dict(members)
+    is_page = names.count("events") == 1 and names.count("nextToken") <= 1 and isinstance(found["events"], list)
+    if not (is_page and isinstance(found.get("nextToken"), str | None)):
+        with pytest.raises(Malformed):
+            read_page(EVENTS, body.encode(), 0)
+        return
+    page = read_page(EVENTS, body.encode(), 0)
+    assert json.loads(page.items) == found["events"]
+    assert page.next_token == (found.get("nextToken") or None)
+    others = list(dict.fromkeys(name for name in names if name not in ("events", "nextToken")))
+    assert page.unknown == tuple(f"ListParticipantEvents.{name}" for name in others)
+
+
+PAGE = b'{"events":[{"name":"X"}]}'
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [
+        ("", PAGE),
+        ("identity", PAGE),
+        ("gzip", gzip.compress(PAGE)),
+        (" GZIP ", gzip.compress(PAGE)),
+        ("x-gzip", gzip.compress(PAGE)),
+        ("deflate", zlib.compress(PAGE)),
+        ("deflate", zlib.compress(PAGE, wbits=-zlib.MAX_WBITS)),
+    ],
+)
+def test_a_packed_answer_is_unpacked(encoding: str, body: bytes) -> None:
+    """What a gateway packs, though nobody asked for that, is read all the same."""
+    assert unpacked(EVENTS, encoding, body) == PAGE
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [
+        ("br", PAGE),
+        ("zstd", PAGE),
+        ("gzip", PAGE),
+        ("gzip", gzip.compress(PAGE)[:-9]),
+        ("gzip", gzip.compress(bytes(UNPACKED_BYTES_MAX + 1), compresslevel=1)),
+        ("gzip, br", PAGE),
+    ],
+)
+def test_an_answer_that_cannot_be_unpacked_names_its_encoding(encoding: str, body: bytes) -> None:
+    """Another encoding, half of one, or one that grows beyond all bounds is malformed, and named."""
+    with pytest.raises(Malformed, match=f"Content-Encoding: {encoding}"):
+        unpacked(EVENTS, encoding, body)
+
+
+@pytest.mark.parametrize(
     ("status", "headers", "body"),
     [
         (429, {}, b""),
@@ -82,6 +201,9 @@ def test_a_body_without_its_list_is_malformed(body: bytes) -> None:
         (400, {"x-amzn-errortype": "ThrottlingException:http://internal/"}, b"{}"),
         (503, {"x-amzn-errortype": "TooManyRequestsException"}, b"{}"),
         (400, {}, b'{"__type": "com.amazonaws#ThrottlingException"}'),
+        (400, {}, b"<Error><Code>Throttling</Code></Error>"),
+        (403, {}, b'<?xml version="1.0"?><a:ErrorResponse xmlns:a="x"><a:Error><a:Code> SlowDown </a:Code>'),
+        (400, {"content-encoding": "gzip"}, gzip.compress(b'{"__type": "ThrottlingException"}')),
     ],
 )
 def test_429_or_a_throttling_code_at_any_status_is_a_throttle(
@@ -119,6 +241,131 @@ def test_a_credential_code_is_known_as_such(code: str, expired: bool) -> None:
     error = refusal(403, {"x-amzn-errortype": code})
     assert isinstance(error, CredentialsLost)
     assert error.is_expired is expired
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body", "is_denied", "is_for_good"),
+    [
+        (403, {"x-amzn-errortype": "AccessDeniedException"}, b"{}", True, False),
+        (403, {}, b"<ErrorResponse><Error><Code>AccessDenied</Code></Error></ErrorResponse>", True, False),
+        (403, {}, b'{"__type": "UnauthorizedOperation"}', True, False),
+        (403, {"x-amzn-errortype": "PendingVerification"}, b"", True, False),
+        (400, {"x-amzn-errortype": "ValidationException"}, b"", False, True),
+        (404, {}, b'{"__type": "x#ResourceNotFoundException"}', False, True),
+        (400, {"x-amzn-requestid": "a"}, b'{"code": "ValidationException"}', False, True),
+        (409, {"x-amzn-errortype": "ConflictException"}, b"", False, False),
+    ],
+)
+def test_what_aws_refuses(
+    status: int, headers: Mapping[str, str], body: bytes, is_denied: bool, is_for_good: bool
+) -> None:
+    """A permission can come back; what is invalid or not there will not."""
+    error = refusal(status, headers, body)
+    assert isinstance(error, Refused)
+    assert (error.is_aws, error.is_denied, error.is_for_good) == (True, is_denied, is_for_good)
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body"),
+    [
+        (302, {"location": "https://user:pw@portal.example/login?secret=x"}, b""),
+        (403, {"server": "squid/5.7"}, b"<html><code>AccessDenied</code></html>"),
+        (403, {}, b'{"message": "Forbidden"}'),
+        (403, {}, b'{"code": "AccessDeniedException"}'),
+        (403, {"x-amzn-errortype": "<script>"}, b""),
+        (404, {}, b"<html>not found</html>"),
+        (404, {}, b"<Code>ResourceNotFoundException</Code>"),
+        (204, {}, b""),
+        (206, {}, b'{"events": []}'),
+    ],
+)
+def test_what_somebody_else_refuses(status: int, headers: Mapping[str, str], body: bytes) -> None:
+    """An answer without an error of AWS's is never for good, and the message says that it is not AWS's."""
+    error = refusal(status, headers, body)
+    assert isinstance(error, Refused)
+    assert (error.is_aws, error.is_denied, error.is_for_good) == (False, False, False)
+    assert "something between here and AWS answered" in str(error)
+    assert "pw" not in str(error)
+    assert ("portal.example" in str(error)) == (status == 302)
+    assert ("squid/5.7" in str(error)) == ("server" in headers)
+
+
+def test_a_refused_token_says_nothing_of_its_list() -> None:
+    """A page token that is refused in mid-list is no reason to give the list up."""
+    for code in ("ValidationException", "AccessDeniedException"):
+        error = TokenRefused("no", code)
+        assert (error.is_denied, error.is_for_good) == (False, False)
+
+
+def test_a_proxys_password() -> None:
+    """A proxy that asks for a password will ask for it at each try."""
+    error = refusal(407, {"x-amzn-errortype": "ThrottlingException"})
+    assert isinstance(error, Unreachable)
+    assert "HTTPS_PROXY" in str(error)
+
+
+EXPIRED = b'{"message": "Signature expired: %s is now earlier than 20261123T121000Z (20261123T121500Z - 5 min.)"}'
+DATES = {minutes: (NOW + timedelta(minutes=minutes)).strftime("%a, %d %b %Y %H:%M:%S GMT") for minutes in (0, 3, 30)}
+
+
+@pytest.mark.parametrize("code", ["RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture"])
+@pytest.mark.parametrize(
+    ("headers", "body", "service"),
+    [
+        ({"date": DATES[30]}, b"{}", "2026-11-23T12:30:00Z"),
+        ({"date": DATES[0]}, EXPIRED % b"20261123T120000Z", "2026-11-23T12:15:00Z"),
+    ],
+)
+def test_a_clock_that_is_far_off_is_named(code: str, headers: dict[str, str], body: bytes, service: str) -> None:
+    """Where the service's time is far from the local one, both are said, and no other try is made."""
+    error = refusal(403, {"x-amzn-errortype": code, **headers}, body)
+    assert isinstance(error, ClockWrong)
+    assert f"this machine's clock says 2026-11-23T12:00:00Z, and the service's {service}" in str(error)
+
+
+@pytest.mark.parametrize("code", ["InvalidSignatureException", "SignatureDoesNotMatch"])
+def test_an_expired_signature_is_the_clocks(code: str) -> None:
+    """AWS has one name for a wrong signature and for a late one; its text tells them apart."""
+    late = refusal(403, {"x-amzn-errortype": code, "date": DATES[30]}, b'{"message": "Signature expired: x"}')
+    assert isinstance(late, ClockWrong)
+    wrong = refusal(403, {"x-amzn-errortype": code, "date": DATES[3]}, b'{"message": "does not match"}')
+    assert isinstance(wrong, CredentialsLost)
+    assert "clock" not in str(wrong)
+    both = refusal(403, {"x-amzn-errortype": code, "date": DATES[30]}, b'{"message": "does not match"}')
+    assert isinstance(both, CredentialsLost)
+    assert "set the clock" in str(both)
+
+
+@pytest.mark.parametrize("date", [DATES[0], DATES[3], "", "never", "Fri, 31 Dec 9999 23:59:59 -2359"])
+def test_a_signature_that_was_late_on_its_way(date: str) -> None:
+    """Where the clocks agree, or nothing is told, the next try is signed anew; or the credentials are what expired."""
+    headers = {"date": date} if "9999" not in date else {}
+    late = refusal(403, {"x-amzn-errortype": "RequestTimeTooSkewed", **headers})
+    assert isinstance(late, Transient)
+    assert "clock" in str(late)
+    expired = refusal(403, {"x-amzn-errortype": "RequestExpired", **headers})
+    assert isinstance(expired, CredentialsLost)
+    assert expired.is_expired
+
+
+def test_a_date_at_the_end_of_time_breaks_nothing() -> None:
+    """The last year with a zone of its own is beyond what can be computed with."""
+    error = refusal(403, {"x-amzn-errortype": "RequestTimeTooSkewed", "date": "Fri, 31 Dec 9999 23:59:59 -2359"})
+    assert isinstance(error, ClockWrong)
+
+
+@pytest.mark.parametrize("code", ["IncompleteSignatureException", "IncompleteSignature", "AuthFailure", "InvalidToken"])
+def test_what_is_wrong_with_a_signature_is_no_units_fault(code: str) -> None:
+    """It would be the same for every call."""
+    assert isinstance(refusal(400, {"x-amzn-errortype": code}), CredentialsLost)
+
+
+def test_a_fault_says_what_pause_it_asks_for() -> None:
+    """A maintenance of an hour is worth knowing of."""
+    error = refusal(503, {"retry-after": "3600"}, b"<html>")
+    assert isinstance(error, Transient)
+    assert error.retry_after_s == 3600.0
+    assert "a pause of 3600 s" in str(error)
 
 
 def test_a_hostile_message_is_cut() -> None:

@@ -11,7 +11,19 @@ from exporter.api.answers import Page
 from exporter.api.caller import Caller
 from exporter.api.operations import Operation
 from exporter.clock import Clock
-from exporter.errors import ApiError, CredentialsLost, GaveUp, Malformed, Refused, Starved, Throttled, Transient
+from exporter.errors import (
+    ApiError,
+    ClockWrong,
+    CredentialsLost,
+    Endless,
+    GaveUp,
+    Malformed,
+    Refused,
+    Starved,
+    Throttled,
+    Transient,
+    Unreachable,
+)
 from exporter.ledger import ScopeLedger
 from exporter.settings import QuotaSettings, RetrySettings
 
@@ -117,6 +129,35 @@ async def test_retry_after_of_a_fault_is_honoured() -> None:
     script = Script([Transient("busy", 17.0), PAGE])
     await caller_of(script).call(EVENTS, {})
     assert script.now_s >= 17.0
+
+
+async def test_a_pause_of_an_hour_does_not_use_up_a_calls_time() -> None:
+    """A 503 that asks for an hour gets one try's share of the time each time, and all eight tries are made."""
+    script = Script([*(Transient("maintenance", 3600.0) for _ in range(7)), PAGE])
+    assert await caller_of(script).call(EVENTS, {}) is PAGE
+    assert script.asked == 8
+    assert script.now_s < 300.0
+
+
+async def test_members_beside_a_list_are_counted() -> None:
+    """What a page holds that nobody knows is counted by its name, however often it is asked for, and bounded."""
+    pages = [Page(b"[]", None, 0, ("ListStages.warnings",)), Page(b"[]", None, 0, ("ListStages.warnings", "x"))]
+    caller = caller_of(Script([*pages, *(Page(b"[]", None, 0, (f"x{number}",)) for number in range(2000))]))
+    for _ in range(2002):
+        await caller.call(EVENTS, {})
+    counts = caller.ledger.unknown_fields
+    assert (counts["ListStages.warnings"], counts["x"], counts["x0"]) == (2, 1, 1)
+    assert counts.total() == 2003
+    assert len(counts) <= 1001
+
+
+@pytest.mark.parametrize("error", [Unreachable("certificate"), ClockWrong("clock"), Endless("long")])
+async def test_what_no_other_try_changes_gets_none(error: ApiError) -> None:
+    """A certificate that is not trusted is asked for once, not eight times."""
+    script = Script([error, PAGE])
+    with pytest.raises(type(error)):
+        await caller_of(script).call(EVENTS, {})
+    assert script.asked == 1
 
 
 async def test_requests_in_flight_are_bounded() -> None:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
+import gzip
+import resource
+import socket
 import ssl
-from contextlib import asynccontextmanager
+import subprocess
+import sys
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import aioboto3
+import aiohttp
 import pytest
 from aiohttp import web
 from cryptography import x509
@@ -18,9 +27,12 @@ from exporter.api.client import Client
 from exporter.api.connections import open_connections, proxy_for
 from exporter.api.credentials import Credentials
 from exporter.api.endpoints import find_endpoint
+from exporter.api.network import not_answered
 from exporter.api.operations import Operation
-from exporter.errors import Refused, Unreachable, UsageError
+from exporter.errors import ApiError, Endless, Refused, Transient, Unreachable, UsageError
+from exporter.open_files import connections_max
 from exporter.settings import HttpSettings
+from tests.servers.ports import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -33,7 +45,16 @@ NOW = datetime.now(UTC)
 
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "AWS_CA_BUNDLE"):
+    for name in (
+        "HTTP_PROXY",
+        "http_proxy",
+        "HTTPS_PROXY",
+        "https_proxy",
+        "NO_PROXY",
+        "no_proxy",
+        "AWS_CA_BUNDLE",
+        "REQUESTS_CA_BUNDLE",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hidden")
@@ -107,6 +128,32 @@ async def test_certificates_are_those_of_aws_ca_bundle(bundle: Path, monkeypatch
         assert (await ask(f"https://localhost:{port}", monkeypatch)).items == b"[]"
 
 
+async def test_certificates_are_those_of_requests_ca_bundle(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What botocore trusts for S3 and STS is trusted here: REQUESTS_CA_BUNDLE too, after AWS_CA_BUNDLE."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(bundle)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
+    async with served(no_stages(), context) as (port, _):
+        assert (await ask(f"https://localhost:{port}", monkeypatch)).items == b"[]"
+        other = tmp_path / "other"
+        other.mkdir()
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(other))
+        with pytest.raises(Unreachable):
+            await ask(f"https://localhost:{port}", monkeypatch)
+
+
+async def test_a_certificate_of_another_host(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line says which host showed it, and why it is not trusted."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(bundle)
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(bundle))
+    async with served(no_stages(), context) as (port, _):
+        with pytest.raises(Unreachable, match=rf"certificate of 127\.0\.0\.1:{port} .*mismatch"):
+            await ask(f"https://127.0.0.1:{port}", monkeypatch)
+
+
 @pytest.mark.parametrize("content", [None, "no certificate"])
 def test_certificates_that_cannot_be_read(content: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An AWS_CA_BUNDLE that is missing or holds none is named before anything is asked."""
@@ -133,6 +180,193 @@ def test_proxies_are_not_for_everything(monkeypatch: pytest.MonkeyPatch) -> None
     assert proxy_for("https://ivs.example") == "http://proxy.example:3128"
     assert proxy_for("http://ivs.example") is None
     assert proxy_for("https://inside.example") is None
+
+
+@pytest.mark.parametrize(
+    "proxy", ["socks5://h:1", "socks5h://u:hush@h:1", "socks4a://h:1", "ftp://h", "http://u:hush@h:x", "http://"]
+)
+def test_a_proxy_that_cannot_be_used(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A SOCKS proxy is refused by its name, and not spoken to as if it were another; no password is repeated."""
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    with pytest.raises(UsageError, match="HTTPS_PROXY") as caught:
+        proxy_for("https://ivs.example")
+    assert "hush" not in str(caught.value)
+    assert ("socks" in str(caught.value)) == ("socks" in proxy)
+
+
+@pytest.mark.parametrize(
+    ("line", "error", "said"),
+    [
+        ("407 Proxy Authentication Required", Unreachable, "asks for a user and a password"),
+        ("403 Forbidden", Unreachable, r"refuses to lead to ivs\.example:443 \(status 403: Forbidden\)"),
+        ("502 Bad Gateway", Transient, r"does not reach ivs\.example:443"),
+        ("503 Busy", Transient, "does not reach"),
+    ],
+)
+async def test_what_a_proxy_answers_in_its_own_name(
+    line: str, error: type[ApiError], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A password that it asks for, a host that it refuses and one that it does not reach are told apart."""
+    async with saying(f"HTTP/1.1 {line}\r\nContent-Length: 0\r\n\r\n".encode()) as port:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://user:hush@127.0.0.1:{port}")
+        with pytest.raises(error, match=said) as caught:
+            await ask("https://ivs.example", monkeypatch)
+    assert f"the proxy 127.0.0.1:{port}" in str(caught.value)
+    assert "hush" not in str(caught.value)
+
+
+async def test_a_proxy_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the proxy that can't be reached, not the service."""
+    [port] = free_ports(1)
+    monkeypatch.setenv("HTTP_PROXY", f"http://user:hush@127.0.0.1:{port}")
+    with pytest.raises(Transient, match=rf"the proxy 127\.0\.0\.1:{port} can't be reached: connection refused"):
+        await ask("http://ivs.example", monkeypatch)
+
+
+async def test_a_host_where_nothing_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line says which host and port, and why."""
+    [port] = free_ports(1)
+    with pytest.raises(Transient, match=rf"^ListStages: 127\.0\.0\.1:{port} can't be reached: connection refused"):
+        await ask(f"http://127.0.0.1:{port}", monkeypatch)
+
+
+async def test_a_server_that_does_not_speak_tls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An https:// that should be http:// is asked about."""
+    async with served(no_stages()) as (port, _):
+        with pytest.raises(Transient, match="does not speak TLS"):
+            await ask(f"https://127.0.0.1:{port}", monkeypatch)
+
+
+def connector_error(kind: type[aiohttp.ClientConnectorError], host: str, error: OSError) -> Exception:
+    key: Any = SimpleNamespace(host=host, port=443, ssl=True)
+    return kind(key, error)
+
+
+NO_NAME = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+
+@pytest.mark.parametrize(
+    ("host", "error", "told", "said"),
+    [
+        ("ivs.example", NO_NAME, Transient, "the name does not resolve"),
+        ("ivs-fips.us-east-1.amazonaws.com", NO_NAME, Unreachable, "unset AWS_USE_FIPS_ENDPOINT"),
+        ("ivs.us-east-1.api.aws", NO_NAME, Unreachable, "unset AWS_USE_DUALSTACK_ENDPOINT"),
+        ("ivs-fips.x", socket.gaierror(socket.EAI_AGAIN, "Temporary failure"), Transient, "Temporary failure"),
+    ],
+)
+def test_names_that_do_not_resolve(host: str, error: OSError, told: type[ApiError], said: str) -> None:
+    """A kind of endpoint that does not exist is named with the variable that asks for it; other names may come back."""
+    raised = connector_error(aiohttp.ClientConnectorDNSError, host, error)
+    seen = not_answered("ListStages", raised, f"https://{host}/ListStages", None)
+    assert type(seen) is told
+    assert f"ListStages: {host}:443 " in str(seen)
+    assert said in str(seen)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (connector_error(aiohttp.ClientConnectorError, "h", OSError(errno.EMFILE, "x")), "ulimit -n"),
+        (connector_error(aiohttp.ClientConnectorError, "h", OSError(errno.ENFILE, "x")), "ulimit -n"),
+        (connector_error(aiohttp.ClientConnectorError, "h", OSError(errno.ENETUNREACH, "x")), "Network is unreachable"),
+        (connector_error(aiohttp.ClientConnectorError, "h", OSError("Multiple exceptions: a, b")), "Multiple exc"),
+        (aiohttp.ConnectionTimeoutError("x"), "HTTPS_PROXY"),
+        (aiohttp.SocketTimeoutError("x"), "nothing came in time"),
+        (aiohttp.ServerDisconnectedError(), "was closed before"),
+        (aiohttp.ClientOSError(errno.ECONNRESET, "x"), "Connection reset by peer"),
+        (aiohttp.ClientPayloadError("x"), "broke off"),
+        (OSError(errno.EMFILE, "x"), "ulimit -n"),
+        (ValueError("a\nb"), "ValueError: a b"),
+        (RuntimeError("Session is closed"), "Session is closed"),
+    ],
+)
+def test_whatever_is_raised_says_where_and_why(error: Exception, said: str) -> None:
+    """The host and the cause stand in one line, through whatever proxy; another try may help."""
+    seen = not_answered("ListStages", error, "https://h/ListStages", "http://user:hush@proxy.example:3128")
+    assert type(seen) is Transient
+    assert said in str(seen)
+    assert str(seen).startswith("ListStages: h:443 ")
+    assert "through the proxy proxy.example:3128" in str(seen)
+    assert str(seen).isprintable()
+    assert "hush" not in str(seen)
+
+
+@asynccontextmanager
+async def saying(start: bytes, more: bytes = b"", times: int = 0) -> AsyncIterator[int]:
+    """A server that says something to everybody, and so often something more; its port."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(start)
+            for _ in range(times):
+                writer.write(more)
+                await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(handle, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1]
+
+
+CHUNKED = b"HTTP/1.1 %d X\r\nTransfer-Encoding: chunked\r\n\r\n"
+CHUNK = b"100000\r\n" + b" " * 0x100000 + b"\r\n"
+
+
+async def test_an_answer_without_an_end_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What goes on for gigabytes is cut off at 64 MiB, and there is no other try."""
+    async with saying(CHUNKED % 200, CHUNK, 3_000) as port:
+        with pytest.raises(Endless, match=rf"127\.0\.0\.1:{port} gave an answer of more than 64 MiB"):
+            await ask(f"http://127.0.0.1:{port}", monkeypatch)
+
+
+async def test_a_refusal_without_an_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an error so much is read as tells what it is."""
+    async with saying(CHUNKED % 503, CHUNK, 3_000) as port:
+        with pytest.raises(Transient, match="status 503"):
+            await ask(f"http://127.0.0.1:{port}", monkeypatch)
+
+
+async def test_long_answers_are_read_two_at_a_time() -> None:
+    """However many scopes ask, what is on its way is bounded, and all are answered."""
+    whole = b'{"stages": [' + b" " * (3 << 20) + b"]}"
+    body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(whole), whole)
+    async with saying(CHUNKED % 200, body, 1) as port, open_connections(HttpSettings()) as connections:
+        asked = [connections.post("ListStages", f"http://127.0.0.1:{port}/", b"{}", {}) for _ in range(6)]
+        assert [answer.body for answer in await asyncio.gather(*asked)] == [whole] * 6
+
+
+@pytest.mark.parametrize(("soft", "connections"), [(20, 8), (256, 64), (1_024, 256), (1_000_000, 10_000)])
+def test_connections_leave_files_for_the_rest(soft: int, connections: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A quarter of what may be open is for connections."""
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, soft))
+    assert connections_max() == connections
+
+
+def test_the_limit_to_open_files_is_raised() -> None:
+    """What the system lets a process ask for is asked for."""
+    code = (
+        "import resource; from exporter.open_files import raise_limit; kind = resource.RLIMIT_NOFILE;"
+        "resource.setrlimit(kind, (100, 200)); raise_limit(); print(*resource.getrlimit(kind))"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).split() == ["200", "200"]
+
+
+async def test_nothing_is_asked_to_be_packed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bytes themselves are asked for; a gateway that packs them all the same is read."""
+    seen: list[str] = []
+
+    async def handle(request: web.BaseRequest) -> web.Response:
+        seen.append(request.headers["Accept-Encoding"])
+        return web.Response(body=gzip.compress(b'{"stages": []}'), headers={"Content-Encoding": "gzip"})
+
+    runner = web.ServerRunner(web.Server(handle))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        page = await ask(f"http://127.0.0.1:{runner.addresses[0][1]}", monkeypatch)
+    finally:
+        await runner.cleanup()
+    assert (seen, page.items) == (["identity"], b"[]")
 
 
 async def test_no_redirect_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
