@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from exporter.aws_errors import providing_credentials
@@ -103,7 +103,7 @@ def _suit_renewal(provided: Any) -> None:  # noqa: ANN401 - botocore has no type
     """
     ends = getattr(provided, "_expiry_time", None)
     if isinstance(ends, datetime) and ends is not getattr(provided, "_ivs_export_suited", None):
-        life_s = max(0.0, (ends - datetime.now(UTC)).total_seconds())
+        life_s = max(0.0, provided._seconds_remaining())  # noqa: SLF001 - above
         provided._advisory_refresh_timeout, provided._mandatory_refresh_timeout = renewal_of(life_s)  # noqa: SLF001 - above
         provided._ivs_export_suited = ends  # noqa: SLF001 - the end of the keys that it was done for
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from aiobotocore.credentials import AioRefreshableCredentials
 from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import CredentialRetrievalError
 
-from exporter.api.credentials import Credentials
-from exporter.errors import CredentialsLost
+from exporter.api.credentials import Credentials, keys_of
+from exporter.aws_errors import providing_credentials
+from exporter.errors import CredentialsLost, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -35,7 +39,7 @@ class Provided:
 class Sessions:
     """Sessions that find one provider after the other, at a clock that is set by hand."""
 
-    def __init__(self, *provided: Provided) -> None:
+    def __init__(self, *provided: Any) -> None:
         self.now_s = 100.0
         self.meanwhile: Callable[[], Awaitable[object]] | None = None
         self._provided = iter(provided)
@@ -90,3 +94,92 @@ async def test_a_provider_that_fails_is_no_key() -> None:
     sessions.now_s += 1.0
     with pytest.raises(CredentialsLost, match="gone"):
         await sessions.credentials.keys()
+
+
+class Role:
+    """A role whose keys live so many seconds, as botocore's providers hold one, at a clock that is set by hand."""
+
+    def __init__(self, life_s: float) -> None:
+        self.life_s = life_s
+        self.now = datetime(2026, 11, 23, tzinfo=UTC)
+        self.assumed = 0
+        self.fails = False
+
+    def load(self) -> AioRefreshableCredentials:
+        provided = AioRefreshableCredentials.create_from_metadata(self._metadata(), self._assume, "assume-role")
+        provided._time_fetcher = lambda: self.now  # noqa: SLF001 - there is no other way to set botocore's clock
+        return provided
+
+    async def _assume(self) -> dict[str, str]:
+        if self.fails:
+            raise CredentialRetrievalError(provider="assume-role", error_msg="STS is away")
+        return self._metadata()
+
+    def _metadata(self) -> dict[str, str]:
+        self.assumed += 1
+        ends = self.now + timedelta(seconds=self.life_s)
+        return {
+            "access_key": f"KEY{self.assumed}",
+            "secret_key": "hidden",
+            "token": "t",
+            "expiry_time": ends.isoformat(),
+        }
+
+
+@pytest.mark.parametrize(("life_s", "most"), [(900.0, 6), (60.0, 81), (3_600.0, 2), (43_200.0, 1)])
+async def test_a_role_is_assumed_at_a_share_of_its_keys_life(life_s: float, most: int) -> None:
+    """A profile's role whose keys live a quarter of an hour is not assumed each second, nor are expired keys used."""
+    role = Role(life_s)
+    provided, seconds = role.load(), 3_600
+    for _ in range(seconds):
+        keys = await keys_of(provided)
+        assert keys.access_key == f"KEY{role.assumed}"
+        assert provided._seconds_remaining() > 0  # noqa: SLF001 - what botocore itself goes by
+        role.now += timedelta(seconds=1)
+    assert role.assumed <= most
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+async def test_a_role_that_can_not_be_renewed_serves_as_long_as_it_may() -> None:
+    """Where STS is away while keys may be renewed, the old ones are used on; when they must be, that is an error."""
+    role = Role(900.0)
+    provided = role.load()
+    await keys_of(provided)
+    role.fails = True
+    role.now += timedelta(seconds=700)
+    assert (await keys_of(provided)).access_key == "KEY1"
+    role.now += timedelta(seconds=150)
+    with pytest.raises(CredentialsLost, match="STS is away"):
+        await keys_of(provided)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (KeyError("AccessKeyId"), "KeyError: 'AccessKeyId'"),
+        (FileNotFoundError(2, "No such file or directory", "/var/token"), "/var/token: No such file or directory"),
+        (EOFError(), "something was to be typed, such as the code of an MFA device, and nobody is there to type it"),
+        (TypeError("can't subtract\noffset-naive"), "TypeError: can't subtract offset-naive"),
+        (RuntimeError(), "RuntimeError"),
+        (ValueError("http://user:hush@host"), "ValueError: http://***@host"),
+        (TimeoutError(), "TimeoutError"),
+    ],
+)
+async def test_whatever_a_provider_raises_is_its_own_fault(error: Exception, said: str) -> None:
+    """Its class is nobody's business: it is a matter of credentials, with the provider's words in one line."""
+
+    class Failing:
+        async def get_frozen_credentials(self) -> ReadOnlyCredentials:
+            raise error
+
+    with pytest.raises(CredentialsLost) as caught:
+        await Sessions(Failing()).credentials.keys()
+    assert str(caught.value) == f"no AWS credentials can be used: {said}"
+
+
+async def test_a_bug_of_ours_is_not_a_providers() -> None:
+    """What is raised outside of the fence passes, as does what ends a task."""
+    with pytest.raises(asyncio.CancelledError), providing_credentials():
+        raise asyncio.CancelledError
+    with pytest.raises(UsageError), providing_credentials():
+        raise UsageError("ours")

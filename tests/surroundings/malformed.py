@@ -148,7 +148,7 @@ def environments() -> Iterator[Case]:
 
 def files() -> Iterator[Case]:
     """AWS's two files."""
-    for name, text in {
+    texts: dict[str, str | bytes] = {
         "no sections": "region = us-east-1\n",
         "a sentence": "hello\n",
         "half a section": "[default\nregion = us-east-1\n",
@@ -161,11 +161,12 @@ def files() -> Iterator[Case]:
         "a nested part that is none": "[default]\ns3 =\n  hello\n",
         "a continued line first": "  region = us-east-1\n[default]\n",
         "a secret where a section is": f"{SECRET}\n[default]\n",
-    }.items():
+    }
+    for name, text in texts.items():
         yield Case(f"the configuration is {name}", config=text, said="{folder}/config")
         if name != "a nested part that is none":
             yield Case(f"the credentials' file is {name}", credentials=text, said="{folder}/credentials")
-    for name, text in {
+    texts = {
         "no secret": profile("aws_access_key_id = AKIA"),
         "empty keys": profile("aws_access_key_id =", "aws_secret_access_key ="),
         "a key of two lines": profile("aws_access_key_id = AKIA", "  MORE", f"aws_secret_access_key = {SECRET}"),
@@ -174,7 +175,8 @@ def files() -> Iterator[Case]:
         "a token that is not ASCII": profile(
             "aws_access_key_id = AKIA", f"aws_secret_access_key = {SECRET}", "aws_session_token = “x”"
         ),
-    }.items():
+    }
+    for name, text in texts.items():
         yield Case(f"{name} in the credentials' file", credentials=text)
         yield Case(f"{name} in the configuration", config=text)
 
@@ -212,7 +214,7 @@ def roles() -> Iterator[Case]:
         yield Case(f"a role {name}", config=text, environment=sts, said=said)
     identity = {"AWS_WEB_IDENTITY_TOKEN_FILE": f"{FOLDER}/token", "AWS_ROLE_ARN": ROLE, "AWS_MAX_ATTEMPTS": "1"}
     token: dict[str, str | bytes] = {"token": SECRET}
-    for name, change, inside, said in [
+    cases: list[tuple[str, dict[str, str], dict[str, str | bytes], str]] = [
         ("whose token is not there", {}, {}, "AWS_WEB_IDENTITY_TOKEN_FILE: {folder}/token: No such file"),
         ("whose token is a folder", {"AWS_WEB_IDENTITY_TOKEN_FILE": FOLDER}, {}, "Is a directory"),
         ("whose token is bytes", {}, {"token": b"\xff\xfe\x00"}, ""),
@@ -225,7 +227,8 @@ def roles() -> Iterator[Case]:
         ("that is answered by nothing", {"AWS_ENDPOINT_URL_STS": f"{SERVER}/nothing"}, token, ""),
         ("that is answered by half", {"AWS_ENDPOINT_URL_STS": f"{SERVER}/sts-half"}, token, ""),
         ("that is answered by keys without an end", {"AWS_ENDPOINT_URL_STS": f"{SERVER}/sts-endless"}, token, ""),
-    ]:
+    ]
+    for name, change, inside, said in cases:
         yield Case(f"a web identity {name}", environment={**identity, **change}, files=inside, said=said)
     wrong = {**identity, "AWS_ENDPOINT_URL_STS": f"user:{SECRET}@host"}
     yield Case("a web identity at an endpoint that is none", "usage", wrong, files=token, said="AWS_ENDPOINT_URL_STS")
@@ -244,7 +247,7 @@ def identity_center() -> Iterator[Case]:
     session = (*_SSO[2:], "sso_session = corp")
     corp = {"sso-session_corp": (f"sso_start_url = {_START}", "sso_region = us-east-1")}
     good = {"startUrl": _START, "region": "us-east-1", "accessToken": SECRET, "expiresAt": "2099-01-01T00:00:00Z"}
-    texts = {
+    texts: dict[str, str | bytes] = {
         "nothing": "",
         "half": json.dumps(good)[:60],
         "a list": "[]",
