@@ -77,7 +77,9 @@ class _Far:
                     self.abandoned.setdefault(session, {}).setdefault(participant_id, (record.epoch, unit))
                 elif session in self.abandoned:
                     self.abandoned[session].pop(participant_id, None)
-        if max(times_us) > self.now_us:
+        if record.void_after_us is not None:
+            self.epochs.discard(record.epoch)  # what it began with was not its own, and nothing had come of it yet
+        elif max(times_us) > self.now_us:
             self.epochs.add(record.epoch)
 
     def to_open_again(self) -> list[SessionLine]:

@@ -65,6 +65,28 @@ async def test_publishing_again_is_harmless(store: Store, address: str, open_at:
     assert await store.read(KEY) == b"rows"
 
 
+async def test_a_file_that_was_never_staged_here_is_visible_or_gone(store: Store) -> None:
+    """One that a record names anew has no handle: whether it is there in its whole size is all that can be asked."""
+    await store.publish(await store.stage(KEY, b"rows"))
+    assert await store.publish(Staged(KEY, 4, ()))
+    assert not await store.publish(Staged(KEY, 5, ()))
+    assert not await store.publish(Staged(f"{KEY}.2.parquet", 4, ()))
+
+
+async def test_a_visible_file_can_be_removed(store: Store) -> None:
+    """Removing takes one file away from all readers; it is harmless where there is none, and for what is staged."""
+    kept, gone = f"{KEY}.2.parquet", KEY
+    for key in (kept, gone):
+        await store.publish(await store.stage(key, b"rows"))
+    staged = await store.stage(KEY, b"more")
+    await store.remove(gone)
+    await store.remove(gone)
+    assert await store.keys("events/") == [kept]
+    assert await store.read(gone) is None
+    assert await store.publish(staged)
+    assert await store.read(gone) == b"more"
+
+
 async def test_publishers_at_once_all_succeed(store: Store) -> None:
     """Many that publish the same file at the same time all learn that it is visible."""
     staged = await store.stage(KEY, b"rows")
@@ -187,7 +209,13 @@ async def test_no_key_leads_out_of_the_lake(store: Store) -> None:
     for key in ["", "/etc/x", "a/../../x", "a//b", "./a", "a/", "a\0b", "a\nb", "a\\b", "\udc80"]:
         staged = Staged(key, 1, (key, "y"))
         calls = [store.stage(key, b"x"), store.publish(staged), store.discard(staged), store.leftovers(key)]
-        calls += [store.read(key), store.create(key, b"x"), store.delete(key), store.keys(f"{key}/x")]
+        calls += [
+            store.read(key),
+            store.remove(key),
+            store.create(key, b"x"),
+            store.delete(key),
+            store.keys(f"{key}/x"),
+        ]
         for call in calls:
             with pytest.raises(LakeRefused, match="no key of a lake"):
                 await call

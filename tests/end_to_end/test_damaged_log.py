@@ -1,0 +1,63 @@
+"""A scope whose log can't be built on stops, and its run fails; the other scopes of the same run go on."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+
+from exporter.cli import exits
+from exporter.emulator import Emulator
+from exporter.request import Request
+from tests.end_to_end.exports import ACCOUNT, options_of, small_world
+from tests.end_to_end.oracle import expected, lake_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.end_to_end.exports import Exports
+    from tests.end_to_end.oracle import Row
+
+EAST, WEST = "us-east-1", "eu-west-1"
+
+
+def of_region(rows: Counter[Row], region: str) -> Counter[Row]:
+    return Counter({row: count for row, count in rows.items() if row[1] == region})
+
+
+def without_its_log(log: Path) -> None:
+    """The whole log of the scope is gone."""
+    shutil.rmtree(log)
+
+
+def without_a_record(log: Path) -> None:
+    """One record in its midst is gone."""
+    (log / "records" / "000000000002.json").unlink()
+
+
+def with_an_altered_record(log: Path) -> None:
+    """Somebody made a record say something else."""
+    record = log / "records" / "000000000002.json"
+    record.write_bytes(record.read_bytes().replace(b'"status":"sealed"', b'"status":"opened"', 1))
+
+
+@pytest.mark.parametrize("damage", [without_its_log, without_a_record, with_an_altered_record])
+async def test_a_damaged_log_stops_its_own_scope(damage: Callable[[Path], None], exports: Exports) -> None:
+    """Two regions with several stages: one exports what is new, the other writes nothing, and the run exits 1."""
+    async with Emulator(options_of(small_world(3, stages=2), regions=(EAST, WEST))) as emulator:
+        await exports.run(emulator)
+        damage(exports.lake / "_log" / f"{ACCOUNT}-{EAST}")
+        before = lake_rows(exports.lake)
+        emulator.clock.advance(24 * 3_600.0)
+        exported = await exports.run(emulator, Request(refetch=True))
+        assert exported.exit_code == exits.FAILED
+        assert exported.ledger.outcome == "failed"
+        assert exported.failed == {f"{ACCOUNT}-{EAST}": "log_damaged"}
+        rows = lake_rows(exports.lake)
+        assert of_region(rows, EAST) == of_region(before, EAST)
+        assert of_region(rows, WEST) == of_region(expected(emulator.truth()), WEST)
+        outcomes = {scope.region: scope.outcome for scope in exported.ledger.scopes}
+        assert outcomes == {EAST: "failed", WEST: "complete"}
