@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from exporter.errors import LogDamaged
@@ -14,10 +15,18 @@ if TYPE_CHECKING:
     from exporter.records import FileLine
     from exporter.store import Store
 
+_NAME = re.compile(r"(?P<scope>[0-9]{12}-[a-z]+(?:-[a-z]+)+-[0-9]+)-[0-9]{9,}-.+-[0-9]{6,}\.[a-z]+")
+
 
 def file_name(scope: str, epoch: int, run_id: str, number: int) -> str:
     """The name of a data file, unique for ever: scope, the run's epoch, the run, and the file's number in the run."""
     return f"{scope}-{epoch:09d}-{run_id}-{number:06d}"
+
+
+def scope_in(key: str) -> str | None:
+    """The scope that a data file was made for; None where its name is none that the exporter gives."""
+    match = _NAME.fullmatch(key.rpartition("/")[2])
+    return None if match is None else match["scope"]
 
 
 def epoch_of(key: str, scope: str) -> int | None:

@@ -24,6 +24,7 @@
         ├── LakeRefused         no such bucket, no permission, no space
         ├── LakeTooNew          written by a newer major version of the format
         ├── LogDamaged          a scope's commit log is not whole, or does not fit the files
+        ├── FileDamaged         a data file is not what its record says
         ├── Held                another run holds the scope
         └── Overtaken           another run committed first to the same scope
 
@@ -243,6 +244,12 @@ class LogDamaged(LakeError):
     def __init__(self, reason: str) -> None:
         super().__init__(f"{reason}; {HOW_TO_GO_ON}")
         self.reason = reason
+
+
+class FileDamaged(LakeError):
+    """A data file is not what its record says, or can't be read as what it should be."""
+
+    kind = "file_damaged"
 
 
 class Held(LakeError):

@@ -186,6 +186,15 @@ class Lease:
         return f"{self._prefix}{number:012d}.json"
 
 
+async def is_held(records: Records, scope: Scope, is_gone: Callable[[Process], bool | None]) -> bool:
+    """Whether a run may hold the scope: there is a lease, and its process is not known to be gone."""
+    prefix = f"_log/{scope}/lease/"
+    keys, _ = numbered(prefix, await records.keys(prefix))
+    body = await records.read(keys[-1]) if keys else None
+    holder = None if body is None else _decoded(body)
+    return body is not None and (holder is None or is_gone(holder.process) is not True)
+
+
 def _decoded(body: bytes) -> Holder | None:
     """Who holds a lease; None where it can't be read."""
     try:

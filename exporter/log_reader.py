@@ -83,6 +83,22 @@ async def records_after(records: Records, scope: Scope, number: int = 0) -> Asyn
         yield record
 
 
+async def whole_log(records: Records, scope: Scope, snapshots: Sequence[str]) -> AsyncIterator[tuple[Record, Link]]:
+    """All records of a scope with their links, whatever its snapshots say, whose keys were listed before.
+
+    Raises as `read_state`.
+    """
+    keys = await _keys(records, records_prefix(str(scope)))
+    check_numbers(scope, keys, snapshots)
+    async for record, link in _chained(records, scope, keys, Link()):
+        yield record, link
+
+
+async def snapshots_of(records: Records, scope: Scope) -> list[str]:
+    """The keys of a scope's snapshots, the newest last."""
+    return await _keys(records, snapshots_prefix(str(scope)))
+
+
 def check_numbers(scope: Scope, keys: Sequence[str], snapshots: Sequence[str]) -> None:
     """Raise :class:`LogDamaged` where the keys of records are not numbered from 1 on, or end before a snapshot does."""
     for place, key in enumerate(keys, 1):

@@ -1,123 +1,249 @@
-"""Verify: the whole lake against its logs. Every file is read; nothing is changed."""
+"""Verify: the whole lake against its logs. Every record and every file is read; nothing is changed.
+
+Beside a run it finds no fault where there is none: the files are listed before the log is read, so that the log knows
+them; and what the log names and is not there is looked for again, in the files and in the log.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from exporter.log_reader import read_state, records_after, scopes_in
-from exporter.tables import EVENTS, dates_in
+from exporter.data_files import scope_in
+from exporter.errors import FileDamaged, LakeBusy, LakeError, LakeRefused, LogDamaged
+from exporter.file_checks import ID, UNIT, ids_of, read_rows, repeated, repeats_by_unit, table_of
+from exporter.lease import is_held
+from exporter.log_reader import records_after, scopes_in, snapshots_of, whole_log
+from exporter.problems import Kind, Problem
+from exporter.state import ScopeState, decode_state
+from exporter.tables import TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+    from collections.abc import Set as AbstractSet
 
     from exporter.domain import Scope
-    from exporter.records import FileLine
+    from exporter.processes import Process
+    from exporter.records import FileLine, Record
     from exporter.store import Store
-    from exporter.tables import Table
 
-_UNIT = ("stage_arn", "session_id", "participant_id")
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Something in the lake that is not as the log says. ``key`` names the file."""
-
-    key: str
-    message: str
+#: A disk has a file or two that it can't read any more; where there are more, the lake itself is away.
+_BUSY_MAX = 3
 
 
 @dataclass(slots=True)
 class Verified:
-    """How much was read."""
+    """How much was read. ``notes`` are files, by key, that are no table's and no problem either.
+
+    ``busy`` counts the files that the lake did not give in time.
+    """
 
     scopes: int = 0
     files: int = 0
     rows: int = 0
+    busy: int = 0
+    notes: dict[str, str] = field(default_factory=dict)
 
 
-async def verify(store: Store, verified: Verified, table: Table = EVENTS) -> AsyncIterator[Problem]:
-    """The problems of one table, as they are found; ``verified`` counts along.
-
-    Raises :class:`LakeError` where a log can't be read.
-    """
-    lines: dict[str, FileLine] = {}
-    for scope in await scopes_in(store):
-        await read_state(store, scope)  # snapshots must be readable, too
-        verified.scopes += 1
-        lines |= await _named(store, scope, table)
-    visible = set(await store.keys(f"{table.name}/"))
-    for key in sorted(visible - lines.keys()):
-        yield Problem(key, "no record of a commit log names this file")
-    staged = {each.key for each in await store.leftovers(table.name)}
-    for key in sorted(lines.keys() - visible):
-        yield Problem(key, "committed and not published yet; run again" if key in staged else "the file is gone")
-    for day in sorted({line.date for line in lines.values()}):
-        present = [line for key, line in sorted(lines.items()) if line.date == day and key in visible]
-        async for problem in _verify_date(store, table, present, verified):
-            yield problem
-
-
-async def _named(store: Store, scope: Scope, table: Table) -> dict[str, FileLine]:
-    """The files that a scope's records name, less those that a later record calls gone."""
-    lines: dict[str, FileLine] = {}
-    async for record in records_after(store, scope):
-        lines |= {line.key: line for line in record.files if line.table == table.name}
-        for key in record.removed:
-            lines.pop(key, None)
-    return lines
-
-
-async def _verify_date(
-    store: Store, table: Table, lines: Sequence[FileLine], verified: Verified
+async def verify(
+    store: Store,
+    verified: Verified,
+    *,
+    only: str | None = None,
+    places: AbstractSet[str] | None = None,
+    is_gone: Callable[[Process], bool | None] = lambda _: None,
 ) -> AsyncIterator[Problem]:
-    """One date's files. Equal events have equal times, so an id that is there twice is there twice in one date."""
-    parts: list[pa.Table] = []
-    for line in lines:
-        data = await store.read(line.key)
+    """The problems of a lake, as they are found; ``verified`` counts along.
+
+    ``only`` is the name of the one scope that is looked at, and ``places`` are the only folders of files. ``is_gone``
+    says whether a process has ended, None where that can't be seen. Raises :class:`LakeError` where the lake can't be
+    listed, and :class:`LakeTooNew`.
+    """
+    visible = {key for table in TABLES for key in await store.keys(f"{table.name}/")}
+    logs = [_Log(store, scope, is_gone) for scope in await scopes_in(store) if only in (None, str(scope))]
+    for log in logs:
+        verified.scopes += 1
+        for problem in await log.read():
+            yield problem
+    of_scope = {str(log.scope): log for log in logs}
+    for key in sorted(visible.difference(*(log.lines for log in logs))):
+        own = scope_in(key)
+        if only in (None, own) and (places is None or folder_of(key) in places):
+            unnamed = await _unnamed(store, key, of_scope.get(own or ""), verified)
+            if unnamed is not None:
+                yield unnamed
+    for log in logs:
+        for files in log.by_folder(places):
+            async for problem in _verify_folder(store, log, files, verified):
+                yield problem
+
+
+def folder_of(key: str) -> str:
+    """The folder that a file lies in."""
+    return key.rpartition("/")[0]
+
+
+@dataclass(slots=True)
+class _Log:
+    """What the log of one scope says of files: ``lines`` are those that should be there, ``last`` its last commit."""
+
+    store: Store
+    scope: Scope
+    is_gone: Callable[[Process], bool | None]
+    lines: dict[str, FileLine] = field(default_factory=dict)
+    last: Record | None = None
+    number: int = 0
+    is_whole: bool = False
+
+    async def read(self) -> list[Problem]:
+        """Read all of it, and its snapshots."""
+        snapshots = await snapshots_of(self.store, self.scope)
+        state = ScopeState()
+        problems: list[Problem] = []
+        try:
+            async for record, link in whole_log(self.store, self.scope, snapshots):
+                self._add(record)
+                state.fold(record, link)
+                for key in snapshots:
+                    if key.endswith(f"/{record.number:012d}.json"):
+                        problems += await self._snapshot(key, state)
+        except LogDamaged as error:
+            self.lines = {}
+            return [Problem(Kind.LOG, f"_log/{self.scope}", error.reason, str(self.scope))]
+        self.is_whole = True
+        return problems
+
+    def by_folder(self, places: AbstractSet[str] | None) -> list[list[FileLine]]:
+        """The files that should be there, a list for each folder; of these folders alone where some are named."""
+        folders: dict[str, list[FileLine]] = {}
+        for key in sorted(self.lines):
+            if places is None or folder_of(key) in places:
+                folders.setdefault(folder_of(key), []).append(self.lines[key])
+        return list(folders.values())
+
+    async def has_let_go_of(self, line: FileLine) -> bool:
+        """Whether a record that came since the log was read says that the file is there no longer."""
+        with suppress(LogDamaged):
+            async for record in records_after(self.store, self.scope, self.number):
+                self._add(record)
+        return line.key not in self.lines
+
+    async def is_at_work(self) -> bool:
+        """Whether a run may be at work in the scope."""
+        return await is_held(self.store, self.scope, self.is_gone)
+
+    def _add(self, record: Record) -> None:
+        self.number = record.number
+        for key in record.removed:
+            self.lines.pop(key, None)
+        self.lines |= {line.key: line for line in record.files}
+        if record.kind == "commit":
+            self.last = record
+
+    async def _snapshot(self, key: str, state: ScopeState) -> list[Problem]:
+        """What is wrong with the snapshot that should hold this state."""
+        body = await self.store.read(key)
+        if body is None:
+            return []  # a run has written a newer one since
+        try:
+            found = decode_state(key, body)
+        except LogDamaged as error:
+            return [Problem(Kind.SNAPSHOT, key, error.reason, str(self.scope))]
+        if found is None:
+            return []
+        found.snapshot_number = state.snapshot_number
+        if found == state:
+            return []
+        return [Problem(Kind.SNAPSHOT, key, "it is not what the records add up to", str(self.scope))]
+
+
+async def _unnamed(store: Store, key: str, log: _Log | None, verified: Verified) -> Problem | None:
+    """What there is to say of a file that no record names."""
+    scope = scope_in(key)
+    if scope is None:
+        if key.endswith(".parquet"):
+            return Problem(Kind.FOREIGN, key, "no record of a commit log names this file, and it is not ivs-export's")
+        verified.notes[key] = "not a file of ivs-export's, and none that is read for rows"
+        return None
+    if log is not None and not log.is_whole:
+        return None  # nothing can be said of what a damaged log names
+    if key not in await store.keys(key):
+        return None  # it was replaced meanwhile
+    if log is not None and log.last is not None and key in log.last.replaced:
+        is_fine = await log.is_at_work()
+        return None if is_fine else Problem(Kind.UNFINISHED, key, "replaced by others, and not removed yet", scope)
+    return Problem(Kind.UNNAMED, key, "no record of a commit log names this file", scope)
+
+
+async def _verify_folder(
+    store: Store, log: _Log, files: Sequence[FileLine], verified: Verified
+) -> AsyncIterator[Problem]:
+    """One folder's files. Equal events have equal times, so an id that is there twice is there twice in one date."""
+    ids: dict[str, pa.Int64Array] = {}
+    for line in files:
+        try:
+            data = await store.read(line.key) or await _read_again(store, log, line)
+        except (LakeRefused, LakeBusy) as error:
+            verified.busy += isinstance(error, LakeBusy)
+            if verified.busy > _BUSY_MAX:
+                raise
+            yield Problem(Kind.UNREADABLE, line.key, f"it can't be read: {error}", str(log.scope))
+            continue
+        if data is None:
+            missing = await _missing(store, log, line, verified)
+            if missing is not None:
+                yield missing
+            continue
         verified.files += 1
-        found = _Missing if data is None else await asyncio.to_thread(_verify_file, table, line, data)
-        if isinstance(found, str):
-            yield Problem(line.key, found)
+        try:
+            ids[line.key] = await asyncio.to_thread(ids_of, line, data)
+        except FileDamaged as error:
+            yield Problem(Kind.DAMAGED, line.key, str(error), str(log.scope))
         else:
-            verified.rows += found.num_rows
-            parts.append(found)
-    if parts:
-        for unit, count in await asyncio.to_thread(_repeated, pa.concat_tables(parts)):
-            yield Problem(lines[0].key.rpartition("/")[0], f"{count} event ids stand twice in unit {unit}")
+            verified.rows += line.rows
+    for unit, count in await _repeats(store, ids):
+        message = f"{count} event ids stand twice in unit {unit}"
+        yield Problem(Kind.REPEATED, folder_of(files[0].key), message, str(log.scope))
 
 
-_Missing = "the file was listed and is gone"
+async def _repeats(store: Store, ids: dict[str, pa.Int64Array]) -> list[tuple[str, int]]:
+    """The units in which ids stand twice, of some files whose ids these are, and how many do."""
+    twice = await asyncio.to_thread(repeated, ids.values())
+    parts: list[pa.Table] = []
+    for key, own in ids.items():
+        if pc.any(pc.is_in(own, value_set=twice)).as_py():
+            data = await store.read(key)
+            if data is not None:
+                rows = await asyncio.to_thread(read_rows, table_of(key), data, [*UNIT, ID])
+                parts.append(rows.filter(pc.is_in(rows.column(ID), value_set=twice)))
+    return await asyncio.to_thread(repeats_by_unit, pa.concat_tables(parts)) if parts else []
 
 
-def _verify_file(table: Table, line: FileLine, data: bytes) -> pa.Table | str:
-    """The file's ids and units; or what is wrong with it."""
-    if hashlib.sha256(data).hexdigest() != line.sha256:
-        return "its checksum is not the record's: the file was changed or damaged"
-    try:
-        rows = pq.read_table(pa.BufferReader(data))
-    except pa.ArrowException as error:
-        return f"it is no Parquet file that can be read: {error}"
-    if rows.num_rows != line.rows:
-        return f"it has {rows.num_rows} rows, and its record says {line.rows}"
-    strange = [day for day in dates_in(table, rows) if day.isoformat() != line.date]
-    if strange:
-        return f"it holds rows of {strange[0].isoformat()}, and lies in {line.date}"
-    return rows.select([*_UNIT, "event_id"])
+async def _read_again(store: Store, log: _Log, line: FileLine) -> bytes | None:
+    """A file that was not there, once more: it may have been published since its record was read."""
+    return None if await log.has_let_go_of(line) else await store.read(line.key)
 
 
-def _repeated(rows: pa.Table) -> list[tuple[str, int]]:
-    """The units that hold an id more than once, and how many such ids each has."""
-    ids = rows.column("event_id")
-    if pc.count_distinct(ids).as_py() == len(ids):
-        return []
-    counted = rows.group_by([*_UNIT, "event_id"]).aggregate([([], "count_all")])
-    twice = counted.filter(pc.greater(counted.column("count_all"), 1))
-    units = twice.group_by(list(_UNIT)).aggregate([([], "count_all")]).to_pylist()
-    return sorted(("/".join(unit[name] for name in _UNIT), unit["count_all"]) for unit in units)
+async def _missing(store: Store, log: _Log, line: FileLine, verified: Verified) -> Problem | None:
+    """What there is to say of a file that a record names, and that is not there."""
+    if line.key not in log.lines:
+        return None
+    if log.last is not None and line in log.last.files and await _is_staged(store, line):
+        if await log.is_at_work():
+            verified.notes[line.key] = "committed just now; a run is making it visible"
+            return None
+        return Problem(Kind.UNFINISHED, line.key, "committed and not published yet", str(log.scope))
+    return Problem(Kind.MISSING, line.key, "the file is gone", str(log.scope))
+
+
+async def _is_staged(store: Store, line: FileLine) -> bool:
+    """Whether the file waits to be published. A lake whose staged files may not be listed tells nothing."""
+    staged: Iterable[str] = ()
+    with suppress(LakeError):
+        staged = [each.key for each in await store.leftovers(line.table)]
+    return line.key in staged

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from exporter.accounts import open_session
 from exporter.cli import exits
 from exporter.errors import LakeRefused
+from exporter.problems import Problem
 from exporter.status import ScopeStatus, statuses
 from exporter.stores.opening import open_store
 from exporter.terminal import plain
 from exporter.times import text_of
-from exporter.verify import Problem, Verified, verify
+from exporter.verify import Verified, verify
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -11,8 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from exporter.errors import LakeTooNew
+from exporter.problems import Kind, Problem
 from exporter.records import Link, Record, decode_record, encode_record, link_of
-from exporter.verify import Problem, Verified, verify
+from exporter.verify import Verified, verify
 from tests.doubles import MemoryStore, Service, export
 
 
@@ -80,7 +81,9 @@ async def test_a_deleted_file_is_found() -> None:
     store = await lake()
     key = a_file(store)
     del store.visible[key]
-    assert await problems(store) == [Problem(key, "the file is gone")]
+    [problem] = await problems(store)
+    assert (problem.kind, problem.key, problem.message) == (Kind.MISSING, key, "the file is gone")
+    assert f"--accept-missing {key.split('/')[1]}" in problem.remedy
 
 
 async def test_a_foreign_file_is_found() -> None:

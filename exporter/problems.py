@@ -1,0 +1,54 @@
+"""What can be wrong in a lake, and what can be done about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from exporter.errors import HOW_TO_GO_ON
+
+
+class Kind(StrEnum):
+    """What is wrong, by what can be done about it."""
+
+    LOG = "log"
+    SNAPSHOT = "snapshot"
+    UNNAMED = "unnamed"
+    FOREIGN = "foreign"
+    UNFINISHED = "unfinished"
+    MISSING = "missing"
+    UNREADABLE = "unreadable"
+    DAMAGED = "damaged"
+    REPEATED = "repeated"
+
+
+_REMEDIES = {
+    Kind.LOG: HOW_TO_GO_ON,
+    Kind.SNAPSHOT: "`ivs-export repair` sets it aside; runs pass over it",
+    Kind.UNNAMED: "`ivs-export repair` names it in the log again",
+    Kind.FOREIGN: "move it out of the table: whoever reads all *.parquet reads it, too",
+    Kind.UNFINISHED: "`ivs-export run` or `ivs-export repair` finishes it",
+    Kind.MISSING: "restore it from a backup, or let `ivs-export repair` open its sessions again; if it was removed on"
+    " purpose: `ivs-export verify --accept-missing {partition}`",
+    Kind.UNREADABLE: "let it be read (s3:GetObject, its key, or a restore from the archive), and verify again",
+    Kind.DAMAGED: "restore it from a backup, or let `ivs-export repair` set it aside and open its sessions again",
+    Kind.REPEATED: "`ivs-export repair` takes them out",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something in the lake that is not as the log says.
+
+    ``key`` names the file, or the folder that it is in; ``scope`` is the one that it concerns, empty for a stranger's.
+    """
+
+    kind: Kind
+    key: str
+    message: str
+    scope: str = ""
+
+    @property
+    def remedy(self) -> str:
+        """What to do about it."""
+        return _REMEDIES[self.kind].format(partition=self.key.split("/")[1] if "/" in self.key else "")
