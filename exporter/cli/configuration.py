@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 #: The way to a value: a section and its key, or a key alone.
 Key = tuple[str, ...]
 
-#: What every variable begins with; `CONFIG` and `LOG_LEVEL` are no keys of the file.
+#: What every variable begins with; `CONFIG`, `LOG_LEVEL` and `TEST_CLOCK` are no keys of the file.
 PREFIX = "IVS_EXPORT_"
-_OTHER_VARIABLES = ("IVS_EXPORT_CONFIG", "IVS_EXPORT_LOG_LEVEL")
+_OTHER_VARIABLES = ("IVS_EXPORT_CONFIG", "IVS_EXPORT_LOG_LEVEL", "IVS_EXPORT_TEST_CLOCK")
 _REGION_VARIABLES = ("AWS_REGION", "AWS_DEFAULT_REGION")
 _FLAGS: dict[Key, str] = {("regions",): "--region", ("stages",): "--stage"}
 _SECTIONS_IN_FLAGS = ("retry", "s3")

@@ -7,6 +7,7 @@ import gc
 import sys
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -15,6 +16,7 @@ from rich.console import Console
 from exporter import logs, open_files, targets
 from exporter.cli import configuration, exits
 from exporter.cli.display import Progress, showing
+from exporter.cli.other_clock import other_clock
 from exporter.errors import ExportError, UsageError
 from exporter.ledger import RunLedger
 from exporter.request import Request, Stop
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from exporter.cli.invocation import Export, Invocation
+    from exporter.clock import Clock
     from exporter.estimate import Estimate
 
 _log = structlog.get_logger(__name__)
@@ -61,7 +64,7 @@ def export(invocation: Invocation, settings: Settings, wishes: Wishes, level: st
     settings = configuration.with_regions(settings, request.targets, _profile_region)
     if wishes.is_dry:
         invocation.estimates = []
-    code = asyncio.run(carry_out(invocation, settings, request, console))
+    code = asyncio.run(carry_out(invocation, settings, request, console, other_clock(settings)))
     invocation.finish()
     return code
 
@@ -80,11 +83,20 @@ def start_logs(level: str) -> Console | None:
     return console
 
 
-async def carry_out(invocation: Invocation, settings: Settings, request: Request, console: Console | None) -> int:
-    """Export, stopping gracefully for a signal or the deadline, and return the exit code. The ledger says the rest."""
+async def carry_out(
+    invocation: Invocation,
+    settings: Settings,
+    request: Request,
+    console: Console | None,
+    clock: Clock | None = None,
+) -> int:
+    """Export, stopping gracefully for a signal or the deadline, and return the exit code. The ledger says the rest.
+
+    ``clock`` counts in place of this machine's, where a test has another.
+    """
     ledger = invocation.ledger = RunLedger(invocation.run_id)
     stop, loop = Stop(), asyncio.get_running_loop()
-    run = invocation.export or _export()
+    run = invocation.export or _export(clock)
     quota = settings.quota.calls_per_second * (1.0 - settings.quota.reserve)
     invocation.signals.graceful = lambda name: _ask(loop, stop, name)
     if settings.run.deadline_s:
@@ -97,7 +109,7 @@ async def carry_out(invocation: Invocation, settings: Settings, request: Request
             if invocation.estimates is None:
                 await run(settings, request, ledger, stop)
             else:
-                invocation.estimates += await _survey()(settings, request, ledger, stop)
+                invocation.estimates += await _survey(clock)(settings, request, ledger, stop)
     except ExportError as error:
         ledger.error = error
     finally:
@@ -111,8 +123,9 @@ def _ask(loop: asyncio.AbstractEventLoop, stop: Stop, name: str) -> None:
     loop.call_soon_threadsafe(stop.ask, name)  # which also wakes the loop, where it sleeps
 
 
-def _export() -> Export:
+def _export(clock: Clock | None) -> Export:
     from exporter.running import run  # noqa: PLC0415 - brings aioboto3; a wrong list does without
+    from exporter.surroundings import real_surroundings  # noqa: PLC0415 - the same
 
     # Files are made in a thread. Each time that the loop has sent or received, it waits so long until it can go on.
     sys.setswitchinterval(_SWITCH_S)
@@ -120,13 +133,14 @@ def _export() -> Export:
     # is what is on its way through: little is left of it in cycles, and to look every 700 objects takes a twentieth.
     gc.freeze()
     gc.set_threshold(_GARBAGE_OBJECTS)
-    return run
+    return partial(run, surroundings=real_surroundings(clock))
 
 
-def _survey() -> Callable[[Settings, Request, RunLedger, Stop], Awaitable[list[Estimate]]]:
+def _survey(clock: Clock | None) -> Callable[[Settings, Request, RunLedger, Stop], Awaitable[list[Estimate]]]:
     from exporter.running import survey  # noqa: PLC0415 - the same
+    from exporter.surroundings import real_surroundings  # noqa: PLC0415 - the same
 
-    return survey
+    return partial(survey, surroundings=real_surroundings(clock))
 
 
 def _profile_region() -> str | None:

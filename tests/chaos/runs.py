@@ -125,5 +125,6 @@ class Command:
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_REGION": REGION,
             "AWS_ENDPOINT_URL_IVS_REALTIME": self.emulator.url,
+            "IVS_EXPORT_TEST_CLOCK": self.emulator.url,
             **self.lake.environment,
         }

@@ -48,7 +48,7 @@ async def running(emulator: Emulator, lake: Path, *options: str) -> AsyncIterato
         *arguments,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
-        env={**os.environ, "AWS_ENDPOINT_URL_IVS_REALTIME": emulator.url},
+        env={**os.environ, "AWS_ENDPOINT_URL_IVS_REALTIME": emulator.url, "IVS_EXPORT_TEST_CLOCK": emulator.url},
     )
     try:
         yield Command(process)

@@ -104,7 +104,12 @@ class Lake:
             *(sys.executable, "-m", "exporter", "run", "--json", "--config", str(config), *options),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            env={**os.environ, "AWS_ENDPOINT_URL_IVS_REALTIME": emulator.url, "AWS_ENDPOINT_URL_STS": emulator.url},
+            env={
+                **os.environ,
+                "AWS_ENDPOINT_URL_IVS_REALTIME": emulator.url,
+                "AWS_ENDPOINT_URL_STS": emulator.url,
+                "IVS_EXPORT_TEST_CLOCK": emulator.url,
+            },
         )
         try:
             out, logs = await asyncio.wait_for(process.communicate(), 120.0)

@@ -153,6 +153,7 @@ class Exports:
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_REGION": "us-east-1",
             "AWS_ENDPOINT_URL_IVS_REALTIME": self.emulator.url,
+            "IVS_EXPORT_TEST_CLOCK": self.emulator.url,
             **self.lake.environment,
             **self.keys,
         }

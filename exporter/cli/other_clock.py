@@ -1,0 +1,133 @@
+"""``IVS_EXPORT_TEST_CLOCK``: a clock for the exporter in place of this machine's, for tests beside an emulator.
+
+An emulator whose time is elsewhere answers with dates that are far from this machine's, and those do not count. The
+variable holds an ISO time for the clock to start at, or the URL of an emulator whose clock it follows. Signatures keep
+the machine's own time. No clock but the machine's counts for what is real: every endpoint in use must be on this
+machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import json
+import os
+import threading
+import time
+import urllib.request
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from exporter.clock import system_clock
+from exporter.errors import UsageError
+from exporter.times import read_us
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from exporter.clock import Clock
+    from exporter.settings import Settings
+
+VARIABLE = "IVS_EXPORT_TEST_CLOCK"
+_ANSWER_S_MAX = 10.0
+_ANSWER_SIZE_BYTES_MAX = 10_000
+_FOLLOWING_S = 0.05
+_SECOND_US = 1_000_000
+
+
+def other_clock(settings: Settings) -> Clock | None:
+    """The clock that the environment asks for; None where it asks for none.
+
+    Raises :class:`UsageError` where the variable is neither a time nor a URL, where an endpoint that ``settings`` need
+    is not a loopback address, and where the emulator does not tell its time.
+    """
+    text = os.environ.get(VARIABLE, "")
+    if not text:
+        return None
+    start_us = read_us(text)
+    urls = [] if start_us is not None else [text]
+    if urls and not text.startswith(("http://", "https://")):
+        raise UsageError(f"{VARIABLE} holds neither an ISO time nor the URL of an emulator")
+    for url in (*urls, *asyncio.run(_endpoints(settings))):
+        if not is_loopback(url):
+            raise UsageError(
+                f"{VARIABLE} is for tests on one machine alone, and {_host_of(url) or 'one of them'} is no loopback address: unset it"
+            )
+    here = system_clock()
+    wall_us = _followed(text) if start_us is None else _started(start_us, here.monotonic_s)
+    return replace(here, wall_us=wall_us, machine_us=here.wall_us)
+
+
+def is_loopback(url: str) -> bool:
+    """Whether a URL names this machine itself."""
+    host = _host_of(url)
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _host_of(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        return (parts.hostname or "") if parts.scheme in {"http", "https"} else ""
+    except ValueError:
+        return ""
+
+
+async def _endpoints(settings: Settings) -> list[str]:
+    """The URLs of all services that a run with these settings calls, as botocore finds them."""
+    import aioboto3  # noqa: PLC0415 - slow to import; needed where the variable is set alone
+    from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - the same
+
+    found = []
+    try:
+        session = aioboto3.Session()
+        for service, region in _services(settings):
+            async with session.client(service, region_name=region) as client:
+                found.append(client.meta.endpoint_url)
+    except (BotoCoreError, ValueError) as error:
+        raise UsageError(f"{VARIABLE}: AWS's configuration tells no endpoint: {type(error).__name__}") from error
+    return found
+
+
+def _services(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Each service that is called, with a region."""
+    regions = {*settings.regions, *(region for account in settings.accounts for region in account.regions)}
+    for region in sorted(regions):
+        yield "ivs-realtime", region
+        if settings.accounts:
+            yield "sts", region
+    if settings.lake.lower().startswith("s3:"):
+        yield "s3", min(regions, default="us-east-1")
+
+
+def _started(start_us: int, monotonic_s: Callable[[], float]) -> Callable[[], int]:
+    began_s = monotonic_s()
+    return lambda: start_us + int((monotonic_s() - began_s) * _SECOND_US)
+
+
+def _followed(url: str) -> Callable[[], int]:
+    """The time of an emulator, asked for over and over beside the run; the last one stays when it answers no more."""
+    latest_us = _asked_us(url)
+
+    def follow() -> None:
+        nonlocal latest_us
+        while True:
+            time.sleep(_FOLLOWING_S)
+            try:
+                latest_us = _asked_us(url)
+            except UsageError:
+                return  # the emulator has ended, and the run soon does
+
+    threading.Thread(target=follow, name="emulated clock", daemon=True).start()
+    return lambda: latest_us
+
+
+def _asked_us(url: str) -> int:
+    try:
+        with urllib.request.urlopen(f"{url.rstrip('/')}/_emulator/clock", timeout=_ANSWER_S_MAX) as answer:  # noqa: S310 - a loopback address, checked
+            return int(json.loads(answer.read(_ANSWER_SIZE_BYTES_MAX))["now_us"])
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise UsageError(f"{VARIABLE}: no emulator tells its time at {_host_of(url)}") from error
