@@ -36,7 +36,9 @@ class Archived:
     def state(self) -> SessionState:
         """The session as the live state would have it, unsure of its units."""
         line = self.line
-        return SessionState(line.started_us, line.ended_us, files=list(line.earlier_files), is_unsure=True)
+        return SessionState(
+            line.started_us, line.ended_us, line.latest_end_us, files=list(line.earlier_files), is_unsure=True
+        )
 
 
 class Archive:

@@ -13,6 +13,7 @@ import msgspec
 
 from exporter.domain import Scope, Session, scope_of
 from exporter.errors import Malformed
+from exporter.session_times import doubt
 from exporter.times import read_us
 
 if TYPE_CHECKING:
@@ -44,16 +45,18 @@ Item = TypeVar("Item", _Stage, _Session, _Participant)
 class Listed:
     """What one page of a listing brought that was not there before, and what is wrong with the rest of it.
 
-    ``served_us`` is the service's time of the answer, 0 where nothing was asked. ``flawed_ids`` are sessions that are
-    listed, but can't be used.
+    ``served_us`` is the service's time of the answer, 0 where nothing was asked. ``contested`` are sessions that an
+    earlier page showed with another end. ``flaws`` say what can't be read; a list that has one is not whole. ``doubts``
+    say which ends of sessions can't be true, and so count as none.
     """
 
     served_us: int = 0
     stage_arns: list[str] = field(default_factory=list)
     sessions: list[Session] = field(default_factory=list)
     participant_ids: list[str] = field(default_factory=list)
-    flawed_ids: list[str] = field(default_factory=list)
+    contested: list[Session] = field(default_factory=list)
     flaws: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
 
 
 async def list_stages(pages: AsyncIterator[Page], region: str) -> AsyncIterator[Listed]:
@@ -75,19 +78,23 @@ async def list_stages(pages: AsyncIterator[Page], region: str) -> AsyncIterator[
 
 async def list_sessions(pages: AsyncIterator[Page], stage_arn: str) -> AsyncIterator[Listed]:
     """The sessions of a stage, page by page."""
-    seen: set[str] = set()
+    ends: dict[str, int | None] = {}
     async for page in pages:
         listed = Listed(page.served_us)
         for item in _read(_Session, page, "stageSessions"):
-            if item.sessionId in seen:
+            if not item.sessionId:
+                listed.flaws.append("ListStageSessions gave a session without an id")
                 continue
-            session = _session_of(stage_arn, item)
-            if isinstance(session, str):
-                listed.flaws.append(session)
-                listed.flawed_ids.append(item.sessionId)
-            else:
-                seen.add(item.sessionId)
+            noted = Listed()
+            session = _session_of(stage_arn, item, page.served_us, noted)
+            if item.sessionId not in ends:
+                ends[item.sessionId] = session.ended_us
                 listed.sessions.append(session)
+                listed.flaws += noted.flaws
+                listed.doubts += noted.doubts
+            elif ends[item.sessionId] not in {None, session.ended_us}:  # one that has just ended is no contradiction
+                listed.flaws.append(f"session {_shown(item.sessionId)} is listed twice, with different ends")
+                listed.contested.append(session)
         yield listed
 
 
@@ -105,14 +112,16 @@ async def list_participants(pages: AsyncIterator[Page]) -> AsyncIterator[Listed]
         yield listed
 
 
-def _session_of(stage_arn: str, item: _Session) -> Session | str:
-    """The session, or what is wrong with it."""
-    if not item.sessionId:
-        return "ListStageSessions gave a session without an id"
+def _session_of(stage_arn: str, item: _Session, now_us: int, noted: Listed) -> Session:
+    """The session, without an end that can't be true; what is wrong with it is ``noted``."""
     started_us = read_us(item.startTime) if item.startTime else None
     ended_us = read_us(item.endTime) if item.endTime else None
+    name = f"session {_shown(item.sessionId)}"
     if item.endTime and ended_us is None:
-        return f"session {_shown(item.sessionId)} ended at {_shown(item.endTime)}, which is not a time"
+        noted.flaws.append(f"{name} ended at {_shown(item.endTime)}, which is not a time")
+    if reason := doubt(started_us, ended_us, now_us):
+        noted.doubts.append(f"{name}: {reason}")
+        ended_us = None
     return Session(stage_arn, item.sessionId, started_us, ended_us)
 
 

@@ -113,7 +113,7 @@ class ScopeExport:
     def _finder(self, state: ScopeState) -> Finder:
         self.service_time.latest_us = lambda: state.latest_us
         archive = Archive(self.store, self.scope)
-        return Finder(self.caller, self.request, self.settings, state, archive, self.ledger)
+        return Finder(self.caller, self.request, self.settings, state, archive, self.ledger, self._now_us)
 
     def _pipeline(self, finder: Finder) -> Pipeline:
         return Pipeline(self.caller, finder, self.ledger, self.stop, self.settings.give_up_days, self._now_us)

@@ -1,12 +1,17 @@
 """What is to be fetched in one scope: discover and plan together, against what is committed already.
 
-A sealed session costs no call below the list that shows it. What is known and no longer listed is noted.
+A sealed session costs no call below the list that shows it. What is known and no longer listed is noted, where the list
+was whole: one that failed, or that has a flaw, says nothing of what it lacks.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
+
+import msgspec
+import structlog
 
 from exporter.api.operations import Operation
 from exporter.api.paging import named_pages
@@ -15,11 +20,12 @@ from exporter.domain import Session, Unit
 from exporter.errors import LogDamaged, Malformed, Refused
 from exporter.ledger import Outcome
 from exporter.plan import is_suspect, is_wanted
+from exporter.session_times import TOLERANCE_US, believed_end
 from exporter.state import SessionState
 from exporter.tracking import Tracked, Turn
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
     from exporter.api.caller import Caller
     from exporter.archive import Archive
@@ -32,6 +38,9 @@ if TYPE_CHECKING:
     from exporter.state import ScopeState
 
 _SECOND_US = 1_000_000
+#: How many names stand in one warning.
+_NAMED_MAX = 10
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -40,7 +49,7 @@ class Finder:
 
     ``vanished`` are open sessions, and ``unlisted`` sealed ones, (stage, session), that a complete list did not show;
     ``returned`` are the lines of sealed ones that are listed again.
-    ``began_us`` is the service's time of the first list's answer, 0 before it.
+    ``began_us`` is the service's time of the first list's answer, 0 before it; ``now_us`` tells the time now.
     """
 
     caller: Caller
@@ -49,22 +58,26 @@ class Finder:
     state: ScopeState
     archive: Archive
     ledger: ScopeLedger
+    now_us: Callable[[], int]
     began_us: int = 0
     vanished: list[SessionKey] = field(default_factory=list)
     unlisted: list[SessionKey] = field(default_factory=list)
     returned: list[SessionLine] = field(default_factory=list)
+    _at_work: WeakValueDictionary[SessionKey, Tracked] = field(default_factory=WeakValueDictionary)
 
     async def stages(self, listed_stages: AsyncIterator[Listed], *, is_whole_region: bool) -> AsyncIterator[str]:
         """The stages' ARNs, each once. Of a whole region, the stages that are gone are noted with their sessions."""
         missing = set(self.state.open) | set(self.state.sealed) if is_whole_region else set()
+        is_flawless = True
         async for listed in listed_stages:
             self.began_us = self.began_us or listed.served_us
-            self._note_flaws(self.ledger.name, listed)
+            is_flawless &= self._note_flaws(self.ledger.name, listed)
             for stage_arn in listed.stage_arns:
                 missing.discard(stage_arn)
                 yield stage_arn
-        for stage_arn in sorted(missing):
-            self._note_missing(stage_arn, set())
+        if is_flawless:
+            for stage_arn in sorted(missing):
+                self._note_missing(stage_arn, set())
 
     async def sessions(self, stage_arn: str) -> AsyncIterator[Tracked]:
         """The sessions of a stage that are wanted and not sealed."""
@@ -72,48 +85,70 @@ class Finder:
         named = None if targets is None else targets.sessions(stage_arn)
         found = self._all_sessions(stage_arn) if named is None else self._named_sessions(stage_arn, set(named))
         async for session in found:
-            if is_wanted(session, self.request, active_sessions=self.settings.active_sessions):
+            if tracked := self._at_work.get(session.key):
+                tracked.is_contested = True  # the list has shown it before, with another end
+            elif is_wanted(session, self.request, active_sessions=self.settings.active_sessions):
                 self.ledger.sessions_found += 1
                 self.ledger.sessions_active += session.is_listed and session.ended_us is None
                 if tracked := await self._track(session):
+                    self._at_work[session.key] = tracked
                     yield tracked
                 else:
                     self.ledger.sessions_sealed += 1
 
     async def units(self, tracked: Tracked) -> AsyncIterator[Unit]:
-        """The units of a session that are to be fetched; the others have their outcome already."""
+        """The units of a session that are to be fetched; the others have their outcome already.
+
+        Those that are known, not final and missing from the list come last. Raises what ends the list; where AWS
+        refuses it for good, the known ones come before.
+        """
         session, targets = tracked.session, self.request.targets
         named = None if targets is None else targets.participants(session.stage_arn, session.session_id)
         if named is not None:
-            for participant_id in named:
-                if self._is_to_fetch(tracked, participant_id):
-                    yield Unit(session.stage_arn, session.session_id, participant_id)
+            for unit in self._to_fetch(tracked, named):
+                yield unit
             return
-        began_us = None
+        began_us, is_flawless = None, True
         params = {"stageArn": session.stage_arn, "sessionId": session.session_id}
-        async for listed in list_participants(named_pages(self.caller, Operation.LIST_PARTICIPANTS, params)):
-            began_us = began_us or listed.served_us
-            self._note_flaws(session.name, listed)
-            for participant_id in listed.participant_ids:
-                if self._is_to_fetch(tracked, participant_id):
-                    yield Unit(session.stage_arn, session.session_id, participant_id)
-        tracked.listed(began_us)
+        try:
+            async for listed in list_participants(named_pages(self.caller, Operation.LIST_PARTICIPANTS, params)):
+                began_us = began_us or listed.served_us
+                is_flawless &= self._note_flaws(session.name, listed)
+                for unit in self._to_fetch(tracked, listed.participant_ids):
+                    yield unit
+        except Refused as error:
+            if error.is_for_good:
+                for unit in self._to_fetch(tracked, sorted(tracked.missing)):
+                    yield unit
+            raise
+        if missing := tracked.listed(began_us, is_flawless=is_flawless):
+            _log.warning(
+                "known participants are missing from the list of their session; they are fetched all the same",
+                session=session.name,
+                count=len(missing),
+                participants=missing[:_NAMED_MAX],
+            )
+            for unit in self._to_fetch(tracked, missing):
+                yield unit
 
     async def _all_sessions(self, stage_arn: str) -> AsyncIterator[Session]:
         seen: set[str] = set()
+        is_flawless = True
         async for listed in self._listed_sessions(stage_arn):
-            seen.update(listed.flawed_ids)
-            for session in listed.sessions:
+            is_flawless &= not listed.flaws
+            for session in (*listed.sessions, *listed.contested):
                 seen.add(session.session_id)
                 yield session
-        self._note_missing(stage_arn, seen)
+        if is_flawless:
+            self._note_missing(stage_arn, seen)
 
     async def _named_sessions(self, stage_arn: str, missing: set[str]) -> AsyncIterator[Session]:
         """The sessions that a list of targets names, with their times where the stage's own list tells them."""
+        named = frozenset(missing)
         try:
             async for listed in self._listed_sessions(stage_arn):
-                for session in listed.sessions:
-                    if session.session_id in missing:
+                for session in (*listed.sessions, *listed.contested):
+                    if session.session_id in named:
                         missing.discard(session.session_id)
                         yield session
                 if not missing:
@@ -127,6 +162,13 @@ class Finder:
         pages = named_pages(self.caller, Operation.LIST_STAGE_SESSIONS, {"stageArn": stage_arn})
         async for listed in list_sessions(pages, stage_arn):
             self._note_flaws(stage_arn, listed)
+            if listed.doubts:
+                _log.warning(
+                    "ends of sessions can't be true, and count as none",
+                    stage=stage_arn,
+                    count=len(listed.doubts),
+                    doubts=listed.doubts[:_NAMED_MAX],
+                )
             yield listed
 
     async def _track(self, session: Session) -> Tracked | None:
@@ -135,7 +177,8 @@ class Finder:
         known = self.state.session(session.stage_arn, session.session_id)
         is_new = known is None
         is_sealed = self.state.is_sealed(session.stage_arn, session.session_id)
-        if is_sealed and not refetch:
+        is_opened = is_sealed and _is_opened(session, self.state.sealed_by_us(session.stage_arn, session.session_id))
+        if is_sealed and not refetch and not is_opened:
             return None
         if is_sealed or (is_new and is_suspect(session, self.state)):
             archived = await self.archive.session(session.stage_arn, session.session_id)
@@ -144,40 +187,71 @@ class Finder:
             if archived is not None:
                 known = archived.state
                 if archived.is_sealed and not is_sealed:
-                    self.returned.append(archived.line)
                     is_sealed = True
-                    if not refetch:
-                        return None
+                    is_opened = _is_opened(session, known.latest_end_us or known.ended_us)
+                    if not is_opened:
+                        self.returned.append(archived.line)
+                        if not refetch:
+                            return None
+        if is_opened:
+            _log.warning(
+                "a sealed session is listed with a later end, or none: it is opened again", session=session.name
+            )
+        known = _with_believed_ends(known or SessionState(), self.now_us())
         return Tracked(
             _with_known_times(session, known),
             int(self.settings.grace_s * _SECOND_US),
-            known or SessionState(),
+            known,
             is_new=is_new,
-            was_sealed=is_sealed,
+            was_sealed=is_sealed and not is_opened,
             is_refetched=refetch,
         )
 
-    def _is_to_fetch(self, tracked: Tracked, participant_id: str) -> bool:
-        self.ledger.units_found += 1
-        turn = tracked.find(participant_id)
-        if turn is Turn.UNCHANGED:
-            self.ledger.outcomes[Outcome.UNCHANGED] += 1
-        elif turn is Turn.ABANDONED:
-            self.ledger.outcomes[Outcome.ABANDONED] += 1
-        return turn is Turn.FETCH
+    def _to_fetch(self, tracked: Tracked, participant_ids: Iterable[str]) -> Iterator[Unit]:
+        """The units that are to be fetched; each of the others is noted with its outcome."""
+        for participant_id in participant_ids:
+            self.ledger.units_found += 1
+            turn = tracked.find(participant_id)
+            if turn is Turn.UNCHANGED:
+                self.ledger.outcomes[Outcome.UNCHANGED] += 1
+            elif turn is Turn.ABANDONED:
+                self.ledger.outcomes[Outcome.ABANDONED] += 1
+            else:
+                yield Unit(tracked.session.stage_arn, tracked.session.session_id, participant_id)
 
     def _note_missing(self, stage_arn: str, seen: set[str]) -> None:
         self.vanished += [(stage_arn, gone) for gone in sorted(self.state.open.get(stage_arn, {}).keys() - seen)]
-        self.unlisted += [(stage_arn, gone) for gone in sorted(self.state.sealed.get(stage_arn, set()) - seen)]
+        self.unlisted += [(stage_arn, gone) for gone in sorted(self.state.sealed.get(stage_arn, {}).keys() - seen)]
 
-    def _note_flaws(self, name: str, listed: Listed) -> None:
+    def _note_flaws(self, name: str, listed: Listed) -> bool:
+        """Note what is wrong with a page; True where nothing is."""
         for flaw in listed.flaws:
             self.ledger.listings_failed += 1
             self.ledger.fail(name, Malformed(flaw))
+        return not listed.flaws
 
 
-def _with_known_times(session: Session, known: SessionState | None) -> Session:
+def _is_opened(session: Session, sealed_by_us: int | None) -> bool:
+    """Whether a session that was sealed is listed as one of which more can have come: with a later end, or none."""
+    if not session.is_listed:
+        return False
+    if session.ended_us is None:
+        return True
+    return sealed_by_us is not None and session.ended_us > sealed_by_us + TOLERANCE_US
+
+
+def _with_known_times(session: Session, known: SessionState) -> Session:
     """The session with the times that an earlier run was told, where this one was told none."""
-    if session.is_listed or known is None:
+    if session.is_listed:
         return session
     return replace(session, started_us=known.started_us, ended_us=known.ended_us)
+
+
+def _with_believed_ends(known: SessionState, now_us: int) -> SessionState:
+    """What is known, without ends that no session can have: an earlier program may have believed them."""
+    if known.ended_us is None and known.latest_end_us is None:
+        return known
+    ended_us, latest_end_us = believed_end(known.ended_us, now_us), believed_end(known.latest_end_us, now_us)
+    if (ended_us, latest_end_us) == (known.ended_us, known.latest_end_us):
+        return known
+    return msgspec.structs.replace(known, ended_us=ended_us, latest_end_us=latest_end_us)

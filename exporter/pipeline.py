@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from exporter.api.caller import Caller
     from exporter.domain import Unit
+    from exporter.errors import ExportError
     from exporter.finding import Finder
     from exporter.ledger import ScopeLedger
     from exporter.request import Stop
@@ -126,8 +127,10 @@ class Pipeline:
             try:
                 async for unit in self.finder.units(tracked):
                     await self._units.put((unit, tracked))
-            except Refused:
-                if not tracked.failed("", self.now_us(), self.give_up_days):
+            except (Starved, CredentialsLost):
+                raise
+            except ApiError as error:
+                if not tracked.listing_failed(self.now_us(), self.give_up_days, is_refused=_is_for_good(error)):
                     raise
 
     async def _find_and_report_units_of(self, tracked: Tracked) -> None:
@@ -168,8 +171,8 @@ class Pipeline:
 
     async def _fail(self, unit: Unit, tracked: Tracked, error: ApiError | EventUnreadable) -> None:
         """Note a failed unit. One that AWS refuses for good is abandoned in the end."""
-        days = self.give_up_days if isinstance(error, Refused) else None
-        if tracked.failed(unit.participant_id, self.now_us(), days):
+        is_refused = _is_for_good(error)
+        if tracked.failed(unit.participant_id, self.now_us(), self.give_up_days, is_refused=is_refused):
             self.ledger.outcomes[Outcome.ABANDONED] += 1
         else:
             self.ledger.fail(unit.name, error)
@@ -216,6 +219,11 @@ class Pipeline:
         if str(error) not in self._starved:
             self._starved.add(str(error))
             self.ledger.fail(self.ledger.name, error)
+
+
+def _is_for_good(error: ExportError) -> bool:
+    """Whether AWS itself refuses for good: nothing else is a reason to give something up."""
+    return isinstance(error, Refused) and error.is_for_good
 
 
 def _size_bytes_of(work: Work) -> int:

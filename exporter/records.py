@@ -55,14 +55,16 @@ class FileLine(msgspec.Struct, frozen=True):
 class UnitState(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is known of a participant of an open session.
 
-    ``began_us`` is the service's time when its last complete fetch began, 0 where there was none; ``rows`` are in the
-    lake. ``failures`` are the runs, one after another, in which it was refused, the first at ``failing_since_us``.
+    ``began_us`` is the service's time when its last complete fetch began, of a session whose end was known; ``rows``
+    are in the lake. ``failing_since_us`` is when the first of its failures came, one after another in each run, of
+    whatever kind; ``refused_since_us``, when AWS itself first refused it for good after its session's end, with no
+    success since. Only that counts for giving it up.
     """
 
-    began_us: int = 0
+    began_us: int | None = None
     rows: int = 0
-    failures: int = 0
-    failing_since_us: int = 0
+    failing_since_us: int | None = None
+    refused_since_us: int | None = None
     is_abandoned: bool = False
 
 
@@ -73,7 +75,7 @@ class SessionLine(msgspec.Struct, frozen=True, omit_defaults=True):
     ``units`` are those whose state is another one now. ``files`` are the places, among the record's files, of those
     that hold rows of the session. ``earlier_files`` are the keys of others that do: all of them where the
     session is sealed or opened again. One that is opened again is ``is_unsure``: they may hold rows of units that are
-    not named.
+    not named. ``latest_end_us`` is the latest end that was ever told of it, where ``ended_us`` is not.
     """
 
     stage_arn: str
@@ -81,6 +83,7 @@ class SessionLine(msgspec.Struct, frozen=True, omit_defaults=True):
     status: Literal["open", "sealed", "vanished"]
     started_us: int | None = None
     ended_us: int | None = None
+    latest_end_us: int | None = None
     units: dict[str, UnitState] = {}
     files: tuple[int, ...] = ()
     earlier_files: tuple[str, ...] = ()

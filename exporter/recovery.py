@@ -68,6 +68,7 @@ def _reopened(line: SessionLine, last: Record, lost: set[int]) -> SessionLine:
         "open",
         line.started_us,
         line.ended_us,
+        line.latest_end_us,
         units=dict.fromkeys(line.units, UnitState()),
         earlier_files=line.earlier_files + kept,
         is_unsure=True,

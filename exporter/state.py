@@ -34,12 +34,13 @@ if TYPE_CHECKING:
 class SessionState(msgspec.Struct, omit_defaults=True):
     """An open session: one of which more can come, or of which something is missing.
 
-    ``files`` are the keys of those that hold rows of it. ``is_unsure`` says that they may hold rows of units that
-    ``units`` does not name.
+    ``latest_end_us`` is the latest end that was told of it, where ``ended_us`` is not. ``files`` are the keys of those
+    that hold rows of it. ``is_unsure`` says that they may hold rows of units that ``units`` does not name.
     """
 
     started_us: int | None = None
     ended_us: int | None = None
+    latest_end_us: int | None = None
     units: dict[str, UnitState] = {}
     files: list[str] = []
     is_unsure: bool = False
@@ -53,7 +54,8 @@ class ScopeState(msgspec.Struct, kw_only=True):
     service's time, as far as the log knows it; ``newest_us`` the latest start or end of any session; ``let_go_us`` the
     later of the two when the state last let go of a session that was no longer listed. ``rows``, ``files`` and the
     dates are of all that was committed. ``abandoned`` are the units (or sessions, where their participants could never
-    be listed), by name, that AWS refused until they were given up, with the time of the first refusal.
+    be listed), by name, that AWS refused until they were given up, with the time of the first refusal. ``sealed`` names
+    sessions with the end by which they were sealed.
     """
 
     format: str = FORMAT
@@ -69,9 +71,9 @@ class ScopeState(msgspec.Struct, kw_only=True):
     files: int = 0
     first_date: str | None = None
     last_date: str | None = None
-    abandoned: dict[str, int] = {}
+    abandoned: dict[str, int | None] = {}
     open: dict[str, dict[str, SessionState]] = {}
-    sealed: dict[str, set[str]] = {}
+    sealed: dict[str, dict[str, int | None]] = {}
     last: Record | None = None
 
     @property
@@ -86,6 +88,10 @@ class ScopeState(msgspec.Struct, kw_only=True):
     def is_sealed(self, stage_arn: str, session_id: str) -> bool:
         """Whether the session is known to be sealed."""
         return session_id in self.sealed.get(stage_arn, ())
+
+    def sealed_by_us(self, stage_arn: str, session_id: str) -> int | None:
+        """The end by which a sealed session was sealed, as far as that is known."""
+        return self.sealed.get(stage_arn, {}).get(session_id)
 
     def sealed_until_us(self, listed_us: int | None = None) -> int | None:
         """The moment before which every session that ended is sealed; None where no whole run has told.
@@ -109,6 +115,7 @@ class ScopeState(msgspec.Struct, kw_only=True):
             for sessions in self.open.values()
             for each in sessions.values()
             for unit in each.units.values()
+            if unit.began_us is not None
         )
         return max(self.latest_us, self.complete_until_us or 0, max(began_us, default=0))
 
@@ -129,7 +136,7 @@ class ScopeState(msgspec.Struct, kw_only=True):
         for line in record.sessions:
             self._fold_session(line, record.files)
         for stage_arn, session_id in record.unlisted:
-            self.sealed.get(stage_arn, set()).discard(session_id)
+            self.sealed.get(stage_arn, {}).pop(session_id, None)
             self._let_go()
         if record.kind == "commit":
             self.last = record
@@ -155,21 +162,22 @@ class ScopeState(msgspec.Struct, kw_only=True):
         for participant_id, unit in line.units.items():
             name = f"{line.stage_arn}/{line.session_id}/{participant_id}".rstrip("/")
             if unit.is_abandoned:
-                self.abandoned[name] = unit.failing_since_us
+                self.abandoned[name] = unit.refused_since_us or unit.failing_since_us
             else:
                 self.abandoned.pop(name, None)
         sessions = self.open.setdefault(line.stage_arn, {})
         if line.status != "open":
             sessions.pop(line.session_id, None)
             if line.status == "sealed":
-                self.sealed.setdefault(line.stage_arn, set()).add(line.session_id)
+                self.sealed.setdefault(line.stage_arn, {})[line.session_id] = line.latest_end_us or line.ended_us
             else:
                 self._let_go()
             return
-        self.sealed.get(line.stage_arn, set()).discard(line.session_id)
+        self.sealed.get(line.stage_arn, {}).pop(line.session_id, None)
         session = sessions.setdefault(line.session_id, SessionState())
         session.started_us = line.started_us
         session.ended_us = line.ended_us
+        session.latest_end_us = line.latest_end_us
         session.units.update(line.units)
         added = [*line.earlier_files, *(files[place].key for place in line.files)]
         session.files += [key for key in added if key not in session.files]
@@ -194,10 +202,12 @@ class ScopeState(msgspec.Struct, kw_only=True):
 
 def voided(unit: UnitState, moment_us: int) -> UnitState:
     """The unit's state where no time after ``moment_us`` counts."""
+    began_us, failing_us, refused_us = unit.began_us, unit.failing_since_us, unit.refused_since_us
     return msgspec.structs.replace(
         unit,
-        began_us=0 if unit.began_us > moment_us else unit.began_us,
-        failing_since_us=min(unit.failing_since_us, moment_us),
+        began_us=None if began_us is None or began_us > moment_us else began_us,
+        failing_since_us=None if failing_us is None else min(failing_us, moment_us),
+        refused_since_us=None if refused_us is None or refused_us > moment_us else refused_us,
     )
 
 
@@ -221,3 +231,4 @@ def decode_state(key: str, body: bytes) -> ScopeState | None:
     if state.number != number_of(key):
         raise LogDamaged(f"{key} is damaged: it holds the state after record {state.number}")
     return state
+

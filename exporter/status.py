@@ -108,7 +108,7 @@ def status_of(scope: Scope, state: ScopeState, records: Sequence[Record], runs_m
         f"{name}/{participant_id}".rstrip("/"): round((state.latest_us - unit.failing_since_us) / _DAY_US, 1)
         for name, session in sessions.items()
         for participant_id, unit in session.units.items()
-        if unit.failing_since_us and not unit.is_abandoned
+        if unit.failing_since_us is not None and not unit.is_abandoned
     }
     return ScopeStatus(
         scope=scope,

@@ -146,7 +146,13 @@ class Writer:
         self.ledger.sessions_vanished += 1
         self.ledger.fail(name, Vanished(f"no longer listed; {rows} rows of {len(known.units)} units are in the lake"))
         return SessionLine(
-            stage_arn, session_id, "vanished", known.started_us, known.ended_us, earlier_files=tuple(known.files)
+            stage_arn,
+            session_id,
+            "vanished",
+            known.started_us,
+            known.ended_us,
+            known.latest_end_us,
+            earlier_files=tuple(known.files),
         )
 
     async def _take(self, tracked: Tracked, fetched: Fetched | None) -> None:
@@ -205,7 +211,7 @@ class Writer:
         if unit.error is not None:
             self.ledger.outcomes[Outcome.FAILED] += 1
             self.ledger.fail(unit.fetched.unit.name, unit.error)
-            tracked.failed(participant_id, self.now_us(), None)
+            tracked.failed(participant_id, self.now_us(), 0.0, is_refused=False)
             return
         is_known = participant_id in tracked.known.units
         self.ledger.events_fetched += unit.events

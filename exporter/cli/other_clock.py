@@ -51,8 +51,9 @@ def other_clock(settings: Settings) -> Clock | None:
         raise UsageError(f"{VARIABLE} holds neither an ISO time nor the URL of an emulator")
     for url in (*urls, *asyncio.run(_endpoints(settings))):
         if not is_loopback(url):
+            host = _host_of(url) or "an endpoint"
             raise UsageError(
-                f"{VARIABLE} is for tests on one machine alone, and {_host_of(url) or 'one of them'} is no loopback address: unset it"
+                f"{VARIABLE} is for tests on one machine alone, and {host} is no loopback address: unset it"
             )
     here = system_clock()
     wall_us = _followed(text) if start_us is None else _started(start_us, here.monotonic_s)
@@ -71,9 +72,9 @@ def is_loopback(url: str) -> bool:
 def _host_of(url: str) -> str:
     try:
         parts = urlsplit(url)
-        return (parts.hostname or "") if parts.scheme in {"http", "https"} else ""
     except ValueError:
         return ""
+    return (parts.hostname or "") if parts.scheme in {"http", "https"} else ""
 
 
 async def _endpoints(settings: Settings) -> list[str]:

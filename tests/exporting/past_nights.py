@@ -73,7 +73,8 @@ class Past:
         units = {f"participant{number}": UnitState(now_us, 10) for number in range(_PARTICIPANTS)}
         session_id = f"st-{self.nights:07d}{checkpoint:02d}{place:04d}"
         stage_arn = _STAGES[place % len(_STAGES)]
-        return SessionLine(stage_arn, session_id, "open", now_us - 2 * HOUR_US, now_us - HOUR_US, units, (0,))
+        times = (now_us - 2 * HOUR_US, now_us - HOUR_US)
+        return SessionLine(stage_arn, session_id, "open", *times, units=units, files=(0,))
 
 
 def _sealed(line: SessionLine) -> SessionLine:

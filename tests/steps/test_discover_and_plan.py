@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 STAGE = "arn:aws:ivs:us-east-1:111122223333:stage/abc"
+#: 2026-11-24T00:00:00Z
+NOW_US = 1_795_478_400_000_000
 
 
 async def served(*answers: object) -> AsyncIterator[Page]:
     for answer in answers:
-        yield Page(answer if isinstance(answer, bytes) else msgspec.json.encode(answer), None, 0)
+        yield Page(answer if isinstance(answer, bytes) else msgspec.json.encode(answer), None, NOW_US)
 
 
 async def test_stages_come_once_and_a_foreign_one_is_reported() -> None:
@@ -39,7 +41,7 @@ async def test_stages_come_once_and_a_foreign_one_is_reported() -> None:
 
 
 async def test_sessions_carry_their_times_and_an_unreadable_end_is_reported() -> None:
-    """A session without an end is active; one whose end can't be read is neither ended nor active, but a flaw."""
+    """A session without an end is active; one whose end can't be read has none, and is a flaw."""
     answers = served(
         [
             {"sessionId": "st-1", "startTime": "2026-11-23T10:00:00Z", "endTime": "2026-11-23T11:00:00.5Z"},
@@ -49,12 +51,53 @@ async def test_sessions_carry_their_times_and_an_unreadable_end_is_reported() ->
         ]
     )
     (listed,) = [listed async for listed in list_sessions(answers, STAGE)]
-    first, second = listed.sessions
+    first, second, third = listed.sessions
     assert first.ended_us is not None
     assert first.started_us is not None
     assert first.ended_us - first.started_us == 3_600_500_000
-    assert second.ended_us is None
+    assert second.ended_us is third.ended_us is None
     assert len(listed.flaws) == 2
+    assert not listed.doubts
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "is_believed"),
+    [
+        ("2026-11-23T10:00:00Z", "0001-01-01T00:00:00Z", False),
+        ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z", False),
+        ("1970-01-01T00:00:00Z", "1970-01-01T00:00:00Z", False),
+        ("2019-12-31T23:00:00Z", "2019-12-31T23:59:59Z", False),
+        ("2026-11-23T10:00:00Z", "2026-11-23T09:59:59Z", False),
+        ("2026-11-23T10:00:00Z", "2026-11-24T00:00:10Z", False),
+        ("2026-11-23T10:00:00Z", "9999-12-31T23:59:59Z", False),
+        ("2027-11-23T10:00:00Z", "2026-11-23T10:00:00Z", False),
+        (None, "2026-11-24T00:00:00.9Z", True),
+        ("2026-11-23T10:00:00Z", "2026-11-23T10:00:00Z", True),
+        ("1970-01-01T00:00:00Z", "2026-11-23T10:00:00Z", True),
+    ],
+)
+async def test_an_end_that_cannot_be_true_counts_as_none(start: str | None, end: str, is_believed: bool) -> None:
+    """An end before the start, before 2020 or after now is no end, and is named; no flaw of the list."""
+    answers = served([{"sessionId": "st-1", "startTime": start, "endTime": end}])
+    (listed,) = [listed async for listed in list_sessions(answers, STAGE)]
+    (session,) = listed.sessions
+    assert (session.ended_us is not None) is is_believed
+    assert bool(listed.doubts) is not is_believed
+    assert not listed.flaws
+
+
+async def test_a_session_that_is_listed_with_two_ends_is_a_flaw() -> None:
+    """A later page that tells another end contradicts; one that tells an end where there was none does not."""
+    first, second = "2026-11-23T10:00:00Z", "2026-11-23T11:00:00Z"
+    answers = served(
+        [{"sessionId": "st-1", "endTime": first}, {"sessionId": "st-2", "endTime": first}, {"sessionId": "st-3"}],
+        [{"sessionId": "st-1", "endTime": second}, {"sessionId": "st-2"}, {"sessionId": "st-3", "endTime": first}],
+        [{"sessionId": "st-1", "endTime": first}],
+    )
+    found = [listed async for listed in list_sessions(answers, STAGE)]
+    assert [session.session_id for listed in found for session in listed.sessions] == ["st-1", "st-2", "st-3"]
+    assert [session.session_id for listed in found for session in listed.contested] == ["st-1", "st-2"]
+    assert [len(listed.flaws) for listed in found] == [0, 2, 0]
 
 
 async def test_participants_come_once_whatever_their_ids_are() -> None:
