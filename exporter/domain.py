@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-#: Where IVS Real-Time is served. Source: Amazon IVS Real-Time User Guide.
+#: Where IVS Real-Time was served in 2026: a help against slips of the pen, for the list grows.
+#: Source: Amazon IVS Real-Time User Guide.
 REGIONS = (
     "ap-northeast-1",
     "ap-northeast-2",
@@ -20,11 +22,15 @@ REGIONS = (
     "us-west-2",
 )
 
-# The patterns and lengths are those of the botocore model `ivs-realtime` 2020-07-14; an account has twelve digits.
-_STAGE_ARN = re.compile(r"arn:aws:ivs:(?P<region>[a-z0-9-]+):(?P<account_id>[0-9]{12}):stage/[a-zA-Z0-9-]+")
+# An account has twelve digits; the rest is looser than botocore's model `ivs-realtime` 2020-07-14, for models age.
+_STAGE_ARN = re.compile(
+    r"arn:aws[a-z-]*:ivs:(?P<region>[a-z0-9-]+):(?P<account_id>[0-9]{12}):stage/[a-zA-Z0-9_-]+", re.ASCII
+)
 _STAGE_ARN_LENGTH_MAX = 128
-_SESSION_ID = re.compile(r"st-[a-zA-Z0-9]{13}")
-_PARTICIPANT_ID = re.compile(r"[a-zA-Z0-9-]{1,64}")
+#: Characters of a session's or participant's id in a list; AWS's own are shorter.
+ID_LENGTH_MAX = 128
+# Source: AWS General Reference, "Regions": eu-west-1, us-gov-west-1, eusc-de-east-1.
+_REGION = re.compile(r"[a-z]{2,8}(?:-[a-z]{1,16}){1,3}-[0-9]{1,2}", re.ASCII)
 
 
 #: (stage ARN, session id)
@@ -113,11 +119,24 @@ def scope_of(stage_arn: str) -> Scope | None:
     return Scope(match["account_id"], match["region"])
 
 
+def is_region(text: str) -> bool:
+    """Whether a text looks like the name of an AWS region."""
+    return _REGION.fullmatch(text) is not None
+
+
+def nearest_region(text: str) -> str | None:
+    """The region with IVS Real-Time, as far as it is known here, that a text is a slip of; None where it is of none."""
+    return next(iter(get_close_matches(text.lower(), REGIONS, n=1)), None)
+
+
 def is_session_id(text: str) -> bool:
-    """Whether IVS could have made this session id."""
-    return _SESSION_ID.fullmatch(text) is not None
+    """Whether a text may be a session's id: as a participant's, and with no slash, which ends it in a unit's name."""
+    return is_participant_id(text) and "/" not in text
 
 
 def is_participant_id(text: str) -> bool:
-    """Whether IVS could have made this participant id."""
-    return _PARTICIPANT_ID.fullmatch(text) is not None
+    """Whether a text may be a participant's id: up to 128 characters that can be seen, and no blanks.
+
+    Nothing else is judged: what AWS makes ids of has changed before, and a participant's may be its customer's own.
+    """
+    return 0 < len(text) <= ID_LENGTH_MAX and text.isprintable() and " " not in text

@@ -40,8 +40,8 @@ class ScopeExport:
     """What the export of one scope stands on.
 
     ``service_time`` is told by the ``caller``'s answers. ``budget`` bounds the rows that wait in memory. ``is_whole``
-    says that the stages are all those of the region. ``process`` is the one that the lease names, and ``is_gone`` says
-    of another whether it has ended, None where that can't be seen.
+    says that the stages are all those of the region; those that are ``excluded`` are passed over. ``process`` is the
+    one that the lease names, and ``is_gone`` says of another whether it has ended, None where that can't be seen.
     """
 
     scope: Scope
@@ -58,6 +58,7 @@ class ScopeExport:
     clock: Clock
     process: Process
     is_gone: Callable[[Process], bool | None]
+    excluded: frozenset[str] = frozenset()
 
     async def export(self, stages: AsyncIterator[Listed]) -> None:
         """Export the stages, alone in this scope.
@@ -113,7 +114,8 @@ class ScopeExport:
     def _finder(self, state: ScopeState) -> Finder:
         self.service_time.latest_us = lambda: state.latest_us
         archive = Archive(self.store, self.scope)
-        return Finder(self.caller, self.request, self.settings, state, archive, self.ledger, self._now_us)
+        now_us, excluded = self._now_us, self.excluded
+        return Finder(self.caller, self.request, self.settings, state, archive, self.ledger, now_us, excluded)
 
     def _pipeline(self, finder: Finder) -> Pipeline:
         return Pipeline(self.caller, finder, self.ledger, self.stop, self.settings.give_up_days, self._now_us)

@@ -49,7 +49,8 @@ class Finder:
 
     ``vanished`` are open sessions, and ``unlisted`` sealed ones, (stage, session), that a complete list did not show;
     ``returned`` are the lines of sealed ones that are listed again.
-    ``began_us`` is the service's time of the first list's answer, 0 before it; ``now_us`` tells the time now.
+    ``began_us`` is the service's time of the first list's answer, 0 before it; ``now_us`` tells the time now. Stages that
+    are ``excluded`` are passed over: nothing of them is asked, and nothing of them is missed.
     """
 
     caller: Caller
@@ -59,6 +60,7 @@ class Finder:
     archive: Archive
     ledger: ScopeLedger
     now_us: Callable[[], int]
+    excluded: frozenset[str] = frozenset()
     began_us: int = 0
     vanished: list[SessionKey] = field(default_factory=list)
     unlisted: list[SessionKey] = field(default_factory=list)
@@ -67,14 +69,15 @@ class Finder:
 
     async def stages(self, listed_stages: AsyncIterator[Listed], *, is_whole_region: bool) -> AsyncIterator[str]:
         """The stages' ARNs, each once. Of a whole region, the stages that are gone are noted with their sessions."""
-        missing = set(self.state.open) | set(self.state.sealed) if is_whole_region else set()
-        is_flawless = True
+        known = set(self.state.open) | set(self.state.sealed) if is_whole_region else set()
+        missing, is_flawless = known - self.excluded, True
         async for listed in listed_stages:
             self.began_us = self.began_us or listed.served_us
             is_flawless &= self._note_flaws(self.ledger.name, listed)
             for stage_arn in listed.stage_arns:
                 missing.discard(stage_arn)
-                yield stage_arn
+                if stage_arn not in self.excluded:
+                    yield stage_arn
         if is_flawless:
             for stage_arn in sorted(missing):
                 self._note_missing(stage_arn, set())

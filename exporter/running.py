@@ -194,6 +194,7 @@ class _Run:
             clock=self.surroundings.clock,
             process=self.surroundings.process,
             is_gone=self.surroundings.is_gone,
+            excluded=frozenset(self.settings.exclude_stages),
         )
 
 

@@ -8,9 +8,19 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+)
 
-from exporter.domain import REGIONS, scope_of
+from exporter.domain import is_region, nearest_region, scope_of
+from exporter.lake_address import checked_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -140,15 +150,17 @@ class AccountSettings(_Section):
 
 
 class Settings(_Section):
-    """All that a run is told. ``regions`` and ``stages`` hold each name once, in the order given.
+    """All that a run is told. ``regions``, ``stages`` and ``exclude_stages`` hold each name once, in the order given.
 
-    ``lake`` is a directory or ``s3://bucket/prefix``; no ``stages`` means all. ``accounts``, each once, are all that is
-    exported, each with its role; without any it is the account that the run's own credentials are of.
+    ``lake`` is a directory, its ``~`` expanded, or ``s3://bucket/prefix``; no ``stages`` means all but
+    ``exclude_stages``. ``accounts``, each once, are all that is exported, each with its role; without any it is the
+    account that the run's own credentials are of.
     """
 
     lake: _Text = "./lake"
     regions: _Texts = ()
     stages: _Texts = ()
+    exclude_stages: _Texts = ()
     accounts: tuple[AccountSettings, ...] = ()
     quota: QuotaSettings = QuotaSettings()
     run: RunSettings = RunSettings()
@@ -159,15 +171,7 @@ class Settings(_Section):
     @field_validator("lake")
     @classmethod
     def _check_lake(cls, lake: str) -> str:
-        scheme, separator, rest = lake.partition("://")
-        if not separator:
-            return lake
-        if scheme != "s3":
-            raise ValueError("should be a directory or s3://bucket/prefix")
-        bucket = rest.split("/")[0]
-        if not bucket or "@" in bucket or ":" in bucket:
-            raise ValueError("should name a bucket alone between s3:// and the prefix")
-        return lake
+        return checked_address(lake)
 
     @field_validator("regions")
     @classmethod
@@ -184,7 +188,7 @@ class Settings(_Section):
                 raise ValueError(f"account {account_id} stands there more than once")
         return accounts
 
-    @field_validator("stages")
+    @field_validator("stages", "exclude_stages")
     @classmethod
     def _check_stages(cls, stages: tuple[str, ...]) -> tuple[str, ...]:
         for arn in stages:
@@ -194,24 +198,39 @@ class Settings(_Section):
             check_regions([scope.region])
         return _once(stages)
 
+    @field_validator("exclude_stages")
+    @classmethod
+    def _check_excluded(cls, excluded: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if both := set(excluded) & set(info.data.get("stages", ())):
+            raise ValueError(f"{min(both)} is one of the stages to export, too")
+        return excluded
+
     def account(self, account_id: str) -> AccountSettings | None:
         """The account with this id, None where it is not one of ``accounts``."""
         return next((account for account in self.accounts if account.account_id == account_id), None)
 
 
 def check_regions(regions: Iterable[str]) -> None:
-    """Raise ValueError for a region where IVS Real-Time is not served."""
+    """Raise ValueError for a text that can't be the name of an AWS region.
+
+    Where IVS Real-Time is served changes, so a region that is not known here is asked all the same.
+    """
     for region in regions:
-        if region not in REGIONS:
-            raise ValueError(f"IVS Real-Time is not served in {shown(region)}, but in {', '.join(REGIONS)}")
+        if not is_region(region):
+            close = nearest_region(region)
+            meant = f"did you mean {close}?" if close else "a region is a name such as eu-west-1"
+            raise ValueError(f"{shown(region)} is no AWS region: {meant}")
 
 
 def shown(value: object) -> str:
-    """A value as an error may show it: on one line, cut, and without what stands before an ``@`` in a URL."""
+    """A value as an error may show it: on one line, cut, and without what stands before an ``@`` in an address."""
     text = value if isinstance(value, str) else repr(value)
     scheme, separator, rest = text.partition("://")
+    before, at, after = text.rpartition("@")
     if separator and "@" in rest:
-        text = f"{scheme}://…@{rest.rpartition('@')[2]}"
+        text = f"{scheme}://…@{after}"
+    elif at and ":" in before and not text.startswith("arn:"):
+        text = f"…@{after}"
     cut = text if len(text) <= _SHOWN_LENGTH_MAX else text[:_SHOWN_LENGTH_MAX] + "…"
     return repr(cut) if isinstance(value, str) else cut
 

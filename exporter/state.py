@@ -231,4 +231,3 @@ def decode_state(key: str, body: bytes) -> ScopeState | None:
     if state.number != number_of(key):
         raise LogDamaged(f"{key} is damaged: it holds the state after record {state.number}")
     return state
-

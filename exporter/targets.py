@@ -1,35 +1,43 @@
-"""A list of what to export: CSV, JSON Lines or Parquet, with the columns stage_arn, session_id and participant_id.
+"""A list of what to export: what it names, whatever form it has.
 
-A row without the later ones (missing, empty or null) stands for all below it, and a broader row swallows the narrower.
-Other columns are passed over, so that any query's result will do. The form is told by the content, not by the name:
-Parquet by its magic bytes, JSON Lines by a ``{`` that comes first, CSV (with a header) else. Text is UTF-8.
+A table (CSV with commas, semicolons or tabs; Parquet) with the columns stage_arn, session_id and participant_id, JSON,
+what AWS's command prints of its lists, or the bare ARNs of stages; each but Parquet in UTF-8 or UTF-16, and packed with
+gzip or not. The form is told by the content, not by the name. A row without the later columns (missing, empty or null)
+stands for all below it, and a broader row swallows the narrower. Columns that are clearly others are passed over, so
+that any query's result will do.
 """
 
 from __future__ import annotations
 
-import csv
+import os.path
 import sys
+from contextlib import contextmanager
 from itertools import chain
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import IO, TYPE_CHECKING
 
-import msgspec
-
-from exporter.domain import REGIONS, Scope, is_participant_id, is_session_id, scope_of
+from exporter.domain import ID_LENGTH_MAX, Scope, is_participant_id, is_region, is_session_id, scope_of
 from exporter.errors import UsageError
+from exporter.target_columns import shown
+from exporter.target_json import json_rows
+from exporter.target_parquet import parquet_rows
+from exporter.target_tables import table_rows
+from exporter.target_text import PARQUET_MAGIC, Place, lines_of, pieces_of, seekable, texts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
-#: ``stage_arn``, ``session_id`` and ``participant_id`` as text; empty ones stand for all.
-Row = tuple[str, str, str]
-_COLUMNS = ("stage_arn", "session_id", "participant_id")
+    from exporter.target_columns import Row
 
-_PARQUET_MAGIC = b"PAR1"
-_BOM = b"\xef\xbb\xbf"
-# A row has three ids of 128 bytes at most; the rest is room for columns that are passed over.
-_LINE_BYTES_MAX = 1 << 20
-_BATCH_ROWS = 65_536
-_SHOWN_LENGTH_MAX = 60
+    #: Opens a list that stands at an address, such as ``s3://bucket/key``. Raises ExportError.
+    OpenRemote = Callable[[str], IO[bytes]]
+
+_BLANK_PIECES_MAX = 16
+_REMOTE = "s3://"
+_ROWS_MAX = 100_000_000
+# What is held of a list: its ids, and what Python takes for a session.
+_HELD_BYTES_MAX = 512 << 20
+_SESSION_BYTES = 300
+_COMPACTED_BYTES = 1 << 16
 
 
 class Targets:
@@ -39,9 +47,13 @@ class Targets:
     by spaces, and an empty text stands for all of them.
     """
 
-    def __init__(self, stages: dict[str, dict[str, str]]) -> None:
-        """``stages``: by ARN, the joined participants of each session; no session means all."""
+    def __init__(self, stages: dict[str, dict[str, str]], notes: tuple[str, ...] = ()) -> None:
+        """``stages``: by ARN, the joined participants of each session; no session means all.
+
+        ``notes`` are what the user should know of the list, a line each.
+        """
         self._stages = stages
+        self.notes = notes
 
     def scopes(self) -> list[Scope]:
         """The accounts and regions of the stages."""
@@ -71,206 +83,167 @@ class Targets:
         return sum(by_stage)
 
 
-def read(path: str) -> Targets:
-    """The list in a file, or on standard input for ``-``.
+def read(path: str, stage_arn: str | None = None, open_remote: OpenRemote | None = None) -> Targets:
+    """The list in a file, on standard input for ``-``, or at ``s3://bucket/key``, which ``open_remote`` opens.
 
-    Raises :class:`UsageError`, which names the file, the line and the reason.
+    ``stage_arn`` is the stage of a list that names none, such as AWS's own of sessions. Raises :class:`UsageError`,
+    which names the file, the line and what was found there.
     """
-    name = "standard input" if path == "-" else path
+    place = Place("standard input" if path == "-" else path if path.isprintable() else shown(path))
     try:
-        if path == "-":
-            if sys.stdin is None:
-                raise UsageError("standard input is closed")
-            return _gather(name, _rows(name, sys.stdin.buffer))
-        with open(path, "rb") as file:  # noqa: PTH123 - a text that is no path, such as one with a NUL, fails here alike
-            return _gather(name, _rows(name, file))
+        with _opened(path, open_remote) as file:
+            return _gather(place, file, stage_arn)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise UsageError(f"the list of targets {_shown(name)} can't be read: {reason}") from None
+        raise UsageError(f"the list of targets {shown(path)} can't be read: {reason}") from None
 
 
-def _gather(name: str, rows: Iterator[tuple[int, Row]]) -> Targets:
-    """Check every row and put it in its place. Rows come with their line's number."""
-    stages: dict[str, dict[str, bytearray] | None] = {}
-    for number, row in rows:
-        if (flaw := _flaw(row)) is not None:
-            raise UsageError(f"{name}:{number}: {flaw}")
-        _put(stages, row)
-    if not stages:
-        raise UsageError(f"{name} names no targets")
-    return Targets({arn: _packed(sessions) for arn, sessions in sorted(stages.items())})
+@contextmanager
+def _opened(path: str, open_remote: OpenRemote | None) -> Iterator[IO[bytes]]:
+    if path == "-":
+        if sys.stdin is None:
+            raise UsageError("standard input is closed")
+        yield sys.stdin.buffer
+    elif path.startswith(_REMOTE) and open_remote is not None:
+        with open_remote(path) as file:
+            yield file
+    else:
+        # Not by pathlib: a text that is no path, such as one with a NUL, fails here alike, and ~ is no error there.
+        with open(os.path.expanduser(path), "rb") as file:  # noqa: PTH111, PTH123
+            yield file
 
 
-def _put(stages: dict[str, dict[str, bytearray] | None], row: Row) -> None:
-    """Add a row. A stage of None stands for all its sessions, a session's empty bytes for all its participants."""
-    stage_arn, session_id, participant_id = row
-    if not session_id:
-        stages[stage_arn] = None
-        return
-    sessions = stages.setdefault(stage_arn, {})
-    if sessions is None:
-        return
-    if not participant_id:
-        sessions[session_id] = bytearray()
-        return
-    joined = sessions.get(session_id)
-    if joined is None:
-        sessions[session_id] = bytearray(participant_id.encode())
-    elif joined:
-        joined += b" " + participant_id.encode()
+def _gather(place: Place, file: IO[bytes], stage_arn: str | None) -> Targets:
+    """Check every row and put it in its place."""
+    notes: list[str] = []
+    gathering = _Gathering()
+    for count, row in enumerate(_rows(place, file, stage_arn, notes), 1):
+        if (flaw := gathering.put(row)) is not None:
+            raise place.refusal(flaw)
+        if count > _ROWS_MAX or gathering.held_bytes > _HELD_BYTES_MAX:
+            raise place.refusal(f"the list is too long, with {count:,} rows up to here: cut it into several")
+    place.line = place.item = 0
+    targets = gathering.targets(tuple(dict.fromkeys(notes)))
+    if not targets.count:
+        raise UsageError(f"{place.name} names no targets")
+    return targets
 
 
-def _packed(sessions: dict[str, bytearray] | None) -> dict[str, str]:
-    """The participants of each session sorted, each once."""
-    return {
-        session_id: " ".join(sorted(set(joined.decode().split())))
-        for session_id, joined in sorted((sessions or {}).items())
-    }
+def _rows(place: Place, file: IO[bytes], stage_arn: str | None, notes: list[str]) -> Iterator[Row]:
+    """The rows of whichever form the content has."""
+    pieces = pieces_of(place, file)
+    first = next(pieces, b"")
+    pieces = chain([first], pieces)
+    if first.startswith(PARQUET_MAGIC):
+        return _parquet_rows(place, file, pieces, stage_arn)
+    texts = texts_of(place, pieces)
+    begun: list[str] = []
+    for text in texts:
+        begun.append(text)
+        if text.strip() or len(begun) > _BLANK_PIECES_MAX:
+            break
+    texts = chain(begun, texts)
+    if "".join(begun).lstrip()[:1] in ("{", "["):
+        return json_rows(place, texts, stage_arn, notes)
+    return table_rows(place, lines_of(place, texts), stage_arn)
 
 
-def _flaw(row: Row) -> str | None:
-    """What is wrong with a row, or None."""
-    stage_arn, session_id, participant_id = row
+def _parquet_rows(place: Place, file: IO[bytes], pieces: Iterable[bytes], stage_arn: str | None) -> Iterator[Row]:
+    """The rows of Parquet: from the file itself where it can be read at any place, else from a copy."""
+    if file.seekable():
+        here = file.tell()
+        file.seek(0)
+        is_plain = file.read(len(PARQUET_MAGIC)) == PARQUET_MAGIC
+        file.seek(here)
+        if is_plain:
+            yield from parquet_rows(place, file, stage_arn)
+            return
+    with seekable(place, pieces) as copy:
+        yield from parquet_rows(place, copy, stage_arn)
+
+
+class _Gathering:
+    """The rows of a list as they come, each name once. ``held_bytes`` is what they take, roughly."""
+
+    def __init__(self) -> None:
+        # A stage of None stands for all its sessions, a session's empty bytes for all its participants.
+        self._stages: dict[str, dict[str, bytearray] | None] = {}
+        self._compact_at: dict[tuple[str, str], int] = {}
+        self.held_bytes = 0
+
+    def put(self, row: Row) -> str | None:
+        """Add a row; what is wrong with it, else None. A name that stands here was checked when it came."""
+        stage_arn, session_id, participant_id = row
+        if stage_arn not in self._stages and (flaw := _flaw_of_stage(stage_arn)):
+            return flaw
+        sessions = self._stages.get(stage_arn) or {}
+        if session_id not in sessions and (flaw := _flaw_of_session(session_id, participant_id)):
+            return flaw
+        if participant_id and not is_participant_id(participant_id):
+            return _flaw_of_id("participant_id", participant_id)
+        if not session_id:
+            self._put_stage(stage_arn)
+        elif self._stages.get(stage_arn, sessions) is not None:
+            self._put_session(stage_arn, session_id, participant_id)
+        return None
+
+    def targets(self, notes: tuple[str, ...]) -> Targets:
+        """What was gathered, sorted, each name once."""
+        stages = {}
+        for stage_arn in sorted(self._stages):
+            sessions = self._stages[stage_arn] or {}
+            stages[stage_arn] = {session_id: _sorted(sessions.pop(session_id)) for session_id in sorted(sessions)}
+        return Targets(stages, notes)
+
+    def _put_stage(self, stage_arn: str) -> None:
+        sessions = self._stages.get(stage_arn) or {}
+        self.held_bytes -= sum(_SESSION_BYTES + len(joined) for joined in sessions.values())
+        self.held_bytes += _SESSION_BYTES * (stage_arn not in self._stages)
+        self._stages[stage_arn] = None
+
+    def _put_session(self, stage_arn: str, session_id: str, participant_id: str) -> None:
+        sessions = self._stages.setdefault(stage_arn, {})
+        assert sessions is not None, "the caller has looked"  # noqa: S101 - for the type checker
+        joined = sessions.get(session_id)
+        before = len(joined or b"")
+        if joined is None:
+            self.held_bytes += _SESSION_BYTES
+            joined = sessions[session_id] = bytearray(participant_id.encode())
+        elif not participant_id:
+            joined = sessions[session_id] = bytearray()
+        elif joined:
+            joined += b" " + participant_id.encode()
+            if len(joined) > self._compact_at.get((stage_arn, session_id), _COMPACTED_BYTES):
+                joined[:] = b" ".join(set(bytes(joined).split(b" ")))
+                self._compact_at[stage_arn, session_id] = max(2 * len(joined), _COMPACTED_BYTES)
+        self.held_bytes += len(joined) - before
+
+
+def _sorted(joined: bytearray) -> str:
+    """The participants of a session sorted, each once."""
+    return " ".join(sorted(set(joined.decode().split(" "))))
+
+
+def _flaw_of_stage(stage_arn: str) -> str | None:
+    if not stage_arn:
+        return "stage_arn is missing"
     scope = scope_of(stage_arn)
     if scope is None:
-        return f"stage_arn {_shown(stage_arn)} is no ARN of a stage" if stage_arn else "stage_arn is missing"
-    if scope.region not in REGIONS:
-        return f"stage_arn {_shown(stage_arn)} is in a region that IVS Real-Time does not serve"
-    if session_id and not is_session_id(session_id):
-        return f"session_id {_shown(session_id)} is not st- and 13 letters or digits"
-    if participant_id and not session_id:
-        return f"participant_id {_shown(participant_id)} stands without a session_id"
-    if participant_id and not is_participant_id(participant_id):
-        return f"participant_id {_shown(participant_id)} is not up to 64 letters, digits and hyphens"
+        return f"stage_arn {shown(stage_arn)} is no ARN of a stage"
+    if not is_region(scope.region):
+        return f"stage_arn {shown(stage_arn)} is in no region of AWS's"
     return None
 
 
-def _rows(name: str, file: BinaryIO) -> Iterator[tuple[int, Row]]:
-    """The rows of whichever form the content has."""
-    lines = _lines(name, file)
-    skipped: list[bytes] = []
-    for line in lines:
-        skipped.append(line)
-        if line.removeprefix(_BOM).strip():
-            break
-    first = skipped[-1] if skipped else b""
-    if first.startswith(_PARQUET_MAGIC):
-        return _parquet_rows(name, file)
-    texts = _texts(name, chain(skipped, lines))
-    is_json = first.removeprefix(_BOM).lstrip().startswith(b"{")
-    return _json_rows(name, texts) if is_json else _csv_rows(name, texts)
+def _flaw_of_session(session_id: str, participant_id: str) -> str | None:
+    if not session_id:
+        return f"participant_id {shown(participant_id)} stands without a session_id" if participant_id else None
+    if "/" in session_id:
+        return f"session_id {shown(session_id)} holds a slash"
+    return None if is_session_id(session_id) else _flaw_of_id("session_id", session_id)
 
 
-def _lines(name: str, file: BinaryIO) -> Iterator[bytes]:
-    """The file's lines, none longer than what is held in memory at once."""
-    number = 0
-    while line := file.readline(_LINE_BYTES_MAX):
-        number += 1
-        if len(line) == _LINE_BYTES_MAX and not line.startswith(_PARQUET_MAGIC):
-            raise UsageError(f"{name}:{number}: the line is longer than {_LINE_BYTES_MAX:,} bytes")
-        yield line
-
-
-def _texts(name: str, lines: Iterable[bytes]) -> Iterator[str]:
-    for number, line in enumerate(lines, 1):
-        try:
-            yield (line.removeprefix(_BOM) if number == 1 else line).decode()
-        except UnicodeDecodeError as error:
-            raise UsageError(f"{name}:{number}: the text is not UTF-8, at byte {error.start} of the line") from None
-
-
-def _csv_rows(name: str, texts: Iterator[str]) -> Iterator[tuple[int, Row]]:
-    reader = csv.reader(texts, strict=True)
-    places: list[int | None] = []
-    width = 0
-    try:
-        for fields in reader:
-            if not any(field.strip() for field in fields):
-                continue
-            if not places:
-                places, width = _places(name, reader.line_num, [field.strip() for field in fields]), len(fields)
-            elif len(fields) > width:
-                raise UsageError(f"{name}:{reader.line_num}: {len(fields)} fields, but {width} in the header")
-            else:
-                yield reader.line_num, _row([_field(fields, place) for place in places])
-    except csv.Error as error:
-        raise UsageError(f"{name}:{reader.line_num}: not CSV: {error}") from None
-
-
-def _places(name: str, number: int, header: list[str]) -> list[int | None]:
-    """Where each of the columns stands; None for one that is missing."""
-    for column in _COLUMNS:
-        if header.count(column) > 1:
-            raise UsageError(f"{name}:{number}: the header names {column} twice")
-    if _COLUMNS[0] not in header:
-        raise UsageError(f"{name}:{number}: the first line must be a header with the column stage_arn")
-    return [header.index(column) if column in header else None for column in _COLUMNS]
-
-
-def _field(fields: list[str], place: int | None) -> str | None:
-    return fields[place] if place is not None and place < len(fields) else None
-
-
-class _Line(msgspec.Struct):
-    stage_arn: str | None = None
-    session_id: str | None = None
-    participant_id: str | None = None
-
-
-def _json_rows(name: str, texts: Iterator[str]) -> Iterator[tuple[int, Row]]:
-    decode = msgspec.json.Decoder(_Line).decode
-    for number, text in enumerate(texts, 1):
-        if not text.strip():
-            continue
-        try:
-            line = decode(text)
-        except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
-            raise UsageError(f"{name}:{number}: not a line of JSON with texts: {error}") from None
-        yield number, _row([line.stage_arn, line.session_id, line.participant_id])
-
-
-def _parquet_rows(name: str, file: BinaryIO) -> Iterator[tuple[int, Row]]:
-    """The rows of a Parquet file, counted from 1."""
-    import pyarrow as pa  # noqa: PLC0415 - slow to import, and the other forms do without
-    import pyarrow.parquet as pq  # noqa: PLC0415 - the same
-
-    try:
-        parquet = pq.ParquetFile(file)
-        names = [column for column in _COLUMNS if column in parquet.schema_arrow.names]
-        if _COLUMNS[0] not in names:
-            raise UsageError(f"{name}: there is no column stage_arn")
-        number = 0
-        for batch in parquet.iter_batches(_BATCH_ROWS, columns=names):
-            columns = [_column(name, batch, column, pa.string()) for column in _COLUMNS]
-            for row in zip(*columns, strict=True):
-                number += 1
-                yield number, _row(row)
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        reason = str(error).splitlines()[0][:200]
-        raise UsageError(f"{name}: not Parquet that can be read: {reason}") from None
-
-
-def _column(name: str, batch: Any, column: str, string: Any) -> list[str | None]:  # noqa: ANN401 - pyarrow has no types
-    if column not in batch.schema.names:
-        return [None] * batch.num_rows
-    values = batch.column(column)
-    if not _is_text(values.type):
-        raise UsageError(f"{name}: the column {column} is {values.type}, not text")
-    texts: list[str | None] = values.cast(string).to_pylist()
-    return texts
-
-
-def _is_text(kind: Any) -> bool:  # noqa: ANN401 - pyarrow has no types
-    import pyarrow.types as pt  # noqa: PLC0415 - slow to import
-
-    value = kind.value_type if pt.is_dictionary(kind) else kind
-    return bool(pt.is_string(value) or pt.is_large_string(value) or pt.is_string_view(value) or pt.is_null(value))
-
-
-def _row(values: Iterable[str | None]) -> Row:
-    stage_arn, session_id, participant_id = ((value or "").strip() for value in values)
-    return stage_arn, session_id, participant_id
-
-
-def _shown(text: str) -> str:
-    return ascii(text if len(text) <= _SHOWN_LENGTH_MAX else text[:_SHOWN_LENGTH_MAX] + "…")
+def _flaw_of_id(column: str, text: str) -> str:
+    if len(text) > ID_LENGTH_MAX:
+        return f"{column} {shown(text)} has {len(text):,} characters, more than {ID_LENGTH_MAX}"
+    return f"{column} {shown(text)} holds a blank, or what can't be seen"

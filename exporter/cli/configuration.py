@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -29,7 +30,16 @@ Key = tuple[str, ...]
 PREFIX = "IVS_EXPORT_"
 _OTHER_VARIABLES = ("IVS_EXPORT_CONFIG", "IVS_EXPORT_LOG_LEVEL", "IVS_EXPORT_TEST_CLOCK")
 _REGION_VARIABLES = ("AWS_REGION", "AWS_DEFAULT_REGION")
-_FLAGS: dict[Key, str] = {("regions",): "--region", ("stages",): "--stage"}
+# What Kubernetes sets in every container beside a Service whose name begins with ours.
+# Source: Kubernetes, "Services: Discovering services, Environment variables".
+_OF_KUBERNETES = re.compile(
+    r"IVS_EXPORT_(?:.*SERVICE_HOST|.*SERVICE_PORT(?:_.*)?|(?:.*_)?PORT(?:_[0-9]+_.*)?)", re.DOTALL
+)
+_FLAGS: dict[Key, str] = {
+    ("regions",): "--region",
+    ("stages",): "--stage",
+    ("exclude_stages",): "--exclude-stage",
+}
 _SECTIONS_IN_FLAGS = ("retry", "s3")
 _ACCOUNTS = "accounts"
 
@@ -56,7 +66,8 @@ def load(options: Mapping[str, Any], config: Path | None = None) -> Settings:
     ``config`` is the file of ``--config``; without it ``IVS_EXPORT_CONFIG`` may name one. Raises :class:`UsageError`.
     """
     _check_variables()
-    file = config or (Path(text) if (text := os.environ.get("IVS_EXPORT_CONFIG")) else None)
+    named = str(config) if config else os.environ.get("IVS_EXPORT_CONFIG")
+    file = Path(os.path.expanduser(named)) if named else None  # noqa: PTH111 - pathlib's own raises where nobody has it
     layers = [
         _Layer(_without_none(options), flag_of),
         _Layer(EnvSettingsSource(_Environment)(), variable_of),
@@ -71,9 +82,12 @@ def load(options: Mapping[str, Any], config: Path | None = None) -> Settings:
 def with_regions(settings: Settings, targets: Targets | None, profile_region: Callable[[], str | None]) -> Settings:
     """The settings with the regions that are meant where none are given: those of the ARNs, else AWS's own defaults.
 
-    Where regions or accounts are given, a stage or target outside them is refused: they say where a run may look at
-    all. ``profile_region`` asks the AWS profile, which is slow, and so comes last. Raises :class:`UsageError`.
+    Where regions, accounts or stages are given, a stage or target outside them is refused: they say where a run may
+    look at all; and so is a target in a stage that is excluded. ``profile_region`` asks the AWS profile, which is slow,
+    and so comes last. Raises :class:`UsageError`.
     """
+    if targets is not None:
+        _check_targets(settings, targets)
     named = {scope: f"the list names account {scope.account_id}" for scope in targets.scopes()} if targets else {}
     named |= {scope: f"stage {arn} is" for arn in settings.stages if (scope := scope_of(arn))}
     for scope, who in named.items():
@@ -82,6 +96,17 @@ def with_regions(settings: Settings, targets: Targets | None, profile_region: Ca
         return settings
     regions = tuple(sorted({scope.region for scope in named})) or (_default_region(profile_region),)
     return settings.model_copy(update={"regions": regions})
+
+
+def _check_targets(settings: Settings, targets: Targets) -> None:
+    """Refuse a list that names a stage which is not to be exported."""
+    stages, excluded = set(settings.stages), set(settings.exclude_stages)
+    for scope in targets.scopes():
+        for arn in targets.stages(scope):
+            if arn in excluded:
+                raise UsageError(f"the list names stage {arn}, which is excluded: take it out of one of the two")
+            if stages and arn not in stages:
+                raise UsageError(f"the list names stage {arn}, which is none of the stages given")
 
 
 def _check_scope(settings: Settings, scope: Scope, who: str) -> None:
@@ -134,7 +159,8 @@ def _default_region(profile_region: Callable[[], str | None]) -> str:
 def _check_variables() -> None:
     known = {*_OTHER_VARIABLES, *map(variable_of, keys())}
     for name in sorted(os.environ):
-        if name.upper().startswith(PREFIX) and name.upper() not in known:
+        is_ours = name.upper().startswith(PREFIX) and not _OF_KUBERNETES.fullmatch(name)
+        if is_ours and name.upper() not in known:
             raise UsageError(f"{shown(name)[1:-1]} is no variable of ivs-export{_meant(name.upper(), known)}")
 
 

@@ -1,6 +1,5 @@
 """``ivs-export demo``: its one option, handed on."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -8,16 +7,19 @@ import typer
 
 def demo(
     context: typer.Context,
-    lake: Annotated[Path, typer.Option(metavar="DIRECTORY", help="Where to put the demo's lake.")] = Path("lake"),
+    lake: Annotated[
+        str, typer.Option(metavar="DIRECTORY", help="Where to put the demo's lake.", show_default=True)
+    ] = "./demo-lake",
 ) -> int:
     """See it work: a made-up day, exported and asked a first question.
 
     Needs no account and no configuration, and uses none that is there. A lake
-    that an earlier demo has left is made anew; nothing else is ever removed.
+    that an earlier demo has left is made anew; nothing else is ever removed,
+    and no real export goes there.
 
     Examples:
       ivs-export demo
-      ivs-export demo --lake /tmp/lake
+      ivs-export demo --lake /tmp/demo-lake
     """
     from exporter.cli import demonstration  # noqa: PLC0415 - slow to import; --help does without
 

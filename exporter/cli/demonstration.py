@@ -6,18 +6,18 @@ import asyncio
 import os
 import shutil
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exporter.cli import exits, launch, summary
 from exporter.cli.first_query import DuckdbMissing, first_answers
 from exporter.emulator import Account, Emulator, EmulatorOptions, QuotaOptions, Size, WorldOptions
 from exporter.errors import UsageError
+from exporter.lake_address import checked_address
 from exporter.request import Request
 from exporter.settings import HttpSettings, QuotaSettings, Settings, shown
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from rich.console import Console
 
     from exporter.cli.invocation import Invocation
@@ -34,12 +34,13 @@ _DAY_S = 86_400
 _MICROS = 1_000_000
 
 
-def demonstrate(invocation: Invocation, lake: Path) -> int:
-    """Run the whole demo with its lake in the directory ``lake``, and return the exit code.
+def demonstrate(invocation: Invocation, address: str) -> int:
+    """Run the whole demo with its lake in the directory at ``address``, and return the exit code.
 
     Raises :class:`UsageError` where the directory holds anything but a demo's lake.
     """
     console = launch.start_logs("warning")
+    lake = directory(address)
     clear(lake)
     code = asyncio.run(_export(invocation, lake, console))
     invocation.finish()
@@ -47,6 +48,17 @@ def demonstrate(invocation: Invocation, lake: Path) -> int:
         invocation.signals.install()
         invocation.say(_told(invocation, lake))
     return code
+
+
+def directory(address: str) -> Path:
+    """The directory that is meant. Raises :class:`UsageError` where it is none."""
+    try:
+        checked = checked_address(address)
+    except ValueError as error:
+        raise UsageError(f"--lake: {shown(address)} is refused: {error}") from None
+    if checked.startswith("s3://"):
+        raise UsageError(f"--lake: {shown(address)} is refused: a demo's lake is a directory")
+    return Path(checked)
 
 
 def clear(lake: Path) -> None:
@@ -69,7 +81,8 @@ def clear(lake: Path) -> None:
 
 
 def _is_demo(lake: Path) -> bool:
-    scopes = [path.name for path in (lake / "_log").iterdir()] if (lake / "_log").exists() else []
+    logs = (lake / "_log").iterdir() if (lake / "_log").exists() else ()
+    scopes = [path.name for path in logs if path.is_dir()]
     is_own = all(name == f"{_ACCOUNT.account_id}-{_REGION}" for name in scopes)
     return (lake / _MARKER).is_file() and is_own
 

@@ -8,7 +8,7 @@ import sys
 import time
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import structlog
 from rich.console import Console
@@ -17,6 +17,7 @@ from exporter import logs, open_files, targets
 from exporter.cli import configuration, exits
 from exporter.cli.display import Progress, showing
 from exporter.cli.other_clock import other_clock
+from exporter.domain import REGIONS, nearest_region
 from exporter.errors import ExportError, UsageError
 from exporter.ledger import RunLedger
 from exporter.request import Request, Stop
@@ -24,7 +25,7 @@ from exporter.settings import Settings, shown
 from exporter.times import read_us
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from exporter.cli.invocation import Export, Invocation
     from exporter.clock import Clock
@@ -47,12 +48,18 @@ class Wishes:
     wait: bool = False
     is_dry: bool = False
 
-    def request(self) -> Request:
-        """What was typed, read and checked. Raises :class:`UsageError`."""
+    def request(self, stages: Sequence[str] = ()) -> Request:
+        """What was typed, read and checked. A list that names no stage is of the one in ``stages``.
+
+        Raises :class:`UsageError`, and for a list on S3 what its store raises.
+        """
         since_us, until_us = _moment("--since", self.since), _moment("--until", self.until)
         if since_us is not None and until_us is not None and until_us <= since_us:
             raise UsageError(f"--until {self.until} is not after --since {self.since}")
-        named = None if self.targets is None else targets.read(self.targets)
+        stage_arn = stages[0] if len(stages) == 1 else None
+        named = None if self.targets is None else targets.read(self.targets, stage_arn, _open_on_s3)
+        for note in named.notes if named else ():
+            _log.warning(note)
         return Request(named, since_us, until_us, self.refetch, self.wait)
 
 
@@ -60,8 +67,10 @@ def export(invocation: Invocation, settings: Settings, wishes: Wishes, level: st
     """Carry out ``ivs-export run``, to its exit code. Raises :class:`UsageError` before anything was started."""
     console = start_logs(level)
     open_files.raise_limit()
-    request = wishes.request()
+    request = wishes.request(settings.stages)
     settings = configuration.with_regions(settings, request.targets, _profile_region)
+    for region in set(settings.regions) - set(REGIONS):
+        _log.info("region is new to this version, or misspelt", region=region, meant=nearest_region(region))
     if wishes.is_dry:
         invocation.estimates = []
     code = asyncio.run(carry_out(invocation, settings, request, console, other_clock(settings)))
@@ -141,6 +150,13 @@ def _survey(clock: Clock | None) -> Callable[[Settings, Request, RunLedger, Stop
     from exporter.surroundings import real_surroundings  # noqa: PLC0415 - the same
 
     return partial(survey, surroundings=real_surroundings(clock))
+
+
+def _open_on_s3(address: str) -> IO[bytes]:
+    from exporter.accounts import open_session  # noqa: PLC0415 - brings aioboto3; a list in a file does without
+    from exporter.stores.s3_object import copy_of  # noqa: PLC0415 - the same
+
+    return asyncio.run(copy_of(address, open_session()))
 
 
 def _profile_region() -> str | None:

@@ -59,12 +59,21 @@ Stage = Annotated[
     list[str] | None,
     typer.Option(metavar="ARN", help="Only this stage; may be repeated. (all)", rich_help_panel=_WHAT),
 ]
+ExcludeStage = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="ARN",
+        help="Not this stage: it is neither listed nor exported; may be repeated. (none)",
+        rich_help_panel=_WHAT,
+    ),
+]
 Targets = Annotated[
     str | None,
     typer.Option(
         metavar="FILE",
-        help="Only what this list names: CSV, JSON Lines or Parquet with the columns stage_arn, session_id and"
-        " participant_id; a row without the later ones stands for all below it. -: standard input.",
+        help="Only what this list names, with the columns stage_arn, session_id and participant_id: CSV, JSON, Parquet,"
+        " bare ARNs, or what AWS's command prints; a file, s3://bucket/key, or standard input (-). A row without the"
+        " later ones stands for all below it.",
         rich_help_panel=_WHAT,
     ),
 ]

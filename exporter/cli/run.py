@@ -10,6 +10,7 @@ def run(  # noqa: PLR0917 - a command's parameters are its options; nobody passe
     lake: options.Lake = None,
     region: options.Region = None,
     stage: options.Stage = None,
+    exclude_stage: options.ExcludeStage = None,
     targets: options.Targets = None,
     since: options.Since = None,
     until: options.Until = None,
@@ -63,6 +64,7 @@ def run(  # noqa: PLR0917 - a command's parameters are its options; nobody passe
         "lake": lake,
         "regions": region,
         "stages": stage,
+        "exclude_stages": exclude_stage,
         "quota": {"calls_per_second": calls_per_second, "reserve": reserve},
         "run": {
             "concurrency": concurrency,

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Self
 
-from exporter.domain import REGIONS
+from exporter.domain import is_region
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -210,9 +210,9 @@ class EmulatorOptions:
     page_cache_bytes: int = 128 << 20
 
     def __post_init__(self) -> None:
-        strange = sorted(set(self.regions) - set(REGIONS))
+        strange = [region for region in self.regions if not is_region(region)]
         if strange:
-            raise ValueError(f"IVS Real-Time is not served in {', '.join(strange)}")
+            raise ValueError(f"{', '.join(strange)} is no name of an AWS region")
         if not self.accounts:
             raise ValueError("accounts must name one account at least")
         keys = [account.access_key for account in self.accounts]

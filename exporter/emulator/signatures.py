@@ -14,7 +14,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote_plus
 
-from exporter.domain import REGIONS, Scope
+from exporter.domain import Scope, is_region
 from exporter.emulator.caches import BoundedCache
 from exporter.emulator.problems import Problem
 
@@ -137,7 +137,7 @@ class SignatureChecker:
 def _check_service(parts: re.Match[str], service: str) -> None:
     if parts["service"] != service:
         raise _mismatch(f"Credential should be scoped to correct service: '{service}'.")
-    if service == IVS and parts["region"] not in REGIONS:
+    if service == IVS and not is_region(parts["region"]):
         raise _mismatch("Credential should be scoped to a valid region.")
 
 

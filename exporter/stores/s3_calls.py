@@ -122,11 +122,11 @@ class S3Calls:
 
         return await self._try(act, method, members.get("Key", ""))
 
-    async def get(self, key: str) -> bytes:
-        """An object's whole body. Raises as `call`."""
+    async def get(self, key: str, **members: str) -> bytes:
+        """An object's body: the whole, or the part that ``members`` ask for. Raises as `call`."""
 
         async def act() -> bytes:
-            answer = await self._client.get_object(**self._members, Key=key)
+            answer = await self._client.get_object(**self._members, Key=key, **members)
             async with answer["Body"] as body:
                 data: bytes = await body.read()
             return data

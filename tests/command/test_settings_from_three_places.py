@@ -42,7 +42,7 @@ def other_value(key: tuple[str, ...], number: int) -> Any:
     default = keys()[key]
     if key == ("regions",):
         return [REGIONS[number]]
-    if key == ("stages",):
+    if key in (("stages",), ("exclude_stages",)):
         return [f"{ARN}{number}"]
     if isinstance(default, bool):
         return number % 2 == 0
@@ -95,7 +95,9 @@ def test_example_file_says_every_default() -> None:
     text = EXAMPLE.read_text()
     bare = tomllib.loads(re.sub(r"^# (\w+ = |\[\[)", r"\1", text, flags=re.MULTILINE))
     assert [set(table) for table in bare.pop("accounts")] == [set(AccountSettings.model_fields)]
-    assert {name for name, value in bare.items() if not isinstance(value, dict)} == {"lake", "regions", "stages"}
+    assert {name for name, value in bare.items() if not isinstance(value, dict)} == {
+        *("lake", "regions", "stages", "exclude_stages")
+    }
     for key in keys():
         assert key[-1] in (bare if len(key) == 1 else bare[key[0]])
         assert f"{flag_of(key)} " in text.replace("\n", " ").replace(",", " ")
@@ -145,7 +147,11 @@ def test_misspelt_variable_is_refused(name: str, message: str, monkeypatch: pyte
         ("quota = 1", "quota is a section, written [quota]"),
         ("lake", "is not TOML: "),
         ("lake = 5", "lake: 5 is refused: should be a valid string"),
-        ("regions = ['mars-1']", "IVS Real-Time is not served in 'mars-1', but in ap-northeast-1"),
+        ("regions = ['mars-1']", "'mars-1' is no AWS region: a region is a name such as eu-west-1"),
+        ("regions = ['eu-west1']", "'eu-west1' is no AWS region: did you mean eu-west-1?"),
+        ("regions = ['EU-WEST-1']", "did you mean eu-west-1?"),
+        (f"stages = ['{ARN}']\nexclude_stages = ['{ARN}']", f"{ARN} is one of the stages to export, too"),
+        ("exclude_stages = ['x']", "exclude_stages: ['x'] is refused: 'x' is no stage ARN"),
         ("stages = ['x']", "'x' is no stage ARN"),
         ("[quota]\ncalls_per_second = true", "True is refused: should be a number"),
         ("[run]\nconcurrency = 1.5", "run.concurrency: 1.5 is refused"),
@@ -197,29 +203,147 @@ def test_numbers_are_finite_and_not_negative(key: tuple[str, ...], number: float
 
 
 @pytest.mark.parametrize(
-    ("lake", "is_good"),
+    "lake",
     [
-        ("lake", True),
-        ("s3://bucket", True),
-        ("s3://bucket/a/b", True),
-        ("", False),
-        (" ", False),
-        ("a\nb", False),
-        ("a\0b", False),
-        ("s3://", False),
-        ("s3:///prefix", False),
-        ("gs://bucket/x", False),
-        ("s3://AKIAEXAMPLE:verysecret@bucket/x", False),
+        *(
+            "lake",
+            "./lake",
+            "/data/lake",
+            "//data/lake",
+            "lake:2026",
+            "2026-11-23T10:00/lake",
+            "./a:/b",
+            "./s3:/b",
+            "./~",
+        ),
+        *(
+            "s3://bucket",
+            "s3://bucket/a/b",
+            "s3://bucket/~/$",
+            "s3",
+            "s3/b",
+            "/mnt/share$/x",
+            "50%/x",
+            "my lake",
+            "..",
+            ".",
+        ),
     ],
 )
-def test_lake_is_a_directory_or_a_bucket(lake: str, is_good: bool) -> None:
-    """Other places are refused, and credentials in one are not repeated."""
-    if is_good:
-        assert load({"lake": lake}).lake == lake
-    else:
-        with pytest.raises(UsageError, match=re.escape("--lake: ")) as raised:
-            load({"lake": lake})
-        assert "verysecret" not in str(raised.value)
+def test_lake_is_a_directory_or_a_bucket(lake: str) -> None:
+    """Any text that may well be a path is one."""
+    assert load({"lake": lake}).lake == lake
+
+
+NO_LAKES = {
+    "": "should be text",
+    " ": "should be text",
+    "a\nb": "should be text",
+    "a\0b": "should be text",
+    "\u200bs3://bucket": "should be text",
+    " s3://bucket": "a blank",
+    "lake ": "a blank",
+    "s3://": "a bucket alone",
+    "s3:///prefix": "a bucket alone",
+    "s3://AKIAEXAMPLE:verysecret@bucket/x": "a bucket alone",
+    "s3://bucket\\prefix": "a bucket of letters",
+    "s3://<bucket>/x": "a bucket of letters",
+    "s3:/bucket/p": "did you mean s3://bucket/p?",
+    "s3:bucket/p": "did you mean s3://bucket/p?",
+    "s3:AKIAEXAMPLE:verysecret@bucket/x": "s3://bucket/prefix",
+    "s3//bucket/p": "did you mean s3://bucket/p?",
+    "S3://bucket/p": "did you mean s3://bucket/p?",
+    "s3a://bucket/p": "did you mean s3://bucket/p?",
+    "s3:\\\\bucket\\p": "did you mean s3://bucket/p?",
+    "s3:": "s3://bucket/prefix",
+    "s3 ://bucket": "s3://bucket/prefix",
+    "arn:aws:s3:::bucket": "s3://bucket/prefix",
+    "gs://bucket/x": "s3://bucket/prefix",
+    "gs:bucket": "write ./ before it",
+    "abfss://c@a.dfs.core.windows.net/x": "s3://bucket/prefix",
+    "file:///data/lake": "its path alone",
+    "file:/data/lake": "s3://bucket/prefix",
+    "https://bucket.s3.amazonaws.com/x": "s3://bucket/prefix",
+    "bucket.s3.amazonaws.com/x": "s3://bucket/prefix",
+    "://bucket": "its path alone",
+    "'/data/lake'": "quotes",
+    '"s3://bucket/x"': "quotes",
+    '/data/lake"': "quotes",
+    "\u201clake\u201d": "quotes",
+    "$HOME/lake": "$H",
+    "${HOME}/lake": "${",
+    "/data/$USER/lake": "$U",
+    "$(pwd)/lake": "$(",
+    "$": "$",
+    "s3://$BUCKET/x": "$B",
+    "s3://bucket/${ENV}": "${",
+    "%HOME%/lake": "%HOME%",
+    "{{ lake }}": "{{",
+    "<lake>": "<",
+    "~nobody-of-that-name/x": "nobody knows",
+    "C:\\lake": "write ./ before it",
+    "C:/lake": "write ./ before it",
+    "\\\\server\\share": "with / and not",
+    ".\\lake": "with / and not",
+    "nas:/export/lake": "write ./ before it",
+    "me@nas:/export/lake": "no other machine's",
+    "nas:": "no other machine's",
+    "-": "standard output",
+}
+
+
+@pytest.mark.parametrize("lake", NO_LAKES)
+def test_what_is_no_lake_is_refused(lake: str) -> None:
+    """An address of another world would become a folder; the refusal says what is meant, and no password."""
+    with pytest.raises(UsageError) as raised:
+        load({"lake": lake})
+    message = str(raised.value)
+    assert message.startswith("--lake: ")
+    assert NO_LAKES[lake] in message
+    assert message.isprintable()
+    assert "verysecret" not in message
+
+
+def test_home_is_put_in_place_of_a_tilde_wherever_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No shell expands what stands in a file or behind an equals sign, so it is done here; also for the file itself."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "settings.toml").write_text('lake = "~/in-file"\n')
+    monkeypatch.setenv("IVS_EXPORT_CONFIG", "~/settings.toml")
+    assert load({}).lake == f"{tmp_path}/in-file"
+    monkeypatch.setenv("IVS_EXPORT_LAKE", "~")
+    assert load({}).lake == str(tmp_path)
+    assert load({"lake": "~/x"}).lake == f"{tmp_path}/x"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_HTTP", "PORT", "PORT_80_TCP", "PORT_80_TCP_ADDR"),
+        *("EMULATOR_SERVICE_HOST", "EMULATOR_SERVICE_PORT_WEB", "EMULATOR_PORT", "EMULATOR_PORT_4599_TCP_PROTO"),
+    ],
+)
+def test_what_kubernetes_sets_beside_a_service_is_passed_over(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Service called ivs-export, or ivs-export-emulator, sets variables that look like ours."""
+    monkeypatch.setenv(f"IVS_EXPORT_{name}", "tcp://10.0.0.1:80")
+    assert load({}) == Settings()
+
+
+@pytest.mark.parametrize("region", ["us-east-2", "eu-wset-1", "us-gov-west-1", "eusc-de-east-1", "ap-southeast-12"])
+def test_region_that_is_not_known_here_is_asked(region: str) -> None:
+    """Where IVS Real-Time is served changes, so what looks like a region is one, in a stage's ARN, too."""
+    arn = f"arn:aws-x:ivs:{region}:123456789012:stage/Ab_Cd"
+    settings = Settings(regions=(region,), stages=(arn,))
+    assert with_regions(settings, targets_of([arn]), no_profile).regions == (region,)
+
+
+def test_target_that_is_excluded_or_not_among_the_stages_is_refused() -> None:
+    """A list and the settings that contradict each other are a mistake, whichever of them is meant."""
+    with pytest.raises(UsageError, match=re.escape(f"the list names stage {ARN}, which is excluded")):
+        with_regions(Settings(exclude_stages=(ARN,)), targets_of([ARN]), no_profile)
+    with pytest.raises(UsageError, match=re.escape(f"the list names stage {ARN}, which is none of the stages given")):
+        with_regions(Settings(stages=(ARN + "x",)), targets_of([ARN]), no_profile)
 
 
 def test_shown_value_is_short_and_on_one_line() -> None:
@@ -249,9 +373,9 @@ def test_region_is_the_environments_where_none_is_given(
     assert with_regions(Settings(), None, lambda: profile).regions == regions
 
 
-@pytest.mark.parametrize(("region", "message"), [(None, "no region is given"), ("us-east-2", "the AWS profile gives")])
-def test_no_region_or_one_without_ivs_is_refused(region: str | None, message: str) -> None:
-    """A run with nowhere to look is an error, and so is a default region where IVS is not served."""
+@pytest.mark.parametrize(("region", "message"), [(None, "no region is given"), ("us-esat", "the AWS profile gives")])
+def test_no_region_or_what_is_none_is_refused(region: str | None, message: str) -> None:
+    """A run with nowhere to look is an error, and so is a default region that can't be one."""
     with pytest.raises(UsageError, match=message):
         with_regions(Settings(), None, lambda: region)
 
