@@ -66,8 +66,9 @@ class _RowReader:
         if lists:
             yield from self._answer_rows(value, lists[0])
         else:
-            row = self._row(value, (self._stage_arn, "", ""))
-            if self._names(value)[0] is None and not (row[0] and row[1]):
+            places = self._places(value)
+            row = self._row(value, places, (self._stage_arn, "", ""))
+            if places[0] is None and not (row[0] and row[1]):
                 found = ", ".join(map(shown, list(value)[:4])) or "nothing"
                 missing = "session_id" if row[0] else "stage_arn"
                 raise self._place.refusal(f"{missing} is missing: the object names {found}")
@@ -77,7 +78,7 @@ class _RowReader:
         """The rows of an answer. A stageArn or sessionId that stands beside its items is that of each of them."""
         beside = {name: value for name, value in answer.items() if name != member}
         kind = _LISTS[_flat(member)]
-        around = self._row(beside, ("" if kind == "stages" else self._stage_arn, "", ""))
+        around = self._row(beside, self._places(beside), ("" if kind == "stages" else self._stage_arn, "", ""))
         if any(value for name, value in beside.items() if _flat(name) == _NEXT):
             self._notes.append(
                 f"{self._place.name}: AWS has more {kind} than this page of them: it ends with nextToken"
@@ -86,7 +87,7 @@ class _RowReader:
             if isinstance(item, str) and kind == "stages":
                 yield item.strip(), "", ""
             elif isinstance(item, dict):
-                row = self._row(item, around)
+                row = self._row(item, self._places(item), around)
                 self._check_answer_row(row, kind)
                 yield row
             else:
@@ -106,16 +107,16 @@ class _RowReader:
         if (kind == "stageSessions" and not session) or (kind == "participants" and not participant):
             raise self._place.refusal(f"one of the {kind} has no id")
 
-    def _row(self, value: dict[str, Value], around: Row) -> Row:
+    def _row(self, value: dict[str, Value], places: Places, around: Row) -> Row:
         """The row in an object; what it does not name is as ``around``."""
         given = list(value.values())
         stage, session, participant = (
             other if index is None else self._text(given[index], column)
-            for index, other, column in zip(self._names(value), around, COLUMNS, strict=True)
+            for index, other, column in zip(places, around, COLUMNS, strict=True)
         )
         return stage, session, participant
 
-    def _names(self, value: dict[str, Value]) -> Places:
+    def _places(self, value: dict[str, Value]) -> Places:
         shape = tuple(value)
         places = self._shapes.get(shape)
         if places is None:
