@@ -49,8 +49,8 @@ class Finder:
 
     ``vanished`` are open sessions, and ``unlisted`` sealed ones, (stage, session), that a complete list did not show;
     ``returned`` are the lines of sealed ones that are listed again.
-    ``began_us`` is the service's time of the first list's answer, 0 before it; ``now_us`` tells the time now. Stages that
-    are ``excluded`` are passed over: nothing of them is asked, and nothing of them is missed.
+    ``began_us`` is the service's time of the first list's answer, 0 before it; ``now_us`` tells the time now. Stages
+    that are ``excluded`` are passed over: nothing of them is asked, and nothing of them is missed.
     """
 
     caller: Caller

@@ -72,7 +72,7 @@ class _Far:
             elif line.status == "open":
                 self.sealed_in.pop(session, None)
             for participant_id, unit in line.units.items():
-                times_us.append(unit.began_us)
+                times_us.append(unit.began_us or 0)
                 if unit.is_abandoned:
                     self.abandoned.setdefault(session, {}).setdefault(participant_id, (record.epoch, unit))
                 elif session in self.abandoned:

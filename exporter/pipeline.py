@@ -127,7 +127,7 @@ class Pipeline:
             try:
                 async for unit in self.finder.units(tracked):
                     await self._units.put((unit, tracked))
-            except (Starved, CredentialsLost):
+            except (Starved, ScopeLost):
                 raise
             except ApiError as error:
                 if not tracked.listing_failed(self.now_us(), self.give_up_days, is_refused=_is_for_good(error)):

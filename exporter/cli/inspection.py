@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from exporter.accounts import open_session
 from exporter.cli import exits
 from exporter.errors import LakeRefused
-from exporter.problems import Problem
 from exporter.status import ScopeStatus, statuses
 from exporter.stores.opening import open_store
 from exporter.terminal import plain
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from exporter.cli.invocation import Invocation
+    from exporter.problems import Problem
     from exporter.settings import Settings
     from exporter.store import Store
 

@@ -184,7 +184,7 @@ def test_emulator_serves_a_run_until_it_is_stopped(tmp_path: Path) -> None:
         ["--sessions", "5:1:2"],
         ["--paging", "x"],
         ["--unknown", "x"],
-        ["--region", "us-east-2"],
+        ["--region", "mars"],
         ["--fault", "x"],
         ["--days", "nan"],
         ["--port", "70000"],

@@ -254,7 +254,11 @@ WRONG: dict[str, tuple[str | bytes, str, str]] = {
     "torn gzip": (gzip.compress(A.encode())[:-9], ":", "is gzip that is cut short"),
     "damaged gzip": (gzip.compress(A.encode())[:10] + b"\xff" * 20, ":", "is gzip that can't be unpacked"),
     "gzip in gzip": (gzip.compress(gzip.compress(A.encode())), ":", "is packed with gzip twice"),
-    "a bomb": (gzip.compress(b"stage_arn,x\n" + f"{A},{'y' * 100_000}\n".encode() * 200), ":", "unpacks to more than 500 times its size"),
+    "a bomb": (
+        gzip.compress(b"stage_arn,x\n" + f"{A},{'y' * 100_000}\n".encode() * 200),
+        ":",
+        "unpacks to more than 500 times its size",
+    ),
     "a spreadsheet": (b"PK\x03\x04\x14\0\x06\0", ":", "a spreadsheet (.xlsx): save it as CSV"),
     "zstd": (b"\x28\xb5\x2f\xfd\x04\x58", ":", "is compressed with zstd: unpack it, or use gzip"),
     "xz": (b"\xfd7zXZ\0\0", ":", "is compressed with xz"),

@@ -131,7 +131,7 @@ async def test_a_sealed_session_that_the_archive_does_not_know_is_missed() -> No
     """The state says that it is sealed, and no record tells which files hold it."""
     service, store = await lake_of(2)
     state = await read_state(store, SCOPE)
-    state.sealed[STAGES[0]].add("st-forged")
+    state.sealed[STAGES[0]]["st-forged"] = None
     service.add("st-forged", events={"p": 1}, stage=STAGES[0])
     state.snapshot_number = state.number
     store.records[f"{SNAPSHOTS}{state.number:012d}.json"] = encode_state(state)
