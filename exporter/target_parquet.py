@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from itertools import repeat
 from typing import IO, TYPE_CHECKING, Any
 
+from exporter.errors import ExportError
 from exporter.parquet_pages import (
     DELTA_LENGTH_BYTE_ARRAY,
     DICTIONARY_PAGE,
     PLAIN,
     PLAIN_DICTIONARY,
     RLE_DICTIONARY,
-    PagesUnreadableError,
     page_sizes,
 )
 from exporter.target_columns import COLUMNS, find_columns, shown
@@ -38,12 +38,11 @@ _MESSAGE_LENGTH_MAX = 200
 
 def parquet_rows(place: Place, file: IO[bytes], stage_arn: str | None) -> Iterator[Row]:
     """The rows of a Parquet file, counted from 1; ``stage_arn`` is the stage where no column names one."""
-    import pyarrow as pa  # noqa: PLC0415 - slow to import, and the other forms do without
-
-    foreign = (pa.ArrowException, OSError, ValueError, LookupError, OverflowError, MemoryError, PagesUnreadableError)
     try:
         yield from _rows(place, file, stage_arn)
-    except foreign as error:
+    except ExportError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever pyarrow makes of a file that may hold anything
         place.line = 0
         reason = " ".join(str(error).split())[:_MESSAGE_LENGTH_MAX]
         raise place.refusal(f"not Parquet that can be read: {reason or type(error).__name__}") from None

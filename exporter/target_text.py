@@ -27,8 +27,7 @@ _SPOOLED_BYTES_MAX = 1 << 30
 _SPOOLED_IN_MEMORY_BYTES = 8 << 20
 _PIECE_BYTES = 1 << 16
 _LINE_LENGTH_MAX = 1 << 20
-# Lists of ids that are all different unpack to some ten times their size; a query's, which
-# repeats them, to a hundred times.
+# Lists of ids that are all different unpack to ten times their size, a query's, which repeats them, to a hundred times.
 _GZIP_FREE_BYTES = 16 << 20
 _GZIP_RATIO_MAX = 500
 _GZIP_MAGIC = b"\x1f\x8b"

@@ -57,7 +57,7 @@ class Wishes:
         if since_us is not None and until_us is not None and until_us <= since_us:
             raise UsageError(f"--until {self.until} is not after --since {self.since}")
         stage_arn = stages[0] if len(stages) == 1 else None
-        named = None if self.targets is None else targets.read(self.targets, stage_arn, _open_on_s3)
+        named = None if self.targets is None else targets.read(self.targets, stage_arn, open_on_s3)
         for note in named.notes if named else ():
             _log.warning(note)
         return Request(named, since_us, until_us, self.refetch, self.wait)
@@ -152,7 +152,8 @@ def _survey(clock: Clock | None) -> Callable[[Settings, Request, RunLedger, Stop
     return partial(survey, surroundings=real_surroundings(clock))
 
 
-def _open_on_s3(address: str) -> IO[bytes]:
+def open_on_s3(address: str) -> IO[bytes]:
+    """A list of targets at ``s3://bucket/key``, read with the run's own credentials. Raises as its store does."""
     from exporter.accounts import open_session  # noqa: PLC0415 - brings aioboto3; a list in a file does without
     from exporter.stores.s3_object import copy_of  # noqa: PLC0415 - the same
 

@@ -10,6 +10,7 @@ import threading
 import tracemalloc
 from typing import TYPE_CHECKING, Any
 
+import boto3
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -18,13 +19,15 @@ from hypothesis import strategies as st
 
 from exporter.cli import exits
 from exporter.cli.app import main
+from exporter.cli.launch import open_on_s3
 from exporter.domain import Scope
 from exporter.errors import UsageError
 from exporter.tables import EVENTS
 from exporter.targets import Targets, read
+from tests.servers.moto_s3 import moto_s3
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 A = "arn:aws:ivs:eu-west-1:123456789012:stage/AAAA"
@@ -484,6 +487,38 @@ def test_wrong_parquet_is_refused(table: Any, reason: str, tmp_path: Path) -> No
     pq.write_table(table, tmp_path / "targets")
     with pytest.raises(UsageError, match=reason):
         read(str(tmp_path / "targets"))
+
+
+@pytest.fixture(scope="module")
+def s3_endpoint() -> Iterator[str]:
+    with moto_s3() as endpoint:
+        yield endpoint
+
+
+def test_list_on_s3_is_read_with_the_runs_own_credentials(
+    s3_endpoint: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It comes in parts, and may have any form; one that is not there is a list that can't be read."""
+    names = {"ACCESS_KEY_ID": "own", "SECRET_ACCESS_KEY": "own", "DEFAULT_REGION": "us-east-1"}
+    for name, value in {**names, "ENDPOINT_URL_S3": s3_endpoint}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    client = boto3.client("s3")
+    client.create_bucket(Bucket="lists")
+    rows: list[tuple[str | None, ...]] = [(A, S1, f"{number:064}") for number in range(80_000)]
+    for key, content in {"a b/ä.csv": as_csv(rows), "x.parquet": as_parquet(rows)}.items():
+        client.put_object(Bucket="lists", Key=key, Body=content)
+    client.put_object(Bucket="lists", Key="wrong", Body=b"stage")
+    assert read("s3://lists/a b/ä.csv", None, open_on_s3).count == 80_000
+    assert read("s3://lists/x.parquet", None, open_on_s3).count == 80_000
+    for address, reason in {
+        "s3://lists/wrong": "s3://lists/wrong:1: ",
+        "s3://lists/missing": "s3://lists/missing can't be read: there is no such object",
+        "s3://nowhere/x": "s3://nowhere/x can't be read: there is no such object",
+        "s3://lists": "'s3://lists' is not s3://bucket/key",
+    }.items():
+        assert main(["run", "--targets", address, "--lake", str(tmp_path / "lake")]) == exits.USAGE
+        message = json.loads(capfd.readouterr().err.splitlines()[-1])["message"]  # moto logs, too
+        assert message.startswith(reason)
 
 
 @pytest.mark.parametrize("name", [".", "missing", "a\0b", "x" * 5000])

@@ -146,6 +146,36 @@ async def test_one_stage_alone(exports: Exports) -> None:
         assert {arn for _, arn, *_ in emulator.calls.asked} == {stage}
 
 
+async def test_excluded_stage_is_passed_over(exports: Exports) -> None:
+    """Nothing of it is asked for or exported; what an earlier run knows of it is neither asked for nor missed."""
+    async with Emulator(options_of(WORLD)) as emulator:
+        stage = units_of(emulator)[0][0]
+        exported = await exports.run(emulator, exclude_stages=(stage,))
+        assert exported.exit_code == 0
+        others = chosen(expected(emulator.truth()), lambda arn, *_: arn != stage)
+        assert lake_rows(exports.lake) == others != expected(emulator.truth())
+        assert stage not in {arn for _, arn, *_ in emulator.calls.asked}
+        await exports.run(emulator)
+        assert lake_rows(exports.lake) == expected(emulator.truth())
+        emulator.calls.asked.clear()
+        exported = await exports.run(emulator, exclude_stages=(stage,))
+        assert (exported.exit_code, exported.failed) == (0, {})
+        assert stage not in {arn for _, arn, *_ in emulator.calls.asked}
+
+
+async def test_excluded_stage_that_is_gone_is_not_missed(exports: Exports) -> None:
+    """A stage that is no longer listed leaves its open sessions vanished, but not where it is excluded."""
+    async with Emulator(options_of(WORLD)) as emulator:
+        stages = {arn for arn, *_ in units_of(emulator)}
+        await exports.run(emulator)
+    async with Emulator(options_of(small_world(24, stages=1))) as emulator:
+        gone = stages - {arn for arn, *_ in units_of(emulator)}
+        assert gone
+        exported = await exports.run(emulator, exclude_stages=tuple(gone))
+        assert exported.failed == {}
+        assert (await exports.run(emulator)).exit_code == 3
+
+
 def two_regions(**changes: object) -> EmulatorOptions:
     return options_of(WORLD, regions=(REGION, "eu-west-1"), **changes)
 
@@ -160,6 +190,14 @@ async def test_several_regions(exports: Exports) -> None:
         assert {row[:2] for row in rows} == {(ACCOUNT, REGION), (ACCOUNT, "eu-west-1")}
         logs = sorted(path.name for path in (exports.lake / "_log").iterdir())
         assert logs == [f"{ACCOUNT}-eu-west-1", f"{ACCOUNT}-{REGION}"]
+
+
+async def test_region_that_is_new_to_this_version(exports: Exports) -> None:
+    """Where IVS Real-Time is served changes; a region that is not known here is exported as any other."""
+    async with Emulator(options_of(WORLD, regions=("ap-southeast-12",))) as emulator:
+        exported = await exports.run(emulator)
+        assert exported.exit_code == 0
+        assert lake_rows(exports.lake) == expected(emulator.truth())
 
 
 @pytest.mark.slow
