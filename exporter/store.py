@@ -83,6 +83,14 @@ class Records(Protocol):
         """
         ...
 
+    async def refuses(self, key: str, body: bytes) -> bool:
+        """Try to make a record once more that is there, and say whether that was refused, as it must be.
+
+        ``body`` is what stands there, word for word: nothing is lost where the store lets it pass. A lake whose store
+        does, keeps no promise, for `create` tells two writers that they were first.
+        """
+        ...
+
     async def read(self, key: str) -> bytes | None:
         """The whole of a record; None where there is none."""
         ...

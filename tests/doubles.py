@@ -84,6 +84,9 @@ class MemoryStore:
     async def create(self, key: str, body: bytes) -> bool:
         return await self._do("create", key, lambda: self.records.setdefault(key, body) == body)
 
+    async def refuses(self, key: str, body: bytes) -> bool:
+        return await self._do("refuses", key, lambda: self._refuses(key, body))
+
     async def keys(self, prefix: str, after: str = "") -> list[str]:
         everything = [*self.records, *self.visible]
         found = sorted(key for key in everything if key.startswith(prefix) and key > after)
@@ -98,6 +101,11 @@ class MemoryStore:
         done = act()
         self.after(operation, key)
         return done
+
+    def _refuses(self, key: str, body: bytes) -> bool:
+        is_there = key in self.records
+        self.records.setdefault(key, body)
+        return is_there
 
     def _stage(self, key: str, data: bytes) -> Staged:
         staged = Staged(key, len(data), (f"{key}#{len(self.staged)}",))

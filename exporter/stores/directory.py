@@ -102,6 +102,10 @@ class DirectoryStore:
         """Write aside and link; where the name is taken, compare what stands there."""
         return await self._do(key, lambda: self._create(key, body))
 
+    async def refuses(self, key: str, body: bytes) -> bool:
+        """The same link, which fails where the name is taken."""
+        return not await self._do(key, lambda: self._take_name(key, body))
+
     async def keys(self, prefix: str, after: str = "") -> list[str]:
         """The names in the folder of ``prefix``, and below."""
         return await self._do(prefix, lambda: self._keys(prefix, after))
@@ -151,6 +155,13 @@ class DirectoryStore:
                     path.unlink()
 
     def _create(self, key: str, body: bytes) -> bool:
+        if not self._take_name(key, body) and _read(self._path(key)) != body:
+            return False
+        sync_folder(self._path(key).parent)
+        return True
+
+    def _take_name(self, key: str, body: bytes) -> bool:
+        """Write a record aside and link it to its name; False where that is taken."""
         target = self._path(key)
         aside = self._path(f"{_ASIDE}/{secrets.token_hex(16)}")
         for path in (target, aside):
@@ -159,11 +170,9 @@ class DirectoryStore:
         try:
             self._link(target, aside)
         except FileExistsError:
-            if _read(target) != body:
-                return False
+            return False
         finally:
             aside.unlink(missing_ok=True)
-        sync_folder(target.parent)
         return True
 
     def _link(self, target: Path, aside: Path) -> None:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 #: S3's least size of a part is 5 MiB, but for the last one (Amazon S3 User Guide, "Multipart upload limits").
 PART_SIZE_BYTES = 8 << 20
 _PARTS_AT_ONCE = 4
+#: Of 1,000 keys each: more objects than a lake has.
+_PAGES_MAX = 20_000
 LIMITS = Limits()
 
 
@@ -49,6 +51,7 @@ class S3Store:
         renewed: Callable[[], aioboto3.Session] | None = None,
     ) -> None:
         self._lake = f"s3://{bucket}"
+        self._limits = limits
         self._root = f"{prefix}/" if prefix else ""
         self._options = options
         self._s3 = S3Calls(session, bucket, options.of_call(), limits, sleep, renewed=renewed)
@@ -116,16 +119,21 @@ class S3Store:
     async def leftovers(self, table: str) -> list[Staged]:
         """The uploads of the table that are not completed."""
         found: list[Staged] = []
-        async for page in self._pages("list_multipart_uploads", f"{self._name(table)}/", {}, _behind_uploads):
-            for upload in page.get("Uploads", ()):
-                key = upload["Key"].removeprefix(self._root)
-                found.append(Staged(key, SIZE_UNKNOWN, (upload["UploadId"],)))
+        # Some S3s, such as rclone's, say so where no upload is under way.
+        with suppress(Missing):
+            async for page in self._pages("list_multipart_uploads", f"{self._name(table)}/", {}, _behind_uploads):
+                for upload in page.get("Uploads", ()):
+                    key = upload["Key"].removeprefix(self._root)
+                    found.append(Staged(key, SIZE_UNKNOWN, (upload["UploadId"],)))
         return found
 
     async def read(self, key: str) -> bytes | None:
         """The bytes of an object."""
+        is_record = key.startswith("_log/")
         try:
-            return await self._s3.get(self._name(key))
+            return await self._s3.get(
+                self._name(key), self._limits.record_bytes if is_record else self._limits.file_bytes
+            )
         except Missing:
             return None
 
@@ -136,9 +144,7 @@ class S3Store:
     async def create(self, key: str, body: bytes) -> bool:
         """A conditional put; where the key is taken, perhaps by an earlier try of this one, the object is read back."""
         try:
-            await self._s3.call(
-                "put_object", Key=self._name(key), Body=body, IfNoneMatch="*", **self._options.of_record()
-            )
+            await self._put(key, body)
         except Taken:
             return await self.read(key) == body
         except LakeBusy:
@@ -149,6 +155,14 @@ class S3Store:
                 raise
             return found == body
         return True
+
+    async def refuses(self, key: str, body: bytes) -> bool:
+        """The same conditional put, which S3 answers with 412."""
+        try:
+            await self._put(key, body)
+        except Taken:
+            return True
+        return False
 
     async def keys(self, prefix: str, after: str = "") -> list[str]:
         """The keys below ``prefix``, but for what stands for a folder."""
@@ -170,10 +184,10 @@ class S3Store:
     ) -> AsyncIterator[dict[str, Any]]:
         """The pages of a list; ``behind`` tells of a page how to ask for the next.
 
-        Raises :class:`LakeRefused` where a page sends back to itself.
+        Raises :class:`LakeRefused` where a page sends back to itself, and where the list has no end.
         """
         place = start
-        while True:
+        for _ in range(_PAGES_MAX):
             page = await self._s3.call(method, Prefix=prefix, **place)
             yield page
             if not page.get("IsTruncated"):
@@ -181,6 +195,11 @@ class S3Store:
             last, place = place, behind(page)
             if place == last:
                 raise LakeRefused(f"{self._lake}: {method} does not get on in its list")
+        raise LakeRefused(f"{self._lake}: {method} has more than {_PAGES_MAX} pages")
+
+    async def _put(self, key: str, body: bytes) -> None:
+        """Make an object that is not there yet. Raises `Taken`."""
+        await self._s3.call("put_object", Key=self._name(key), Body=body, IfNoneMatch="*", **self._options.of_record())
 
     async def _is_visible(self, staged: Staged) -> bool:
         try:

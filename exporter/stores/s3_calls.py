@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from base64 import b64encode
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from aiobotocore.config import AioConfig
-from aiohttp import ClientError as HttpError
-from botocore import exceptions as aws
-from botocore.parsers import ResponseParserError
 from tenacity import (
     AsyncRetrying,
     retry_if_exception_type,
@@ -22,8 +20,11 @@ from tenacity import (
 )
 
 from exporter import __version__
-from exporter.errors import CredentialsLost, LakeBusy, LakeRefused
-from exporter.stores.s3_errors import Conflict, Expired, translated
+from exporter.errors import CredentialsLost, ExportError, LakeBusy, LakeRefused
+from exporter.stores.s3_answers import NotOfS3, check_parsed, check_raw
+from exporter.stores.s3_errors import Call, Conflict, Expired, translated, without_credentials
+from exporter.stores.s3_http import BoundedSession
+from exporter.stores.s3_network import checked_host, no_endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -37,18 +38,24 @@ Keys = tuple[str, str | None] | None
 _CONNECTIONS = 32
 _WAIT_FIRST_S = 0.2
 _WAIT_S_MAX = 5.0
-_FOREIGN = (aws.BotoCoreError, aws.ClientError, ResponseParserError, HttpError, OSError, RuntimeError)
+_MICROS = 1_000_000
+_PIECE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long S3 is waited for: an attempt's parts, a whole attempt, and all attempts of a call together."""
+    """How long S3 is waited for: an attempt's parts, a whole attempt, and all attempts of a call together.
+
+    And how large a record and a file may be that is read: larger ones than the exporter ever makes.
+    """
 
     connect_timeout_s: float = 10.0
     read_timeout_s: float = 60.0
     attempt_timeout_s: float = 180.0
     attempts: int = 6
     attempts_s: float = 240.0
+    record_bytes: int = 256 << 20
+    file_bytes: int = 1 << 30
 
 
 class S3Calls:
@@ -56,7 +63,11 @@ class S3Calls:
 
     Passing faults are tried again with full jitter, bounded by attempts and by time, and then raised as
     :class:`LakeBusy`. botocore's own retries are off. ``renewed`` gives another session than before; it is asked when
-    the credentials have expired, and where it has others, the call is tried again with those.
+    the credentials have expired, and where it has others, the call is tried again with those. ``wall_s`` is the local
+    time, in seconds since the epoch, which errors set beside S3's.
+
+    Whatever is raised by botocore, by what it stands on, or by a provider of credentials, becomes an error of the
+    lake's here: its classes are too many to name.
     """
 
     def __init__(
@@ -68,8 +79,11 @@ class S3Calls:
         sleep: Callable[[float], Awaitable[None]],
         *,
         renewed: Callable[[], aioboto3.Session] | None = None,
+        wall_s: Callable[[], float] = time.time,
     ) -> None:
         self._session = session
+        self._wall_s = wall_s
+        self._host = ""
         self._renewed = renewed
         self._bucket = bucket
         self._members = {"Bucket": bucket, **members}
@@ -82,10 +96,22 @@ class S3Calls:
         self._renewing = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
+        """Open the client. Raises :class:`UsageError` where its endpoint is no URL, or holds a password."""
         try:
-            await self._open(self._session, await _keys_of(self._session))
-        except (*_FOREIGN, ValueError) as error:
-            raise translated(error, self._bucket, "client", "") from error
+            keys = await _keys_of(self._session)
+        except Exception as error:
+            raise without_credentials(error, self._told("credentials")) from error
+        try:
+            await self._open(self._session, keys)
+        except ExportError:
+            raise
+        except ValueError as error:
+            # botocore's error says the whole of a bad endpoint, with the password that may stand in it.
+            if "endpoint" in str(error).lower() or "URL" in str(error):
+                raise no_endpoint() from None
+            raise translated(error, self._told("client")) from error
+        except Exception as error:
+            raise translated(error, self._told("client")) from error
         return self
 
     async def __aexit__(self, *raised: object) -> None:
@@ -103,9 +129,12 @@ class S3Calls:
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
             user_agent_extra=f"ivs-export/{__version__}",
+            http_session_cls=BoundedSession,
         )
-        self._client = await self._stack.enter_async_context(session.client("s3", config=config))
-        self._keys = keys
+        client = await self._stack.enter_async_context(session.client("s3", config=config))
+        self._host = checked_host(client.meta.endpoint_url)
+        client.meta.events.register("before-parse.s3", _check_raw)
+        self._session, self._client, self._keys = session, client, keys
 
     async def call(self, method: str, **members: Any) -> dict[str, Any]:  # noqa: ANN401 - S3's own
         """The answer of one of the client's methods, by its name. A ``Body`` goes with its MD5.
@@ -118,29 +147,43 @@ class S3Calls:
 
         async def act() -> dict[str, Any]:
             answer: dict[str, Any] = await getattr(self._client, method)(**self._members, **members)
+            check_parsed(method, answer, members.get("Prefix", ""))
             return answer
 
         return await self._try(act, method, members.get("Key", ""))
 
-    async def get(self, key: str, **members: str) -> bytes:
-        """An object's body: the whole, or the part that ``members`` ask for. Raises as `call`."""
+    async def get(self, key: str, size_bytes_max: int, **members: str) -> bytes:
+        """An object's body: the whole, or the part that ``members`` ask for.
+
+        Raises as `call`, and :class:`LakeRefused` where it is larger than may be.
+        """
 
         async def act() -> bytes:
             answer = await self._client.get_object(**self._members, Key=key, **members)
-            async with answer["Body"] as body:
-                data: bytes = await body.read()
-            return data
+            pieces: list[bytes] = []
+            left_bytes = size_bytes_max
+            stream = answer["Body"]
+            async with stream:
+                check_parsed("get_object", answer, "")
+                while piece := await stream.read(_PIECE_BYTES):
+                    left_bytes -= len(piece)
+                    if left_bytes < 0:
+                        raise LakeRefused(f"s3://{self._bucket}: {key} is larger than {size_bytes_max >> 20} MiB")
+                    pieces.append(piece)
+            return b"".join(pieces)
 
         return await self._try(act, "get_object", key)
 
     async def _try(self, act: Callable[[], Awaitable[Result]], method: str, key: str) -> Result:
         async def attempt() -> Result:
-            generation = self._generation
+            generation, meaning = self._generation, without_credentials
             try:
                 async with asyncio.timeout(self._limits.attempt_timeout_s):
+                    await _keys_of(self._session)  # so that what a provider raises is not taken for S3's
+                    meaning = translated
                     return await act()
-            except _FOREIGN as error:
-                told = translated(error, self._bucket, method, key)
+            except Exception as error:
+                told = meaning(error, self._told(method, key))
                 if isinstance(told, Expired) and await self._renew(generation):
                     told = LakeBusy(f"s3://{self._bucket}: the credentials had expired and were read anew")
                 raise told from error
@@ -169,9 +212,26 @@ class S3Calls:
                         self._generation += 1
                 except CredentialsLost as error:
                     raise LakeRefused(f"s3://{self._bucket}: {error}") from error
-                except _FOREIGN as error:
-                    raise translated(error, self._bucket, "credentials", "") from error
+                except Exception as error:
+                    raise without_credentials(error, self._told("credentials")) from error
             return self._generation != generation
+
+    def _told(self, method: str, key: str = "") -> Call:
+        """What an error says of a call."""
+        return Call(self._bucket, method, key, self._host, int(self._wall_s()) * _MICROS)
+
+
+def _check_raw(operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:  # noqa: ANN401 - botocore's own
+    """Let no answer be parsed that is not S3's."""
+    name, body = operation_model.name, response_dict["body"]
+    is_read = isinstance(body, bytes)
+    try:
+        is_there = is_read and not name.startswith("Head")
+        check_raw(name, response_dict["status_code"], response_dict["headers"], body if is_there else None)
+    except NotOfS3:
+        if not is_read:
+            body.close()
+        raise
 
 
 def _md5(body: bytes) -> str:

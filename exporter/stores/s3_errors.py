@@ -2,17 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import ClientError as HttpError
 from botocore import exceptions as aws
 from botocore.parsers import ResponseParserError
 
 from exporter.errors import LakeBusy, LakeError, LakeRefused
+from exporter.stores.s3_answers import NotOfS3
+from exporter.stores.s3_http import ANSWER_BYTES_MAX, TooLong
+from exporter.stores.s3_network import cause_of, host_of, is_final, line_of
+from exporter.times import text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _STATUS_SERVER_ERROR = 500
-_STATUS_THROTTLED = 429
-_LINE_LENGTH_MAX = 300
+_STATUS_PROXY_PASSWORD = 407
+#: An ingress says 404 while what stands behind it starts anew.
+_STATUSES_PASSING = frozenset({200, 404, 408, 425, 429})
+_SKEW_US_MAX = 300_000_000
+_MICROS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call of the client's ``method`` to ``host``, about a bucket and a key; ``now_us`` is this machine's time."""
+
+    bucket: str
+    method: str
+    key: str = ""
+    host: str = ""
+    now_us: int = 0
+
+    @property
+    def lake(self) -> str:
+        """How errors begin."""
+        return f"s3://{self.bucket}"
+
+    @property
+    def name(self) -> str:
+        """The method, and the key that it was about."""
+        return f"{self.method} {self.key}".rstrip()
 
 
 class Missing(LakeError):
@@ -24,7 +57,7 @@ class Taken(LakeError):
 
 
 class Expired(LakeRefused):
-    """The credentials have expired. New ones may help."""
+    """The credentials have expired, or can't be had. New ones may help."""
 
 
 class Conflict(LakeError):
@@ -51,7 +84,8 @@ _MEANINGS: tuple[tuple[frozenset[str], type[LakeError], str], ...] = (
     (frozenset({"NoSuchBucket"}), LakeRefused, "there is no such bucket: make it, or mend `lake`"),
     (frozenset({"InvalidBucketName"}), LakeRefused, "that can't be a bucket's name: mend `lake`"),
     (frozenset({"NoSuchKey", "NoSuchUpload", "NotFound", "404"}), Missing, "{key} is not there"),
-    (frozenset({"PreconditionFailed", "412"}), Taken, "{key} is there already"),
+    # MinIO says so of a key that is taken with 304, as HTTP has it for GET alone (RFC 9110, section 13.1.2).
+    (frozenset({"PreconditionFailed", "412", "NotModified", "304"}), Taken, "{key} is there already"),
     (
         frozenset({"ConditionalRequestConflict", "OperationAborted", "409"}),
         Conflict,
@@ -78,53 +112,143 @@ _MEANINGS: tuple[tuple[frozenset[str], type[LakeError], str], ...] = (
         "no permission: allow {permission}, as config/iam-policy.json does ({said})",
     ),
     (
-        frozenset({"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301"}),
+        frozenset(
+            {
+                "PermanentRedirect",
+                "TemporaryRedirect",
+                "AuthorizationHeaderMalformed",
+                "IllegalLocationConstraintException",
+                "301",
+                "302",
+                "307",
+            }
+        ),
         LakeRefused,
-        "the bucket is in another region: set AWS_REGION, or the profile's region, to it",
+        "the bucket is in another region: set AWS_REGION, or the profile's region, to {region}",
     ),
-    (frozenset({"RequestTimeTooSkewed"}), LakeRefused, "this machine's clock is wrong: set it, and run again"),
+    (
+        frozenset({"RequestTimeTooSkewed"}),
+        LakeRefused,
+        "this machine's clock is wrong: it says {own_time}, and S3's {their_time}: set it, and run again",
+    ),
     (frozenset({"NotImplemented"}), LakeRefused, "this S3 can't do {method} as a lake needs it ({said})"),
-    (frozenset({"SlowDown", "Throttling", "RequestLimitExceeded", "RequestTimeout"}), LakeBusy, "{method}: {said}"),
-)
-_NO_CREDENTIALS = (
-    aws.CredentialRetrievalError,
-    aws.TokenRetrievalError,
-    aws.SSOError,
-    aws.ProfileNotFound,
-    aws.ConfigParseError,
-    RuntimeError,  # botocore's own, where a provider gives keys that have expired already
+    # Passing, though their status is 400. Source: botocore's data/_retry.json for the first three.
+    (
+        frozenset(
+            {
+                "RequestTimeout",
+                "BadDigest",
+                "Throttling",
+                "IncompleteBody",
+                "XAmzContentSHA256Mismatch",
+                "SlowDown",
+                "RequestLimitExceeded",
+            }
+        ),
+        LakeBusy,
+        "{method}: {said}",
+    ),
 )
 _PASSING = (aws.HTTPClientError, aws.ConnectionError, aws.IncompleteReadError, ResponseParserError, HttpError, OSError)
+_UNREACHED = (aws.HTTPClientError, aws.ConnectionError, TimeoutError)
 
 
-def translated(error: Exception, bucket: str, method: str, key: str) -> LakeError:
-    """The lake's error for one of botocore's or the network's, raised by a method of the client."""
-    lake = f"s3://{bucket}"
+def translated(error: Exception, call: Call) -> LakeError:
+    """The lake's error for whatever a method of the client has raised: botocore, aiohttp, or what they stand on."""
     if isinstance(error, aws.ClientError):
-        return _of_answer(error.response, lake, method, key)
-    if isinstance(error, (aws.NoCredentialsError, aws.PartialCredentialsError)):
-        return LakeRefused(f"{lake}: no AWS credentials were found: set AWS_PROFILE, or run where a role gives them")
-    if isinstance(error, _NO_CREDENTIALS):
-        return LakeRefused(f"{lake}: the AWS credentials can't be used: {_line(error)}")
+        return _of_answer(error.response, call)
+    if isinstance(error, NotOfS3):
+        return _of_stranger(error, call)
     if isinstance(error, _PASSING):
-        return LakeBusy(f"{lake} does not answer ({type(error).__name__} at {method} {key})".replace(" )", ")"))
-    if isinstance(error, aws.BotoCoreError):
-        return LakeRefused(f"{lake}: {method}: {_line(error)}")
-    # botocore's ValueError for a bad endpoint says the whole of it, with the password that may stand in it.
-    return LakeRefused(f"{lake}: AWS_ENDPOINT_URL_S3, or the profile's endpoint_url, is no URL")
+        kind = LakeRefused if is_final(error) else LakeBusy
+        return kind(f"{call.lake} does not answer ({host_of(error) or call.host}: {cause_of(error)}; {call.name})")
+    if isinstance(error, LakeError):
+        return error
+    return LakeRefused(f"{call.lake}: {_final(error, call)}")
 
 
-def _of_answer(answer: Any, lake: str, method: str, key: str) -> LakeError:  # noqa: ANN401 - botocore has no types
-    code = str(answer.get("Error", {}).get("Code", ""))
-    status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    said = _line(f"{code or status}: {answer.get('Error', {}).get('Message', '')}")
+def _final(error: Exception, call: Call) -> str:
+    if isinstance(error, TooLong):
+        return f"{call.method} is answered{_by(call.host)} with more than {ANSWER_BYTES_MAX >> 20} MiB: that is no S3"
+    if isinstance(error, aws.NoCredentialsError):
+        return "no AWS credentials were found: set AWS_PROFILE, or run where a role gives them"
+    return f"{call.name}: {_named(error)}"
+
+
+def without_credentials(error: Exception, call: Call) -> LakeError:
+    """The lake's error for whatever a provider of credentials has raised."""
+    if isinstance(error, aws.NoCredentialsError):
+        return translated(error, call)
+    is_fault = isinstance(error, aws.ClientError) and _status(error.response) >= _STATUS_SERVER_ERROR
+    if is_fault or (isinstance(error, _UNREACHED) and not is_final(error)):
+        place = host_of(error)
+        where = f" ({place}: {cause_of(error)})" if place else f": {line_of(error)}"
+        return LakeBusy(f"{call.lake}: no AWS credentials can be had now{where}")
+    # botocore's own texts say enough; another's may be a bare value, such as a KeyError's.
+    said = line_of(error) if isinstance(error, (aws.BotoCoreError, aws.ClientError)) else _named(error)
+    return Expired(f"{call.lake}: the AWS credentials can't be used: {said}")
+
+
+def _of_answer(answer: Mapping[str, Any], call: Call) -> LakeError:
+    error, status = answer.get("Error", {}), _status(answer)
+    code = str(error.get("Code", ""))
+    said = line_of(f"{code or status}: {error.get('Message', '')}")
+    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    theirs_us = _date_us(headers)
+    facts = {
+        "method": call.method,
+        "key": call.key,
+        "said": said,
+        "permission": _PERMISSIONS.get(call.method, call.method),
+        "region": line_of(headers.get("x-amz-bucket-region") or error.get("Region") or "it"),
+        "own_time": line_of(error.get("RequestTime") or text_of(call.now_us)),
+        "their_time": line_of(error.get("ServerTime") or (text_of(theirs_us) if theirs_us else "another time")),
+    }
     for codes, kind, text in _MEANINGS:
         if code in codes:
-            permission = _PERMISSIONS.get(method, method)
-            return kind(f"{lake}: " + text.format(method=method, key=key, said=said, permission=permission))
-    is_passing = status >= _STATUS_SERVER_ERROR or status == _STATUS_THROTTLED
-    return (LakeBusy if is_passing else LakeRefused)(f"{lake}: {method} {key}: {said}")
+            if kind is Missing and call.method.startswith("list_") and code != "NoSuchUpload":
+                break
+            return kind(f"{call.lake}: " + text.format(**facts) + _skew(code, theirs_us, call))
+    is_passing = status >= _STATUS_SERVER_ERROR or status in _STATUSES_PASSING
+    return (LakeBusy if is_passing else LakeRefused)(f"{call.lake}: {call.name}: {said}")
 
 
-def _line(text: object) -> str:
-    return " ".join(str(text).split())[:_LINE_LENGTH_MAX]
+def _of_stranger(error: NotOfS3, call: Call) -> LakeError:
+    """The error for an answer that is not S3's: of a proxy, a portal, an ingress; or half of S3's."""
+    if error.status == _STATUS_PROXY_PASSWORD:
+        return LakeRefused(
+            f"{call.lake}: the proxy before {call.host} asks for a password (407): set it in HTTPS_PROXY"
+        )
+    is_passing = error.status >= _STATUS_SERVER_ERROR or error.status in _STATUSES_PASSING
+    message = f"{call.lake}: {call.name} is answered{_by(call.host)} with {error.said}, status {error.status}"
+    if is_passing:
+        return LakeBusy(message)
+    return LakeRefused(f"{message}: a proxy, or AWS_ENDPOINT_URL_S3 names something else")
+
+
+def _skew(code: str, theirs_us: int | None, call: Call) -> str:
+    """What the clocks have to do with a refusal; nothing where they agree."""
+    if code in {"RequestTimeTooSkewed", ""} or theirs_us is None or not call.now_us:
+        return ""
+    if abs(theirs_us - call.now_us) <= _SKEW_US_MAX:
+        return ""
+    return f"; this machine's clock says {text_of(call.now_us)}, and S3's {text_of(theirs_us)}: set it"
+
+
+def _date_us(headers: Mapping[str, str]) -> int | None:
+    try:
+        return int(parsedate_to_datetime(headers.get("date", "")).timestamp()) * _MICROS
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _status(answer: Mapping[str, Any]) -> int:
+    return int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def _by(host: str) -> str:
+    return f" by {host}" if host else ""
+
+
+def _named(error: Exception) -> str:
+    return f"{type(error).__name__}: {line_of(error)}".rstrip(": ")

@@ -13,7 +13,7 @@ from aiohttp import web
 from yarl import URL
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Mapping
 
 _OF_THE_HOP = {"transfer-encoding", "content-length", "connection"}
 
@@ -25,6 +25,7 @@ class Answer:
     status: int
     body: bytes = b""
     content_type: str = "application/xml"
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 #: ``before``: the server is not asked; ``body``: it gets the request's head, and its client is gone; ``after``: its
@@ -37,7 +38,8 @@ class Proxy:
     """What comes in by ``method`` is lost as ``losses`` says, one after the other; the rest passes.
 
     ``rule``, where it is set, says of each request how it is lost, or None; then ``losses`` count for nothing.
-    ``asked`` is every request that came in.
+    ``asked`` is every request that came in. ``forgotten`` are headers that are not passed on. ``told`` gives another
+    answer in place of the server's.
     """
 
     endpoint: str
@@ -46,6 +48,8 @@ class Proxy:
     losses: list[Loss] = field(default_factory=list)
     rule: Callable[[web.Request], Loss | None] | None = None
     asked: list[web.Request] = field(default_factory=list)
+    forgotten: frozenset[str] = frozenset()
+    told: Callable[[web.Request, int, bytes], Answer | None] = lambda *_: None
     _site: web.TCPSite | None = None
 
     async def open(self, runner: web.AppRunner) -> None:
@@ -72,23 +76,23 @@ class Proxy:
         self.asked.append(request)
         body = await request.read()
         loss = self._loss_of(request)
-        if isinstance(loss, Answer):
-            return web.Response(status=loss.status, body=loss.body, content_type=loss.content_type)
         if loss == "silence":
             await asyncio.Event().wait()
         if loss == "body":
             await _send_head(self.endpoint, request)
-        if loss in {"before", "body"}:
-            return _dropped(request)
+        if isinstance(loss, Answer) or loss in {"before", "body"}:
+            return _given(loss) if isinstance(loss, Answer) else _dropped(request)
+        passed = {name: value for name, value in request.headers.items() if name.lower() not in self.forgotten}
         # The signature covers the path as it was sent, and the host.
         url = URL(self.endpoint + request.raw_path, encoded=True)
         async with (
             aiohttp.ClientSession(auto_decompress=False) as http,
-            http.request(request.method, url, headers=request.headers, data=io.BytesIO(body)) as answer,
+            http.request(request.method, url, headers=passed, data=io.BytesIO(body)) as answer,
         ):
             data = await answer.read()
-        if loss == "after":
-            return _dropped(request)
+        other = self.told(request, answer.status, data)
+        if loss == "after" or other is not None:
+            return _dropped(request) if other is None else _given(other)
         headers = {name: value for name, value in answer.headers.items() if name.lower() not in _OF_THE_HOP}
         if request.method == "HEAD":
             headers["Content-Length"] = answer.headers["Content-Length"]
@@ -101,6 +105,13 @@ class Proxy:
         if self.rule is not None:
             return self.rule(request)
         return self.losses.pop(0) if self.losses and request.method == self.method else None
+
+
+def _given(answer: Answer) -> web.Response:
+    """An answer in the server's place. One to HEAD says how long its body would be."""
+    return web.Response(
+        status=answer.status, body=answer.body, content_type=answer.content_type, headers=answer.headers
+    )
 
 
 async def _send_head(endpoint: str, request: web.Request) -> None:

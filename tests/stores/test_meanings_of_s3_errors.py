@@ -2,18 +2,52 @@
 
 from __future__ import annotations
 
+import errno
+import socket
+import ssl
+from types import SimpleNamespace
+
 import aiohttp
 import pytest
+from aiohttp.client_reqrep import ConnectionKey
 from botocore import exceptions as aws
 from botocore.parsers import ResponseParserError
 
 from exporter.errors import LakeBusy, LakeError, LakeRefused
-from exporter.stores.s3_errors import Conflict, Expired, Missing, Taken, translated
+from exporter.stores.s3_answers import NotOfS3
+from exporter.stores.s3_errors import Call, Conflict, Expired, Missing, Taken, translated, without_credentials
+from exporter.stores.s3_http import TooLong
+
+#: 2026-11-23T12:00:00Z
+NOW_US = 1_795_435_200_000_000
+HEAD = Call("my-bucket", "head_object", "x", "s3.test", NOW_US)
+KEY = ConnectionKey("x", 443, True, True, None, None, None)  # noqa: FBT003 - aiohttp's own
 
 
 def answered(status: int, code: str, message: str = "it said\n\tso") -> aws.ClientError:
     answer = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
     return aws.ClientError(answer, "PutObject")
+
+
+def refused() -> Exception:
+    return aiohttp.ClientConnectorError(KEY, ConnectionRefusedError(errno.ECONNREFUSED, "Connect call failed"))
+
+
+def unknown_name() -> Exception:
+    return aiohttp.ClientConnectorDNSError(KEY, socket.gaierror(-2, "Name or service not known"))
+
+
+def untrusted() -> Exception:
+    cause = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    cause.verify_message = "self-signed certificate"
+    error: Exception = aws.SSLError(endpoint_url="https://x", error=aiohttp.ClientConnectorCertificateError(KEY, cause))
+    return error
+
+
+def proxy_says(status: int) -> Exception:
+    said = aiohttp.ClientHttpProxyError(SimpleNamespace(real_url="http://x"), (), status=status)  # type: ignore[arg-type] # all that it reads
+    error: Exception = aws.ProxyConnectionError(proxy_url="http://***:***@p:3128", error=said)
+    return error
 
 
 @pytest.mark.parametrize(
@@ -24,6 +58,10 @@ def answered(status: int, code: str, message: str = "it said\n\tso") -> aws.Clie
         (answered(404, "NoSuchUpload"), Missing, "x is not there"),
         (answered(404, "404"), Missing, "x is not there"),
         (answered(412, "PreconditionFailed"), Taken, "x is there already"),
+        (answered(304, "304"), Taken, "x is there already"),
+        (answered(307, "TemporaryRedirect"), LakeRefused, "in another region: set AWS_REGION"),
+        (answered(400, "BadDigest"), LakeBusy, "BadDigest"),
+        (answered(400, "IncompleteBody"), LakeBusy, "IncompleteBody"),
         (answered(409, "ConditionalRequestConflict"), Conflict, "x is being written by another"),
         (answered(400, "ExpiredToken"), Expired, "have expired: get new ones"),
         (answered(400, "400", "Bad Request"), Expired, "as with expired AWS credentials: get new ones"),
@@ -45,9 +83,11 @@ def answered(status: int, code: str, message: str = "it said\n\tso") -> aws.Clie
         (answered(418, "Teapot"), LakeRefused, "Teapot"),
         (aws.ClientError({}, "HeadObject"), LakeRefused, "head_object x"),
         (aws.NoCredentialsError(), LakeRefused, "no AWS credentials were found"),
-        (aws.CredentialRetrievalError(provider="x", error_msg="no"), LakeRefused, "can't be used"),
-        (aws.ConfigParseError(path="x"), LakeRefused, "can't be used"),
-        (RuntimeError("Credentials were refreshed, but are still expired."), LakeRefused, "can't be used"),
+        (
+            RuntimeError("something\nthat nobody\x1bhas thought of"),
+            LakeRefused,
+            "RuntimeError: something that nobody?has",
+        ),
         (aws.ConnectTimeoutError(endpoint_url="http://u:p@x"), LakeBusy, "does not answer"),
         (aws.EndpointConnectionError(endpoint_url="http://u:p@x"), LakeBusy, "does not answer"),
         (aws.ReadTimeoutError(endpoint_url="http://u:p@x"), LakeBusy, "does not answer"),
@@ -59,14 +99,103 @@ def answered(status: int, code: str, message: str = "it said\n\tso") -> aws.Clie
         (TimeoutError(), LakeBusy, "does not answer"),
         (aws.ParamValidationError(report="no\nsuch"), LakeRefused, "no such"),
         (aws.NoRegionError(), LakeRefused, "region"),
-        (ValueError("Invalid endpoint: http://u:p@x"), LakeRefused, "AWS_ENDPOINT_URL_S3"),
+        (ValueError("Invalid endpoint: http://u:p@x"), LakeRefused, "Invalid endpoint: http://x"),
+        (TooLong(), LakeRefused, "head_object is answered by s3.test with more than 64 MiB"),
     ],
 )
 def test_each_error_has_a_meaning(error: Exception, kind: type[LakeError], said: str) -> None:
     """Each error becomes passing, final, or a fact, in one line that names the lake and shows no password."""
-    found = translated(error, "my-bucket", "head_object", "x")
+    found = translated(error, HEAD)
     assert type(found) is kind
     assert said in str(found)
     assert str(found).startswith("s3://my-bucket")
-    assert "\n" not in str(found)
+    assert str(found).isprintable()
     assert "u:p@" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (aws.EndpointConnectionError(endpoint_url="http://x:9", error=refused()), "x:9: connection refused; head_ob"),
+        (
+            aws.EndpointConnectionError(endpoint_url="http://x:9", error=unknown_name()),
+            "x:9: the name does not resolve",
+        ),
+        (aws.ConnectTimeoutError(endpoint_url="https://x"), "(x: no connection in time"),
+        (aws.ReadTimeoutError(endpoint_url="https://x"), "(x: nothing came in time"),
+        (aws.ConnectionClosedError(endpoint_url="https://x"), "(x: the connection broke off"),
+        (TimeoutError(), "(s3.test: nothing came in time"),
+        (
+            aws.ProxyConnectionError(proxy_url="http://u:p@p:3128", error=refused()),
+            "(p:3128: the proxy: connection ref",
+        ),
+        (proxy_says(407), "(p:3128: the proxy refuses to connect, status 407: set the password in HTTPS_PROXY"),
+        (proxy_says(403), "(p:3128: the proxy refuses to connect, status 403;"),
+        (untrusted(), "(x: its certificate is not trusted (self-signed certificate): set AWS_CA_BUNDLE"),
+        (aws.HTTPClientError(error=KeyError("u")), "s3.test: KeyError 'u'"),
+    ],
+)
+def test_what_goes_wrong_on_the_way_names_the_host_and_the_cause(error: Exception, said: str) -> None:
+    """Whom to ask and what to set is told; what can't pass by itself is final."""
+    found = translated(error, HEAD)
+    assert said in str(found)
+    assert str(found).startswith("s3://my-bucket does not answer (")
+    is_final = "not trusted" in said or "status 40" in said
+    assert type(found) is (LakeRefused if is_final else LakeBusy)
+    assert "u:p@" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "said"),
+    [
+        (200, LakeBusy, "is answered by s3.test with a page, status 200"),
+        (404, LakeBusy, "status 404"),
+        (502, LakeBusy, "status 502"),
+        (403, LakeRefused, "status 403: a proxy, or AWS_ENDPOINT_URL_S3 names something else"),
+        (407, LakeRefused, "the proxy before s3.test asks for a password (407): set it in HTTPS_PROXY"),
+    ],
+)
+def test_what_is_not_s3s_is_no_answer(status: int, kind: type[LakeError], said: str) -> None:
+    """A page of something between passes or is final by its status, and is never S3's own refusal."""
+    found = translated(NotOfS3("a page", status), HEAD)
+    assert (type(found), said in str(found)) == (kind, True)
+
+
+def test_a_wrong_clock_is_told_with_both_times() -> None:
+    """Whatever S3 says of it: its own error, or any other of a request whose time is far from the answer's."""
+    said = {"Code": "RequestTimeTooSkewed", "RequestTime": "20261123T120000Z", "ServerTime": "2026-11-23T13:00:00Z"}
+    found = translated(aws.ClientError({"Error": said}, "PutObject"), HEAD)
+    assert "it says 20261123T120000Z, and S3's 2026-11-23T13:00:00Z: set it" in str(found)
+    headers = {"HTTPStatusCode": 403, "HTTPHeaders": {"date": "Mon, 23 Nov 2026 13:00:00 GMT"}}
+    for code, is_told in (("RequestTimeTooSkewed", True), ("SignatureDoesNotMatch", True)):
+        found = translated(aws.ClientError({"Error": {"Code": code}, "ResponseMetadata": headers}, "PutObject"), HEAD)
+        assert ("2026-11-23T12:00:00" in str(found) and "2026-11-23T13:00:00" in str(found)) is is_told
+    near = {"HTTPStatusCode": 403, "HTTPHeaders": {"date": "Mon, 23 Nov 2026 12:00:09 GMT"}}
+    found = translated(
+        aws.ClientError({"Error": {"Code": "SignatureDoesNotMatch"}, "ResponseMetadata": near}, "PutObject"), HEAD
+    )
+    assert "clock" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "said"),
+    [
+        (KeyError("AccessKeyId"), Expired, "can't be used: KeyError: 'AccessKeyId'"),
+        (ValueError("Expecting value: line 1"), Expired, "can't be used: ValueError: Expecting value: line 1"),
+        (FileNotFoundError(2, "No such file", "/token"), Expired, "/token"),
+        (aws.CredentialRetrievalError(provider="x", error_msg="no"), Expired, "can't be used: Error when retrieving"),
+        (answered(403, "AccessDenied"), Expired, "can't be used: An error occurred (AccessDenied)"),
+        (answered(503, "ServiceUnavailable"), LakeBusy, "can be had now"),
+        (aws.ConnectTimeoutError(endpoint_url="http://u:p@x"), LakeBusy, "can be had now (x: no connection in time"),
+        (TimeoutError(), LakeBusy, "can be had now"),
+        (aws.NoCredentialsError(), LakeRefused, "no AWS credentials were found"),
+    ],
+)
+def test_whatever_a_provider_of_credentials_raises_is_told_as_that(
+    error: Exception, kind: type[LakeError], said: str
+) -> None:
+    """Providers run programs and read files, and raise what comes of it; it is never taken for S3's refusal."""
+    found = without_credentials(error, HEAD)
+    assert (type(found), said in str(found)) == (kind, True), found
+    assert str(found).startswith("s3://my-bucket: ")
+    assert str(found).isprintable()

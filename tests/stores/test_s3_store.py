@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import aioboto3
 import pytest
 
-from exporter.errors import LakeBusy, LakeRefused
+from exporter.errors import LakeBusy, LakeRefused, UsageError
 from exporter.stores.s3 import S3Store
 from exporter.stores.s3_calls import Limits
 from exporter.stores.s3_options import S3Options
@@ -161,12 +161,29 @@ async def test_no_credentials_at_all(use_endpoint: Callable[[str], None]) -> Non
                 await call
 
 
-async def test_an_endpoint_that_is_no_url(session: aioboto3.Session, use_endpoint: Callable[[str], None]) -> None:
-    """A broken endpoint is told of without what it says, for there may be a password in it."""
-    use_endpoint("user:hunter2@somewhere")
-    with pytest.raises(LakeRefused, match="AWS_ENDPOINT_URL_S3") as caught:
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "user:hunter2@somewhere",
+        "http://user:hunter2@somewhere",
+        "http://user:hunter2@somewhere:xx",
+        "https://hunter2@somewhere:9000",
+        "ftp://somewhere",
+        "somewhere:9000",
+        "http://",
+        "http://[::1",
+        "http://somewhere:99999",
+    ],
+)
+async def test_an_endpoint_that_is_no_url(
+    endpoint: str, session: aioboto3.Session, use_endpoint: Callable[[str], None]
+) -> None:
+    """A broken endpoint, or one with a password, is wrong usage, told without what it says."""
+    use_endpoint(endpoint)
+    with pytest.raises(UsageError, match="AWS_ENDPOINT_URL_S3") as caught:
         await S3Store(session, "lakes", "x", S3Options()).__aenter__()
     assert "hunter2" not in str(caught.value)
+    assert "somewhere" not in str(caught.value)
 
 
 async def test_nobody_answers(session: aioboto3.Session, use_endpoint: Callable[[str], None]) -> None:

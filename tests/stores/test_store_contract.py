@@ -156,6 +156,17 @@ async def test_a_record_is_made_once(store: Store) -> None:
     assert await store.keys("") == [RECORD]
 
 
+async def test_a_record_that_is_there_is_refused(store: Store, seen_at: Seen) -> None:
+    """Each try to make it once more, with the very same body, is refused, and leaves nothing; so of many at once."""
+    assert await store.create(RECORD, b"one")
+    assert await store.refuses(RECORD, b"one")
+    assert all(await asyncio.gather(*(store.refuses(RECORD, b"one") for _ in range(5))))
+    assert await store.read(RECORD) == b"one"
+    assert await seen_at() == {RECORD}
+    await store.delete(RECORD)
+    assert not await store.refuses(RECORD, b"one")
+
+
 async def test_an_empty_record_is_a_record(store: Store) -> None:
     """A record without a byte is there, and holds its number."""
     assert await store.create(RECORD, b"")
