@@ -30,7 +30,8 @@ class Clock:
 
 def system_clock() -> Clock:
     """The clock of this machine."""
-    return Clock(time.monotonic, wall_us, asyncio.sleep, random.random)
+    # Not the module's own generator: whoever calls from Python may have seeded that, and a lake's id is drawn here.
+    return Clock(time.monotonic, wall_us, asyncio.sleep, random.SystemRandom().random)
 
 
 def wall_us() -> int:

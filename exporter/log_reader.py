@@ -39,7 +39,7 @@ _SCOPE = r"([0-9]{12})-([a-z]+(?:-[a-z0-9]+)+)"
 #: What shows that a scope has a log.
 _NUMBERED_OF_SCOPE = re.compile(rf"_log/{_SCOPE}/(?:records|snapshots)/[0-9]{{12}}\.json")
 #: What may lie in the folder of all logs: scopes, and what `exporter.lake_identity` keeps there.
-_KNOWN_PLACE = re.compile(rf"_log/(?:{_SCOPE}/|lake\.json$|trial/)")
+_KNOWN_PLACE = re.compile(rf"_log/(?:{_SCOPE}/|lake\.json$|trial-)")
 _log = structlog.get_logger()
 
 

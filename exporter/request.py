@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
+    from exporter.lake_identity import Maker
     from exporter.targets import Targets
 
 Result = TypeVar("Result")
@@ -20,6 +21,7 @@ class Request:
 
     Only sessions that overlap ``[since_us, until_us)`` are exported; None leaves that side open. ``targets`` limits the
     run to a list of units, ``refetch`` asks again for what is sealed, ``wait`` waits for a scope another run holds.
+    ``made_by`` is who fills the lake: real exports, or a demo with made-up data.
     """
 
     targets: Targets | None = None
@@ -27,6 +29,7 @@ class Request:
     until_us: int | None = None
     refetch: bool = False
     wait: bool = False
+    made_by: Maker = "run"
 
     @property
     def is_whole(self) -> bool:

@@ -16,6 +16,7 @@ from exporter.discover import Listed, list_stages
 from exporter.domain import scope_of
 from exporter.errors import ApiError, CredentialsLost, ExportError, Held, LogDamaged, Malformed, Overtaken
 from exporter.exporting import ScopeExport
+from exporter.lake_identity import look_at_lake, open_lake
 from exporter.ledger import RunLedger, ScopeLedger
 from exporter.surroundings import real_surroundings
 
@@ -50,7 +51,7 @@ async def survey(
         estimates.append(await scope.survey(stages))
 
     around = surroundings or real_surroundings()
-    await _over_scopes(settings, request, ledger, stop, work=survey_one, surroundings=around)
+    await _over_scopes(settings, request, ledger, stop, work=survey_one, surroundings=around, is_dry=True)
     return estimates
 
 
@@ -69,14 +70,27 @@ async def run(
 
 
 async def _over_scopes(
-    settings: Settings, request: Request, ledger: RunLedger, stop: Stop, *, work: Work, surroundings: Surroundings
+    settings: Settings,
+    request: Request,
+    ledger: RunLedger,
+    stop: Stop,
+    *,
+    work: Work,
+    surroundings: Surroundings,
+    is_dry: bool = False,
 ) -> None:
-    """Do the work in every scope, all at once."""
+    """See whether the lake can be used, and do the work in every scope, all at once."""
     parts = plan_parts(settings, request)
     ledger.scopes = [ScopeLedger(part.region, part.account_id) for part in parts]
     regions = sorted({part.region for part in parts})
     try:
         async with surroundings.open_services(settings, ledger.run_id, regions) as services:
+            lake, made_by = settings.lake, request.made_by
+            if is_dry:
+                await stop.cut(look_at_lake(services.store, lake, made_by))
+            else:
+                draw = surroundings.clock.draw
+                await stop.cut(open_lake(services.store, lake, made_by, ledger.run_id, draw))
             budget = Budget(max(_ROWS_MAX, _ROWS_A_SCOPE * len(parts)))
             a_run = _Run(settings, request, ledger, stop, surroundings, services, budget, work)
             works = [a_run.work_on(part, scope) for part, scope in zip(parts, ledger.scopes, strict=True)]

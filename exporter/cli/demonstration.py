@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from exporter.cli import exits, launch, summary
 from exporter.cli.first_query import DuckdbMissing, first_answers
 from exporter.emulator import Account, Emulator, EmulatorOptions, QuotaOptions, Size, WorldOptions
-from exporter.errors import UsageError
+from exporter.errors import LakeError, UsageError
 from exporter.lake_address import checked_address
+from exporter.lake_identity import DEMO_MARKER, KEY, decode_identity
 from exporter.request import Request
 from exporter.settings import HttpSettings, QuotaSettings, Settings, shown
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 _REGION = "us-east-1"
 #: AWS's documents use this account in their examples, so it is nobody's.
 _ACCOUNT = Account(account_id="111122223333")
-_MARKER = "_made_by_ivs-export_demo"
 _MARKER_TEXT = "ivs-export demo made this lake, and makes it anew when it runs again.\n"
 _PARTS_OF_A_LAKE = ("events", "_log", "_staged", "_aside")
 _CALLS_PER_SECOND = 250.0
@@ -74,17 +74,28 @@ def clear(lake: Path) -> None:
             if (lake / name).exists():
                 shutil.rmtree(lake / name)
         lake.mkdir(parents=True, exist_ok=True)
-        (lake / _MARKER).write_text(_MARKER_TEXT)
+        (lake / DEMO_MARKER).write_text(_MARKER_TEXT)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise UsageError(f"{shown(str(lake))} can't be used for a lake: {reason}") from None
 
 
 def _is_demo(lake: Path) -> bool:
+    """Whether all of a lake is a demo's; an export of one's own was possible before there was a lake's file."""
+    identity = lake / KEY
+    if identity.is_file() and not _is_made_by_demo(identity):
+        return False
     logs = (lake / "_log").iterdir() if (lake / "_log").exists() else ()
     scopes = [path.name for path in logs if path.is_dir()]
     is_own = all(name == f"{_ACCOUNT.account_id}-{_REGION}" for name in scopes)
-    return (lake / _MARKER).is_file() and is_own
+    return (lake / DEMO_MARKER).is_file() and is_own
+
+
+def _is_made_by_demo(identity: Path) -> bool:
+    try:
+        return decode_identity(identity.read_bytes()).made_by == "demo"
+    except LakeError:
+        return False
 
 
 async def _export(invocation: Invocation, lake: Path, console: Console | None) -> int:
@@ -100,7 +111,7 @@ async def _export(invocation: Invocation, lake: Path, console: Console | None) -
             quota=QuotaSettings(calls_per_second=_CALLS_PER_SECOND),
             http=HttpSettings(read_timeout_s=60.0),
         )
-        return await launch.carry_out(invocation, settings, Request(), console)
+        return await launch.carry_out(invocation, settings, Request(made_by="demo"), console)
 
 
 def emulator_options(now_s: float) -> EmulatorOptions:

@@ -68,6 +68,25 @@ def test_demo_exports_a_day_and_asks_it_twice_over(tmp_path: Path, capfd: pytest
 
 
 @pytest.mark.usefixtures("small_day")
+def test_a_demos_lake_takes_no_real_export(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A run into it is wrong usage, told before anything is written; so is a dry run. The next demo goes on."""
+    lake = tmp_path / "lake"
+    assert main(["demo", "--lake", str(lake)]) == exits.OK
+    assert json.loads((lake / "_log/lake.json").read_text())["made_by"] == "demo"
+    before = {path for path in lake.rglob("*") if path.is_file()}
+    for name in ("IVS_EXPORT_LAEK", "IVS_EXPORT_CONFIG"):
+        monkeypatch.delenv(name)
+    for options in ([], ["--dry-run"]):
+        capfd.readouterr()
+        assert main(["run", "--lake", str(lake), "--region", "us-east-1", "--json", *options]) == exits.USAGE
+        assert "made by `ivs-export demo` and holds made-up data: set another `lake`" in capfd.readouterr().err
+    assert {path for path in lake.rglob("*") if path.is_file()} == before
+    assert main(["demo", "--lake", str(lake)]) == exits.OK
+
+
+@pytest.mark.usefixtures("small_day")
 def test_demo_without_duckdb_says_how_to_get_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -94,10 +113,12 @@ MARKER = {"_made_by_ivs-export_demo": ""}
         {"thesis.txt": "x"},
         {"events/event_date=2026-11-23/x.parquet": "x"},
         {"_log/123456789012-eu-west-1/x.json": "x", "events/x.parquet": "x", **MARKER},
+        {"_log/lake.json": '{"id":"x","made_by":"run"}', "events/x.parquet": "x", **MARKER},
+        {"_log/lake.json": "?", "events/x.parquet": "x", **MARKER},
     ],
 )
 def test_demo_touches_nothing_of_others(files: Mapping[str, str], tmp_path: Path) -> None:
-    """A folder with files, another's lake, and a demo's lake that a real run has written to stay as they are."""
+    """A folder with files, another's lake, and a demo's lake that is not surely a demo's alone stay as they are."""
     before = make(tmp_path, files)
     with pytest.raises(UsageError, match="holds something that is no demo's"):
         demonstration.clear(tmp_path)

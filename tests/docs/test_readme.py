@@ -121,4 +121,7 @@ def test_the_policy_names_what_the_stores_do() -> None:
         "ivs:ListParticipantEvents",
     }
     assert not any("*" in action for action in actions)
-    assert json.loads((ROOT / "config/s3-lifecycle.json").read_text())["Rules"][0]["AbortIncompleteMultipartUpload"]
+    uploads, leases = json.loads((ROOT / "config/s3-lifecycle.json").read_text())["Rules"]
+    assert uploads["AbortIncompleteMultipartUpload"]
+    assert "Expiration" not in uploads
+    assert (leases["Filter"]["Prefix"], leases["Expiration"]) == ("ivs/_log/", {"ExpiredObjectDeleteMarker": True})

@@ -187,7 +187,7 @@ async def test_the_scopes_of_a_lake_are_those_with_a_log(records: Records) -> No
     await begun(records, "r1")
     await Journal(records, other, "r1", ScopeState()).begin(AT)
     strange = (".DS_Store", "555566667777-eu-west-1 (copy)/records/000000000001.json", "readme", "some-notes/x.txt")
-    silent = ("lake.json", "trial/x.json", "555566667777-eu-west-1/.DS_Store", "555566667777-eu-west-1/lease/1.json")
+    silent = ("lake.json", "trial-x.json", "555566667777-eu-west-1/.DS_Store", "555566667777-eu-west-1/lease/1.json")
     for name in strange + silent:
         await records.create(f"_log/{name}", b"")
     with capture_logs() as logs:

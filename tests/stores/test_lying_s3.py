@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from exporter.errors import LakeBusy, LakeRefused
+from exporter.lake_identity import open_lake
 from exporter.stores import s3_http
 from exporter.stores.s3 import S3Store
 from exporter.stores.s3_calls import Limits
@@ -264,3 +266,29 @@ async def test_a_proxy_that_does_not_let_https_pass(
     )
     assert str(caught.value).startswith(said)
     assert len(asked) == 1
+
+
+DENIED = Answer(403, b"<Error><Code>AccessDenied</Code><Message>denied</Message></Error>")
+NEEDS: dict[str, Callable[[web.Request], bool]] = {
+    "s3:DeleteObject": lambda request: request.method == "DELETE" and "uploadId" not in request.query,
+    "s3:GetObject and s3:ListBucket": lambda request: (
+        request.method == "GET" and not {"list-type", "uploads"} & set(request.query)
+    ),
+    "s3:ListBucket": lambda request: "list-type" in request.query,
+    "s3:ListBucketMultipartUploads": lambda request: request.method == "GET" and "uploads" in request.query,
+    "s3:AbortMultipartUpload": lambda request: request.method == "DELETE" and "uploadId" in request.query,
+    "s3:PutObject": lambda request: request.method == "POST" and "uploads" in request.query,
+}
+
+
+@pytest.mark.parametrize("permission", NEEDS)
+async def test_a_permission_that_later_runs_need_is_missed_by_the_first(
+    store: S3Store, proxy: Proxy, permission: str
+) -> None:
+    """A new lake is not begun without it, and the line names it."""
+    proxy.rule = lambda request: DENIED if NEEDS[permission](request) else None
+    with pytest.raises(LakeRefused, match=f"^s3://lakes: no permission: allow {re.escape(permission)}, as config/"):
+        await open_lake(store, "s3://lakes", "run", "r1", lambda: 0.5)
+    proxy.rule = None
+    assert (await store.read("_log/lake.json")) is None
+    assert (await open_lake(store, "s3://lakes", "run", "r2", lambda: 0.5)).made_by == "run"
