@@ -18,14 +18,17 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import re
 import secrets
+import stat
 import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from exporter.errors import LakeBusy, LakeError, LakeRefused
+from exporter.errors import ExportError, LakeBusy, LakeError, LakeRefused
 from exporter.store import SIZE_UNKNOWN, Staged
+from exporter.stores.daemon_threads import DaemonThreads
 from exporter.stores.durable import Folders, sync_folder, write_new
 from exporter.stores.keys import checked_key, checked_prefix
 
@@ -38,7 +41,13 @@ _STAGED = "_staged"
 _ASIDE = "_aside"
 _ASIDE_S_MAX = 86_400.0
 _AT_ONCE = 8
-WORK_TIMEOUT_S = 300.0
+#: What a file takes on a slow disk, beside its bytes; and a walk through all of a large lake.
+WORK_TIMEOUT_S, LIST_TIMEOUT_S = 60.0, 300.0
+_BYTES_PER_S_MIN = 1 << 20
+#: Larger than any record, and any data file, that the exporter makes.
+_RECORD_BYTES_MAX, _FILE_BYTES_MAX = 256 << 20, 1 << 30
+_STAGED_NAME = re.compile(r"(.+)\.[0-9a-f]{16}\.part", re.DOTALL)
+_ASIDE_NAME = re.compile(r"[0-9a-f]{32}")
 _PASSING = frozenset({errno.EIO, errno.EAGAIN, errno.EINTR, errno.ETIMEDOUT, errno.ESTALE, errno.EBUSY})
 #: What `link` says where the file system has none. Source: Linux man-pages, link(2).
 _NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})
@@ -60,9 +69,10 @@ _ADVICE = {
 class DirectoryStore:
     """Keeps both protocols of :mod:`exporter.store` under ``root``, which is made where it is missing.
 
-    Files are worked on in threads, some at once at most, each for ``timeout_s`` at most. Errors of the system become
-    :class:`LakeBusy` where they may pass, and :class:`LakeRefused` else. ``wall_s`` is the time in seconds since the
-    epoch, and only tells what lies aside for long.
+    Files are worked on in threads, some at once at most. Each piece of work is given up after ``timeout_s`` and what a
+    slow disk needs for its bytes, a list after some minutes; its thread does not keep the process. Errors of the system
+    become :class:`LakeBusy` where they may pass, and :class:`LakeRefused` else. ``wall_s`` is the time in seconds since
+    the epoch, and only tells what lies aside for long.
     """
 
     def __init__(self, root: Path, wall_s: Callable[[], float] = time.time, timeout_s: float = WORK_TIMEOUT_S) -> None:
@@ -71,11 +81,13 @@ class DirectoryStore:
         self._wall_s = wall_s
         self._folders = Folders(root)
         self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._threads = DaemonThreads()
 
     async def stage(self, key: str, data: bytes | memoryview) -> Staged:
         """Write ``data`` aside, under a name that ends in nothing that readers look for."""
         name = f"{checked_key(key)}.{secrets.token_hex(8)}.part"
-        await self._do(key, lambda: self._stage(self._path(f"{_STAGED}/{name}"), data))
+        slow_s = len(data) / _BYTES_PER_S_MIN
+        await self._do(key, lambda: self._stage(self._path(f"{_STAGED}/{name}"), data), slow_s)
         return Staged(key, len(data), (name,))
 
     async def publish(self, staged: Staged) -> bool:
@@ -88,11 +100,13 @@ class DirectoryStore:
 
     async def leftovers(self, table: str) -> list[Staged]:
         """What stands under ``_staged/<table>/``."""
-        return await self._do(table, lambda: self._leftovers(table))
+        return await self._do(table, lambda: self._leftovers(table), LIST_TIMEOUT_S)
 
     async def read(self, key: str) -> bytes | None:
         """The bytes under ``key``."""
-        return await self._do(key, lambda: _read(self._path(key)))
+        if key.startswith("_log/"):
+            return await self._do(key, lambda: _read(self._path(key), _RECORD_BYTES_MAX))
+        return await self._do(key, lambda: _read(self._path(key), _FILE_BYTES_MAX), LIST_TIMEOUT_S)
 
     async def remove(self, key: str) -> None:
         """Remove a file."""
@@ -108,18 +122,21 @@ class DirectoryStore:
 
     async def keys(self, prefix: str, after: str = "") -> list[str]:
         """The names in the folder of ``prefix``, and below."""
-        return await self._do(prefix, lambda: self._keys(prefix, after))
+        return await self._do(prefix, lambda: self._keys(prefix, after), LIST_TIMEOUT_S)
 
     async def delete(self, key: str) -> None:
         """Remove a record."""
         await self._do(key, lambda: _remove(self._path(key)))
 
-    async def _do(self, key: str, work: Callable[[], Result]) -> Result:
+    async def _do(self, key: str, work: Callable[[], Result], slow_s: float = 0.0) -> Result:
+        """Do the work in a thread, for ``slow_s`` more than all work may take."""
         async with self._slots:
             try:
-                async with asyncio.timeout(self._timeout_s):
-                    return await asyncio.to_thread(work)
-            except OSError as error:
+                async with asyncio.timeout(self._timeout_s + slow_s):
+                    return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+            except ExportError:
+                raise
+            except Exception as error:
                 raise _translated(self._root, key, error) from error
 
     def _stage(self, aside: Path, data: bytes | memoryview) -> None:
@@ -143,19 +160,21 @@ class DirectoryStore:
     def _leftovers(self, table: str) -> list[Staged]:
         self._sweep()
         names = [key.removeprefix(f"{_STAGED}/") for key in self._below(f"{_STAGED}/{table}")]
-        return [Staged(name.rsplit(".", 2)[0], SIZE_UNKNOWN, (name,)) for name in sorted(names)]
+        found = [_STAGED_NAME.fullmatch(name) for name in sorted(names)]
+        return [Staged(name[1], SIZE_UNKNOWN, (name[0],)) for name in found if name]
 
     def _sweep(self) -> None:
         """Remove what lies aside for so long that its writer must be dead; a live one needs it for an instant."""
         oldest_s = self._wall_s() - _ASIDE_S_MAX
-        for key in self._below(_ASIDE):
+        own = [key for key in self._below(_ASIDE) if _ASIDE_NAME.fullmatch(key.removeprefix(f"{_ASIDE}/"))]
+        for key in own:
             path = self._path(key)
             with suppress(FileNotFoundError):
                 if path.stat().st_mtime < oldest_s:
                     path.unlink()
 
     def _create(self, key: str, body: bytes) -> bool:
-        if not self._take_name(key, body) and _read(self._path(key)) != body:
+        if not self._take_name(key, body) and _read(self._path(key), _RECORD_BYTES_MAX) != body:
             return False
         sync_folder(self._path(key).parent)
         return True
@@ -216,11 +235,28 @@ def _size_bytes(path: Path) -> int | None:
         return None
 
 
-def _read(path: Path) -> bytes | None:
+def _read(path: Path, size_bytes_max: int) -> bytes | None:
+    """The whole of a file. What is none, such as a pipe, is refused, and not waited for."""
     try:
-        return path.read_bytes()
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
+    try:
+        _check_is_file(path, os.fstat(descriptor).st_mode)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            data = file.read(size_bytes_max + 1)
+    finally:
+        os.close(descriptor)
+    if len(data) > size_bytes_max:
+        raise LakeRefused(f"{path} is larger than {size_bytes_max >> 20} MiB")
+    return data
+
+
+def _check_is_file(path: Path, mode: int) -> None:
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(mode):
+        raise LakeRefused(f"{path} is no file, but a pipe or a device: move it, or set another `lake`")
 
 
 def _remove(path: Path) -> None:
@@ -234,9 +270,11 @@ def _raise_unless_missing(error: OSError) -> None:
         raise error
 
 
-def _translated(root: Path, key: str, error: OSError) -> LakeError:
+def _translated(root: Path, key: str, error: Exception) -> LakeError:
+    if not isinstance(error, OSError):  # of Python's own, such as for a path that holds a null character
+        return LakeRefused(f"the lake {str(root)!r} can't be used: {error}")
     if isinstance(error, TimeoutError) and error.errno is None:
-        return LakeBusy(f"the lake {root} does not answer (at {key})")
+        return LakeBusy(f"the lake {root} does not answer (at {key}): is its file server away?")
     code = error.errno or 0
     message = f"the lake {root} refuses {key}: {_ADVICE.get(code) or os.strerror(code)}"
     return LakeBusy(message) if code in _PASSING else LakeRefused(message)

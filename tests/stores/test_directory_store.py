@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import json
 import os
 import shutil
+import stat
 import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from exporter.errors import LakeBusy, LakeRefused
+from exporter.stores import directory
 from exporter.stores.directory import DirectoryStore
 
 if TYPE_CHECKING:
@@ -21,7 +25,19 @@ if TYPE_CHECKING:
 
 KEY = "events/event_date=2026-11-23/a.parquet"
 RECORD = "_log/111122223333-us-east-1/records/000000000001.json"
+ASIDE = "0123456789abcdef" * 2
 DAY_S = 86_400.0
+
+
+#: The command on a disk whose syncs never come back, and that is given up soon.
+HANGING = """
+import os, sys, threading
+from exporter.stores import directory
+os.fsync = lambda _: threading.Event().wait()
+directory.DirectoryStore.__init__.__defaults__ = (directory.time.time, 0.2)
+from exporter.__main__ import main
+sys.exit(main())
+"""
 
 
 @pytest.fixture
@@ -125,13 +141,14 @@ async def test_nothing_visible_is_replaced(store: DirectoryStore, root: Path) ->
 async def test_what_dead_writers_left_aside_goes_after_a_day(store: DirectoryStore, root: Path) -> None:
     """A record that never took its name is not listed, and is removed when it is old; a young one may be alive."""
     await store.create(RECORD, b"one")
-    (root / "_aside" / "0123").write_bytes(b"half a rec")
+    (root / "_aside" / ASIDE).write_bytes(b"half a rec")
+    (root / "_aside" / "notes").write_bytes(b"mine")
     assert await store.keys("") == [RECORD]
-    age_s = (root / "_aside" / "0123").stat().st_mtime
+    age_s = (root / "_aside" / ASIDE).stat().st_mtime
     await DirectoryStore(root, wall_s=lambda: age_s + DAY_S - 1).leftovers("events")
-    assert files(root) == {RECORD, "_aside/0123"}
+    assert files(root) == {RECORD, f"_aside/{ASIDE}", "_aside/notes"}
     await DirectoryStore(root, wall_s=lambda: age_s + DAY_S + 1).leftovers("events")
-    assert files(root) == {RECORD}
+    assert files(root) == {RECORD, "_aside/notes"}
 
 
 @pytest.mark.parametrize(
@@ -233,6 +250,89 @@ async def test_a_disk_that_never_answers(root: Path, monkeypatch: pytest.MonkeyP
             await DirectoryStore(root, timeout_s=0.01).stage(KEY, b"rows")
     finally:
         released.set()
+
+
+def test_a_file_system_that_hangs_does_not_keep_the_process(tmp_path: Path) -> None:
+    """The command gives up, says so as ever, and ends, though a thread of its still waits for the disk."""
+    lake = tmp_path / "lake"
+    command = [sys.executable, "-c", HANGING, "run", "--lake", str(lake), "--region", "us-east-1", "--json"]
+    environment = {**os.environ, "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+    ended = subprocess.run(command, capture_output=True, timeout=60, env=environment, check=False)
+    [line] = ended.stdout.splitlines()
+    assert (ended.returncode, json.loads(line)["outcome"]) == (1, "failed")
+    [failure] = json.loads(line)["failures"]
+    assert (failure["error"], failure["message"].endswith("is its file server away?")) == ("lake_busy", True)
+
+
+@pytest.mark.parametrize("key", [KEY, RECORD, "_log/lake.json"])
+async def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(store: DirectoryStore, root: Path, key: str) -> None:
+    """Reading and making it are refused at once, and it stays as it is."""
+    (root / key).parent.mkdir(parents=True)
+    os.mkfifo(root / key)
+    with pytest.raises(LakeRefused, match="is no file, but a pipe"):
+        await store.read(key)
+    with pytest.raises(LakeRefused, match="is no file, but a pipe"):
+        await store.create(key, b"one")
+    (root / key).unlink()
+    (root / key).mkdir()
+    with pytest.raises(LakeRefused, match="a directory stands where a file should be"):
+        await store.read(key)
+
+
+async def test_a_file_larger_than_any_of_ours_is_not_read(
+    store: DirectoryStore, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither as a record nor as a data file."""
+    monkeypatch.setattr(directory, "_RECORD_BYTES_MAX", 1 << 20)
+    monkeypatch.setattr(directory, "_FILE_BYTES_MAX", 2 << 20)
+    for key, size_bytes in ((RECORD, 1 << 20), (KEY, 2 << 20)):
+        (root / key).parent.mkdir(parents=True)
+        (root / key).write_bytes(bytes(size_bytes))
+        assert await store.read(key) == bytes(size_bytes)
+        (root / key).write_bytes(bytes(size_bytes + 1))
+        with pytest.raises(LakeRefused, match="is larger than"):
+            await store.read(key)
+
+
+@pytest.mark.parametrize("code", [errno.EINVAL, errno.ENOTSUP])
+async def test_a_file_system_that_syncs_no_folders(
+    store: DirectoryStore, root: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """A folder that can't be synced is passed over, as others do; a file that can't be is not."""
+    sync = os.fsync
+
+    def refuse(kind: Callable[[int], bool]) -> None:
+        def fsync(descriptor: int) -> None:
+            if kind(os.fstat(descriptor).st_mode):
+                raise OSError(code, os.strerror(code))
+            sync(descriptor)
+
+        monkeypatch.setattr(os, "fsync", fsync)
+
+    refuse(stat.S_ISDIR)
+    assert await store.create(RECORD, b"one")
+    assert await store.publish(await store.stage(KEY, b"rows"))
+    await store.delete(RECORD)
+    refuse(stat.S_ISREG)
+    for call in (store.stage(f"{KEY}.2", b"rows"), store.create(RECORD, b"one")):
+        with pytest.raises(LakeRefused):
+            await call
+    assert files(root) == {KEY}
+
+
+async def test_what_is_not_ours_among_staged_files_is_no_leftover(store: DirectoryStore, root: Path) -> None:
+    """A desktop's file, or a copy of a staged one, is not listed, and not touched by whoever discards what is."""
+    staged = await store.stage(KEY, b"rows")
+    folder = (root / "_staged" / staged.handle[0]).parent
+    for name in (".DS_Store", "x.part", f"{Path(staged.handle[0]).name} (copy)", "a.parquet.0123.part"):
+        (folder / name).write_bytes(b"?")
+    assert [left.handle for left in await store.leftovers("events")] == [staged.handle]
+
+
+async def test_a_path_that_is_none(tmp_path: Path) -> None:
+    """What Python itself refuses is told like all else."""
+    with pytest.raises(LakeRefused, match="can't be used: embedded null"):
+        await DirectoryStore(tmp_path / "a\0b").keys("_log/")
 
 
 async def test_a_relative_lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
