@@ -62,6 +62,7 @@ _ADVICE = {
     errno.ENOTDIR: "a file stands on its path where a directory should be: move it, or set another `lake`",
     errno.EISDIR: "a directory stands where a file should be: move it, or set another `lake`",
     errno.ENAMETOOLONG: "its path is too long: set a `lake` with a shorter one",
+    errno.EMFILE: "no more files may be open: raise the limit (ulimit -n)",
     errno.EXDEV: "parts of the lake lie on different file systems: keep it on one",
 }
 

@@ -21,7 +21,7 @@ _ROOTS = {
 }
 _ERROR = "Error"
 _FIRST_ELEMENT = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:[\w.-]+:)?([\w.-]+)[\s/>]", re.DOTALL)
-_SUCCESS, _NOT_SUCCESS = 200, 300
+_SUCCESS, _PART, _NOT_SUCCESS = 200, 206, 300
 #: What each answer carries, by the client's method.
 _MEMBERS = {
     "create_multipart_upload": ("UploadId",),
@@ -58,7 +58,7 @@ def check_raw(operation: str, status: int, headers: Mapping[str, str], body: byt
     if root is not None:
         if _first_element(body or b"") not in {root, _ERROR}:  # an error may come with status 200; botocore knows that
             raise NotOfS3(_kind(headers), status)
-    elif is_html and body != b"":
+    elif is_html and body != b"" and status != _PART:  # a part is what was asked for, whatever it is
         raise NotOfS3(_kind(headers), status)
 
 

@@ -9,6 +9,7 @@ from base64 import b64encode
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, TypeVar
+from urllib.parse import urlsplit
 
 from aiobotocore.config import AioConfig
 from tenacity import (
@@ -20,11 +21,12 @@ from tenacity import (
 )
 
 from exporter import __version__
-from exporter.errors import CredentialsLost, ExportError, LakeBusy, LakeRefused
+from exporter.aws_endpoints import check_endpoint, check_endpoint_settings
+from exporter.aws_errors import reading_configuration
+from exporter.errors import CredentialsLost, LakeBusy, LakeRefused
 from exporter.stores.s3_answers import NotOfS3, check_parsed, check_raw
 from exporter.stores.s3_errors import Call, Conflict, Expired, translated, without_credentials
 from exporter.stores.s3_http import BoundedSession
-from exporter.stores.s3_network import checked_host, no_endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -97,21 +99,13 @@ class S3Calls:
 
     async def __aenter__(self) -> Self:
         """Open the client. Raises :class:`UsageError` where its endpoint is no URL, or holds a password."""
+        check_endpoint_settings("S3")
         try:
             keys = await _keys_of(self._session)
         except Exception as error:
             raise without_credentials(error, self._told("credentials")) from error
-        try:
+        with reading_configuration("no way to S3"):
             await self._open(self._session, keys)
-        except ExportError:
-            raise
-        except ValueError as error:
-            # botocore's error says the whole of a bad endpoint, with the password that may stand in it.
-            if "endpoint" in str(error).lower() or "URL" in str(error):
-                raise no_endpoint() from None
-            raise translated(error, self._told("client")) from error
-        except Exception as error:
-            raise translated(error, self._told("client")) from error
         return self
 
     async def __aexit__(self, *raised: object) -> None:
@@ -132,7 +126,9 @@ class S3Calls:
             http_session_cls=BoundedSession,
         )
         client = await self._stack.enter_async_context(session.client("s3", config=config))
-        self._host = checked_host(client.meta.endpoint_url)
+        endpoint = client.meta.endpoint_url
+        check_endpoint(endpoint, "the profile's endpoint_url")  # a variable's was checked before
+        self._host = urlsplit(endpoint).netloc
         client.meta.events.register("before-parse.s3", _check_raw)
         self._session, self._client, self._keys = session, client, keys
 

@@ -10,10 +10,12 @@ from aiohttp import ClientError as HttpError
 from botocore import exceptions as aws
 from botocore.parsers import ResponseParserError
 
+from exporter.aws_errors import lost, words_of
 from exporter.errors import LakeBusy, LakeError, LakeRefused
+from exporter.masking import foreign_words
 from exporter.stores.s3_answers import NotOfS3
 from exporter.stores.s3_http import ANSWER_BYTES_MAX, TooLong
-from exporter.stores.s3_network import cause_of, host_of, is_final, line_of
+from exporter.stores.s3_network import cause_of, host_of, is_final
 from exporter.times import text_of
 
 if TYPE_CHECKING:
@@ -172,7 +174,7 @@ def _final(error: Exception, call: Call) -> str:
         return f"{call.method} is answered{_by(call.host)} with more than {ANSWER_BYTES_MAX >> 20} MiB: that is no S3"
     if isinstance(error, aws.NoCredentialsError):
         return "no AWS credentials were found: set AWS_PROFILE, or run where a role gives them"
-    return f"{call.name}: {_named(error)}"
+    return f"{call.name}: {words_of(error)}"
 
 
 def without_credentials(error: Exception, call: Call) -> LakeError:
@@ -182,17 +184,15 @@ def without_credentials(error: Exception, call: Call) -> LakeError:
     is_fault = isinstance(error, aws.ClientError) and _status(error.response) >= _STATUS_SERVER_ERROR
     if is_fault or (isinstance(error, _UNREACHED) and not is_final(error)):
         place = host_of(error)
-        where = f" ({place}: {cause_of(error)})" if place else f": {line_of(error)}"
+        where = f" ({place}: {cause_of(error)})" if place else f": {words_of(error)}"
         return LakeBusy(f"{call.lake}: no AWS credentials can be had now{where}")
-    # botocore's own texts say enough; another's may be a bare value, such as a KeyError's.
-    said = line_of(error) if isinstance(error, (aws.BotoCoreError, aws.ClientError)) else _named(error)
-    return Expired(f"{call.lake}: the AWS credentials can't be used: {said}")
+    return Expired(f"{call.lake}: {lost(error)}")
 
 
 def _of_answer(answer: Mapping[str, Any], call: Call) -> LakeError:
     error, status = answer.get("Error", {}), _status(answer)
     code = str(error.get("Code", ""))
-    said = line_of(f"{code or status}: {error.get('Message', '')}")
+    said = foreign_words(f"{code or status}: {error.get('Message', '')}")
     headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     theirs_us = _date_us(headers)
     facts = {
@@ -200,9 +200,9 @@ def _of_answer(answer: Mapping[str, Any], call: Call) -> LakeError:
         "key": call.key,
         "said": said,
         "permission": _PERMISSIONS.get(call.method, call.method),
-        "region": line_of(headers.get("x-amz-bucket-region") or error.get("Region") or "it"),
-        "own_time": line_of(error.get("RequestTime") or text_of(call.now_us)),
-        "their_time": line_of(error.get("ServerTime") or (text_of(theirs_us) if theirs_us else "another time")),
+        "region": foreign_words(headers.get("x-amz-bucket-region") or error.get("Region") or "it"),
+        "own_time": foreign_words(error.get("RequestTime") or text_of(call.now_us)),
+        "their_time": foreign_words(error.get("ServerTime") or (text_of(theirs_us) if theirs_us else "another time")),
     }
     for codes, kind, text in _MEANINGS:
         if code in codes:
@@ -248,7 +248,3 @@ def _status(answer: Mapping[str, Any]) -> int:
 
 def _by(host: str) -> str:
     return f" by {host}" if host else ""
-
-
-def _named(error: Exception) -> str:
-    return f"{type(error).__name__}: {line_of(error)}".rstrip(": ")

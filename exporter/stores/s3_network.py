@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import re
 import socket
 import ssl
 from typing import TYPE_CHECKING, Any
@@ -13,19 +13,16 @@ from aiohttp import ClientHttpProxyError, ClientPayloadError
 from botocore import exceptions as aws
 from botocore.parsers import ResponseParserError
 
-from exporter.errors import UsageError
+from exporter.masking import foreign_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_LINE_LENGTH_MAX = 300
-_PASSWORD = re.compile(r"//[^/\s]*@")
 _STATUS_PROXY_PASSWORD = 407
-_ENDPOINT = "AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL or the profile's endpoint_url"
-_SCHEMES = frozenset({"http", "https"})
 _STATUS_SERVER_ERROR = 500
 
 
+_NO_FILES = frozenset({errno.EMFILE, errno.ENFILE})
 _CAUSES: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
     ((ResponseParserError,), "what it answers can't be read"),
     ((aws.ConnectTimeoutError,), "no connection in time: is a firewall before it, or a VPC endpoint missing?"),
@@ -35,34 +32,6 @@ _CAUSES: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
         "the connection broke off",
     ),
 )
-
-
-def line_of(text: object) -> str:
-    """A foreign text as one line that can be shown, without what stands before the @ of an address."""
-    line = _PASSWORD.sub("//", " ".join(str(text).split()))[:_LINE_LENGTH_MAX]
-    return "".join(letter if letter.isprintable() else "?" for letter in line)
-
-
-def checked_host(endpoint: str) -> str:
-    """The host of S3's endpoint, with its port. Raises :class:`UsageError`, without what the endpoint says.
-
-    A password in it would reach each error that names the address, and S3 would not know what to do with it.
-    """
-    try:
-        parts = urlsplit(endpoint)
-        port = parts.port
-    except ValueError:
-        raise no_endpoint() from None
-    if parts.scheme not in _SCHEMES or not parts.hostname:
-        raise no_endpoint()
-    if parts.username is not None or parts.password is not None:
-        raise UsageError(f"{_ENDPOINT} holds a user's name before the @: leave it out, and set AWS_PROFILE instead")
-    return f"{parts.hostname}:{port}" if port else parts.hostname
-
-
-def no_endpoint() -> UsageError:
-    """The error for an endpoint that is no URL, without what it says, for there may be a password in it."""
-    return UsageError(f"{_ENDPOINT} is no URL such as https://s3.example.com:9000")
 
 
 def host_of(error: BaseException) -> str:
@@ -90,8 +59,9 @@ def cause_of(error: BaseException) -> str:
     for each in below:
         if isinstance(each, OSError) and each.errno and each.strerror:
             via = "the proxy: " if isinstance(error, aws.ProxyConnectionError) else ""
-            return via + os.strerror(each.errno).lower()
-    return f"{type(below[-1]).__name__} {line_of(below[-1])}".rstrip()
+            advice = ": raise the limit (ulimit -n)" if each.errno in _NO_FILES else ""
+            return via + os.strerror(each.errno).lower() + advice
+    return f"{type(below[-1]).__name__} {foreign_words(below[-1])}".rstrip()
 
 
 def _said_below(error: BaseException) -> str:
@@ -100,7 +70,8 @@ def _said_below(error: BaseException) -> str:
         asks = ": set the password in HTTPS_PROXY" if error.status == _STATUS_PROXY_PASSWORD else ""
         return f"the proxy refuses to connect, status {error.status}{asks}"
     if isinstance(error, ssl.SSLCertVerificationError) and hasattr(error, "verify_message"):  # aiohttp's own has none
-        return f"its certificate is not trusted ({line_of(error.verify_message)}): set AWS_CA_BUNDLE to the right one"
+        reason = foreign_words(error.verify_message)
+        return f"its certificate is not trusted ({reason}): set AWS_CA_BUNDLE to the right one"
     return "the name does not resolve" if isinstance(error, socket.gaierror) else ""
 
 

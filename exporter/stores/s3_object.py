@@ -49,4 +49,4 @@ async def _copy(address: str, calls: S3Calls, key: str, file: IO[bytes]) -> None
         raise UsageError(f"{address} has {size_bytes:,} bytes; no more than {_SIZE_BYTES_MAX:,} are read of a list")
     for begin in range(0, size_bytes, _PART_BYTES):
         end = min(begin + _PART_BYTES, size_bytes) - 1
-        file.write(await calls.get(key, Range=f"bytes={begin}-{end}", IfMatch=head["ETag"]))
+        file.write(await calls.get(key, _PART_BYTES, Range=f"bytes={begin}-{end}", IfMatch=head["ETag"]))

@@ -178,12 +178,11 @@ async def test_no_credentials_at_all(use_endpoint: Callable[[str], None]) -> Non
 async def test_an_endpoint_that_is_no_url(
     endpoint: str, session: aioboto3.Session, use_endpoint: Callable[[str], None]
 ) -> None:
-    """A broken endpoint, or one with a password, is wrong usage, told without what it says."""
+    """A broken endpoint, or one with a password, is wrong usage, told without what stands before the @."""
     use_endpoint(endpoint)
     with pytest.raises(UsageError, match="AWS_ENDPOINT_URL_S3") as caught:
         await S3Store(session, "lakes", "x", S3Options()).__aenter__()
     assert "hunter2" not in str(caught.value)
-    assert "somewhere" not in str(caught.value)
 
 
 async def test_nobody_answers(session: aioboto3.Session, use_endpoint: Callable[[str], None]) -> None:

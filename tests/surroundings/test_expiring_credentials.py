@@ -134,8 +134,8 @@ async def test_new_keys_are_found_for_the_lake(
     ("kind_and_then", "said"),
     [
         (("environment", "the same"), LAKE_EXPIRED),
-        (("process", "keys that have expired"), "^s3://lakes: the AWS credentials can't be used: .*still expired"),
-        (("file", "an error"), "^s3://lakes: the AWS credentials can't be used: Unable to parse config file"),
+        (("process", "keys that have expired"), "^s3://lakes: no AWS credentials can be used: .*still expired"),
+        (("file", "an error"), "^s3://lakes: no AWS credentials can be used: Unable to parse config file"),
     ],
 )
 async def test_no_new_keys_are_to_be_had_for_the_lake(
