@@ -11,7 +11,7 @@ from botocore import exceptions as aws
 from botocore.parsers import ResponseParserError
 
 from exporter.aws_errors import lost, words_of
-from exporter.errors import LakeBusy, LakeError, LakeRefused
+from exporter.errors import ExportError, LakeBusy, LakeError, LakeRefused
 from exporter.masking import foreign_words
 from exporter.stores.s3_answers import NotOfS3
 from exporter.stores.s3_http import ANSWER_BYTES_MAX, TooLong
@@ -186,7 +186,7 @@ def without_credentials(error: Exception, call: Call) -> LakeError:
         place = host_of(error)
         where = f" ({place}: {cause_of(error)})" if place else f": {words_of(error)}"
         return LakeBusy(f"{call.lake}: no AWS credentials can be had now{where}")
-    return Expired(f"{call.lake}: {lost(error)}")
+    return Expired(f"{call.lake}: {error if isinstance(error, ExportError) else lost(error)}")
 
 
 def _of_answer(answer: Mapping[str, Any], call: Call) -> LakeError:
@@ -236,10 +236,13 @@ def _skew(code: str, theirs_us: int | None, call: Call) -> str:
 
 
 def _date_us(headers: Mapping[str, str]) -> int | None:
+    """The time of an answer's `Date`; None where there is none that a clock could show."""
     try:
-        return int(parsedate_to_datetime(headers.get("date", "")).timestamp()) * _MICROS
-    except (ValueError, TypeError, OverflowError):
+        date_us = int(parsedate_to_datetime(headers.get("date", "")).timestamp()) * _MICROS
+        text_of(date_us)
+    except (ValueError, TypeError, OverflowError, OSError):
         return None
+    return date_us
 
 
 def _status(answer: Mapping[str, Any]) -> int:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from exporter.log_reader import scopes_in
 from exporter.errors import LakeError, LakeRefused, LakeTooNew, UsageError
 from exporter.lake_identity import DEMO_MARKER, KEY, LakeIdentity, look_at_lake, open_lake
+from exporter.log_reader import scopes_in
 from tests.doubles import MemoryStore
 
 if TYPE_CHECKING:

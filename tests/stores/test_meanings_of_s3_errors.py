@@ -13,7 +13,7 @@ from aiohttp.client_reqrep import ConnectionKey
 from botocore import exceptions as aws
 from botocore.parsers import ResponseParserError
 
-from exporter.errors import LakeBusy, LakeError, LakeRefused
+from exporter.errors import CredentialsLost, LakeBusy, LakeError, LakeRefused
 from exporter.stores.s3_answers import NotOfS3
 from exporter.stores.s3_errors import Call, Conflict, Expired, Missing, Taken, translated, without_credentials
 from exporter.stores.s3_http import TooLong
@@ -178,8 +178,20 @@ def test_a_wrong_clock_is_told_with_both_times() -> None:
 
 
 @pytest.mark.parametrize(
+    "date", ["", "never", "Fri, 31 Dec 9999 23:59:59 -2359", "Mon, 01 Jan 0001 00:00:00 +2359", "Mon, 99 Foo 2026 x"]
+)
+def test_a_date_that_no_clock_shows_is_passed_over(date: str) -> None:
+    """Telling an error raises none."""
+    answer = {"HTTPStatusCode": 403, "HTTPHeaders": {"date": date}}
+    for code in ("RequestTimeTooSkewed", "SignatureDoesNotMatch", "Teapot"):
+        error = aws.ClientError({"Error": {"Code": code}, "ResponseMetadata": answer}, "PutObject")
+        assert type(translated(error, HEAD)) is LakeRefused
+
+
+@pytest.mark.parametrize(
     ("error", "kind", "said"),
     [
+        (CredentialsLost("the login is over"), Expired, "s3://my-bucket: the login is over"),
         (KeyError("AccessKeyId"), Expired, "can be used: KeyError: 'AccessKeyId'"),
         (ValueError("Expecting value: line 1"), Expired, "can be used: ValueError: Expecting value: line 1"),
         (FileNotFoundError(2, "No such file", "/token"), Expired, "/token"),

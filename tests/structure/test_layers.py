@@ -26,6 +26,7 @@ FORBIDDEN = {
     "exporter.errors": {"exporter"},
     "exporter.times": {"exporter"},
     "exporter.stores": {"exporter.api", "exporter.cli", "exporter.emulator"},
+    "exporter.lake_identity": {"exporter.api", "exporter.cli", "exporter.emulator", "exporter.stores", *COMPOSERS},
     "exporter.emulator": {"exporter.api", "exporter.cli", "exporter.stores", "exporter.running"},
     "exporter.api": {"exporter.stores", "exporter.store", "exporter.cli", "exporter.emulator"},
     **{f"exporter.{step}": {"exporter.cli", "exporter.emulator", "exporter.stores", *COMPOSERS} for step in STEPS},
