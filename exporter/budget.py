@@ -1,7 +1,7 @@
-"""What all scopes of a process share: the rows that wait in memory for their checkpoints, and the turns to make more.
+"""What all scopes of a process share: the memory for what waits for its checkpoint, turns, and what is known of lakes.
 
-A unit or a session that waits counts as some rows, too. When they are more than the bound, the fullest scopes commit,
-until half of the bound is on its way; how much the others add meanwhile is bounded by their quotas.
+When what waits takes more than the bound, the fullest scopes commit, until half of the bound is on its way; how much
+the others add meanwhile is bounded by their quotas.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from exporter.known_ids import KnownIds
 from exporter.turns import Turns
 
 if TYPE_CHECKING:
@@ -17,29 +18,34 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class Share:
-    """One scope's part. ``rows`` are those that it holds.
+    """One scope's part. ``size_bytes`` is what it holds.
 
-    ``wake`` is called when the scope shall commit; from then on it ``is_called``, until it holds fewer.
+    ``wake`` is called when the scope shall commit; from then on it ``is_called``, until it holds less.
     """
 
     budget: Budget
     wake: Callable[[], None]
-    rows: int = 0
+    size_bytes: int = 0
     is_called: bool = False
 
-    def hold(self, rows: int) -> None:
-        """Hold so many rows now."""
-        self.is_called = self.is_called and rows >= self.rows
-        self.rows = rows
+    def hold(self, size_bytes: int) -> None:
+        """Hold so much now."""
+        self.is_called = self.is_called and size_bytes >= self.size_bytes
+        self.size_bytes = size_bytes
         self.budget.settle()
+
+    def give_back(self) -> None:
+        """Hold nothing, and be woken no more: the scope is over, however it ended."""
+        self.budget.remove(self)
 
 
 @dataclass(slots=True)
 class Budget:
-    """About ``rows_max`` rows at most, and one turn at a time."""
+    """About ``size_bytes_max`` for what waits, and one turn at a time."""
 
-    rows_max: int
+    size_bytes_max: int
     turns: Turns = field(default_factory=Turns)
+    known: KnownIds = field(default_factory=KnownIds)
     _shares: list[Share] = field(default_factory=list)
 
     def share(self, wake: Callable[[], None]) -> Share:
@@ -48,11 +54,17 @@ class Budget:
         self._shares.append(share)
         return share
 
+    def remove(self, share: Share) -> None:
+        """Let the others have what a scope held that is over."""
+        if share in self._shares:
+            self._shares.remove(share)
+            self.settle()
+
     def settle(self) -> None:
-        """Wake the fullest scope where there are too many rows, and too few of them on their way."""
+        """Wake the fullest scope where too much waits, and too little of it is on its way."""
         waiting = [share for share in self._shares if not share.is_called]
-        too_many = sum(share.rows for share in self._shares) >= self.rows_max
-        if too_many and 2 * sum(share.rows for share in waiting) >= self.rows_max:
-            fullest = max(waiting, key=lambda share: share.rows)
+        is_too_much = sum(share.size_bytes for share in self._shares) >= self.size_bytes_max
+        if is_too_much and 2 * sum(share.size_bytes for share in waiting) >= self.size_bytes_max:
+            fullest = max(waiting, key=lambda share: share.size_bytes)
             fullest.is_called = True
             fullest.wake()

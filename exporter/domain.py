@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    import pyarrow as pa
+
 #: Where IVS Real-Time was served in 2026: a help against slips of the pen, for the list grows.
 #: Source: Amazon IVS Real-Time User Guide.
 REGIONS = (
@@ -100,7 +102,8 @@ class Fetched:
     """Every page of one unit's events, each the raw bytes of a JSON array, in the order of the answer.
 
     ``began_us`` is the service's time of the first page's answer. ``limits`` says of some events, by their identity's
-    hash, how many equal ones to believe at most. ``size_bytes`` is that of the pages together.
+    hash, how many equal ones to believe at most. ``size_bytes`` is that of the pages together. ``hashes`` are the
+    identities of all events in order, where they had to be known to read the list.
     """
 
     unit: Unit
@@ -109,6 +112,7 @@ class Fetched:
     began_us: int
     limits: Mapping[int, int] = field(default_factory=dict)
     size_bytes: int = 0
+    hashes: pa.Int64Array | None = None
 
 
 def scope_of(stage_arn: str) -> Scope | None:

@@ -19,6 +19,7 @@
     │       └── ClockWrong      this machine's clock is so far off that AWS refuses its signatures
     ├── Vanished                a session that was known is no longer listed
     ├── EventUnreadable         an event that can't be given a date; fails its unit
+    ├── TemporaryFolderRefused  the temporary folder can't be used; fails the units that need it
     └── LakeError               the lake can't be read or written
         ├── LakeBusy            a passing fault; try again
         ├── LakeRefused         no such bucket, no permission, no space
@@ -206,6 +207,12 @@ class EventUnreadable(ExportError):
     """An event whose time is missing or unreadable: it can be given no date, and is not dropped."""
 
     kind = "event_unreadable"
+
+
+class TemporaryFolderRefused(ExportError):
+    """The temporary folder can't be written or read. The message names the folder and TMPDIR."""
+
+    kind = "temporary_folder"
 
 
 class LakeError(ExportError):

@@ -27,7 +27,7 @@ from exporter.errors import EventUnreadable
 from exporter.times import read_us
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from exporter.domain import Unit
 
@@ -86,6 +86,32 @@ def decode(unit: Unit, pages: tuple[bytes, ...]) -> Decoded:
             for event in _split(page):
                 _decode_odd(unit, event, decoded)
     return decoded
+
+
+def slices(page: bytes, size_bytes: int) -> Iterator[bytes]:
+    """A page as smaller ones of about ``size_bytes``, or of one event that is larger; whole where it can't be cut."""
+    if len(page) <= size_bytes:
+        yield page
+        return
+    try:
+        events = _decode_raw(page)
+    except _UNREADABLE:
+        yield page
+        return
+    piece: list[msgspec.Raw] = []
+    room = size_bytes
+    for event in events:
+        piece.append(event)
+        room -= len(memoryview(event))
+        if room <= 0:
+            yield _joined(piece)
+            piece, room = [], size_bytes
+    if piece or not events:
+        yield _joined(piece)
+
+
+def _joined(events: list[msgspec.Raw]) -> bytes:
+    return b"[" + b",".join(events) + b"]"
 
 
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from exporter.domain import Fetched, Session, Unit
 from exporter.errors import TokenRefused
-from exporter.identity import page_hashes
+from exporter.identity import page_hash_column
 from exporter.pages import Pages
 from exporter.threads import compute
 
@@ -32,17 +32,20 @@ async def fetch(pages: Readings, unit: Unit, session: Session, final_from_us: in
     """All events of ``unit``; ``pages`` begins a new reading of its list each time it is called.
 
     ``final_from_us`` is the moment from which no event is added any more, None while the session is active. Raises
-    whatever :class:`ApiError` ended the reading, and :class:`EventUnreadable` where a page is no list of events.
+    whatever :class:`ApiError` ended the reading, :class:`EventUnreadable` where a page is no list of events, and
+    :class:`TemporaryFolderRefused` where the pages are many and can't be kept.
     """
     first = await _whole(pages, unit, session)
     is_final = final_from_us is not None and first.began_us >= final_from_us
-    if is_final or not (doubtful := await _on_several_pages(first)):
+    if is_final or len(first.pages) == 1:
         return first
+    before = await _hashes(first)
+    if not len(await compute(_on_several, before)):
+        return replace(first, hashes=pa.concat_arrays(before))
     second = await _whole(pages, unit, session)
-    doubtful |= await _on_several_pages(second)
-    before, now = await _counts(first, doubtful), await _counts(second, doubtful)
-    limits = {event: max(1, min(before[event], now[event])) for event in doubtful if event in now}
-    return replace(second, limits=limits)
+    now = await _hashes(second)
+    limits = await compute(_limits, before, now)
+    return replace(second, limits=limits, hashes=pa.concat_arrays(now))
 
 
 async def _whole(pages: Readings, unit: Unit, session: Session) -> Fetched:
@@ -61,32 +64,30 @@ async def _read(pages: AsyncIterator[Page], unit: Unit, session: Session) -> Fet
     return Fetched(unit, session, bodies, began_us or 0, size_bytes=bodies.size_bytes)
 
 
-async def _on_several_pages(fetched: Fetched) -> set[int]:
-    """The identities of events that stand on more than one page."""
-    if len(fetched.pages) == 1:
-        return set()
+async def _hashes(fetched: Fetched) -> list[pa.Int64Array]:
+    """The identities of the events of each page."""
     # Page by page, so that nobody else's work waits for a long list.
-    pages = [await compute(_distinct, fetched.unit, page) for page in fetched.pages]
-    return await compute(_in_several, pages)
+    hashes = [await compute(page_hash_column, fetched.unit, page) for page in fetched.pages]
+    return hashes or [pa.array([], pa.int64())]
 
 
-def _distinct(unit: Unit, page: bytes) -> pa.Int64Array:
-    return pc.unique(pa.array(page_hashes(unit, page), pa.int64()))
+def _on_several(pages: list[pa.Int64Array]) -> pa.Int64Array:
+    """The identities of events that stand on more than one page."""
+    counted = pc.value_counts(pa.chunked_array(map(pc.unique, pages), pa.int64()))
+    repeated: pa.Int64Array = counted.field("values").filter(pc.greater(counted.field("counts"), 1))
+    return repeated
 
 
-def _in_several(pages: list[pa.Int64Array]) -> set[int]:
-    counted = pc.value_counts(pa.chunked_array(pages, pa.int64()))
-    repeated = counted.filter(pc.greater(counted.field("counts"), 1))
-    return set(repeated.field("values").to_pylist())
+def _limits(before: list[pa.Int64Array], now: list[pa.Int64Array]) -> dict[int, int]:
+    """How many to believe of events that stand on several pages, where a second reading shows more than the first."""
+    doubtful = pa.concat_arrays([_on_several(before), _on_several(now)])
+    counts = _counts(before, doubtful)
+    return {event: max(1, counts[event]) for event, count in _counts(now, doubtful).items() if count > counts[event]}
 
 
-async def _counts(fetched: Fetched, events: set[int]) -> Counter[int]:
+def _counts(pages: list[pa.Int64Array], events: pa.Int64Array) -> Counter[int]:
     """How often each of some events stands on the pages together."""
-    counts = Counter[int]()
-    for page in fetched.pages:
-        counts.update(await compute(_those_of, events, fetched.unit, page))
-    return counts
-
-
-def _those_of(events: set[int], unit: Unit, page: bytes) -> list[int]:
-    return [each for each in page_hashes(unit, page) if each in events]
+    those = pa.concat_arrays([page.filter(pc.is_in(page, value_set=events)) for page in pages])
+    counted = pc.value_counts(those)
+    values, counts = counted.field("values").to_pylist(), counted.field("counts").to_pylist()
+    return Counter(dict(zip(values, counts, strict=True)))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow.compute as pc
 
-from exporter.tables import EVENTS, split_by_date
+from exporter.tables import EVENTS, dates_in, of_date
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,17 +20,20 @@ if TYPE_CHECKING:
     from exporter.records import FileLine, SessionLine
     from exporter.tracking import Tracked
 
-# A row takes some 60 bytes until its checkpoint; a unit's outcome and state, or a session's, some 1,000.
-_ROWS_A_UNIT = 10
+# What is in memory beside the bytes of columns: of a batch (eighteen columns, their dictionaries and buffers), of a
+# date that it has rows of, of a unit's outcome and state, or of a session's.
+_BATCH_SIZE_BYTES = 16 << 10
+_DATE_SIZE_BYTES = 500
+_UNIT_SIZE_BYTES = 600
 
 
 @dataclass(slots=True)
 class Held:
     """What the next commit of one scope says.
 
-    ``rows`` are those in memory, by their UTC date, and ``sessions`` those that they are of. ``files`` are staged, and
-    ``sessions_in`` says of each, in the same order, which sessions it holds rows of. ``tracked`` are the sessions of
-    which there may be news, by name. ``row_count`` counts the rows in memory.
+    ``rows`` are the batches in memory, under each UTC date that they have rows of, and ``sessions`` those that these
+    rows are of. ``files`` are staged, and ``sessions_in`` says of each, in the same order, which sessions it holds rows
+    of. ``tracked`` are the sessions of which there may be news, by name. ``rows_size_bytes`` is what the batches take.
     """
 
     rows: dict[date, list[pa.RecordBatch]] = field(default_factory=dict)
@@ -39,19 +42,21 @@ class Held:
     sessions_in: list[set[SessionKey]] = field(default_factory=list)
     tracked: dict[str, Tracked] = field(default_factory=dict)
     outcomes: list[Outcome] = field(default_factory=list)
-    row_count: int = 0
+    rows_size_bytes: int = 0
 
     @property
-    def weight(self) -> int:
-        """How much memory it takes, in rows."""
-        return self.row_count + _ROWS_A_UNIT * max(len(self.outcomes), len(self.tracked))
+    def size_bytes(self) -> int:
+        """How much memory it takes, about."""
+        return self.rows_size_bytes + _UNIT_SIZE_BYTES * max(len(self.outcomes), len(self.tracked))
 
     def add(self, rows: pa.RecordBatch) -> None:
         """Hold some rows more."""
-        for day, of_day in split_by_date(EVENTS, rows).items():
-            self.rows.setdefault(day, []).append(of_day)
-            self.sessions.setdefault(day, set()).update(_sessions_in(of_day))
-        self.row_count += rows.num_rows
+        days = dates_in(EVENTS, rows)
+        for day in days:
+            self.rows.setdefault(day, []).append(rows)
+            self.sessions.setdefault(day, set()).update(_sessions_in(rows, day, is_all=len(days) == 1))
+        if days:
+            self.rows_size_bytes += rows.nbytes + _BATCH_SIZE_BYTES + _DATE_SIZE_BYTES * len(days)
 
     def take_over(self, other: Held) -> None:
         """Hold the rows and files of ``other``, too."""
@@ -60,13 +65,13 @@ class Held:
             self.sessions.setdefault(day, set()).update(other.sessions[day])
         self.files += other.files
         self.sessions_in += other.sessions_in
-        self.row_count += other.row_count
+        self.rows_size_bytes += other.rows_size_bytes
 
     def staged(self, files: Sequence[FileLine]) -> None:
         """Note that the rows in memory are in these files now, one for each date in order, and let go of them."""
         self.files += files
         self.sessions_in += [self.sessions[day] for day in sorted(self.rows)]
-        self.rows, self.sessions, self.row_count = {}, {}, 0
+        self.rows, self.sessions, self.rows_size_bytes = {}, {}, 0
 
     def lines(self) -> tuple[list[SessionLine], dict[SessionKey, list[str]]]:
         """What the record says of each session, and the keys of the new files that hold rows of it."""
@@ -78,9 +83,12 @@ class Held:
         return lines, {session: [self.files[place].key for place in of_it] for session, of_it in places.items()}
 
 
-def _sessions_in(rows: pa.RecordBatch) -> set[SessionKey]:
-    """The sessions that some rows are of."""
-    stages, sessions = rows.column("stage_arn"), rows.column("session_id")
+def _sessions_in(rows: pa.RecordBatch, day: date, *, is_all: bool) -> set[SessionKey]:
+    """The sessions that the rows of a date are of."""
+    named = rows.select([EVENTS.time_column, "stage_arn", "session_id"])
+    if not is_all:
+        named = of_date(EVENTS, named, day)
+    stages, sessions = named.column("stage_arn"), named.column("session_id")
     width = len(sessions.dictionary)
     pairs = pc.add(pc.multiply(stages.indices.cast("int64"), width), sessions.indices.cast("int64"))
     return {

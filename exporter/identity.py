@@ -6,10 +6,8 @@ and never changes for the rows of that version.
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections import Counter, defaultdict
 from dataclasses import dataclass
-from itertools import accumulate, chain, repeat
+from itertools import chain, groupby, repeat
 from struct import Struct
 from typing import TYPE_CHECKING
 
@@ -18,18 +16,35 @@ import pyarrow as pa
 from msgspec import UNSET
 from xxhash import xxh3_64_intdigest
 
-from exporter.events import decode
-from exporter.times import read_column_us, read_us
+from exporter.domain import Unit
+from exporter.events import Token, decode, slices
+from exporter.times import read_column_us, read_us, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from exporter.domain import Unit
-    from exporter.events import Event, Token
+    from exporter.events import Event
 
 #: Of the algorithm; each data file carries it.
 VERSION = "1"
+#: The columns of the table ``events`` that an identity is made of.
+ROW_COLUMNS = (
+    "stage_arn",
+    "session_id",
+    "participant_id",
+    "event_name",
+    "event_time",
+    "remote_participant_id",
+    "error_code",
+    "destination_stage_arn",
+    "destination_session_id",
+    "replica",
+    "previous_token",
+    "new_token",
+)
 
+# A decoded event takes some ten times its JSON.
+_SLICE_SIZE_BYTES = 1 << 20
 _SIGN = 1 << 63
 _hash_and_number = Struct("<qQ")
 _encoder = msgspec.json.Encoder()
@@ -105,27 +120,38 @@ def page_hashes(unit: Unit, page: bytes) -> list[int]:
     return hashes((unit,), (len(events),), fields_of(events, times_us))
 
 
+def page_hash_column(unit: Unit, page: bytes) -> pa.Int64Array:
+    """The same as a column: 8 bytes an event. A page of any size takes the memory of a small one beside its own."""
+    parts = [pa.array(page_hashes(unit, part), pa.int64()) for part in slices(page, _SLICE_SIZE_BYTES)]
+    return parts[0] if len(parts) == 1 else pa.concat_arrays(parts)
+
+
+def row_hashes(rows: pa.RecordBatch) -> list[int]:
+    """The hashes of rows of the table ``events``, made anew from their columns; the rows' own ids do not matter."""
+    columns = {
+        name: rows.column(name).to_pylist() for name in ROW_COLUMNS if "_time" not in name and "_token" not in name
+    }
+    keys = zip(columns["stage_arn"], columns["session_id"], columns["participant_id"], strict=True)
+    units = [(Unit(*key), len(list(of_unit))) for key, of_unit in groupby(keys)]
+    fields = Fields(
+        names=columns["event_name"],
+        times_us=rows.column("event_time").cast(pa.int64()).to_pylist(),
+        remote_participant_ids=columns["remote_participant_id"],
+        error_codes=columns["error_code"],
+        destination_stage_arns=columns["destination_stage_arn"],
+        destination_session_ids=columns["destination_session_id"],
+        replicas=columns["replica"],
+        previous_tokens=[_token_of(value) for value in rows.column("previous_token")],
+        new_tokens=[_token_of(value) for value in rows.column("new_token")],
+    )
+    return hashes([unit for unit, _ in units], [count for _, count in units], fields)
+
+
 def event_id(event_hash: int, number: int) -> int:
     """The ``event_id`` of the event that has ``number`` (0, 1, …) among its unit's equal ones."""
     if number == 0:
         return event_hash
     return _signed(xxh3_64_intdigest(_hash_and_number.pack(event_hash, number)))
-
-
-def equals(counts: Sequence[int], event_hashes: Sequence[int]) -> list[list[int]]:
-    """The places of events that are equal in identity, a list for each such event, in order; mostly there are none.
-
-    The events are those of one unit after another, as many of each as ``counts`` says; only events of one unit are
-    equals. An event's number is its place in its list.
-    """
-    if len(set(event_hashes)) == len(event_hashes):
-        return []
-    repeated = {each for each, count in Counter(event_hashes).items() if count > 1}
-    ends = list(accumulate(counts))
-    groups: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
-    for place in [place for place, each in enumerate(event_hashes) if each in repeated]:
-        groups[bisect_right(ends, place), event_hashes[place]].append(place)
-    return [places for places in groups.values() if len(places) > 1]
 
 
 def _token_forms(tokens: list[Token | None]) -> Iterable[object]:
@@ -142,6 +168,19 @@ def _token_form(token: Token) -> object:
     if not capabilities and not attributes and user_id is None and expires_us is None:
         return None
     return (capabilities, attributes, user_id, expires_us)
+
+
+def _token_of(value: pa.StructScalar) -> Token | None:
+    """A token as a row has it."""
+    if not value.is_valid:
+        return None
+    expires_us = value["expiration_time"].cast(pa.int64()).as_py()
+    return Token(
+        value["capabilities"].as_py(),
+        dict(value["attributes"].as_py() or ()),
+        value["user_id"].as_py(),
+        None if expires_us is None else text_of(expires_us),
+    )
 
 
 def _signed(digest: int) -> int:

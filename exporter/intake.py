@@ -2,27 +2,45 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from bisect import bisect_right
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from itertools import accumulate
+from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from exporter.identity import event_id
+from exporter.errors import EventUnreadable, TemporaryFolderRefused
+from exporter.events import decode, slices
+from exporter.identity import page_hash_column
 from exporter.normalize import Normalized, Stamp, normalize
-from exporter.present import Present, align, lacking, partly_held
+from exporter.numbering import (
+    NO_IDS,
+    Extra,
+    Numbered,
+    Numbering,
+    equals_of,
+    extra_of,
+    joined,
+    nothing,
+    plain,
+)
+from exporter.present import Asked, Present
 from exporter.threads import compute
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     from exporter.domain import Fetched
-    from exporter.errors import EventUnreadable
+    from exporter.normalize import Unreadable
     from exporter.tracking import Tracked
     from exporter.turns import Turns
 
+    #: What stands in ``extra`` of some of a unit's events, by their places.
+    ExtrasOf = Callable[["_Part", list[int]], Awaitable[Mapping[int, Extra]]]
 
+#: Events of a unit, at most: a participant is connected for 24 hours, and a list ends after 20,000 pages of 100.
+EVENTS_MAX = 2_000_000
 # The event loop stands still meanwhile: ten milliseconds, or seventy where each event has a field that is unknown.
 _TURN_SIZE_BYTES = 1 << 19
 
@@ -35,23 +53,44 @@ class UnitTaken:
     fetched: Fetched
     events: int = 0
     lacked: int = 0
-    error: EventUnreadable | None = None
+    error: Unreadable | None = None
 
 
 @dataclass(slots=True)
 class Taken:
-    """Some units, or a piece of one, and the rows of them that the lake lacks."""
+    """Rows that the lake lacks, and the units that are taken whole with them."""
 
     units: list[UnitTaken]
     rows: pa.RecordBatch
     unknown_fields: Counter[str] = field(default_factory=Counter)
 
 
+class _Part(NamedTuple):
+    """One unit among others: its rows begin at ``start``.
+
+    ``equals`` are the places of its equal events, by their hash, and ``held`` the ids that the lake holds of it.
+    """
+
+    tracked: Tracked
+    fetched: Fetched
+    start: int
+    hashes: pa.Int64Array
+    equals: Mapping[int, Sequence[int]]
+    held: pa.Int64Array
+    error: Unreadable | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether every event is written, under its hash."""
+        return not (self.equals or len(self.held) or self.error)
+
+
 @dataclass(slots=True)
 class Intake:
     """Normalizes what was fetched, and leaves out what is in the lake already.
 
-    A unit with more raw bytes than ``piece_size_bytes`` passes in pieces of about that size.
+    A unit with more raw bytes than ``piece_size_bytes`` passes in pieces of about that size. Both ways of taking units
+    raise :class:`LakeError` where what the lake holds can't be read.
     """
 
     present: Present
@@ -65,23 +104,44 @@ class Intake:
     async def take(self, batch: Sequence[tuple[Tracked, Fetched]], stamp: Stamp) -> Taken:
         """The rows of many units at once."""
         normal = await self._normalized([fetched for _, fetched in batch], stamp)
-        return await self._taken(batch, normal)
+        held = await self.present.ids([(tracked, fetched.unit.participant_id) for tracked, fetched in batch])
+        parts = _parts(batch, normal, held)
+
+        async def extras(part: _Part, places: list[int]) -> Mapping[int, Extra]:
+            column = normal.rows.column("extra")
+            return {place: extra_of(column[part.start + place].as_py()) for place in places}
+
+        numbered = await self._numbered(parts, extras)
+        units = [
+            UnitTaken(part.tracked, part.fetched, each.events, each.written, part.error)
+            for part, each in zip(parts, numbered, strict=True)
+        ]
+        rows = normal.rows if all(part.is_plain for part in parts) else joined(numbered).of(normal.rows)
+        return Taken(units, rows, normal.unknown_fields)
 
     async def pieces(self, tracked: Tracked, fetched: Fetched, stamp: Stamp) -> AsyncIterator[Taken]:
-        """One unit, piece by piece.
+        """One unit, piece by piece; it is whole with the last one, which names it.
 
-        Raises :class:`EventUnreadable` at the first piece that can't be read: those before it are worth nothing then.
+        All of its events are numbered before the first piece. Raises :class:`EventUnreadable` and
+        :class:`TemporaryFolderRefused` where it can't be read: the pieces before are worth nothing then.
         """
-        seen = pa.chunked_array([], pa.int64())
-        for pages in _pieces(fetched.pages, self.piece_size_bytes):
-            piece = replace(fetched, pages=pages, limits={}, size_bytes=sum(map(len, pages)))
+        hashes = await self._hashes(fetched)
+        (held,) = await self.present.ids([(tracked, fetched.unit.participant_id)])
+        if isinstance(held, TemporaryFolderRefused):
+            raise held
+        part = _Part(tracked, fetched, 0, hashes, await compute(equals_of, hashes), held)
+        (numbered,) = await self._numbered([part], self._extras_in_pages)
+        start = 0
+        async for pages in self._pieces(fetched):
+            piece = replace(fetched, pages=pages, limits={}, size_bytes=sum(map(len, pages)), hashes=None)
             normal = await self._normalized([piece], stamp)
             if fetched.unit in normal.unreadable:
                 raise normal.unreadable[fetched.unit]
-            hashes = pa.array(normal.hashes, pa.int64())
-            normal = await compute(_numbered_on, normal, hashes, seen, fetched.limits)
-            seen = pa.chunked_array([*seen.chunks, hashes])
-            yield await self._taken([(tracked, piece)], normal)
+            rows = numbered.slice(start, normal.counts[0]).of(normal.rows)
+            start += normal.counts[0]
+            is_last = start == len(hashes)
+            units = [UnitTaken(tracked, fetched, numbered.events, numbered.written)] if is_last else []
+            yield Taken(units, rows, normal.unknown_fields)
 
     async def _normalized(self, fetched: Sequence[Fetched], stamp: Stamp) -> Normalized:
         if sum(each.size_bytes for each in fetched) > _TURN_SIZE_BYTES:
@@ -89,53 +149,93 @@ class Intake:
         async with self.turns.take():
             return normalize(fetched, stamp)
 
-    async def _taken(self, batch: Sequence[tuple[Tracked, Fetched]], normal: Normalized) -> Taken:
-        rows, lacked = await self._lacking(batch, normal)
-        units = [
-            UnitTaken(tracked, fetched, normal.counts[place], lacked[place], normal.unreadable.get(fetched.unit))
-            for place, (tracked, fetched) in enumerate(batch)
-        ]
-        return Taken(units, rows, normal.unknown_fields)
+    async def _numbered(self, parts: Sequence[_Part], extras: ExtrasOf) -> list[Numbered]:
+        """What is to be written of each unit, by what the lake holds of it."""
+        numbered = [plain(part.hashes) if part.is_plain else nothing(part.hashes) for part in parts]
+        open_parts = {place: part for place, part in enumerate(parts) if not (part.is_plain or part.error)}
+        numberings = await compute(_compared, open_parts) if open_parts else {}
+        units = {parts[place].fetched.unit: each for place, each in numberings.items()}
+        asked = {
+            part.fetched.unit: Asked(numberings[place].asked, part.tracked.known.files)
+            for place, part in open_parts.items()
+        }
+        async for unit, rows in self.present.rows(asked):
+            units[unit].learn(rows)
+        for place, numbering in numberings.items():
+            places = numbering.places()
+            told = await extras(parts[place], places) if places else {}
+            numbered[place] = numbering.settle(told)
+        return numbered
 
-    async def _lacking(
-        self, batch: Sequence[tuple[Tracked, Fetched]], normal: Normalized
-    ) -> tuple[pa.RecordBatch, list[int]]:
-        """The rows of a batch that the lake does not hold yet, and how many of each unit."""
-        units = [(tracked, fetched.unit.participant_id) for tracked, fetched in batch]
-        rows, ids = normal.rows, normal.rows.column("event_id")
-        held = await self.present.mask(units, normal.counts, ids)
-        if equals := partly_held(normal.equals, held):
-            known = [ids[place].as_py() for places in equals for place in places if held[place]]
-            rows = align(rows, equals, held, await self.present.extras([tracked for tracked, _ in units], known))
-        return lacking(rows, normal.counts, held)
+    async def _hashes(self, fetched: Fetched) -> pa.Int64Array:
+        """The identities of all events of a unit: 8 bytes for each."""
+        hashes, count = [fetched.hashes] if fetched.hashes is not None else [], 0
+        for page in () if hashes else fetched.pages:
+            hashes.append(await compute(page_hash_column, fetched.unit, page))
+            count += len(hashes[-1])
+            if count > EVENTS_MAX:
+                break
+        if sum(map(len, hashes)) > EVENTS_MAX:
+            raise EventUnreadable(f"it has more than {EVENTS_MAX:,} events")
+        return pa.concat_arrays(hashes) if hashes else pa.array([], pa.int64())
 
+    async def _extras_in_pages(self, part: _Part, places: list[int]) -> Mapping[int, Extra]:
+        """What stands in ``extra`` of some events of a large unit."""
+        found: dict[int, Extra] = {}
+        wanted, start = set(places), 0
+        async for page in self._slices(part.fetched):
+            decoded = await compute(decode, part.fetched.unit, (page,))
+            for place, extra in decoded.extras.items():
+                if start + place in wanted:
+                    found[start + place] = extra_of(extra)
+            start += len(decoded.events)
+        return found
 
-def _pieces(pages: Iterable[bytes], size_bytes: int) -> Iterator[tuple[bytes, ...]]:
-    piece: list[bytes] = []
-    room = size_bytes
-    for page in pages:
-        piece.append(page)
-        room -= len(page)
-        if room <= 0:
+    async def _pieces(self, fetched: Fetched) -> AsyncIterator[tuple[bytes, ...]]:
+        piece: list[bytes] = []
+        room = self.piece_size_bytes
+        async for page in self._slices(fetched):
+            piece.append(page)
+            room -= len(page)
+            if room <= 0:
+                yield tuple(piece)
+                piece, room = [], self.piece_size_bytes
+        if piece:
             yield tuple(piece)
-            piece, room = [], size_bytes
-    if piece:
-        yield tuple(piece)
+
+    async def _slices(self, fetched: Fetched) -> AsyncIterator[bytes]:
+        """A unit's pages, none of them much larger than a piece."""
+        for page in fetched.pages:
+            if len(page) <= self.piece_size_bytes:
+                yield page
+            else:
+                for each in await compute(_sliced, page, self.piece_size_bytes):
+                    yield each
 
 
-def _numbered_on(
-    normal: Normalized, hashes: pa.Int64Array, seen: pa.ChunkedArray, limits: Mapping[int, int]
-) -> Normalized:
-    """A piece whose equal events go on from the numbers that earlier pieces gave, as far as ``limits`` allow."""
-    earlier = Counter(seen.filter(pc.is_in(seen, value_set=hashes)).to_pylist())
-    if not earlier and not limits:
-        return normal
-    number = Counter(earlier)
-    ids, kept = [], []
-    for each in normal.hashes:
-        ids.append(event_id(each, number[each]))
-        kept.append(number[each] < limits.get(each, number[each] + 1))
-        number[each] += 1
-    rows = normal.rows.set_column(normal.rows.schema.get_field_index("event_id"), "event_id", pa.array(ids, pa.int64()))
-    # Which of a piece's equals are whose is told by their ids alone from here on.
-    return replace(normal, rows=rows.filter(pa.array(kept)), counts=[sum(kept)], equals=[])
+def _parts(
+    batch: Sequence[tuple[Tracked, Fetched]], normal: Normalized, held: Sequence[pa.Int64Array | TemporaryFolderRefused]
+) -> list[_Part]:
+    """The units of a batch, each with its part of the rows."""
+    hashes, ends = normal.rows.column("event_id"), list(accumulate(normal.counts))
+    equals: defaultdict[int, defaultdict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
+    for event_hash, places in equals_of(hashes).items():
+        for place in places:
+            unit = bisect_right(ends, place)
+            equals[unit][event_hash].append(place - ends[unit] + normal.counts[unit])
+    parts = []
+    for place, ((tracked, fetched), count, ids) in enumerate(zip(batch, normal.counts, held, strict=True)):
+        start = ends[place] - count
+        error = normal.unreadable.get(fetched.unit) or (ids if isinstance(ids, TemporaryFolderRefused) else None)
+        held_ids = NO_IDS if isinstance(ids, TemporaryFolderRefused) else ids
+        own_equals: Mapping[int, Sequence[int]] = equals.get(place, {})
+        parts.append(_Part(tracked, fetched, start, hashes.slice(start, count), own_equals, held_ids, error))
+    return parts
+
+
+def _compared(parts: Mapping[int, _Part]) -> dict[int, Numbering]:
+    return {place: Numbering(part.hashes, part.equals, part.fetched.limits, part.held) for place, part in parts.items()}
+
+
+def _sliced(page: bytes, size_bytes: int) -> list[bytes]:
+    return list(slices(page, size_bytes))

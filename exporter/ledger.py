@@ -14,9 +14,20 @@ if TYPE_CHECKING:
 
     from exporter.errors import ExportError
 
-# The names come from outside, and could be another one each time.
-_UNKNOWN_NAMES_MAX = 1_000
 _UNIT_OUTCOMES = ("exported", "empty", "unchanged", "failed", "deferred", "abandoned")
+
+
+# The names come from outside, and could be another one each time, of any length.
+_NAMES_MAX = 1_000
+_NAME_LENGTH_MAX = 200
+_OTHER_NAMES = "…"
+
+
+def add_names(total: Counter[str], more: Mapping[str, int]) -> None:
+    """Add counts of unknown fields, by name: a thousand names, cut where they are long; all others count as ``…``."""
+    for name, count in more.items():
+        shown = name if len(name) <= _NAME_LENGTH_MAX else name[:_NAME_LENGTH_MAX] + "…"
+        total[shown if shown in total or len(total) < _NAMES_MAX else _OTHER_NAMES] += count
 
 
 class Outcome(StrEnum):
@@ -92,10 +103,8 @@ class ScopeLedger:
         self.failures.append(Failure(name, error.kind, str(error)))
 
     def note_unknown(self, names: Mapping[str, int] | Iterable[str]) -> None:
-        """Count fields that nobody knows, under their names; beyond a thousand names, those of new ones under ``…``."""
-        for name, count in Counter(names).items():
-            is_room = name in self.unknown_fields or len(self.unknown_fields) < _UNKNOWN_NAMES_MAX
-            self.unknown_fields[name if is_room else "…"] += count
+        """Count fields that nobody knows, as `add_names` does."""
+        add_names(self.unknown_fields, Counter(names))
 
     @property
     def units_open(self) -> int:

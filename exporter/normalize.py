@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from exporter.domain import scope_of
-from exporter.errors import EventUnreadable
+from exporter.errors import EventUnreadable, TemporaryFolderRefused
 from exporter.events import decode
-from exporter.identity import equals, event_id, fields_of, hashes
+from exporter.identity import fields_of, hashes
 from exporter.tables import EVENTS
 from exporter.times import MICROS, read_column_us, read_us
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
     from exporter.domain import Fetched, Unit
     from exporter.events import Decoded, Token
+
+    #: Why a unit gives no rows.
+    Unreadable = EventUnreadable | TemporaryFolderRefused
 
 _INDEX_TYPES = (pa.int8(), pa.int16(), pa.int32())
 
@@ -42,25 +45,24 @@ class Stamp:
 class Normalized:
     """The rows of some units, one unit after another in the order they were given.
 
-    ``rows`` has the columns of the table ``events``, compactly held. ``counts`` are the rows of each unit: 0 where it
-    is empty or among the ``unreadable``. ``hashes`` are the rows' identities, and ``equals`` the places of rows of a
-    unit that have one identity, in the order of their numbers. ``unknown_fields`` are the names that this program does
-    not know, and how often each came.
+    ``rows`` has the columns of the table ``events``, compactly held; in place of an ``event_id`` stands the hash of the
+    event's identity, which is the id of the first of equal events. ``counts`` are the rows of each unit: 0 where it is
+    empty or among the ``unreadable``. ``unknown_fields`` are the names that this program does not know, and how often
+    each came.
     """
 
     rows: pa.RecordBatch
     counts: list[int]
-    equals: list[list[int]]
-    hashes: list[int]
-    unreadable: dict[Unit, EventUnreadable]
+    unreadable: dict[Unit, Unreadable]
     unknown_fields: Counter[str]
 
 
 def normalize(fetched: Sequence[Fetched], stamp: Stamp) -> Normalized:
     """The rows of units that were fetched whole.
 
-    A unit with an event that can't be read or dated gives no row and is named in ``unreadable``; the others are not
-    touched by it. Raises :class:`ValueError` where a unit is given twice, since its equal events could not be numbered.
+    A unit with an event that can't be read or dated, or with pages that can't be read back, gives no row and is named
+    in ``unreadable``; the others are not touched by it. Raises :class:`ValueError` where a unit is given twice, since
+    its equal events could not be numbered.
     """
     decoded, unreadable = _decode(fetched)
     times_us = _times_us(decoded)
@@ -71,15 +73,8 @@ def normalize(fetched: Sequence[Fetched], stamp: Stamp) -> Normalized:
     counts = [len(each.events) for each in decoded.values()]
     events = [event for each in decoded.values() for event in each.events]
     fields = fields_of(events, times_us.to_pylist())
-    event_hashes = hashes(units, counts, fields)
-    groups = equals(counts, event_hashes)
-    later = {place: number for places in groups for number, place in enumerate(places) if number}
-    ids = event_hashes.copy()
-    for place, number in later.items():
-        ids[place] = event_id(event_hashes[place], number)
-    surplus = _surplus(fetched, units, counts, event_hashes, later)
     columns = {
-        "event_id": pa.array(ids, pa.int64()),
+        "event_id": pa.array(hashes(units, counts, fields), pa.int64()),
         "event_time": times_us.view(MICROS),
         "event_name": _texts(fields.names),
         **_unit_columns(units, counts),
@@ -93,30 +88,24 @@ def normalize(fetched: Sequence[Fetched], stamp: Stamp) -> Normalized:
         "extra": _texts(_extras(decoded, counts)),
         **_stamp_columns(stamp, len(events)),
     }
-    rows = pa.RecordBatch.from_pydict(columns)
-    if surplus:
-        rows, counts, event_hashes = _without(rows, counts, event_hashes, surplus)
-        groups = equals(counts, event_hashes)
-    written = dict(zip(units, counts, strict=True))
+    of_unit = dict(zip(units, counts, strict=True))
     return Normalized(
-        rows=rows,
-        counts=[written.get(each.unit, 0) for each in fetched],
-        equals=groups,
-        hashes=event_hashes,
+        rows=pa.RecordBatch.from_pydict(columns),
+        counts=[of_unit.get(each.unit, 0) for each in fetched],
         unreadable=unreadable,
         unknown_fields=Counter(name for each in decoded.values() for name in each.unknown_fields),
     )
 
 
-def _decode(fetched: Sequence[Fetched]) -> tuple[dict[Unit, Decoded], dict[Unit, EventUnreadable]]:
+def _decode(fetched: Sequence[Fetched]) -> tuple[dict[Unit, Decoded], dict[Unit, Unreadable]]:
     decoded: dict[Unit, Decoded] = {}
-    unreadable: dict[Unit, EventUnreadable] = {}
+    unreadable: dict[Unit, Unreadable] = {}
     for each in fetched:
         try:
             decoded[each.unit] = decode(each.unit, tuple(each.pages))
-        except EventUnreadable as error:
+        except (EventUnreadable, TemporaryFolderRefused) as error:
             # Another one: what was raised holds on to this frame, and to all that was decoded in it.
-            unreadable[each.unit] = EventUnreadable(str(error))
+            unreadable[each.unit] = type(error)(str(error))
     if len(decoded) + len(unreadable) < len(fetched):
         raise ValueError("a unit was given twice")
     return decoded, unreadable
@@ -139,38 +128,6 @@ def _take_undated(decoded: dict[Unit, Decoded], times_us: pa.Int64Array) -> dict
                 f"{missing} of {len(each.events)} events have no eventTime that can be read"
             )
     return undated
-
-
-def _surplus(
-    fetched: Sequence[Fetched],
-    units: list[Unit],
-    counts: list[int],
-    event_hashes: list[int],
-    later: Mapping[int, int],
-) -> set[int]:
-    """The places of the events beyond the limits of their units."""
-    surplus: set[int] = set()
-    if limits := {each.unit: each.limits for each in fetched if each.limits}:
-        for unit, end, length in zip(units, accumulate(counts), counts, strict=True):
-            most = limits.get(unit, {})
-            surplus.update(
-                place
-                for place in range(end - length, end)
-                if event_hashes[place] in most and later.get(place, 0) >= most[event_hashes[place]]
-            )
-    return surplus
-
-
-def _without(
-    rows: pa.RecordBatch, counts: list[int], event_hashes: list[int], surplus: set[int]
-) -> tuple[pa.RecordBatch, list[int], list[int]]:
-    kept = [place for place in range(rows.num_rows) if place not in surplus]
-    ends = accumulate(counts)
-    counts = [
-        length - sum(place in surplus for place in range(end - length, end))
-        for end, length in zip(ends, counts, strict=True)
-    ]
-    return rows.take(pa.array(kept, pa.int64())), counts, [event_hashes[place] for place in kept]
 
 
 def _unit_columns(units: list[Unit], counts: list[int]) -> dict[str, pa.DictionaryArray]:

@@ -2,7 +2,7 @@
 
 Rows come as they are held (see :mod:`exporter.normalize`): a column may be a dictionary or all null in place of its
 type in the schema. They are spread out one row group at a time, so that a file costs the memory of one group beside its
-own bytes.
+own bytes. A group is bounded in rows and in bytes.
 """
 
 from __future__ import annotations
@@ -20,10 +20,15 @@ if TYPE_CHECKING:
 
 #: Rows in a row group, at most.
 GROUP_ROWS_MAX = 65_536
+#: Bytes of a row group's rows, at most, as they are held, and as they are written; one row may have more.
+GROUP_SIZE_BYTES_MAX = 16 << 20
 #: The key of the schema's version in a file's metadata.
 VERSION_KEY = "ivs-export.schema-version"
 
 _ZSTD_LEVEL = 6
+# A dictionary with more bytes than this is given up by the writer, which then writes each row's text in full. It is
+# PyArrow's default for ``dictionary_pagesize_limit``.
+_DICTIONARY_SIZE_BYTES_MAX = 1 << 20
 
 
 def encode(
@@ -32,6 +37,7 @@ def encode(
     *,
     metadata: Mapping[str, str] | None = None,
     group_rows_max: int = GROUP_ROWS_MAX,
+    group_size_bytes_max: int = GROUP_SIZE_BYTES_MAX,
 ) -> pa.Buffer:
     """One Parquet file with all of ``rows``, which are of one date and have the columns of the table by name.
 
@@ -42,8 +48,9 @@ def encode(
     sink = pa.BufferOutputStream()
     with pq.ParquetWriter(sink, schema, **writer_options(table)) as writer:
         writer.add_key_value_metadata({VERSION_KEY: str(table.version), **(metadata or {})})
-        for group in _groups(rows, group_rows_max):
-            writer.write_batch(_spread(table, schema, group))
+        for group in _groups(rows, group_rows_max, group_size_bytes_max):
+            for part in _written_parts(_spread(table, schema, group), group_size_bytes_max):
+                writer.write_batch(part)
     # What was freed stays with this thread, and rows are made in another.
     pa.default_memory_pool().release_unused()
     return sink.getvalue()
@@ -81,24 +88,51 @@ def _written_schema(table: Table) -> pa.Schema:
     )
 
 
-def _groups(rows: Sequence[pa.RecordBatch], rows_max: int) -> Iterator[list[pa.RecordBatch]]:
-    """The rows in their order, cut into as few groups as may be, all of about one size."""
+def _groups(rows: Sequence[pa.RecordBatch], rows_max: int, size_bytes_max: int) -> Iterator[list[pa.RecordBatch]]:
+    """The rows in their order, cut into as few groups as may be, all of about one size where rows are small."""
     total = sum(batch.num_rows for batch in rows)
     groups = -(-total // rows_max)
+    size = -(-total // groups) if groups else 0
     group: list[pa.RecordBatch] = []
-    room = size = -(-total // groups) if groups else 0
+    room, room_bytes = size, size_bytes_max
     for batch in rows:
+        row_size_bytes = max(1, batch.nbytes // max(1, batch.num_rows))
         start = 0
         while start < batch.num_rows:
-            piece = batch.slice(start, room)
+            piece = batch.slice(start, min(room, max(1, room_bytes // row_size_bytes)))
             group.append(piece)
             start += piece.num_rows
             room -= piece.num_rows
-            if room == 0:
+            room_bytes -= piece.num_rows * row_size_bytes
+            if room == 0 or room_bytes < row_size_bytes:
                 yield group
-                group, room = [], size
+                group, room, room_bytes = [], size, size_bytes_max
     if group:
         yield group
+
+
+def _written_parts(batch: pa.RecordBatch, size_bytes_max: int) -> Iterator[pa.RecordBatch]:
+    """A batch as it is; or in parts, where texts that many rows share would be written in full for each of them."""
+    wide = [
+        column
+        for column in batch.columns
+        if pa.types.is_dictionary(column.type) and column.dictionary.nbytes > _DICTIONARY_SIZE_BYTES_MAX
+    ]
+    if not wide:
+        yield batch
+        return
+    lengths = [pc.fill_null(pc.binary_length(column.dictionary).take(column.indices), 0).to_pylist() for column in wide]
+    start = size_bytes = 0
+    for place, length in enumerate(map(sum, zip(*lengths, strict=True))):
+        if place > start and size_bytes + length > size_bytes_max:
+            yield _trimmed(batch.slice(start, place - start))
+            start, size_bytes = place, 0
+        size_bytes += length
+    yield _trimmed(batch.slice(start))
+
+
+def _trimmed(batch: pa.RecordBatch) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays([_used(column) for column in batch.columns], schema=batch.schema)
 
 
 def _spread(table: Table, schema: pa.Schema, group: Sequence[pa.RecordBatch]) -> pa.RecordBatch:

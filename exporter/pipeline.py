@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from exporter.api.operations import Operation
 from exporter.api.paging import pages
 from exporter.channel import Channel, Closed
-from exporter.errors import ApiError, EventUnreadable, Refused, ScopeLost, Starved
+from exporter.errors import ApiError, EventUnreadable, Refused, ScopeLost, Starved, TemporaryFolderRefused
 from exporter.fetch import fetch
 from exporter.ledger import Outcome
 from exporter.plan import rank
@@ -156,7 +156,7 @@ class Pipeline:
         except Starved as error:
             self._note_starved(error)
             self.ledger.outcomes[Outcome.DEFERRED] += 1
-        except (ApiError, EventUnreadable) as error:
+        except (ApiError, EventUnreadable, TemporaryFolderRefused) as error:
             await self._fail(unit, tracked, error)
         else:
             await self._hand_on((tracked, fetched))
@@ -169,7 +169,7 @@ class Pipeline:
             self._works.leave(work)
             raise
 
-    async def _fail(self, unit: Unit, tracked: Tracked, error: ApiError | EventUnreadable) -> None:
+    async def _fail(self, unit: Unit, tracked: Tracked, error: ExportError) -> None:
         """Note a failed unit. One that AWS refuses for good is abandoned in the end."""
         is_refused = _is_for_good(error)
         if tracked.failed(unit.participant_id, self.now_us(), self.give_up_days, is_refused=is_refused):

@@ -1,165 +1,209 @@
-"""What the lake holds already of units that are fetched again, and the rows that it lacks.
+"""What the lake holds already of units that are fetched again.
 
 The lake's own files tell: a row's id says which event it is, however and whenever it was fetched.
 """
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
-from dataclasses import dataclass, field
-from itertools import chain, repeat
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import structlog
 
-from exporter.errors import LakeError
+from exporter.domain import Unit
+from exporter.errors import LakeError, TemporaryFolderRefused
+from exporter.identity import ROW_COLUMNS, row_hashes
+from exporter.known_ids import KnownIds, SessionIds
+from exporter.numbering import NO_IDS, LakeRow, extra_of
+from exporter.tables import EVENTS
 from exporter.threads import compute
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 
     from exporter.domain import SessionKey
     from exporter.store import Files
     from exporter.tracking import Tracked
 
+    #: The ids of sessions, or why they can't be had.
+    Sessions = dict[SessionKey, SessionIds | TemporaryFolderRefused]
+
 _log = structlog.get_logger()
-_IDS_MAX = 2_000_000
-_NO_IDS = pa.array([], pa.int64())
+_ID_COLUMNS = ("stage_arn", "session_id", "participant_id", "event_id")
+_IDS_AT_ONCE = 65_536
+# Texts of any length may stand in a row.
+_ROWS_AT_ONCE = 4_096
 
-Ids = dict[str, pa.Int64Array]
+
+class Asked(NamedTuple):
+    """Rows of a unit that are asked for, by their ids, and the files of its session."""
+
+    ids: pa.Int64Array
+    files: Sequence[str]
 
 
-@dataclass(slots=True)
 class Present:
-    """Reads from the lake which events it holds. What was read of a session is kept, up to some millions of ids."""
+    """Reads from the lake which events it holds. ``known`` keeps what was read of sessions, while there is room."""
 
-    files: Files
-    _sessions: OrderedDict[SessionKey, Ids] = field(default_factory=OrderedDict)
+    def __init__(self, files: Files, known: KnownIds | None = None) -> None:
+        self._files = files
+        self._known = KnownIds() if known is None else known
 
-    async def mask(self, units: Sequence[tuple[Tracked, str]], counts: Sequence[int], ids: pa.Int64Array) -> list[bool]:
-        """Whether the lake holds each of the rows, which are those of ``units``, (session, participant), in order."""
+    async def ids(self, units: Sequence[tuple[Tracked, str]]) -> list[pa.Int64Array | TemporaryFolderRefused]:
+        """The ids of the rows that the lake holds of each unit, (session, participant); or why they can't be had.
+
+        Raises :class:`LakeError` where a file can't be read.
+        """
         asked = [tracked for tracked, participant_id in units if tracked.holds_rows_of(participant_id)]
         if not asked:
-            return [False] * len(ids)
-        await self._load(asked)
-        held: list[pa.BooleanArray] = []
-        start = 0
-        for (tracked, participant_id), count in zip(units, counts, strict=True):
-            known = self._ids_of(tracked, participant_id)
-            held.append(pc.is_in(ids.slice(start, count), value_set=known))
-            start += count
-        mask: list[bool] = pa.concat_arrays(held).to_pylist()
-        return mask
+            return [NO_IDS] * len(units)
+        # From here on they are this batch's own, whatever becomes of what is kept.
+        sessions = await self._sessions({tracked.session.key: tracked for tracked in asked})
+        if any(isinstance(ids, SessionIds) and ids.is_spilled for ids in sessions.values()):
+            return await compute(_ids_of, units, sessions)
+        return _ids_of(units, sessions)
 
-    async def extras(self, sessions: Iterable[Tracked], ids: Sequence[int]) -> dict[int, str | None]:
-        """By id, what the lake's rows with these ids have in their column ``extra``."""
-        keys = dict.fromkeys(key for tracked in sessions for key in tracked.known.files)
-        wanted = pc.field("event_id").isin(list(ids))
-        found: dict[int, str | None] = {}
-        for key in keys:
-            table = await self._read(key, ["event_id", "extra"], wanted)
-            found |= dict(zip(table.column("event_id").to_pylist(), table.column("extra").to_pylist(), strict=True))
-        return found
+    async def rows(self, asked: Mapping[Unit, Asked]) -> AsyncIterator[tuple[Unit, list[LakeRow]]]:
+        """What the rows that are asked for say of themselves, a file and a unit at a time."""
+        of_file: dict[str, list[Unit]] = {}
+        for unit, each in asked.items():
+            for key in each.files if len(each.ids) else ():
+                of_file.setdefault(key, []).append(unit)
+        for key, units in of_file.items():
+            if data := await self._read(key):
+                found = await compute(_rows_in, key, data, {unit: asked[unit].ids for unit in units})
+                for unit, rows in found.items():
+                    yield unit, rows
 
     def forget(self, tracked: Tracked) -> None:
         """Let go of a session that needs no more comparing."""
-        self._sessions.pop(tracked.session.key, None)
+        self._known.forget(tracked.session.key)
 
-    def _ids_of(self, tracked: Tracked, participant_id: str) -> pa.Int64Array:
-        if not tracked.holds_rows_of(participant_id):
-            return _NO_IDS
-        return self._sessions[tracked.session.key].get(participant_id, _NO_IDS)
+    async def _sessions(self, asked: Mapping[SessionKey, Tracked]) -> Sessions:
+        found: Sessions = {}
+        missing: dict[SessionKey, Tracked] = {}
+        for session, tracked in asked.items():
+            ids = self._known.get(session)
+            if ids is None:
+                missing[session] = tracked
+            else:
+                found[session] = ids
+        return found | await self._load(missing)
 
-    async def _load(self, asked: Iterable[Tracked]) -> None:
-        """Read what is missing of some sessions, each file once."""
-        missing = {tracked.session.key: tracked for tracked in asked if tracked.session.key not in self._sessions}
+    async def _load(self, missing: Mapping[SessionKey, Tracked]) -> Sessions:
+        """Read the ids of some sessions, each file once; they are kept when all of them are there."""
+        loading: Sessions = {session: SessionIds(self._known.file) for session in missing}
         of_file: dict[str, list[SessionKey]] = {}
         for session, tracked in missing.items():
             for key in tracked.known.files:
                 of_file.setdefault(key, []).append(session)
-        parts: dict[SessionKey, list[pa.Table]] = {session: [] for session in missing}
-        for key, sessions in of_file.items():
-            wanted = pc.field("session_id").isin([session_id for _, session_id in sessions])
-            columns = ["stage_arn", "session_id", "participant_id", "event_id"]
-            table = await self._read(key, columns, wanted)
-            for stage_arn, session_id in sessions:
-                of_session = (pc.field("stage_arn") == stage_arn) & (pc.field("session_id") == session_id)
-                parts[stage_arn, session_id].append(table.filter(of_session).select(["participant_id", "event_id"]))
-        for session, tables in parts.items():
-            self._sessions[session] = _by_participant(pa.concat_tables(tables)) if tables else {}
-        self._shrink(keep=len(missing))
+        size_bytes = 0
+        try:
+            for key, sessions in of_file.items():
+                if data := await self._read(key):
+                    await compute(_add_ids, key, data, loading, set(sessions), is_full=self._known.is_full)
+                    grown = _size_bytes_of(loading.values()) - size_bytes
+                    size_bytes += grown
+                    self._known.loading_size_bytes += grown
+        finally:
+            self._known.loading_size_bytes -= size_bytes
+        for session, ids in loading.items():
+            if isinstance(ids, SessionIds):
+                self._known.keep(session, ids)
+        return loading
 
-    def _shrink(self, keep: int) -> None:
-        """Let go of what was read first, but for the ``keep`` last sessions, while it is too much."""
-        sizes = [sum(map(len, ids.values())) for ids in self._sessions.values()]
-        total = sum(sizes)
-        for size in sizes[: max(0, len(sizes) - keep)]:
-            if total <= _IDS_MAX:
-                return
-            self._sessions.popitem(last=False)
-            total -= size
-
-    async def _read(self, key: str, columns: list[str], wanted: Any) -> pa.Table:  # noqa: ANN401 - an Arrow expression
-        data = await self.files.read(key)
+    async def _read(self, key: str) -> bytes | None:
+        data = await self._files.read(key)
         if data is None:
             # Whoever removed it, its rows are what the lake lacks now.
             _log.warning("file_missing", file=key)
-            return pa.table({name: pa.array([], pa.string()) for name in columns}).cast(_schema(columns))
+        return data
+
+
+def _ids_of(units: Iterable[tuple[Tracked, str]], sessions: Sessions) -> list[pa.Int64Array | TemporaryFolderRefused]:
+    found: list[pa.Int64Array | TemporaryFolderRefused] = []
+    for tracked, participant_id in units:
+        ids = sessions[tracked.session.key] if tracked.holds_rows_of(participant_id) else None
         try:
-            return await compute(pq.read_table, pa.BufferReader(data), columns=columns, filters=wanted)
-        except pa.ArrowException as error:
-            raise LakeError(f"{key} is damaged: {error}; `ivs-export verify` tells what else is") from error
+            found.append(ids.of(participant_id) if isinstance(ids, SessionIds) else ids or NO_IDS)
+        except TemporaryFolderRefused as error:
+            found.append(error)
+    return found
 
 
-def align(
-    rows: pa.RecordBatch, equals: Sequence[Sequence[int]], held: Sequence[bool], extras: Mapping[int, str | None]
-) -> pa.RecordBatch:
-    """The rows, of equal events those first that the lake holds; the ids stay where they are.
+def _add_ids(key: str, data: bytes, loading: Sessions, wanted: set[SessionKey], *, is_full: bool) -> None:
+    """Add the ids that a file holds of the sessions that are ``wanted``."""
+    names = pa.array({session_id for _, session_id in wanted}, pa.string())
+    for batch in _batches(key, data, _ID_COLUMNS, names, _IDS_AT_ONCE):
+        grouped = batch.group_by(list(_ID_COLUMNS[:3])).aggregate([("event_id", "list")])
+        lists = grouped.column("event_id_list").combine_chunks()
+        columns = (grouped.column(name).to_pylist() for name in _ID_COLUMNS[:3])
+        for place, (stage_arn, session_id, participant_id) in enumerate(zip(*columns, strict=True)):
+            ids = loading.get((stage_arn, session_id))
+            if isinstance(ids, SessionIds):
+                try:
+                    if is_full:
+                        ids.spill()
+                    ids.add(participant_id, lists[place].values)
+                except TemporaryFolderRefused as error:
+                    loading[stage_arn, session_id] = error
 
-    Of k equal events where the lake holds j, those numbered j to k - 1 are added: it must be those whose other fields
-    the lake lacks. ``equals`` are the places of equal events; ``held`` says of each row whether the lake holds its id,
-    and ``extras`` what the lake's row has in ``extra``, which is all that an identity leaves out.
+
+def _rows_in(key: str, data: bytes, asked: Mapping[Unit, pa.Int64Array]) -> dict[Unit, list[LakeRow]]:
+    """The rows of a file with the ids that are asked for."""
+    found: dict[Unit, list[LakeRow]] = {}
+    ids = pa.concat_arrays(list(asked.values()))
+    sessions = pa.array({unit.session_id for unit in asked}, pa.string())
+    for table in _batches(key, data, (*ROW_COLUMNS, "event_id", "extra"), sessions, _ROWS_AT_ONCE):
+        rows = table.filter(pc.is_in(table.column("event_id"), value_set=ids))
+        for batch in rows.to_batches():
+            extras = map(extra_of, batch.column("extra").to_pylist())
+            told = map(LakeRow, batch.column("event_id").to_pylist(), row_hashes(batch), extras)
+            units = map(Unit, *(batch.column(name).to_pylist() for name in _ID_COLUMNS[:3]))
+            for unit, row in zip(units, told, strict=True):
+                if unit in asked:
+                    found.setdefault(unit, []).append(row)
+    return found
+
+
+def _batches(
+    key: str, data: bytes, columns: Sequence[str], sessions: pa.StringArray, rows_max: int
+) -> Iterator[pa.Table]:
+    """The rows of a file that are of some sessions, by their ids, some at a time.
+
+    Raises :class:`LakeError` where the file can't be read.
     """
-    order = list(range(rows.num_rows))
-    ids = rows.column("event_id")
-    for places in equals:
-        theirs = Counter(extras[ids[place].as_py()] for place in places if held[place] and ids[place].as_py() in extras)
-        if theirs:
-            known: list[int] = []
-            lacked: list[int] = []
-            for place in places:
-                extra = rows.column("extra")[place].as_py()
-                (known if theirs[extra] > 0 else lacked).append(place)
-                theirs[extra] -= 1
-            for place, source in zip(places, known + lacked, strict=True):
-                order[place] = source
-    moved = rows.take(pa.array(order, pa.int64()))
-    return moved.set_column(rows.schema.get_field_index("event_id"), "event_id", ids)
+    try:
+        texts = [name for name in columns if pa.types.is_string(EVENTS.schema.field(name).type)]
+        with pq.ParquetFile(pa.BufferReader(data), read_dictionary=texts) as file:
+            _check_columns(file, columns)
+            groups = [place for place in range(file.num_row_groups) if _may_hold(file, place, sessions)]
+            for batch in file.iter_batches(rows_max, row_groups=groups, columns=list(columns)):
+                is_of_session = pc.is_in(batch.column("session_id").dictionary_decode(), value_set=sessions)
+                yield pa.table(batch.filter(is_of_session).columns, names=batch.schema.names)
+    except Exception as error:  # whatever PyArrow finds wrong with a file
+        raise LakeError(f"{key} is damaged: {error}; `ivs-export verify` tells what else is") from error
 
 
-def partly_held(equals: Sequence[Sequence[int]], held: Sequence[bool]) -> list[Sequence[int]]:
-    """Those groups of equal events of which the lake holds some, and not all."""
-    return [places for places in equals if 0 < sum(held[place] for place in places) < len(places)]
+def _check_columns(file: pq.ParquetFile, columns: Iterable[str]) -> None:
+    schema = file.schema.to_arrow_schema()
+    for name in columns:
+        if schema.get_all_field_indices(name) == [] or schema.field(name).type != EVENTS.schema.field(name).type:
+            raise ValueError(f"its column {name} is missing, or of another type")
 
 
-def lacking(rows: pa.RecordBatch, counts: Sequence[int], held: Sequence[bool]) -> tuple[pa.RecordBatch, list[int]]:
-    """The rows that the lake lacks, and how many each unit has of them; ``counts`` are those of all its rows."""
-    if not any(held):
-        return rows, list(counts)
-    of_unit = chain.from_iterable(map(repeat, range(len(counts)), counts))
-    left = Counter(unit for unit, is_held in zip(of_unit, held, strict=True) if not is_held)
-    return rows.filter(pa.array([not each for each in held])), [left[unit] for unit in range(len(counts))]
+def _may_hold(file: pq.ParquetFile, place: int, sessions: pa.StringArray) -> bool:
+    """Whether a row group may hold rows of some sessions, as far as its statistics tell."""
+    group = file.metadata.row_group(place)
+    column = group.column(file.schema.names.index("session_id"))
+    statistics = column.statistics
+    if statistics is None or not statistics.has_min_max:
+        return True
+    within = pc.and_(pc.less_equal(statistics.min, sessions), pc.less_equal(sessions, statistics.max))
+    return bool(pc.any(within).as_py())
 
 
-def _schema(columns: Sequence[str]) -> pa.Schema:
-    return pa.schema([(name, pa.int64() if name == "event_id" else pa.string()) for name in columns])
-
-
-def _by_participant(table: pa.Table) -> Ids:
-    grouped = table.group_by("participant_id").aggregate([("event_id", "list")])
-    lists = grouped.column("event_id_list").combine_chunks()
-    names = grouped.column("participant_id").to_pylist()
-    return {name: lists[place].values for place, name in enumerate(names)}
+def _size_bytes_of(sessions: Iterable[SessionIds | TemporaryFolderRefused]) -> int:
+    return sum(ids.size_bytes for ids in sessions if isinstance(ids, SessionIds))

@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     #: What is done in a scope, with the stages that it has.
     Work = Callable[[ScopeExport, AsyncIterator[Listed]], Awaitable[None]]
 
-# Rows that wait in memory for their checkpoints, in the whole process; a row takes some 60 bytes. Many scopes get more
-# of them, for small files cost much: to write, and to read ever after.
-_ROWS_MAX = 250_000
-_ROWS_A_SCOPE = 5_000
+# What waits in memory for its checkpoint, in the whole process: 250,000 everyday rows, of some 50 bytes each. Many
+# scopes get more, for small files cost much: to write, and to read ever after.
+_WAITING_SIZE_BYTES_MAX = 12 << 20
+_WAITING_SIZE_BYTES_A_SCOPE = 256 << 10
 
 
 async def survey(
@@ -91,7 +91,7 @@ async def _over_scopes(
             else:
                 draw = surroundings.clock.draw
                 await stop.cut(open_lake(services.store, lake, made_by, ledger.run_id, draw))
-            budget = Budget(max(_ROWS_MAX, _ROWS_A_SCOPE * len(parts)))
+            budget = Budget(max(_WAITING_SIZE_BYTES_MAX, _WAITING_SIZE_BYTES_A_SCOPE * len(parts)))
             a_run = _Run(settings, request, ledger, stop, surroundings, services, budget, work)
             works = [a_run.work_on(part, scope) for part, scope in zip(parts, ledger.scopes, strict=True)]
             ended = await asyncio.gather(*works, return_exceptions=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from exporter.errors import LakeError
 from exporter.parquet import encode
 from exporter.records import FileLine
+from exporter.tables import of_date
 from exporter.threads import compute
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 async def stage(files: Files, table: Table, rows: Mapping[date, Sequence[pa.RecordBatch]], name: str) -> list[FileLine]:
     """Stage one file for each UTC date, in order; ``name`` is unique for ever, and the same in each date's folder.
 
-    Where a file can't be staged, those before it are discarded and the :class:`LakeError` is raised.
+    ``rows`` are, for each date, the batches that have rows of it, perhaps among others. One file at a time is in
+    memory. Where a file can't be staged, those before it are discarded and the :class:`LakeError` is raised.
     """
     done: list[FileLine] = []
     try:
@@ -45,13 +47,14 @@ async def discard(files: Files, lines: Sequence[FileLine]) -> None:
 
 
 async def _stage_one(files: Files, table: Table, day: date, rows: Sequence[pa.RecordBatch], name: str) -> FileLine:
-    data, digest = await compute(_encoded, table, rows)
+    data, digest, count = await compute(_encoded, table, day, rows)
     key = f"{table.name}/{table.date_key}={day.isoformat()}/{name}.parquet"
     staged = await files.stage(key, memoryview(data))
-    count = sum(part.num_rows for part in rows)
     return FileLine(table.name, key, day.isoformat(), count, staged.size_bytes, digest, staged.handle)
 
 
-def _encoded(table: Table, rows: Sequence[pa.RecordBatch]) -> tuple[pa.Buffer, str]:
-    data = encode(table, rows, metadata=dict(table.metadata))
-    return data, hashlib.sha256(data).hexdigest()
+def _encoded(table: Table, day: date, rows: Sequence[pa.RecordBatch]) -> tuple[pa.Buffer, str, int]:
+    """The file, its checksum, and how many rows it has."""
+    own = [of_date(table, batch, day) for batch in rows]
+    data = encode(table, own, metadata=dict(table.metadata))
+    return data, hashlib.sha256(data).hexdigest(), sum(batch.num_rows for batch in own)

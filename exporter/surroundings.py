@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from exporter.api.connections import open_connections
 from exporter.api.credentials import Credentials
 from exporter.api.endpoints import find_endpoint
 from exporter.clock import system_clock
+from exporter.pages import warn_of_temporary_folder
 from exporter.processes import is_gone, this_process
 from exporter.stores.opening import open_store
 
@@ -60,6 +62,7 @@ def real_surroundings(other_clock: Clock | None = None) -> Surroundings:
 
     @asynccontextmanager
     async def open_services(settings: Settings, run_id: str, regions: Iterable[str]) -> AsyncIterator[Services]:
+        await asyncio.to_thread(warn_of_temporary_folder)
         accounts = Accounts(settings, run_id)
         own_sessions = accounts.own_sessions()
         session = own_sessions()

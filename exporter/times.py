@@ -32,15 +32,21 @@ _READABLE = re.compile(_SHAPE)
 # A date holds two hyphens, so a zone's sign is looked for behind the hour.
 _ZONED = f"[Tt ].*{_ZONE}$"
 _SAMPLE_LENGTH = 64
+# What is remembered of texts is bounded in bytes, too: digits may go on and on.
+_REMEMBERED_LENGTH_MAX = 64
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _FIRST_US = (datetime(1, 1, 1, tzinfo=UTC) - _EPOCH) // _MICROSECOND
 _LAST_US = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
 
 
-@lru_cache(maxsize=1_024)
 def read_us(text: str) -> int | None:
     """One time in microseconds since the epoch, or None where the text is not a time that can be read."""
+    return _read_us(text) if len(text) <= _REMEMBERED_LENGTH_MAX else _read_us.__wrapped__(text)
+
+
+@lru_cache(maxsize=1_024)
+def _read_us(text: str) -> int | None:
     if _READABLE.fullmatch(text) is None:
         return None
     try:

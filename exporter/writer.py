@@ -1,7 +1,8 @@
 """One scope's way from fetched units to committed files, by checkpoint: normalize → stage → commit → publish.
 
-What is held in memory is bounded twice: raw pages until they are worth a batch, and rows until they are worth a file.
-A unit with more rows than that is staged while it is read, and its files are named by the record that names the unit.
+What is held in memory is bounded twice, in bytes: raw pages until they are worth a batch, and rows until they are worth
+a file. A unit with more rows than that is staged while it is read, and its files are named by the record that names the
+unit.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from typing import TYPE_CHECKING
 from exporter.channel import Channel, Closed
 from exporter.data_files import NamedFiles, file_name
 from exporter.domain import Session
-from exporter.errors import EventUnreadable, LakeError, LogDamaged, Overtaken, Vanished
+from exporter.errors import EventUnreadable, LakeError, LogDamaged, Overtaken, TemporaryFolderRefused, Vanished
 from exporter.held import Held
 from exporter.intake import Intake, UnitTaken
-from exporter.ledger import Outcome
+from exporter.ledger import Outcome, add_names
 from exporter.normalize import Stamp
 from exporter.present import Present
 from exporter.publish import publish
@@ -45,11 +46,9 @@ if TYPE_CHECKING:
 
 # Small enough that the event loop is soon free again, large enough that a batch's fixed cost does not show.
 _BATCH_SIZE_BYTES = 1 << 18
-# Each piece of a unit is compared with all before it: large enough that they are few, small enough for little memory.
+# Large enough that a piece's fixed cost does not show, small enough for little memory: it takes some ten times as much.
 _PIECE_SIZE_BYTES = 1 << 20
 _BATCH_UNITS = 1_024
-# The least that an event takes on its way here: a name, a participant, a time.
-_EVENT_SIZE_BYTES_MIN = 80
 # A large unit's rows are staged when they are this part of the bound, so that they come on top of little.
 _LARGE_PART = 2
 
@@ -76,8 +75,8 @@ class Writer:
     _stagings: int = 0
 
     def __post_init__(self) -> None:
-        piece_size_bytes = min(_PIECE_SIZE_BYTES, self.budget.rows_max * _EVENT_SIZE_BYTES_MIN)
-        self._intake = Intake(Present(self.store), self.budget.turns, piece_size_bytes)
+        piece_size_bytes = min(_PIECE_SIZE_BYTES, self.budget.size_bytes_max)
+        self._intake = Intake(Present(self.store, self.budget.known), self.budget.turns, piece_size_bytes)
         self._share = self.budget.share(self._wake)
         self._named = NamedFiles(self.store, self.journal.scope)
 
@@ -86,6 +85,12 @@ class Writer:
 
         Raises :class:`LakeError` where a checkpoint fails.
         """
+        try:
+            await self._write(works)
+        finally:
+            self._share.give_back()
+
+    async def _write(self, works: Channel[Work]) -> None:
         due_s = self.clock.monotonic_s() + self.checkpoint_s
         while True:
             work, is_over = None, False
@@ -158,7 +163,7 @@ class Writer:
     async def _take(self, tracked: Tracked, fetched: Fetched | None) -> None:
         self._held.tracked[tracked.session.name] = tracked
         if fetched is None:
-            self._share.hold(self._held.weight)
+            self._share.hold(self._held.size_bytes)
             return
         if self._intake.is_large(fetched):
             await self._take_large(tracked, fetched)
@@ -178,28 +183,30 @@ class Writer:
         for unit in taken.units:
             self._note(unit)
         self._held.add(taken.rows)
-        self._share.hold(self._held.weight)
+        self._share.hold(self._held.size_bytes)
 
     async def _take_large(self, tracked: Tracked, fetched: Fetched) -> None:
         """Take one unit piece by piece, apart from the others: nothing of it counts before all of it could be read."""
         unit, unknown_fields, apart = UnitTaken(tracked, fetched), Counter[str](), Held()
         try:
             async for piece in self._intake.pieces(tracked, fetched, self._stamp()):
-                unit.events += piece.units[0].events
-                unit.lacked += piece.units[0].lacked
-                unknown_fields += piece.unknown_fields
+                unit = piece.units[-1] if piece.units else unit
+                add_names(unknown_fields, piece.unknown_fields)
                 apart.add(piece.rows)
-                if apart.row_count > self.budget.rows_max // _LARGE_PART:
+                if apart.size_bytes > self.budget.size_bytes_max // _LARGE_PART:
                     await self._stage(apart)
-                self._share.hold(self._held.weight + apart.weight)
-        except EventUnreadable as error:
-            unit = UnitTaken(tracked, fetched, error=EventUnreadable(str(error)))  # without this frame in it
+                self._share.hold(self._held.size_bytes + apart.size_bytes)
+        except (EventUnreadable, TemporaryFolderRefused) as error:
+            unit = UnitTaken(tracked, fetched, error=type(error)(str(error)))  # without this frame in it
             await self._discard(apart.files)
+        except LakeError:
+            await self._discard(apart.files)
+            raise
         else:
             self.ledger.note_unknown(unknown_fields)
             self._held.take_over(apart)
         self._note(unit)
-        self._share.hold(self._held.weight)
+        self._share.hold(self._held.size_bytes)
 
     def _stamp(self) -> Stamp:
         return Stamp(self.journal.run_id, self.clock.wall_us())
@@ -221,13 +228,15 @@ class Writer:
     async def _checkpoint(self) -> None:
         """Commit all that is held: staged files, then the record, then their publication."""
         await self._normalize()
-        held, self._held, self._is_due = self._held, Held(), False
+        held, self._held = self._held, Held()
         held.tracked = {name: tracked for name, tracked in held.tracked.items() if tracked.has_news}
         if held.tracked:
             await self._stage(held)
             await self._commit(held)
         self.ledger.outcomes.update(held.outcomes)
-        self._share.hold(self._held.weight)
+        # Whoever woke this scope meanwhile meant what is committed now.
+        self._is_due = False
+        self._share.hold(self._held.size_bytes)
 
     async def _stage(self, held: Held) -> None:
         """Move the rows that are held to staged files; where that fails, what was staged before goes with them."""

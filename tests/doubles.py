@@ -25,6 +25,7 @@ from exporter.discover import Listed
 from exporter.domain import Scope
 from exporter.errors import ApiError, LakeError, Refused
 from exporter.exporting import ScopeExport
+from exporter.known_ids import KnownIds
 from exporter.ledger import ScopeLedger
 from exporter.processes import is_gone, this_process
 from exporter.request import Request, Stop
@@ -43,6 +44,8 @@ SECOND_US = 1_000_000
 HOUR_US = 3_600 * SECOND_US
 #: 2026-11-23T00:00:00Z
 DAY_US = 1_795_392_000 * SECOND_US
+#: What an everyday row takes in memory, about.
+ROW_SIZE_BYTES = 60
 
 
 Done = TypeVar("Done")
@@ -268,6 +271,7 @@ async def export(
     rows_max: int = 1_000_000,
     settings: RunSettings | None = None,
     stop: Stop | None = None,
+    known: KnownIds | None = None,
 ) -> ScopeLedger:
     """One run over one scope. What it may raise is raised: `Crash`, an :class:`ExportError`."""
     ledger = ScopeLedger(SCOPE.region, SCOPE.account_id)
@@ -282,7 +286,7 @@ async def export(
         ledger=ledger,
         stop=stop or Stop(),
         run_id=run_id,
-        budget=Budget(rows_max),
+        budget=Budget(rows_max * ROW_SIZE_BYTES, known=known or KnownIds()),
         is_whole=True,
         service_time=service.service_time,
         clock=service.clock,

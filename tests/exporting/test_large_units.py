@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections import Counter
 from typing import Any
 
@@ -13,17 +12,13 @@ from hypothesis import strategies as st
 
 from exporter.domain import Fetched, Session, Unit
 from exporter.errors import LakeRefused
-from exporter.intake import Intake
 from exporter.ledger import Outcome
-from exporter.normalize import Stamp, normalize
+from exporter.normalize import Stamp
 from exporter.pages import Pages
-from exporter.present import Present
 from exporter.records import Record, decode_record
 from exporter.request import Request
 from exporter.settings import RunSettings
 from exporter.times import text_of
-from exporter.tracking import Tracked
-from exporter.turns import Turns
 from tests.doubles import DAY_US, SECOND_US, STAGE, MemoryStore, Service, export, lake_rows
 
 UNIT = Unit(STAGE, "st-a", "p1")
@@ -52,25 +47,6 @@ def test_pages_come_back_as_they_were_added(added: list[bytes], most_bytes: int)
     assert list(pages) == list(pages) == added
     assert len(pages) == len(added)
     assert pages.size_bytes == sum(map(len, added))
-
-
-@pytest.mark.parametrize("limits", [{}, {0: 2}], ids=["no limit", "a limit"])
-@pytest.mark.parametrize("seed", range(5))
-async def test_in_pieces_or_at_once_the_rows_are_the_same(seed: int, limits: dict[int, int]) -> None:
-    """Equal events in different pieces are numbered on, and a limit counts over all pieces."""
-    draw = random.Random(seed)
-    events = [an_event(draw.randrange(40)) for _ in range(300)]
-    whole = normalize([fetched(events, 7)], STAMP)
-    most = {whole.hashes[place]: count for place, count in limits.items()}
-    at_once = normalize([fetched(events, 7, most)], STAMP)
-    tracked = Tracked(SESSION, 0)
-    intake = Intake(Present(MemoryStore()), Turns(), piece_size_bytes=1_000)
-    pieces = [piece async for piece in intake.pieces(tracked, fetched(events, 7, most), STAMP)]
-    assert len(pieces) > 5
-    ids = [each for piece in pieces for each in piece.rows.column("event_id").to_pylist()]
-    assert sorted(ids) == sorted(at_once.rows.column("event_id").to_pylist())
-    units = [unit for piece in pieces for unit in piece.units]
-    assert sum(unit.events for unit in units) == sum(unit.lacked for unit in units) == len(ids)
 
 
 def records_with_files(store: MemoryStore) -> list[Record]:

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.domain import Fetched, Session, Unit
-from exporter.identity import event_id, page_hashes
+from exporter.identity import page_hashes
 from exporter.normalize import Stamp, normalize
-from exporter.tables import EVENTS, split_by_date
+from exporter.tables import EVENTS, dates_in, of_date
 
 STAGE = "arn:aws:ivs:eu-west-1:123456789012:stage/abc"
 SESSION = "st-AbCdEfGhIjKlM"
@@ -40,9 +40,9 @@ def _unit(place: int) -> Unit:
     return Unit(STAGE, SESSION, f"p{place}")
 
 
-def _fetched(unit: Unit, pages: list[list[dict[str, Any]]], limits: dict[int, int] | None = None) -> Fetched:
+def _fetched(unit: Unit, pages: list[list[dict[str, Any]]]) -> Fetched:
     raw = tuple(json.dumps(page).encode() for page in pages)
-    return Fetched(unit, Session(unit.stage_arn, unit.session_id), raw, 0, limits or {})
+    return Fetched(unit, Session(unit.stage_arn, unit.session_id), raw, 0)
 
 
 def _rows(*fetched: Fetched) -> list[dict[str, Any]]:
@@ -133,44 +133,6 @@ def test_a_batch_is_its_units_one_by_one(units: list[list[list[dict[str, Any]]]]
     assert whole.unknown_fields == sum(readable, Counter())
 
 
-@given(st.lists(st.lists(_event, max_size=4), max_size=3), st.randoms(use_true_random=False))
-def test_ids_do_not_depend_on_the_order(pages: list[list[dict[str, Any]]], random: Any) -> None:
-    """Shuffled over other pages, a unit's events have the same ids, and no two the same."""
-    events = [event for page in pages for event in page]
-    shuffled = events.copy()
-    random.shuffle(shuffled)
-    ids = [row["event_id"] for row in _rows(_fetched(_unit(0), pages))]
-    assert len(set(ids)) == len(events)
-    assert sorted(ids) == sorted(row["event_id"] for row in _rows(_fetched(_unit(0), [shuffled])))
-
-
-def test_equal_events_are_numbered_across_pages() -> None:
-    """Equal events of one unit get the ids of the numbers 0, 1 and 2, on whichever pages they stand."""
-    event = {"name": "JOINED", "eventTime": "2026-11-23T10:15:00Z"}
-    (hashed,) = page_hashes(_unit(1), json.dumps([event]).encode())
-    rows = _rows(_fetched(_unit(1), [[event, event], [event]]), _fetched(_unit(2), [[event]]))
-    assert [row["event_id"] for row in rows[:3]] == [event_id(hashed, number) for number in range(3)]
-    assert rows[3]["event_id"] == page_hashes(_unit(2), json.dumps([event]).encode())[0]
-
-
-@pytest.mark.parametrize("limit", [0, 1, 2, 3])
-def test_no_more_equal_events_than_the_limit(limit: int) -> None:
-    """Of equal events only so many become rows as the limit of their unit says; the others are not touched."""
-    event, other = ({"name": name, "eventTime": "2026-11-23T10:15:00Z"} for name in ("JOINED", "LEFT"))
-    (hashed,) = page_hashes(_unit(1), json.dumps([event]).encode())
-    limited = _fetched(_unit(1), [[event, other], [other, event]], {hashed: limit})
-    free = _fetched(_unit(2), [[event, event]])
-    normalized = normalize([limited, free], STAMP)
-    kept = min(limit, 2)
-    assert normalized.counts == [2 + kept, 2]
-    names = normalized.rows.column("event_name").to_pylist()
-    assert Counter(names[: 2 + kept]) == Counter({"LEFT": 2, "JOINED": kept})
-    ids = normalized.rows.column("event_id").to_pylist()
-    assert {event_id(hashed, number) for number in range(kept)} == set(ids) & {
-        event_id(hashed, number) for number in range(4)
-    }
-
-
 def test_an_unreadable_unit_touches_no_other() -> None:
     """A unit with an event that can't be dated or read fails by name, and the units beside it arrive."""
     good = {"name": "JOINED", "eventTime": "2026-11-23T10:15:00Z"}
@@ -196,7 +158,7 @@ def test_a_unit_given_twice_is_refused() -> None:
 def test_nothing_gives_no_rows() -> None:
     """No units give no rows."""
     assert normalize([], STAMP).rows.num_rows == 0
-    assert split_by_date(EVENTS, normalize([], STAMP).rows) == {}
+    assert dates_in(EVENTS, normalize([], STAMP).rows) == []
 
 
 def test_held_rows_are_small() -> None:
@@ -227,7 +189,8 @@ def test_each_row_goes_to_its_date(moments: list[datetime]) -> None:
     """Rows are split by the UTC date of their event, none is lost, and each date's keep their order."""
     events = [{"name": str(place), "eventTime": moment.isoformat()} for place, moment in enumerate(moments)]
     rows = normalize([_fetched(_unit(0), [events])], STAMP).rows
-    split = split_by_date(EVENTS, rows)
+    split = {day: of_date(EVENTS, rows, day) for day in dates_in(EVENTS, rows)}
+    assert list(split) == sorted(split)
     found = {day: [int(name) for name in part.column("event_name").to_pylist()] for day, part in split.items()}
     expected: dict[date, list[int]] = {}
     for place, moment in enumerate(moments):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -64,12 +65,28 @@ async def test_of_a_list_that_may_have_shifted_the_smaller_count_holds(
     ended_us: int | None, final_from_us: int | None
 ) -> None:
     """An event that was shown twice because another came between the pages is one event after a second reading."""
-    readings = Readings([[event(2), event(1)], [event(1)]], [[event(3), event(2)], [event(1)]])
+    readings = Readings(
+        [[event(2), event(1)], [event(1), event(5), event(5)], [event(4)]],
+        [[event(3), event(2), event(4)], [event(5), event(5)], [event(1), event(4)]],
+    )
     fetched = await fetched_from(readings, ended_us, final_from_us)
     assert readings.begun == 2
-    (first,) = page_hashes(UNIT, msgspec.json.encode([event(1)]))
-    assert fetched.limits == {first: 1}
     assert b"10:00:03" in b"".join(fetched.pages)
+    assert fetched.hashes is not None
+    assert Counter(fetched.hashes.to_pylist()) == {hash_of(second): 1 + (second in (4, 5)) for second in range(1, 6)}
+    assert fetched.limits == {hash_of(4): 1}
+
+
+async def test_a_second_reading_that_has_shifted_is_not_believed_more_than_the_first() -> None:
+    """What stood on one page, and stands on two in the second reading, counts as often as it did, and at least once."""
+    readings = Readings([[event(1)], [event(1), event(2)]], [[event(1), event(2)], [event(2), event(3)], [event(3)]])
+    fetched = await fetched_from(readings)
+    assert fetched.limits == {hash_of(2): 1, hash_of(3): 1}
+
+
+def hash_of(second: int) -> int:
+    (found,) = page_hashes(UNIT, msgspec.json.encode([event(second)]))
+    return found
 
 
 async def test_a_refused_token_starts_the_unit_over_once() -> None:
