@@ -15,6 +15,7 @@ Several values under one name become a list of them. Numbers keep their digits, 
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from dataclasses import dataclass, field
 from operator import itemgetter
@@ -189,6 +190,11 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(constant)
 
 
+# Python's objects take some hundred bytes for each value, however short it is written.
+_VALUES_MAX = 1_000_000
+_MARKS = (b",", b"[", b"{")
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+
 _read_json = json.JSONDecoder(
     object_pairs_hook=_Members, parse_float=_Number, parse_int=_Number, parse_constant=_refuse
 ).decode
@@ -198,6 +204,8 @@ def _decode_odd(unit: Unit, page: bytes, decoded: Decoded) -> None:
     if (events := _known_events(unit, page)) is not None:
         decoded.events += events
         return
+    if _values_in(page) > _VALUES_MAX:
+        raise EventUnreadable(f"an event holds more than {_VALUES_MAX:,} values")
     try:
         objects = _read_json(page.decode("utf-8", "surrogateescape"))
         if type(objects) is not list or not all(type(each) is _Members for each in objects):
@@ -213,6 +221,12 @@ def _decode_odd(unit: Unit, page: bytes, decoded: Decoded) -> None:
         raise EventUnreadable("a page of events is not JSON") from error
     except RecursionError as error:
         raise EventUnreadable("a page of events is nested too deep to be read") from error
+
+
+def _values_in(page: bytes) -> int:
+    """At least how many values a JSON text has; exactly what it has of commas and brackets, where these are many."""
+    count = sum(map(page.count, _MARKS))
+    return count if count <= _VALUES_MAX else sum(map(_STRING.sub(b"", page).count, _MARKS))
 
 
 @dataclass(slots=True)

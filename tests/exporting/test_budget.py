@@ -6,17 +6,25 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from exporter import writer as writer_module
 from exporter.budget import Budget, Share
 from exporter.channel import Channel
 from exporter.clock import Clock
 from exporter.commit import Journal
 from exporter.ledger import ScopeLedger
+from exporter.log_reader import records_after
+from exporter.settings import RunSettings
 from exporter.state import ScopeState
 from exporter.writer import Writer
-from tests.doubles import SCOPE, MemoryStore
+from tests import doubles
+from tests.doubles import SCOPE, MemoryStore, Service, export, lake_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from exporter.store import Staged
 
 
 def test_the_fullest_scope_is_woken_when_the_bound_is_reached() -> None:
@@ -74,3 +82,69 @@ async def test_a_writer_can_be_woken_at_any_moment() -> None:
         await asyncio.sleep(0)
     await works.close()
     await writing
+
+
+class Watching(Budget):
+    """Notes the most that waited at any time."""
+
+    most_bytes = 0
+
+    def settle(self) -> None:
+        Watching.most_bytes = max(Watching.most_bytes, sum(share.size_bytes for share in self._shares))
+        super().settle()
+
+
+@pytest.mark.parametrize("participants", [1, 60], ids=["in one unit", "in many units"])
+async def test_what_waits_is_weighed(participants: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows with long texts are committed when their bytes are many, though they are few."""
+    monkeypatch.setattr(doubles, "Budget", Watching)
+    Watching.most_bytes = 0
+    service, store = Service(), MemoryStore()
+    session = service.add("st-wide", events={f"p{number}": 240 // participants for number in range(participants)})
+    for name, participant in session.participants.items():
+        for place, event in enumerate(participant.events):
+            event["errorCode"] = f"{name} {place} " * 1_000
+    await export(service, store, "r1", rows_max=5_000, settings=RunSettings(checkpoint_s=1e9))
+    assert lake_rows(store) == service.truth()
+    assert len(store.visible) >= 3
+    assert Watching.most_bytes < 3 * 5_000 * doubles.ROW_SIZE_BYTES
+
+
+def test_what_a_scope_held_that_is_over_is_the_others_room() -> None:
+    """A scope that failed with rows in memory holds nothing any more, and is not asked to commit."""
+    budget = Budget(100)
+    woken: list[str] = []
+    first, second = (budget.share(partial(woken.append, name)) for name in "ab")
+    first.hold(90)
+    first.give_back()
+    second.hold(50)
+    assert woken == []
+    second.hold(100)
+    assert woken == ["b"]
+    first.give_back()
+
+
+class WakingStore(MemoryStore):
+    """Wakes the writer while its files are being staged."""
+
+    budget: CapturingBudget | None = None
+
+    async def stage(self, key: str, data: bytes | memoryview) -> Staged:
+        if self.budget is not None:
+            self.budget.wake()
+        return await super().stage(key, data)
+
+
+async def test_a_call_to_commit_that_comes_while_committing_is_answered_by_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever wakes a scope that commits already means what it commits: it does not commit the next unit by itself."""
+    service, store, budget = Service(), WakingStore(), CapturingBudget(200_000)
+    monkeypatch.setattr(doubles, "Budget", lambda *_, **__: budget)
+    monkeypatch.setattr(writer_module, "_BATCH_SIZE_BYTES", 1)
+    store.budget = budget
+    service.concurrency = 1
+    service.add("st-1", events={f"p{number}": 1 for number in range(40)})
+    await export(service, store, "r1", settings=RunSettings(checkpoint_s=1e9))
+    told = [record async for record in records_after(store, SCOPE, 0) if record.files]
+    assert lake_rows(store) == service.truth()
+    assert len(told) > 2
+    assert all(sum(file.rows for file in record.files) > 1 for record in told[:-1])

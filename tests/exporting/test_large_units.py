@@ -12,13 +12,17 @@ from hypothesis import strategies as st
 
 from exporter.domain import Fetched, Session, Unit
 from exporter.errors import LakeRefused
+from exporter.intake import Intake
 from exporter.ledger import Outcome
 from exporter.normalize import Stamp
 from exporter.pages import Pages
+from exporter.present import Present
 from exporter.records import Record, decode_record
 from exporter.request import Request
 from exporter.settings import RunSettings
 from exporter.times import text_of
+from exporter.tracking import Tracked
+from exporter.turns import Turns
 from tests.doubles import DAY_US, SECOND_US, STAGE, MemoryStore, Service, export, lake_rows
 
 UNIT = Unit(STAGE, "st-a", "p1")
@@ -100,3 +104,15 @@ async def test_a_lake_that_refuses_a_large_unit_s_file_gets_rid_of_those_before_
         await export(service, store, "r1", rows_max=4, settings=SETTINGS)
     assert not store.staged
     assert not store.visible
+
+
+async def test_a_page_larger_than_a_piece_passes_in_pieces() -> None:
+    """One page of many events, as no service sends it: it is cut, and all of its events are there."""
+    unit = fetched([an_event(second) for second in range(500)], 500)
+    assert len(unit.pages) == 1
+    intake = Intake(Present(MemoryStore()), Turns(), piece_size_bytes=5_000)
+    pieces = [piece async for piece in intake.pieces(Tracked(SESSION, 0), unit, STAMP)]
+    assert len(pieces) > 5
+    assert max(piece.rows.num_rows for piece in pieces) < 100
+    assert sum(piece.rows.num_rows for piece in pieces) == 500
+    assert [taken.events for piece in pieces for taken in piece.units] == [500]

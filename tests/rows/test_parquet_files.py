@@ -233,12 +233,43 @@ def test_memory_is_that_of_a_row_group() -> None:
     assert _peak_bytes(batches, 1_000) < _peak_bytes(batches, 20_000) / 3
 
 
-def _peak_bytes(batches: list[pa.RecordBatch], group_rows_max: int) -> int:
+def test_a_group_is_bounded_in_bytes_too() -> None:
+    """Rows with long texts are written in smaller groups, in the memory of one of them; each is sorted."""
+    times = [f"2026-11-23T10:{place:02d}:00Z" for place in range(40)]
+    batches = [
+        _batch([(0, number, [{"name": f"{number} {time} " * 250, "eventTime": time} for time in times])])
+        for number in range(20)
+    ]
+    data = encode(EVENTS, batches, group_size_bytes_max=1_000_000)
+    opened = _read(data)
+    groups = [opened.read_row_group(place, columns=list(EVENTS.sort_by)) for place in range(opened.num_row_groups)]
+    assert len(groups) >= 5
+    assert sum(group.num_rows for group in groups) == 800
+    for group in groups:
+        assert group.num_rows * 6_000 <= 1_300_000
+        assert group.to_pylist() == sorted(group.to_pylist(), key=_sort_key)
+    assert _peak_bytes(batches, size_bytes_max=1_000_000) < _peak_bytes(batches) / 2
+
+
+def test_long_texts_that_many_rows_share_are_not_written_out_at_once() -> None:
+    """Where the writer gives a dictionary up, since it is too large, a group has as many rows as their texts allow."""
+    texts = [f"{place:06d}" * 5_000 for place in range(50)]
+    events = [{"name": texts[place % 50], "eventTime": "2026-11-23T10:15:00Z"} for place in range(4_000)]
+    batch = _batch([(0, 0, events)])
+    opened = _read(encode(EVENTS, [batch], group_size_bytes_max=8_000_000))
+    assert opened.num_row_groups >= 15
+    found = [opened.read_row_group(place, columns=["event_name"]) for place in range(opened.num_row_groups)]
+    names = [name for group in found for name in group.column(0).to_pylist()]
+    assert sorted(names) == sorted(event["name"] for event in events)
+    assert _peak_bytes([batch], size_bytes_max=8_000_000) < 60_000_000
+
+
+def _peak_bytes(batches: list[pa.RecordBatch], group_rows_max: int = 65_536, size_bytes_max: int = 1 << 40) -> int:
     usual = pa.default_memory_pool()
     watched = pa.proxy_memory_pool(usual)
     pa.set_memory_pool(watched)
     try:
-        encode(EVENTS, batches, group_rows_max=group_rows_max)
+        encode(EVENTS, batches, group_rows_max=group_rows_max, group_size_bytes_max=size_bytes_max)
     finally:
         pa.set_memory_pool(usual)
     peak: int = watched.max_memory()

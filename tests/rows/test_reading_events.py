@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET
 
+from exporter import events as events_module
 from exporter.domain import Unit
 from exporter.errors import EventUnreadable
-from exporter.events import Decoded, Event, decode
+from exporter.events import Decoded, Event, decode, slices
 
 UNIT = Unit("arn:aws:ivs:us-east-1:123456789012:stage/abc", "st-AbCdEfGhIjKlM", "p1")
 _COLUMNS = {
@@ -232,3 +233,30 @@ def test_any_bytes_are_read_or_refused(noise: bytes) -> None:
         except EventUnreadable:
             continue
         assert all(json.loads(extra) for extra in decoded.extras.values())
+
+
+@given(st.lists(_events, max_size=6), st.integers(1, 200), st.sampled_from([None, 1]))
+def test_a_page_in_slices_is_the_same_events(events: list[dict[str, Any]], size_bytes: int, indent: int | None) -> None:
+    """However small the slices, they hold the page's events in their order, each slice no more than it must."""
+    page = json.dumps(events, indent=indent).encode()
+    parts = list(slices(page, size_bytes))
+    whole, cut = decode(UNIT, (page,)), decode(UNIT, tuple(parts))
+    assert (cut.events, cut.extras) == (whole.events, whole.extras)
+    longest = max((len(json.dumps(event, indent=indent).encode()) for event in events), default=0)
+    assert indent or all(len(part) <= size_bytes + longest + len(events) + 2 for part in parts)
+
+
+@pytest.mark.parametrize("page", [b"[{]", b'{"a": 1}', b'["\xff"', b""])
+def test_what_cannot_be_cut_stays_whole(page: bytes) -> None:
+    """A page that is no list of events is refused by whoever reads it, and not before."""
+    assert list(slices(page, 1)) == [page] if page else [b""]
+
+
+def test_an_event_of_more_values_than_memory_can_hold_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Values are counted before they are made; what stands in a text is none, however it looks."""
+    monkeypatch.setattr(events_module, "_VALUES_MAX", 20)
+    page = json.dumps([{"name": "JOINED", "unheardOf": r'[{",,\\"}]' * 20}]).encode()
+    (extra,) = decode(UNIT, (page,)).extras.values()
+    assert json.loads(extra) == {"unheardOf": r'[{",,\\"}]' * 20}
+    with pytest.raises(EventUnreadable, match="more than 20 values"):
+        decode(UNIT, (json.dumps([{"unheardOf": [[]] * 10}]).encode(),))
