@@ -65,6 +65,7 @@ class Finder:
     vanished: list[SessionKey] = field(default_factory=list)
     unlisted: list[SessionKey] = field(default_factory=list)
     returned: list[SessionLine] = field(default_factory=list)
+    _begun: set[SessionKey] = field(default_factory=set)
     _at_work: WeakValueDictionary[SessionKey, Tracked] = field(default_factory=WeakValueDictionary)
 
     async def stages(self, listed_stages: AsyncIterator[Listed], *, is_whole_region: bool) -> AsyncIterator[str]:
@@ -87,17 +88,32 @@ class Finder:
         targets = self.request.targets
         named = None if targets is None else targets.sessions(stage_arn)
         found = self._all_sessions(stage_arn) if named is None else self._named_sessions(stage_arn, set(named))
-        async for session in found:
-            if tracked := self._at_work.get(session.key):
-                tracked.is_contested = True  # the list has shown it before, with another end
+        async for session, is_again in found:
+            if is_again:
+                if tracked := await self._told_again(session):
+                    yield tracked
             elif is_wanted(session, self.request, active_sessions=self.settings.active_sessions):
                 self.ledger.sessions_found += 1
                 self.ledger.sessions_active += session.is_listed and session.ended_us is None
                 if tracked := await self._track(session):
-                    self._at_work[session.key] = tracked
                     yield tracked
                 else:
                     self.ledger.sessions_sealed += 1
+
+    async def _told_again(self, session: Session) -> Tracked | None:
+        """Take note of a session that its list has shown before, with another end: the session as work, if it is new.
+
+        One at work is not sealed in this run. One that is committed as sealed already, the next run sees.
+        """
+        if session.key in self._begun:
+            if tracked := self._at_work.get(session.key):
+                tracked.is_contested = True
+            return None
+        if not (self.request.is_whole and self.state.is_sealed(*session.key)):
+            return None
+        tracked = await self._track(session)
+        self.ledger.sessions_sealed -= tracked is not None
+        return tracked
 
     async def units(self, tracked: Tracked) -> AsyncIterator[Unit]:
         """The units of a session that are to be fetched; the others have their outcome already.
@@ -134,32 +150,37 @@ class Finder:
             for unit in self._to_fetch(tracked, missing):
                 yield unit
 
-    async def _all_sessions(self, stage_arn: str) -> AsyncIterator[Session]:
+    async def _all_sessions(self, stage_arn: str) -> AsyncIterator[tuple[Session, bool]]:
         seen: set[str] = set()
         is_flawless = True
         async for listed in self._listed_sessions(stage_arn):
             is_flawless &= not listed.flaws
-            for session in (*listed.sessions, *listed.contested):
+            for session in listed.sessions:
                 seen.add(session.session_id)
-                yield session
+                yield session, False
+            for session in listed.contested:
+                yield session, True
         if is_flawless:
             self._note_missing(stage_arn, seen)
 
-    async def _named_sessions(self, stage_arn: str, missing: set[str]) -> AsyncIterator[Session]:
+    async def _named_sessions(self, stage_arn: str, missing: set[str]) -> AsyncIterator[tuple[Session, bool]]:
         """The sessions that a list of targets names, with their times where the stage's own list tells them."""
         named = frozenset(missing)
         try:
             async for listed in self._listed_sessions(stage_arn):
-                for session in (*listed.sessions, *listed.contested):
-                    if session.session_id in named:
+                for session in listed.sessions:
+                    if session.session_id in missing:
                         missing.discard(session.session_id)
-                        yield session
+                        yield session, False
+                for session in listed.contested:
+                    if session.session_id in named:
+                        yield session, True
                 if not missing:
                     return
         except Refused:
             pass  # the list of sessions has a permission of its own, and may be denied
         for session_id in sorted(missing):
-            yield Session(stage_arn, session_id, is_listed=False)
+            yield Session(stage_arn, session_id, is_listed=False), False
 
     async def _listed_sessions(self, stage_arn: str) -> AsyncIterator[Listed]:
         pages = named_pages(self.caller, Operation.LIST_STAGE_SESSIONS, {"stageArn": stage_arn})
@@ -201,7 +222,7 @@ class Finder:
                 "a sealed session is listed with a later end, or none: it is opened again", session=session.name
             )
         known = _with_believed_ends(known or SessionState(), self.now_us())
-        return Tracked(
+        tracked = Tracked(
             _with_known_times(session, known),
             int(self.settings.grace_s * _SECOND_US),
             known,
@@ -209,6 +230,9 @@ class Finder:
             was_sealed=is_sealed and not is_opened,
             is_refetched=refetch,
         )
+        self._begun.add(session.key)
+        self._at_work[session.key] = tracked
+        return tracked
 
     def _to_fetch(self, tracked: Tracked, participant_ids: Iterable[str]) -> Iterator[Unit]:
         """The units that are to be fetched; each of the others is noted with its outcome."""

@@ -100,6 +100,7 @@ class _Far:
                 "open",
                 line.started_us,
                 line.ended_us,
+                line.latest_end_us,
                 units=given_up.get(session, {}),
                 earlier_files=line.earlier_files,
                 is_unsure=session in sealed,

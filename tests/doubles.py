@@ -169,6 +169,12 @@ class Service:
         self.rate = 5.0
         self.service_time = ServiceTime(lambda: self.now_us)
         self.date: Callable[[], str] = lambda: formatdate(self.now_us // SECOND_US, usegmt=True)
+        #: Participants that no list shows; and, by what a list is of, where in it a nameless item stands.
+        self.unlisted: set[str] = set()
+        self.flawed: dict[str, int] = {}
+        #: What is wrong with the list of stages; and, by stage, a session that its list shows once more, at its end.
+        self.flaws: list[str] = []
+        self.repeated: dict[str, tuple[str, SessionDouble]] = {}
         self.on_call: Callable[[Operation, Mapping[str, Any]], None] = lambda *_: None
 
     @property
@@ -219,14 +225,21 @@ class Service:
         if sessions is None:
             raise Refused("no such stage", "ResourceNotFoundException")
         if operation is Operation.LIST_STAGE_SESSIONS:
-            return [_summary(session_id, session) for session_id, session in sessions.items()]
+            shown = [*sessions.items(), *([again] if (again := self.repeated.get(params["stageArn"])) else [])]
+            return self._with_flaw(params["stageArn"], [_summary(*each) for each in shown])
         session = sessions[params["sessionId"]]
         if operation is Operation.LIST_PARTICIPANTS:
-            return [{"participantId": participant_id} for participant_id in session.participants]
+            ids = [participant_id for participant_id in session.participants if participant_id not in self.unlisted]
+            name = f"{params['stageArn']}/{params['sessionId']}"
+            return self._with_flaw(name, [{"participantId": participant_id} for participant_id in ids])
         participant = session.participants[params["participantId"]]
         if participant.error is not None:
             raise participant.error
         return participant.events[::-1] if self.newest_first else participant.events
+
+    def _with_flaw(self, name: str, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        place = self.flawed.get(name)
+        return items if place is None else [*items[:place], {}, *items[place:]]
 
     def truth(self) -> Counter[tuple[str, ...]]:
         """Each event that the service has, as (session, participant, name, time), with its count."""
@@ -259,7 +272,7 @@ def lake_rows(store: MemoryStore) -> Counter[tuple[str, ...]]:
 
 async def listed(service: Service, arns: Iterable[str]) -> AsyncIterator[Listed]:
     service.calls[(Operation.LIST_STAGES,)] += 1
-    yield Listed(service.now_us, list(arns))
+    yield Listed(service.now_us, list(arns), flaws=service.flaws)
 
 
 async def export(
