@@ -37,7 +37,12 @@ class Archived:
         """The session as the live state would have it, unsure of its units."""
         line = self.line
         return SessionState(
-            line.started_us, line.ended_us, line.latest_end_us, files=list(line.earlier_files), is_unsure=True
+            line.started_us,
+            line.ended_us,
+            line.latest_end_us,
+            files=list(line.earlier_files),
+            is_unsure=True,
+            has_rejects=line.has_rejects,
         )
 
 
@@ -66,9 +71,13 @@ def fold_lines(lines: dict[SessionKey, SessionLine], record: Record) -> None:
     for line in record.sessions:
         session = (line.stage_arn, line.session_id)
         files = [*line.earlier_files, *(record.files[place].key for place in line.files)]
+        has_rejects = line.has_rejects
         if session in lines:
             files = [*lines[session].earlier_files, *files]
-        lines[session] = msgspec.structs.replace(line, earlier_files=tuple(dict.fromkeys(files)), files=(), units={})
+            has_rejects |= lines[session].has_rejects
+        lines[session] = msgspec.structs.replace(
+            line, earlier_files=tuple(dict.fromkeys(files)), files=(), units={}, has_rejects=has_rejects
+        )
     if removed := record.removed:
         for session, line in lines.items():
             if not removed.isdisjoint(line.earlier_files):

@@ -18,7 +18,8 @@
     │       ├── Unreachable     a certificate, proxy or endpoint that no other try will change
     │       └── ClockWrong      this machine's clock is so far off that AWS refuses its signatures
     ├── Vanished                a session that was known is no longer listed
-    ├── EventUnreadable         an event that can't be given a date; fails its unit
+    ├── EventUnreadable         an event that can't be read; fails its unit
+    │   └── EventUndated        an event that can't be given a date; the unit's others are exported
     ├── TemporaryFolderRefused  the temporary folder can't be used; fails the units that need it
     └── LakeError               the lake can't be read or written
         ├── LakeBusy            a passing fault; try again
@@ -204,9 +205,13 @@ class Vanished(ExportError):
 
 
 class EventUnreadable(ExportError):
-    """An event whose time is missing or unreadable: it can be given no date, and is not dropped."""
+    """An event, or a page of them, that can't be read and is not dropped."""
 
     kind = "event_unreadable"
+
+
+class EventUndated(EventUnreadable):
+    """An event whose time is missing or unreadable: it can be given no date, and is kept among the rejects."""
 
 
 class TemporaryFolderRefused(ExportError):

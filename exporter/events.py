@@ -111,6 +111,34 @@ def slices(page: bytes, size_bytes: int) -> Iterator[bytes]:
         yield _joined(piece)
 
 
+def raw_events(page: bytes) -> list[bytes]:
+    """The events of a page that `decode` takes, each the JSON text that came."""
+    try:
+        return [bytes(event) for event in _decode_raw(page)]
+    except _UNREADABLE:
+        return [event.encode("utf-8", "surrogateescape") for event in _scanned(page.decode("utf-8", "surrogateescape"))]
+
+
+def canonical(event: bytes) -> bytes:
+    """An event's JSON text without what means nothing: spaces, the order of members, ways to write a letter."""
+    return _json(_read_json(event.decode("utf-8", "surrogateescape"))).encode("utf-8", "surrogatepass")
+
+
+def _scanned(text: str) -> Iterator[str]:
+    """The elements of a JSON array, for pages that hold what the fast decoder refuses."""
+    at = text.index("[") + 1
+    while (start := _past_spaces(text, at)) < len(text) and text[start] != "]":
+        end = _scan(text, start)[1]
+        yield text[start:end]
+        at = _past_spaces(text, end) + 1
+
+
+def _past_spaces(text: str, at: int) -> int:
+    while at < len(text) and text[at] in " \t\r\n":
+        at += 1
+    return at
+
+
 def _joined(events: list[msgspec.Raw]) -> bytes:
     return b"[" + b",".join(events) + b"]"
 
@@ -195,6 +223,7 @@ _VALUES_MAX = 1_000_000
 _MARKS = (b",", b"[", b"{")
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 
+_scan = json.JSONDecoder().raw_decode
 _read_json = json.JSONDecoder(
     object_pairs_hook=_Members, parse_float=_Number, parse_int=_Number, parse_constant=_refuse
 ).decode

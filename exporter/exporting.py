@@ -102,8 +102,16 @@ class ScopeExport:
     async def _export(self, journal: Journal, stages: AsyncIterator[Listed]) -> None:
         finder = self._finder(journal.state)
         pipeline = self._pipeline(finder)
-        checkpoint_s = self.settings.checkpoint_s
-        writer = Writer(self.store, journal, self.ledger, checkpoint_s, self.budget, self.clock, self._now_us)
+        writer = Writer(
+            self.store,
+            journal,
+            self.ledger,
+            self.settings.checkpoint_s,
+            self.budget,
+            self.clock,
+            self._now_us,
+            self.settings.give_up_days,
+        )
         try:
             await pipeline.export(finder.stages(stages, is_whole_region=self.is_whole), writer)
         except ScopeLost:

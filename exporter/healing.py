@@ -104,6 +104,7 @@ class _Far:
                 units=given_up.get(session, {}),
                 earlier_files=line.earlier_files,
                 is_unsure=session in sealed,
+                has_rejects=line.has_rejects,
             )
             for session, line in self.lines.items()
             if session in sealed or (given_up.get(session) and line.status == "open")

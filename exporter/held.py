@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _BATCH_SIZE_BYTES = 16 << 10
 _DATE_SIZE_BYTES = 500
 _UNIT_SIZE_BYTES = 600
+_LINE_SIZE_BYTES = 50
 
 
 @dataclass(slots=True)
@@ -34,6 +35,7 @@ class Held:
     ``rows`` are the batches in memory, under each UTC date that they have rows of, and ``sessions`` those that these
     rows are of. ``files`` are staged, and ``sessions_in`` says of each, in the same order, which sessions it holds rows
     of. ``tracked`` are the sessions of which there may be news, by name. ``rows_size_bytes`` is what the batches take.
+    ``rejects`` are lines of JSON in memory, ``rejects_of`` the sessions that they are of.
     """
 
     rows: dict[date, list[pa.RecordBatch]] = field(default_factory=dict)
@@ -43,11 +45,15 @@ class Held:
     tracked: dict[str, Tracked] = field(default_factory=dict)
     outcomes: list[Outcome] = field(default_factory=list)
     rows_size_bytes: int = 0
+    rejects: list[bytes] = field(default_factory=list)
+    rejects_of: set[SessionKey] = field(default_factory=set)
+    rejects_size_bytes: int = 0
 
     @property
     def size_bytes(self) -> int:
         """How much memory it takes, about."""
-        return self.rows_size_bytes + _UNIT_SIZE_BYTES * max(len(self.outcomes), len(self.tracked))
+        units_size_bytes = _UNIT_SIZE_BYTES * max(len(self.outcomes), len(self.tracked))
+        return self.rows_size_bytes + self.rejects_size_bytes + units_size_bytes
 
     def add(self, rows: pa.RecordBatch) -> None:
         """Hold some rows more."""
@@ -58,6 +64,18 @@ class Held:
         if days:
             self.rows_size_bytes += rows.nbytes + _BATCH_SIZE_BYTES + _DATE_SIZE_BYTES * len(days)
 
+    def reject(self, line: bytes, session: SessionKey) -> None:
+        """Hold one reject more."""
+        self.rejects.append(line)
+        self.rejects_of.add(session)
+        self.rejects_size_bytes += len(line) + _LINE_SIZE_BYTES
+
+    def rejects_staged(self, file: FileLine) -> None:
+        """Note that the rejects in memory are in this file now, and let go of them."""
+        self.files.append(file)
+        self.sessions_in.append(self.rejects_of)
+        self.rejects, self.rejects_of, self.rejects_size_bytes = [], set(), 0
+
     def take_over(self, other: Held) -> None:
         """Hold the rows and files of ``other``, too."""
         for day, batches in other.rows.items():
@@ -66,6 +84,9 @@ class Held:
         self.files += other.files
         self.sessions_in += other.sessions_in
         self.rows_size_bytes += other.rows_size_bytes
+        self.rejects += other.rejects
+        self.rejects_of |= other.rejects_of
+        self.rejects_size_bytes += other.rejects_size_bytes
 
     def staged(self, files: Sequence[FileLine]) -> None:
         """Note that the rows in memory are in these files now, one for each date in order, and let go of them."""

@@ -156,7 +156,7 @@ class Intake:
         numberings = await compute(_compared, open_parts) if open_parts else {}
         units = {parts[place].fetched.unit: each for place, each in numberings.items()}
         asked = {
-            part.fetched.unit: Asked(numberings[place].asked, part.tracked.known.files)
+            part.fetched.unit: Asked(numberings[place].asked, part.tracked.event_files)
             for place, part in open_parts.items()
         }
         async for unit, rows in self.present.rows(asked):

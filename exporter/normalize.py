@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from exporter.domain import scope_of
-from exporter.errors import EventUnreadable, TemporaryFolderRefused
+from exporter.errors import EventUndated, EventUnreadable, TemporaryFolderRefused
 from exporter.events import decode
 from exporter.identity import fields_of, hashes
 from exporter.tables import EVENTS
@@ -61,7 +61,8 @@ def normalize(fetched: Sequence[Fetched], stamp: Stamp) -> Normalized:
     """The rows of units that were fetched whole.
 
     A unit with an event that can't be read or dated, or with pages that can't be read back, gives no row and is named
-    in ``unreadable``; the others are not touched by it. Raises :class:`ValueError` where a unit is given twice, since
+    in ``unreadable`` (as :class:`EventUndated` where no more than that is wrong: its other events can be taken without
+    those); the others are not touched by it. Raises :class:`ValueError` where a unit is given twice, since
     its equal events could not be numbered.
     """
     decoded, unreadable = _decode(fetched)
@@ -115,7 +116,7 @@ def _times_us(decoded: Mapping[Unit, Decoded]) -> pa.Int64Array:
     return read_column_us([event.event_time or None for each in decoded.values() for event in each.events])
 
 
-def _take_undated(decoded: dict[Unit, Decoded], times_us: pa.Int64Array) -> dict[Unit, EventUnreadable]:
+def _take_undated(decoded: dict[Unit, Decoded], times_us: pa.Int64Array) -> dict[Unit, EventUndated]:
     """Take the units out of ``decoded`` that have an event without a time that can be read, and say why."""
     undated = {}
     at = 0
@@ -124,9 +125,7 @@ def _take_undated(decoded: dict[Unit, Decoded], times_us: pa.Int64Array) -> dict
         at += len(each.events)
         if missing:
             del decoded[unit]
-            undated[unit] = EventUnreadable(
-                f"{missing} of {len(each.events)} events have no eventTime that can be read"
-            )
+            undated[unit] = EventUndated(f"{missing} of {len(each.events)} events have no eventTime that can be read")
     return undated
 
 

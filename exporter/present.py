@@ -97,7 +97,7 @@ class Present:
         loading: Sessions = {session: SessionIds(self._known.file) for session in missing}
         of_file: dict[str, list[SessionKey]] = {}
         for session, tracked in missing.items():
-            for key in tracked.known.files:
+            for key in tracked.event_files:
                 of_file.setdefault(key, []).append(session)
         size_bytes = 0
         try:

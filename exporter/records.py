@@ -36,7 +36,10 @@ _CHECKSUM_SIZE_BYTES = len(b',"sha256":""}') + 64
 
 
 class FileLine(msgspec.Struct, frozen=True):
-    """A data file: where it appears, what is in it, and how its store finds it while it is staged."""
+    """A data file: where it appears, what is in it, and how its store finds it while it is staged.
+
+    A file of rejects is of no table: it has no rows, and an empty date.
+    """
 
     table: str
     key: str
@@ -58,13 +61,15 @@ class UnitState(msgspec.Struct, frozen=True, omit_defaults=True):
     ``began_us`` is the service's time when its last complete fetch began, of a session whose end was known; ``rows``
     are in the lake. ``failing_since_us`` is when the first of its failures came, one after another in each run, of
     whatever kind; ``refused_since_us``, when AWS itself first refused it for good after its session's end, with no
-    success since. Only that counts for giving it up.
+    success since. Only that counts for giving it up. ``rejects`` are its events without a time that are kept beside the
+    tables.
     """
 
     began_us: int | None = None
     rows: int = 0
     failing_since_us: int | None = None
     refused_since_us: int | None = None
+    rejects: int = 0
     is_abandoned: bool = False
 
 
@@ -76,6 +81,7 @@ class SessionLine(msgspec.Struct, frozen=True, omit_defaults=True):
     that hold rows of the session. ``earlier_files`` are the keys of others that do: all of them where the
     session is sealed or opened again. One that is opened again is ``is_unsure``: they may hold rows of units that are
     not named. ``latest_end_us`` is the latest end that was ever told of it, where ``ended_us`` is not.
+    ``has_rejects`` says that an event of it could not be given a time, ever: the tables are not all that there was.
     """
 
     stage_arn: str
@@ -88,6 +94,7 @@ class SessionLine(msgspec.Struct, frozen=True, omit_defaults=True):
     files: tuple[int, ...] = ()
     earlier_files: tuple[str, ...] = ()
     is_unsure: bool = False
+    has_rejects: bool = False
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ from exporter.data_files import is_older
 from exporter.errors import LogDamaged
 from exporter.publish import publish
 from exporter.records import SessionLine, UnitState
+from exporter.rejects import REJECTS
 from exporter.tables import TABLES
 
 if TYPE_CHECKING:
@@ -36,8 +37,8 @@ async def recover(store: Store, journal: Journal, at: str) -> None:
     if last is not None:
         await _finish(store, journal, last, at)
     named = {line.key for line in last.files} if last is not None else set()
-    for table in TABLES:
-        for staged in await store.leftovers(table.name):
+    for table in (*(table.name for table in TABLES), REJECTS):
+        for staged in await store.leftovers(table):
             if staged.key not in named and is_older(staged.key, str(journal.scope), journal.epoch):
                 await store.discard(staged)
 
@@ -72,4 +73,5 @@ def _reopened(line: SessionLine, last: Record, lost: set[int]) -> SessionLine:
         units=dict.fromkeys(line.units, UnitState()),
         earlier_files=line.earlier_files + kept,
         is_unsure=True,
+        has_rejects=line.has_rejects,
     )

@@ -40,6 +40,15 @@ async def stage(files: Files, table: Table, rows: Mapping[date, Sequence[pa.Reco
     return done
 
 
+async def stage_lines(files: Files, folder: str, lines: Sequence[bytes], name: str) -> FileLine:
+    """Stage one file of lines of JSON, of no table and no date."""
+    data = b"".join(lines)
+    key = f"{folder}/{name}.jsonl"
+    staged = await files.stage(key, data)
+    digest = await compute(lambda: hashlib.sha256(data).hexdigest())
+    return FileLine(folder, key, "", 0, staged.size_bytes, digest, staged.handle)
+
+
 async def discard(files: Files, lines: Sequence[FileLine]) -> None:
     """Remove staged files that no record names, nor will."""
     for line in lines:

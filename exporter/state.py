@@ -36,6 +36,7 @@ class SessionState(msgspec.Struct, omit_defaults=True):
 
     ``latest_end_us`` is the latest end that was told of it, where ``ended_us`` is not. ``files`` are the keys of those
     that hold rows of it. ``is_unsure`` says that they may hold rows of units that ``units`` does not name.
+    ``has_rejects`` says that some of its events could not be given a time.
     """
 
     started_us: int | None = None
@@ -44,6 +45,7 @@ class SessionState(msgspec.Struct, omit_defaults=True):
     units: dict[str, UnitState] = {}
     files: list[str] = []
     is_unsure: bool = False
+    has_rejects: bool = False
 
 
 class ScopeState(msgspec.Struct, kw_only=True):
@@ -131,8 +133,9 @@ class ScopeState(msgspec.Struct, kw_only=True):
         for file in record.files:
             self.rows += file.rows
             self.files += 1
-            self.first_date = min(file.date, self.first_date or file.date)
-            self.last_date = max(file.date, self.last_date or file.date)
+            if file.date:
+                self.first_date = min(file.date, self.first_date or file.date)
+                self.last_date = max(file.date, self.last_date or file.date)
         for line in record.sessions:
             self._fold_session(line, record.files)
         for stage_arn, session_id in record.unlisted:
@@ -182,6 +185,7 @@ class ScopeState(msgspec.Struct, kw_only=True):
         added = [*line.earlier_files, *(files[place].key for place in line.files)]
         session.files += [key for key in added if key not in session.files]
         session.is_unsure |= line.is_unsure
+        session.has_rejects |= line.has_rejects
 
     def _let_go(self) -> None:
         """A session is no longer named here; one that began later than this cannot be it, whatever clocks say."""

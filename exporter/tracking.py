@@ -11,7 +11,8 @@ ever told counts. A session is sealed when all of this is so:
 
 A unit, or the list of all of them, is given up when AWS itself has refused it for good on more than one day, from after
 the session's end on, for ``give_up_days``. No other failure counts for that: a fault may pass, and a permission can
-come back.
+come back. A unit with an event that can't be given a time is fetched again by each run, and given up ``give_up_days``
+after the session's end.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 #: What stands for the list of a session's participants where its units are named.
 _LIST = ""
+_EVENT_FILES = "events/"
 _DAY_US = 86_400_000_000
 _UNKNOWN = UnitState()
 
@@ -52,7 +54,8 @@ class Tracked:
     since the last commit, and ``committing`` those of the commit under way. ``is_new`` says that the live state does
     not know the session; ``was_sealed``, that it is asked for again although it is sealed, and stays so;
     ``is_refetched``, that what is final is asked for again; ``is_contested``, that one list told two ends of it, so
-    that none seals it in this run; ``is_told_sealed``, that a commit of this run sealed it.
+    that none seals it in this run; ``is_told_sealed``, that a commit of this run sealed it; ``has_rejects``, that some
+    of its events could not be given a time.
     """
 
     session: Session
@@ -63,6 +66,7 @@ class Tracked:
     is_refetched: bool = False
     is_contested: bool = False
     is_told_sealed: bool = False
+    has_rejects: bool = False
     listed_us: int | None = None
     missing: set[str] = field(default_factory=set)
     unfinished: set[str] = field(default_factory=set)
@@ -70,6 +74,7 @@ class Tracked:
     committing: dict[str, UnitState] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.has_rejects |= self.known.has_rejects
         units = self.known.units.items()
         self.missing = {name for name, unit in units if name != _LIST and not self._is_over(unit)}
 
@@ -100,18 +105,56 @@ class Tracked:
     def holds_rows_of(self, participant_id: str) -> bool:
         """Whether the lake may hold rows of this unit already."""
         rows = self.known.units.get(participant_id, _UNKNOWN).rows
-        return bool(self.known.files) and (self.known.is_unsure or rows > 0)
+        is_asked = self.known.is_unsure or rows > 0
+        return is_asked and any(key.startswith(_EVENT_FILES) for key in self.known.files)
+
+    def holds_rejects_of(self, participant_id: str) -> bool:
+        """Whether the lake may hold rejects of this unit already."""
+        return self.known.is_unsure or self.known.units.get(participant_id, _UNKNOWN).rejects > 0
+
+    @property
+    def event_files(self) -> list[str]:
+        """The keys of files that hold events of the session."""
+        return [key for key in self.known.files if key.startswith(_EVENT_FILES)]
+
+    @property
+    def reject_files(self) -> list[str]:
+        """The keys of files that hold rejects of the session."""
+        return [key for key in self.known.files if not key.startswith(_EVENT_FILES)]
 
     def fetched(self, participant_id: str, began_us: int, rows: int) -> None:
         """Note that a unit was fetched whole, from ``began_us`` on, and that ``rows`` more are to be committed.
 
         Only a fetch that began with the session's end known can be final, whatever clocks say later.
         """
-        rows += self._before(participant_id).rows
-        unit = UnitState(began_us=None if self.session.ended_us is None else began_us, rows=rows)
+        before = self._before(participant_id)
+        began = None if self.session.ended_us is None else began_us
+        unit = UnitState(began_us=began, rows=before.rows + rows, rejects=before.rejects)
         self._change(participant_id, unit)
         if self._is_over(unit):
             self.unfinished.discard(participant_id)
+
+    def fetched_in_part(  # noqa: PLR0917 - each of them is told of the one fetch
+        self, participant_id: str, began_us: int, rows: int, rejects: int, now_us: int, give_up_days: float
+    ) -> bool:
+        """Note that a unit was fetched whole, but for events without a time, ``rejects`` of which were not kept before.
+
+        True where it is given up: its session ended so long ago that they won't be mended any more.
+        """
+        before = self._before(participant_id)
+        final_from_us, ended_us = self.final_from_us, self.ended_us
+        is_late = ended_us is not None and now_us - ended_us >= give_up_days * _DAY_US
+        unit = UnitState(
+            rows=before.rows + rows,
+            failing_since_us=now_us if before.failing_since_us is None else before.failing_since_us,
+            rejects=before.rejects + rejects,
+            is_abandoned=is_late and final_from_us is not None and began_us >= final_from_us,
+        )
+        self._change(participant_id, unit)
+        self.has_rejects = True
+        if unit.is_abandoned:
+            self.unfinished.discard(participant_id)
+        return unit.is_abandoned
 
     def failed(self, participant_id: str, now_us: int, give_up_days: float, *, is_refused: bool) -> bool:
         """Note that a unit failed. ``is_refused`` says that AWS itself refuses it for good.
@@ -192,6 +235,7 @@ class Tracked:
             files=places,
             earlier_files=tuple(self.known.files) if is_sealed or self.is_new else (),
             is_unsure=self.known.is_unsure and not is_sealed,
+            has_rejects=self.has_rejects,
         )
 
     def committed(self, line: SessionLine, keys: list[str]) -> None:

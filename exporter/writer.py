@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING
 from exporter.channel import Channel, Closed
 from exporter.data_files import NamedFiles, file_name
 from exporter.domain import Session
-from exporter.errors import EventUnreadable, LakeError, LogDamaged, Overtaken, TemporaryFolderRefused, Vanished
+from exporter.errors import (
+    EventUndated,
+    EventUnreadable,
+    LakeError,
+    LogDamaged,
+    Overtaken,
+    TemporaryFolderRefused,
+    Vanished,
+)
 from exporter.held import Held
 from exporter.intake import Intake, UnitTaken
 from exporter.ledger import Outcome, add_names
@@ -24,7 +32,8 @@ from exporter.normalize import Stamp
 from exporter.present import Present
 from exporter.publish import publish
 from exporter.records import SessionLine
-from exporter.stage import discard, stage
+from exporter.rejects import REJECTS, Parted, part
+from exporter.stage import discard, stage, stage_lines
 from exporter.state import SessionState
 from exporter.tables import EVENTS
 from exporter.times import text_of
@@ -51,11 +60,16 @@ _PIECE_SIZE_BYTES = 1 << 20
 _BATCH_UNITS = 1_024
 # A large unit's rows are staged when they are this part of the bound, so that they come on top of little.
 _LARGE_PART = 2
+# A file of rejects is read as a whole to see what is kept already.
+_REJECTS_SIZE_BYTES = 4 << 20
 
 
 @dataclass(slots=True)
 class Writer:
-    """Writes what one scope's units gave. ``now_us`` is the service's time, in microseconds since the epoch."""
+    """Writes what one scope's units gave. ``now_us`` is the service's time, in microseconds since the epoch.
+
+    A unit with events that can't be given a time is given up ``give_up_days`` after its session's end.
+    """
 
     store: Store
     journal: Journal
@@ -64,6 +78,7 @@ class Writer:
     budget: Budget
     clock: Clock
     now_us: Callable[[], int]
+    give_up_days: float
     _batch: list[tuple[Tracked, Fetched]] = field(default_factory=list)
     _batch_size_bytes: int = 0
     _held: Held = field(default_factory=Held)
@@ -158,6 +173,7 @@ class Writer:
             known.ended_us,
             known.latest_end_us,
             earlier_files=tuple(known.files),
+            has_rejects=known.has_rejects,
         )
 
     async def _take(self, tracked: Tracked, fetched: Fetched | None) -> None:
@@ -180,22 +196,25 @@ class Writer:
         batch, self._batch, self._batch_size_bytes = self._batch, [], 0
         taken = await self._intake.take(batch, self._stamp())
         self.ledger.note_unknown(taken.unknown_fields)
-        for unit in taken.units:
-            self._note(unit)
         self._held.add(taken.rows)
         self._share.hold(self._held.size_bytes)
+        for unit in taken.units:
+            if isinstance(unit.error, EventUndated):
+                await self._take_large(unit.tracked, unit.fetched)
+            else:
+                self._note(unit)
 
     async def _take_large(self, tracked: Tracked, fetched: Fetched) -> None:
         """Take one unit piece by piece, apart from the others: nothing of it counts before all of it could be read."""
-        unit, unknown_fields, apart = UnitTaken(tracked, fetched), Counter[str](), Held()
+        apart, parted = Held(), None
         try:
-            async for piece in self._intake.pieces(tracked, fetched, self._stamp()):
-                unit = piece.units[-1] if piece.units else unit
-                add_names(unknown_fields, piece.unknown_fields)
-                apart.add(piece.rows)
-                if apart.size_bytes > self.budget.size_bytes_max // _LARGE_PART:
-                    await self._stage(apart)
-                self._share.hold(self._held.size_bytes + apart.size_bytes)
+            try:
+                unit, unknown_fields = await self._fill(apart, tracked, fetched)
+            except EventUndated:
+                await self._discard(apart.files)
+                apart, parted = Held(), await part(self.store, tracked, fetched)
+                unit, unknown_fields = await self._fill(apart, tracked, parted.fetched)
+                await self._fill_rejects(apart, tracked, parted)
         except (EventUnreadable, TemporaryFolderRefused) as error:
             unit = UnitTaken(tracked, fetched, error=type(error)(str(error)))  # without this frame in it
             await self._discard(apart.files)
@@ -205,8 +224,31 @@ class Writer:
         else:
             self.ledger.note_unknown(unknown_fields)
             self._held.take_over(apart)
-        self._note(unit)
+        if parted is None or unit.error is not None:
+            self._note(unit)
+        else:
+            self._note_in_part(unit, parted)
         self._share.hold(self._held.size_bytes)
+
+    async def _fill(self, apart: Held, tracked: Tracked, fetched: Fetched) -> tuple[UnitTaken, Counter[str]]:
+        """Put one unit's rows into ``apart``, piece by piece."""
+        unit, unknown_fields = UnitTaken(tracked, fetched), Counter[str]()
+        async for piece in self._intake.pieces(tracked, fetched, self._stamp()):
+            unit = piece.units[-1] if piece.units else unit
+            add_names(unknown_fields, piece.unknown_fields)
+            apart.add(piece.rows)
+            if apart.size_bytes > self.budget.size_bytes_max // _LARGE_PART:
+                await self._stage(apart)
+            self._share.hold(self._held.size_bytes + apart.size_bytes)
+        return unit, unknown_fields
+
+    async def _fill_rejects(self, apart: Held, tracked: Tracked, parted: Parted) -> None:
+        """Put into ``apart`` those of a unit's rejects that the lake lacks."""
+        async for line in parted.lines(self._stamp()):
+            apart.reject(line, tracked.session.key)
+            if apart.rejects_size_bytes >= min(_REJECTS_SIZE_BYTES, self.budget.size_bytes_max // _LARGE_PART):
+                await self._stage_rejects(apart)
+            self._share.hold(self._held.size_bytes + apart.size_bytes)
 
     def _stamp(self) -> Stamp:
         return Stamp(self.journal.run_id, self.clock.wall_us())
@@ -224,6 +266,25 @@ class Writer:
         self.ledger.events_fetched += unit.events
         self._held.outcomes.append(_outcome(unit.events, unit.lacked, is_known=is_known))
         tracked.fetched(participant_id, unit.fetched.began_us, unit.lacked)
+
+    def _note_in_part(self, unit: UnitTaken, parted: Parted) -> None:
+        """Note a unit of which some events are rejects: it fails by name, until it is given up."""
+        self.ledger.events_fetched += unit.events + parted.count
+        is_given_up = unit.tracked.fetched_in_part(
+            unit.fetched.unit.participant_id,
+            unit.fetched.began_us,
+            unit.lacked,
+            parted.new_count,
+            self.now_us(),
+            self.give_up_days,
+        )
+        self._held.tracked[unit.tracked.session.name] = unit.tracked
+        if is_given_up:
+            self._held.outcomes.append(Outcome.ABANDONED)
+            return
+        self.ledger.outcomes[Outcome.FAILED] += 1
+        message = f"{parted.count} of {unit.events + parted.count} events have no eventTime that can be read"
+        self.ledger.fail(unit.fetched.unit.name, EventUndated(f"{message}: they are kept in {REJECTS}/"))
 
     async def _checkpoint(self) -> None:
         """Commit all that is held: staged files, then the record, then their publication."""
@@ -244,6 +305,19 @@ class Writer:
         name = file_name(str(self.journal.scope), self.journal.epoch, self.journal.run_id, self._stagings)
         try:
             held.staged(await stage(self.store, EVENTS, held.rows, name))
+        except LakeError:
+            await self._discard(held.files)
+            raise
+        await self._stage_rejects(held)
+
+    async def _stage_rejects(self, held: Held) -> None:
+        """Move the rejects that are held to a staged file, as `_stage` does with rows."""
+        if not held.rejects:
+            return
+        self._stagings += 1
+        name = file_name(str(self.journal.scope), self.journal.epoch, self.journal.run_id, self._stagings)
+        try:
+            held.rejects_staged(await stage_lines(self.store, REJECTS, held.rejects, name))
         except LakeError:
             await self._discard(held.files)
             raise

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 from collections import Counter
 from dataclasses import dataclass, field
 from email.utils import formatdate
@@ -216,7 +217,7 @@ class Service:
         start = int(params.get("nextToken", "0"))
         end = start + self.page_size
         token = str(end) if end < len(items) else None
-        return Page(msgspec.json.encode(items[start:end]), token, self.service_time.answered(self.date()))
+        return Page(_encoded(items[start:end]), token, self.service_time.answered(self.date()))
 
     def _items(self, operation: Operation, params: Mapping[str, Any]) -> list[dict[str, Any]]:
         if operation is Operation.LIST_STAGES:
@@ -250,6 +251,13 @@ class Service:
             for participant_id, participant in session.participants.items()
             for event in participant.events
         )
+
+
+def _encoded(items: list[dict[str, Any]]) -> bytes:
+    try:
+        return msgspec.json.encode(items)
+    except UnicodeEncodeError:  # half of a surrogate pair is JSON all the same
+        return json.dumps(items).encode()
 
 
 def _summary(session_id: str, session: SessionDouble) -> dict[str, Any]:

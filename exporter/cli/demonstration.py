@@ -27,7 +27,7 @@ _REGION = "us-east-1"
 #: AWS's documents use this account in their examples, so it is nobody's.
 _ACCOUNT = Account(account_id="111122223333")
 _MARKER_TEXT = "ivs-export demo made this lake, and makes it anew when it runs again.\n"
-_PARTS_OF_A_LAKE = ("events", "_log", "_staged", "_aside")
+_PARTS_OF_A_LAKE = ("events", "_rejects", "_log", "_staged", "_aside")
 _CALLS_PER_SECOND = 250.0
 _CALLS_PER_SECOND_OF_AWS = 5.0
 _DAY_S = 86_400

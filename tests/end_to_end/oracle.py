@@ -70,7 +70,7 @@ def micros(text: object) -> int | None:
 
 
 def expected_row(unit: UnitKey, event: dict[str, Any]) -> Row | None:
-    """The row of one event; None where it has no time that can be read, which fails its unit."""
+    """The row of one event; None where it has no time that can be read, and so is a reject."""
     stage_arn, _, participant_id = unit
     *_, region, account_id, _ = stage_arn.split(":")
     row: dict[str, Any] = dict(zip(_COLUMNS, (account_id, region, *unit), strict=False))
@@ -109,27 +109,27 @@ def _expected_token(token: str, members: dict[str, Any], extra: dict[str, Any]) 
 
 
 def expected(truth: Truth) -> Counter[Row]:
-    """Every row of a complete export. A unit with an event that can't be dated has none."""
-    rows, undated = _by_unit(truth)
-    return Counter(row for unit, of_unit in rows.items() if unit not in undated for row in of_unit)
+    """Every row of a complete export: of each event that can be dated."""
+    rows = (expected_row((ids[0], ids[1], ids[2]), event) for *ids, event in truth.events())
+    return Counter(row for row in rows if row is not None)
 
 
-def undated_units(truth: Truth) -> set[str]:
-    """The names of the units that can't be exported, since one of their events can't be dated."""
-    return {"/".join(unit) for unit in _by_unit(truth)[1]}
+def expected_rejects(truth: Truth) -> Counter[tuple[str, str]]:
+    """Every event that can't be dated: the name of its unit, and its text."""
+    return Counter(
+        ("/".join(ids), _canonical(event))
+        for *ids, event in truth.events()
+        if expected_row((ids[0], ids[1], ids[2]), event) is None
+    )
 
 
-def _by_unit(truth: Truth) -> tuple[dict[UnitKey, list[Row]], set[UnitKey]]:
-    rows: dict[UnitKey, list[Row]] = {}
-    undated: set[UnitKey] = set()
-    for *ids, event in truth.events():
-        unit = (ids[0], ids[1], ids[2])
-        row = expected_row(unit, event)
-        if row is None:
-            undated.add(unit)
-        else:
-            rows.setdefault(unit, []).append(row)
-    return rows, undated
+def lake_rejects(lake: Path) -> Counter[tuple[str, str]]:
+    """What a lake's files of rejects hold, in the same form."""
+    lines = [json.loads(line) for file in lake.glob("_rejects/*.jsonl") for line in file.read_bytes().splitlines()]
+    return Counter(
+        ("/".join((line["stage_arn"], line["session_id"], line["participant_id"])), _canonical(line["event"]))
+        for line in lines
+    )
 
 
 def without_units(rows: Counter[Row], names: Iterable[str]) -> Counter[Row]:

@@ -11,7 +11,7 @@ from exporter.emulator import Emulator, FixedWorld, Size
 from exporter.emulator.fault_texts import kinds
 from exporter.settings import HttpSettings, RetrySettings, RunSettings
 from tests.end_to_end.exports import ACCOUNT, REGION, mostly_slow, options_of, small_world, stage_of
-from tests.end_to_end.oracle import expected, lake_rows, session_times, undated_units, without_units
+from tests.end_to_end.oracle import expected, expected_rejects, lake_rejects, lake_rows, session_times, without_units
 
 if TYPE_CHECKING:
     from exporter.domain import Unit
@@ -139,17 +139,20 @@ async def test_a_token_refused_for_good(exports: Exports) -> None:
         assert lake_rows(exports.lake) == without_units(expected(emulator.truth()), names)
 
 
-async def test_events_without_a_time_fail_their_units(exports: Exports) -> None:
-    """An event that can't be dated is neither dropped nor dated by guess: its unit is named, and has no row."""
+async def test_events_without_a_time_are_kept_beside_the_tables(exports: Exports) -> None:
+    """An event that can't be dated is neither dropped nor dated by guess: it is kept, once, and its unit is named."""
     async with Emulator(options_of(WORLD, faults=("no_time units=1/3 p=0.2",))) as emulator:
-        names = undated_units(emulator.truth())
-        exported = await exports.run(emulator)
-        assert exported.failed == dict.fromkeys(names, "event_unreadable") != {}
-        assert exported.exit_code == 3
-        assert lake_rows(exports.lake) == expected(emulator.truth())
+        rejects = expected_rejects(emulator.truth())
+        for _ in range(2):
+            exported = await exports.run(emulator)
+            assert exported.failed == dict.fromkeys((name for name, _ in rejects), "event_unreadable") != {}
+            assert exported.exit_code == 3
+            assert lake_rows(exports.lake) == expected(emulator.truth())
+            assert lake_rejects(exports.lake) == rejects
         emulator.faults.clear()
         assert (await exports.run(emulator)).exit_code == 0
         assert lake_rows(exports.lake) == expected(emulator.truth())
+        assert lake_rejects(exports.lake) == rejects
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ async def test_a_writer_can_be_woken_at_any_moment() -> None:
     store, budget, ledger = MemoryStore(), CapturingBudget(100), ScopeLedger(SCOPE.region)
     journal, works = Journal(store, SCOPE, "r1", ScopeState()), Channel[Any](1)
     clock = Clock(lambda: 0.0, lambda: 0, asyncio.sleep, lambda: 0.5)
-    writing = asyncio.create_task(Writer(store, journal, ledger, 1e9, budget, clock, lambda: 0).write(works))
+    writing = asyncio.create_task(Writer(store, journal, ledger, 1e9, budget, clock, lambda: 0, 30.0).write(works))
     for _ in range(20):
         budget.wake()
         await asyncio.sleep(0)
