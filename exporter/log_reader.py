@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import structlog
@@ -92,6 +93,13 @@ async def whole_log(records: Records, scope: Scope, snapshots: Sequence[str]) ->
     check_numbers(scope, keys, snapshots)
     async for record, link in _chained(records, scope, keys, Link()):
         yield record, link
+
+
+async def readable_records(records: Records, scope: Scope) -> AsyncIterator[Record]:
+    """Those records of a damaged log that can be read by themselves, whatever is between them."""
+    for key in await _keys(records, records_prefix(str(scope))):
+        with suppress(LogDamaged):
+            yield decode_record(key, await _read(records, key))
 
 
 async def snapshots_of(records: Records, scope: Scope) -> list[str]:

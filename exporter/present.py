@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import structlog
 
 from exporter.domain import Unit
-from exporter.errors import LakeError, TemporaryFolderRefused
+from exporter.errors import FileDamaged, TemporaryFolderRefused
 from exporter.identity import ROW_COLUMNS, row_hashes
 from exporter.known_ids import KnownIds, SessionIds
 from exporter.numbering import NO_IDS, LakeRow, extra_of
@@ -173,7 +173,7 @@ def _batches(
 ) -> Iterator[pa.Table]:
     """The rows of a file that are of some sessions, by their ids, some at a time.
 
-    Raises :class:`LakeError` where the file can't be read.
+    Raises :class:`FileDamaged` where the file can't be read.
     """
     try:
         texts = [name for name in columns if pa.types.is_string(EVENTS.schema.field(name).type)]
@@ -184,7 +184,7 @@ def _batches(
                 is_of_session = pc.is_in(batch.column("session_id").dictionary_decode(), value_set=sessions)
                 yield pa.table(batch.filter(is_of_session).columns, names=batch.schema.names)
     except Exception as error:  # whatever PyArrow finds wrong with a file
-        raise LakeError(f"{key} is damaged: {error}; `ivs-export verify` tells what else is") from error
+        raise FileDamaged(f"{key} is damaged: {error}; `ivs-export repair` sets it aside") from error
 
 
 def _check_columns(file: pq.ParquetFile, columns: Iterable[str]) -> None:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from exporter.data_files import is_older
+from exporter.data_files import epoch_of, is_older
 from exporter.errors import LogDamaged
+from exporter.log_reader import readable_records
 from exporter.publish import publish
 from exporter.records import SessionLine, UnitState
 from exporter.rejects import REJECTS
@@ -20,22 +21,23 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from exporter.commit import Journal
+    from exporter.domain import Scope
     from exporter.records import FileLine, Record
     from exporter.store import Store
 
 _log = structlog.get_logger()
 
 
-async def recover(store: Store, journal: Journal, at: str) -> None:
+async def recover(store: Store, journal: Journal, at: str, *, is_repair: bool = False) -> None:
     """Make the files of the last record visible, remove those that they replace, and staged files of earlier epochs.
 
     Where a named file is gone, its sessions are opened again, with a warning, so that this run fetches what is missing.
     Raises :class:`LogDamaged` where one is gone that should replace others: those stay, and hold rows that no record
-    names any more.
+    names any more. A repair names them again, and only opens the sessions here.
     """
     last = journal.state.last
     if last is not None:
-        await _finish(store, journal, last, at)
+        await _finish(store, journal, last, at, is_repair=is_repair)
     named = {line.key for line in last.files} if last is not None else set()
     for table in (*(table.name for table in TABLES), REJECTS):
         for staged in await store.leftovers(table):
@@ -43,12 +45,29 @@ async def recover(store: Store, journal: Journal, at: str) -> None:
                 await store.discard(staged)
 
 
-async def _finish(store: Store, journal: Journal, last: Record, at: str) -> None:
+async def settle_staged(store: Store, scope: Scope) -> None:
+    """Leave nothing of a scope staged whose log is to be begun anew.
+
+    What any record that can still be read names becomes visible, for it was committed; the rest is discarded.
+    """
+    for table in TABLES:
+        staged = {each.key for each in await store.leftovers(table.name) if epoch_of(each.key, str(scope)) is not None}
+        if not staged:
+            continue
+        async for record in readable_records(store, scope):
+            await publish(store, [line for line in record.files if line.key in staged])
+        for each in await store.leftovers(table.name):
+            if each.key in staged:
+                await store.discard(each)
+
+
+async def _finish(store: Store, journal: Journal, last: Record, at: str, *, is_repair: bool) -> None:
     lost = await publish(store, last.files)
-    if lost and last.replaced:
+    if lost and last.replaced and not is_repair:
         raise LogDamaged(f"{lost[0].key} is gone before it could replace {last.replaced[0]}")
-    for key in last.replaced:
-        await store.remove(key)
+    if not lost:
+        for key in last.replaced:
+            await store.remove(key)
     if lost:
         await _reopen(journal, last, lost, at)
 
