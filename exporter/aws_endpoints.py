@@ -20,6 +20,8 @@ def check_endpoint_settings(service: str) -> None:
 
     Raises :class:`UsageError`.
     """
+    if os.environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
+        return
     for variable in (f"AWS_ENDPOINT_URL_{service}", "AWS_ENDPOINT_URL"):
         if url := os.environ.get(variable):
             check_endpoint(url, variable)

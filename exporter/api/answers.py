@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
     from exporter.api.operations import Operation
 
-#: An answer that is packed, though nobody asked for that, is unpacked up to this size.
-UNPACKED_BYTES_MAX = 64 << 20
+#: An answer that is packed, though nobody asked for that, is unpacked up to this size: many times a page's.
+UNPACKED_BYTES_MAX = 8 << 20
+# Looking through a body member by member takes some thirty times its size.
+_LOOKED_THROUGH_BYTES_MAX = 8 << 20
 _TOKEN = "nextToken"  # noqa: S105 - a member's name
 _NAMES_MAX = 10
 _NAME_LENGTH_MAX = 60
@@ -99,7 +101,7 @@ def _written_twice(body: bytes, names: tuple[str, ...]) -> str:
     """The name that is written more than once in a JSON object; "" where none is."""
     if b"\\u" not in body and all(body.count(b'"%s"' % name.encode()) <= 1 for name in names):
         return ""
-    written = [name for name, _ in _pairs(body.decode())]
+    written = [name for name, _ in _pairs(body)]
     return next((name for name in names if written.count(name) > 1), "")
 
 
@@ -125,11 +127,14 @@ def _members(body: bytes) -> dict[str, msgspec.Raw]:
         # attribute of a token. The fast decoder refuses it.
         if b"\\u" not in body:
             raise
-    return dict(_pairs(body.decode()))
+    return dict(_pairs(body))
 
 
-def _pairs(text: str) -> list[tuple[str, msgspec.Raw]]:
-    """The members of a JSON object, each as the text that came. Raises ValueError where it is none."""
+def _pairs(body: bytes) -> list[tuple[str, msgspec.Raw]]:
+    """The members of a JSON object, each as the text that came. Raises ValueError where it is none, or too long."""
+    if len(body) > _LOOKED_THROUGH_BYTES_MAX:
+        raise ValueError("too long to be looked through")
+    text = body.decode()
     members: list[tuple[str, msgspec.Raw]] = []
     mark, at = "{", _past_space(text, 0)
     while text[at : at + 1] == mark:

@@ -77,6 +77,5 @@ class Client:
             body = unpacked(operation, answer.headers.get("Content-Encoding", ""), answer.body)
             return read_page(operation, body, self.service_time.answered(answer.headers.get("Date", "")))
         named = {name.lower(): value for name, value in answer.headers.items()}
-        raise read_refusal(
-            operation, answer.status, named, answer.body, datetime.fromtimestamp(self.wall_us() / 1e6, UTC)
-        )
+        now = datetime.fromtimestamp(self.wall_us() / 1e6, UTC)
+        raise read_refusal(operation, answer.status, named, answer.body, now, url=url, proxy=self.endpoint.proxy)

@@ -45,11 +45,8 @@ def not_answered(what: str, error: Exception, url: str, proxy: str | None) -> Ap
     if isinstance(error, aiohttp.ClientProxyConnectionError):
         cause = _cause_of(error.os_error)
         return Transient(f"{what}: the proxy {host_of(proxy or '')} can't be reached: {cause}; look at HTTPS_PROXY")
-    if isinstance(error, aiohttp.ClientConnectorDNSError) and (variant := _missing_variant(error)):
-        return Unreachable(f"{what}: {host} does not exist: {variant}")
     if isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)):
-        cause = _cause_of(getattr(error, "os_error", error))
-        return Transient(f"{what}: {host} can't be reached{by}: {cause}")
+        return _not_connected(what, getattr(error, "os_error", error), host, by)
     return Transient(f"{what}: {host} gave no whole answer{by}: {_broken_cause(error)}")
 
 
@@ -63,7 +60,8 @@ def of_proxy(what: str, status: int, said: str, host: str, proxy: str) -> ApiErr
             " as in http://user:password@host:port"
         )
     if status >= _STATUS_SERVER_ERROR:
-        return Transient(f"{what}: the proxy {name} does not reach {host} ({told})")
+        variant = _variant_in(host)
+        return Transient(f"{what}: the proxy {name} does not reach {host} ({told})" + (variant and f"; {variant}"))
     return Unreachable(f"{what}: the proxy {name} refuses to lead to {host} ({told}): allow it there, or set NO_PROXY")
 
 
@@ -92,13 +90,19 @@ def _of_tls(what: str, error: aiohttp.ClientError, host: str, by: str) -> ApiErr
     )
 
 
-def _missing_variant(error: aiohttp.ClientConnectorDNSError) -> str:
-    """What asked for a kind of endpoint that has no name; "" where it has one, or was not asked for."""
-    if error.os_error.errno not in _NO_SUCH_NAME:
-        return ""
+def _not_connected(what: str, error: BaseException, host: str, by: str) -> ApiError:
+    variant = _variant_in(host)
+    if variant and isinstance(error, socket.gaierror) and error.errno in _NO_SUCH_NAME:
+        return Unreachable(f"{what}: {host} does not exist: {variant}")
+    asked = f"; {variant}" if variant else ""
+    return Transient(f"{what}: {host} can't be reached{by}: {_cause_of(error)}{asked}")
+
+
+def _variant_in(host: str) -> str:
+    """What asked for another kind of endpoint than the ordinary one; "" where nothing did."""
     for part, variable, name in _VARIANTS:
-        if part in f"{error.host}":
-            return f"IVS Real-Time has no {name} endpoint there: unset {variable}, also in the profile"
+        if part in host:
+            return f"perhaps IVS Real-Time has no {name} endpoint there: unset {variable}, also in the profile"
     return ""
 
 

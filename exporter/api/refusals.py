@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from exporter.api.answers import unpacked
-from exporter.api.network import of_proxy
+from exporter.api.network import host_of, of_proxy
 from exporter.errors import ApiError, ClockWrong, CredentialsLost, Malformed, Refused, Throttled, Transient
 from exporter.masking import foreign_words
 
@@ -112,16 +112,28 @@ class _Told:
     is_aws: bool
 
 
-def read_refusal(operation: Operation, status: int, headers: Mapping[str, str], body: bytes, now: datetime) -> ApiError:
+def read_refusal(
+    operation: Operation,
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    now: datetime,
+    *,
+    url: str = "",
+    proxy: str | None = None,
+) -> ApiError:
     """The error that an answer with a status other than 200 stands for. ``headers`` have lower-case names.
 
-    ``now`` is the local time; the clock is named where it is too far from the answer's own for a signature.
+    ``now`` is the local time; the clock is named where it is too far from the answer's own for a signature. ``url`` was
+    asked, through ``proxy``: both are named where the answer is not AWS's.
     """
     told = _told(headers, _readable(operation, headers, body))
     message = f"{operation}: {_named(told, status, headers)}"
+    if not told.is_aws and url:
+        message += f"; {host_of(url)} was asked" + (f" through the proxy {host_of(proxy)}" if proxy else "")
     retry_after_s = read_retry_after_s(headers.get("retry-after"), now)
     if status == _STATUS_PROXY_PASSWORD:
-        return of_proxy(str(operation), status, "", "IVS", "")
+        return of_proxy(str(operation), status, "", host_of(url), proxy or "")
     if status == _STATUS_THROTTLED or told.code in _THROTTLING_CODES:
         return Throttled(message, retry_after_s)
     if told.code in _CLOCK_CODES or (told.code in _SIGNATURE_CODES and _EXPIRED_SIGNATURE.search(told.message)):

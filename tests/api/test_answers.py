@@ -114,11 +114,19 @@ def test_a_list_that_stands_twice_is_malformed(body: bytes) -> None:
         (b'{ "warnings" : [ ] , "events" : [ ] , "is\\u0054runcated" : 1 }', ("warnings", "isTruncated")),
         (b'{"events": [], "a\\u001b[2J": 1}', ("a?[2J",)),
         (b'{"events": [], "events2": [], "\\ud800": 1}', ("events2", "?")),
+        (b'{"events":["' + b" " * (9 << 20) + b'"],"new":1}', ("new",)),
     ],
 )
 def test_members_beside_the_list_are_told(body: bytes, unknown: tuple[str, ...]) -> None:
     """A member that nobody knows is how AWS would announce something: it is named, fit for a log."""
     assert read_page(EVENTS, body, 0).unknown == tuple(f"ListParticipantEvents.{name}" for name in unknown)
+
+
+def test_a_long_body_is_not_looked_through() -> None:
+    """What would take some thirty times its size in memory is refused, where it is many times longer than a page."""
+    body = b'{"events": ["\\ud800' + b" " * (9 << 20) + b'"]}'
+    with pytest.raises(Malformed):
+        read_page(EVENTS, body, 0)
 
 
 _JSON = st.recursive(
@@ -295,6 +303,16 @@ def test_a_refused_token_says_nothing_of_its_list() -> None:
     for code in ("ValidationException", "AccessDeniedException"):
         error = TokenRefused("no", code)
         assert (error.is_denied, error.is_for_good) == (False, False)
+
+
+def test_what_was_asked_is_named_where_somebody_else_answers() -> None:
+    """Host and proxy tell where to look, and no password is among them; AWS's own refusals need neither."""
+    ways: Any = {"url": "https://ivs.example/ListStages", "proxy": "http://user:hush@proxy.example:3128"}
+    for status in (403, 404, 503):
+        text = str(read_refusal(EVENTS, status, {}, b"<html>", NOW, **ways))
+        assert text.endswith("; ivs.example:443 was asked through the proxy proxy.example:3128")
+    assert "proxy.example:3128 asks for a user" in str(read_refusal(EVENTS, 407, {}, b"", NOW, **ways))
+    assert "proxy" not in str(read_refusal(EVENTS, 403, {"x-amzn-errortype": "AccessDenied"}, b"", NOW, **ways))
 
 
 def test_a_proxys_password() -> None:

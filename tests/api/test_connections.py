@@ -259,6 +259,7 @@ def test_names_that_do_not_resolve(host: str, error: OSError, told: type[ApiErro
     raised = connector_error(aiohttp.ClientConnectorDNSError, host, error)
     seen = not_answered("ListStages", raised, f"https://{host}/ListStages", None)
     assert type(seen) is told
+    assert ("unset AWS_USE" in str(seen)) == (host != "ivs.example")
     assert f"ListStages: {host}:443 " in str(seen)
     assert said in str(seen)
 
