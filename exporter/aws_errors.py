@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
 #: Under the names that their variables have.
 _ASKED_BY_PROVIDERS = ("STS", "SSO", "SSO_OIDC")
-# Values of these stand in many a text: a secret's is masked, and a region or a profile is not what is wrong.
-_TOO_COMMON = re.compile("ACCESS_KEY|_TOKEN$|REGION$|PROFILE$")
+# Values of these stand in many a text: a secret's is masked, a region or a profile is not what is wrong, and botocore's
+# own words for a damaged file name it.
+_TOO_COMMON = re.compile("ACCESS_KEY|_TOKEN$|REGION$|PROFILE$|^AWS_CONFIG_FILE$|^AWS_SHARED_CREDENTIALS_FILE$")
 _PROVIDERS = {
     "assume-role": "the profile's role_arn",
     "assume-role-with-web-identity": "web identity",

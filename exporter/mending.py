@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -227,8 +228,8 @@ class Mending:
         known = self.journal.state.session(*session)
         units = {} if known is None else {name: UnitState(rows=unit.rows) for name, unit in known.units.items()}
         kept = tuple(key for key in line.earlier_files if key not in set(without))
-        return SessionLine(
-            *session, "open", line.started_us, line.ended_us, units, places, earlier_files=kept, is_unsure=True
+        return msgspec.structs.replace(
+            line, status="open", units=units, files=places, earlier_files=kept, is_unsure=True
         )
 
 
@@ -236,12 +237,5 @@ def _moved(line: SessionLine, places: tuple[int, ...], without: Iterable[str], *
     """A session that is what it was, with rows in other files."""
     removed = set(without)
     kept = tuple(key for key in line.earlier_files if key not in removed)
-    return SessionLine(
-        line.stage_arn,
-        line.session_id,
-        "open" if is_open else line.status,
-        line.started_us,
-        line.ended_us,
-        files=places,
-        earlier_files=kept,
-    )
+    status = "open" if is_open else line.status
+    return msgspec.structs.replace(line, status=status, units={}, files=places, earlier_files=kept, is_unsure=False)
