@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # Botocore looks at its calendar each time that keys are asked for, which takes as long as signing.
 _KEPT_S = 1.0
+# Where keys can't be renewed just now, and still serve, their provider is left alone for so long.
+_KEPT_STALE_S, _KEPT_STALE_SHARE = 15.0, 0.25
 # botocore's own times before the end at which it renews what it can and what it must. They suit keys that last an hour,
 # and would renew shorter ones without a pause; so they are a share of the keys' life at most.
 _MAY_RENEW_S, _MAY_RENEW_SHARE = 900.0, 0.25
@@ -53,7 +55,7 @@ class Credentials:
         provided = self._provided
         keys = await keys_of(provided)
         if provided is self._provided:
-            self._kept = keys, self._clock() + _KEPT_S
+            self._kept = keys, self._clock() + _kept_s(provided)
         return keys
 
     async def renew(self, expired: Keys) -> bool:
@@ -92,6 +94,15 @@ async def keys_of(provided: Any) -> Keys:  # noqa: ANN401 - botocore has no type
 def renewal_of(life_s: float) -> tuple[float, float]:
     """How many seconds before their end keys that live so long may be renewed, and how many before it they must."""
     return min(_MAY_RENEW_S, life_s * _MAY_RENEW_SHARE), min(_MUST_RENEW_S, life_s * _MUST_RENEW_SHARE)
+
+
+def _kept_s(provided: Any) -> float:  # noqa: ANN401 - botocore has no types
+    """For how many seconds the keys that were just given are used without a look at their provider."""
+    if getattr(provided, "_expiry_time", None) is None:
+        return _KEPT_S
+    if not provided.refresh_needed(provided._advisory_refresh_timeout):  # noqa: SLF001 - as `_suit_renewal`
+        return _KEPT_S
+    return min(_KEPT_STALE_S, float(provided._seconds_remaining()) * _KEPT_STALE_SHARE)  # noqa: SLF001 - the same
 
 
 def _suit_renewal(provided: Any) -> None:  # noqa: ANN401 - botocore has no types

@@ -103,6 +103,7 @@ class Role:
         self.life_s = life_s
         self.now = datetime(2026, 11, 23, tzinfo=UTC)
         self.assumed = 0
+        self.refused = 0
         self.fails = False
 
     def load(self) -> AioRefreshableCredentials:
@@ -112,6 +113,7 @@ class Role:
 
     async def _assume(self) -> dict[str, str]:
         if self.fails:
+            self.refused += 1
             raise CredentialRetrievalError(provider="assume-role", error_msg="STS is away")
         return self._metadata()
 
@@ -151,6 +153,24 @@ async def test_a_role_that_can_not_be_renewed_serves_as_long_as_it_may() -> None
     role.now += timedelta(seconds=150)
     with pytest.raises(CredentialsLost, match="STS is away"):
         await keys_of(provided)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+async def test_a_provider_that_is_away_is_not_asked_each_second() -> None:
+    """While the old keys still serve, some seconds pass between two looks for new ones."""
+    role = Role(900.0)
+    sessions = Sessions(role.load())
+    await sessions.credentials.keys()
+    role.fails = True
+    role.now += timedelta(seconds=680)
+    for _ in range(100):
+        sessions.now_s += 1.0
+        role.now += timedelta(seconds=1)
+        assert (await sessions.credentials.keys()).access_key == "KEY1"
+    assert 5 <= role.refused <= 15
+    role.fails = False
+    sessions.now_s += 16.0
+    assert (await sessions.credentials.keys()).access_key == "KEY2"
 
 
 @pytest.mark.parametrize(
