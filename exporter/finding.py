@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from exporter.state import ScopeState
 
 _SECOND_US = 1_000_000
+_GRACE_US_MAX = 1 << 60  # any number of seconds may be given, also one that is infinite in microseconds
 #: How many names stand in one warning.
 _NAMED_MAX = 10
 _log = structlog.get_logger(__name__)
@@ -224,7 +225,7 @@ class Finder:
         known = _with_believed_ends(known or SessionState(), self.now_us())
         tracked = Tracked(
             _with_known_times(session, known),
-            int(self.settings.grace_s * _SECOND_US),
+            int(min(self.settings.grace_s * _SECOND_US, _GRACE_US_MAX)),
             known,
             is_new=is_new,
             was_sealed=is_sealed and not is_opened,

@@ -10,6 +10,7 @@ import pytest
 from exporter import targets
 from exporter.emulator import Account, Emulator, EmulatorOptions
 from exporter.request import Request
+from exporter.settings import RetrySettings, RunSettings
 from tests.end_to_end.exports import ACCOUNT, NOW_US, REGION, options_of, small_world
 from tests.end_to_end.oracle import expected, lake_rows, micros, session_times
 
@@ -174,6 +175,16 @@ async def test_excluded_stage_that_is_gone_is_not_missed(exports: Exports) -> No
         exported = await exports.run(emulator, exclude_stages=tuple(gone))
         assert exported.failed == {}
         assert (await exports.run(emulator)).exit_code == 3
+
+
+@pytest.mark.parametrize("size", [1e308, 5e-324])
+async def test_numbers_of_any_size(size: float, exports: Exports) -> None:
+    """However much or little time is given, it is a run as any other."""
+    run = RunSettings(checkpoint_s=size, grace_s=size, give_up_days=size, deadline_s=1e308)
+    async with Emulator(options_of(WORLD)) as emulator:
+        exported = await exports.run(emulator, run=run, retry=RetrySettings(timeout_s=1e308))
+        assert exported.exit_code == 0
+        assert lake_rows(exports.lake) == expected(emulator.truth())
 
 
 def two_regions(**changes: object) -> EmulatorOptions:
