@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _BLANK_PIECES_MAX = 16
 _REMOTE = "s3://"
-_ROWS_MAX = 100_000_000
+_ROWS_MAX = 50_000_000
 # What is held of a list: its ids, and what Python takes for a session.
 _HELD_BYTES_MAX = 512 << 20
 _SESSION_BYTES = 300
