@@ -14,8 +14,7 @@ from exporter.errors import LogDamaged
 from exporter.log_reader import readable_records
 from exporter.publish import publish
 from exporter.records import SessionLine, UnitState
-from exporter.rejects import REJECTS
-from exporter.tables import TABLES
+from exporter.tables import FOLDERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,8 +38,8 @@ async def recover(store: Store, journal: Journal, at: str, *, is_repair: bool = 
     if last is not None:
         await _finish(store, journal, last, at, is_repair=is_repair)
     named = {line.key for line in last.files} if last is not None else set()
-    for table in (*(table.name for table in TABLES), REJECTS):
-        for staged in await store.leftovers(table):
+    for folder in FOLDERS:
+        for staged in await store.leftovers(folder):
             if staged.key not in named and is_older(staged.key, str(journal.scope), journal.epoch):
                 await store.discard(staged)
 
@@ -50,13 +49,13 @@ async def settle_staged(store: Store, scope: Scope) -> None:
 
     What any record that can still be read names becomes visible, for it was committed; the rest is discarded.
     """
-    for table in TABLES:
-        staged = {each.key for each in await store.leftovers(table.name) if epoch_of(each.key, str(scope)) is not None}
+    for folder in FOLDERS:
+        staged = {each.key for each in await store.leftovers(folder) if epoch_of(each.key, str(scope)) is not None}
         if not staged:
             continue
         async for record in readable_records(store, scope):
             await publish(store, [line for line in record.files if line.key in staged])
-        for each in await store.leftovers(table.name):
+        for each in await store.leftovers(folder):
             if each.key in staged:
                 await store.discard(each)
 

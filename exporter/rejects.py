@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from exporter.store import Files
     from exporter.tracking import Tracked
 
-#: The folder of their files, and what a record calls the table that these are of.
-REJECTS = "_rejects"
 REASON = "the event has no eventTime that can be read"
 
 _SIGN = 1 << 63

@@ -20,9 +20,8 @@ from exporter.file_checks import ID, UNIT, ids_of, read_rows, repeated, repeats_
 from exporter.lease import is_held
 from exporter.log_reader import records_after, scopes_in, snapshots_of, whole_log
 from exporter.problems import Kind, Problem
-from exporter.rejects import REJECTS
 from exporter.state import ScopeState, decode_state
-from exporter.tables import TABLES
+from exporter.tables import FOLDERS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Sequence
@@ -65,7 +64,7 @@ async def verify(
     says whether a process has ended, None where that can't be seen. Raises :class:`LakeError` where the lake can't be
     listed, and :class:`LakeTooNew`.
     """
-    visible = {key for table in (*(table.name for table in TABLES), REJECTS) for key in await store.keys(f"{table}/")}
+    visible = {key for folder in FOLDERS for key in await store.keys(f"{folder}/")}
     logs = [_Log(store, scope, is_gone) for scope in await scopes_in(store) if only in (None, str(scope))]
     for log in logs:
         verified.scopes += 1

@@ -32,10 +32,10 @@ from exporter.normalize import Stamp
 from exporter.present import Present
 from exporter.publish import publish
 from exporter.records import SessionLine
-from exporter.rejects import REJECTS, Parted, part
+from exporter.rejects import Parted, part
 from exporter.stage import discard, stage, stage_lines
 from exporter.state import SessionState
-from exporter.tables import EVENTS
+from exporter.tables import EVENTS, REJECTS
 from exporter.times import text_of
 
 if TYPE_CHECKING:

@@ -127,7 +127,7 @@ class Lagging(MemoryStore):
 
     async def leftovers(self, table: str) -> list[Staged]:
         await super().leftovers(table)
-        return self.listed
+        return [staged for staged in self.listed if staged.key.startswith(f"{table}/")]
 
     async def discard(self, staged: Staged) -> None:
         self.discarded.append(staged.key)
