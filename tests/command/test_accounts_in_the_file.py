@@ -94,7 +94,10 @@ def test_an_external_id_is_shown_nowhere(tmp_path: Path) -> None:
         ("[[accounts]]\nrole_arn = 'arn:aws:iam::1:role/x'", "should be a role's ARN"),
         ("[[accounts]]\nrole_arn = 'arn:aws:iam::111122223333:user/x'", "should be a role's ARN"),
         ("[[accounts]]\nrole_arn = 'arn:aws:iam::111122223333:role/'", "should be a role's ARN"),
-        (TABLE + "regions = ['mars-1']", "[[accounts]] number 1.regions: ['mars-1'] is refused: IVS Real-Time is not"),
+        (
+            TABLE + "regions = ['mars-1']",
+            "[[accounts]] number 1.regions: ['mars-1'] is refused: 'mars-1' is no AWS region",
+        ),
         (TABLE + SECOND + TABLE, f"accounts are refused: account {ONE} stands there more than once"),
     ],
 )
