@@ -24,7 +24,7 @@ import stat
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from exporter.errors import ExportError, LakeBusy, LakeError, LakeRefused
 from exporter.store import SIZE_UNKNOWN, Staged
@@ -34,6 +34,7 @@ from exporter.stores.keys import checked_key, checked_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from concurrent.futures import Future
 
 Result = TypeVar("Result")
 
@@ -43,6 +44,8 @@ _ASIDE_S_MAX = 86_400.0
 _AT_ONCE = 8
 #: What a file takes on a slow disk, beside its bytes; and a walk through all of a large lake.
 WORK_TIMEOUT_S, LIST_TIMEOUT_S = 60.0, 300.0
+#: How long a lake is waited for in which a piece of work hangs that was given up.
+_AWAY_TIMEOUT_S = 5.0
 _BYTES_PER_S_MIN = 1 << 20
 #: Larger than any record, and any data file, that the exporter makes.
 _RECORD_BYTES_MAX, _FILE_BYTES_MAX = 256 << 20, 1 << 30
@@ -83,6 +86,7 @@ class DirectoryStore:
         self._folders = Folders(root)
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._threads = DaemonThreads()
+        self._given_up: list[Future[Any]] = []
 
     async def stage(self, key: str, data: bytes | memoryview) -> Staged:
         """Write ``data`` aside, under a name that ends in nothing that readers look for."""
@@ -132,13 +136,21 @@ class DirectoryStore:
     async def _do(self, key: str, work: Callable[[], Result], slow_s: float = 0.0) -> Result:
         """Do the work in a thread, for ``slow_s`` more than all work may take."""
         async with self._slots:
+            working = self._threads.submit(work)
             try:
-                async with asyncio.timeout(self._timeout_s + slow_s):
-                    return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+                async with asyncio.timeout(_AWAY_TIMEOUT_S if self._is_away() else self._timeout_s + slow_s):
+                    return await asyncio.wrap_future(working)
             except ExportError:
                 raise
             except Exception as error:
+                if not working.done():
+                    self._given_up.append(working)
                 raise _translated(self._root, key, error) from error
+
+    def _is_away(self) -> bool:
+        """Whether work hangs that was given up. Many scopes that wait in turn would else keep the run for an hour."""
+        self._given_up = [work for work in self._given_up if not work.done()]
+        return bool(self._given_up)
 
     def _stage(self, aside: Path, data: bytes | memoryview) -> None:
         self._folders.make(aside.parent)

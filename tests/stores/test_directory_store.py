@@ -252,6 +252,24 @@ async def test_a_disk_that_never_answers(root: Path, monkeypatch: pytest.MonkeyP
         released.set()
 
 
+async def test_a_disk_that_hangs_is_not_waited_for_again_and_again(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While something hangs that was given up, all else is given up soon; when it comes back, the lake is well."""
+    monkeypatch.setattr(directory, "_AWAY_TIMEOUT_S", 0.01)
+    released = threading.Event()
+    monkeypatch.setattr(os, "fsync", lambda _: released.wait(60) and None)
+    store = DirectoryStore(root, timeout_s=0.01)
+    with pytest.raises(LakeBusy, match="does not answer"):
+        await store.stage(KEY, b"rows")
+    store._timeout_s = 3_600.0  # noqa: SLF001 - a bound that is too long for the test, where it counted
+    async with asyncio.timeout(60):
+        with pytest.raises(LakeBusy, match="does not answer"):
+            await store.create(RECORD, b"one")
+        released.set()
+        while store._is_away():  # noqa: ASYNC110, SLF001 - threads set no event
+            await asyncio.sleep(0.001)
+        assert await store.create(RECORD, b"one")
+
+
 def test_a_file_system_that_hangs_does_not_keep_the_process(tmp_path: Path) -> None:
     """The command gives up, says so as ever, and ends, though a thread of its still waits for the disk."""
     lake = tmp_path / "lake"
