@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,8 +14,10 @@ if TYPE_CHECKING:
 
 def main() -> int:
     """Run the program with the command line's arguments, and return its exit code."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _end)
+    if threading.current_thread() is threading.main_thread():  # only there may handlers be set
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # as `nohup` leaves it
+                signal.signal(number, _end)
     # Arrow's own allocator keeps what threads have freed, some 30 MiB here. It is chosen when pyarrow is imported.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     from exporter.cli.app import main as run  # noqa: PLC0415 - takes a while, in which a signal must not show a traceback

@@ -13,6 +13,7 @@
     │   ├── Endless             a token that repeats, a list that never ends
     │   ├── GaveUp              tried until the attempts or the time were used up
     │   ├── Starved             throttled for so long that the operation is deferred
+    │   ├── ShutOut             refused so often, with no success, that the operation is asked no more
     │   └── ScopeLost           no call of the scope can be answered: it ends
     │       ├── CredentialsLost missing, expired or invalid, and not to be renewed
     │       ├── Unreachable     a certificate, proxy or endpoint that no other try will change
@@ -43,10 +44,12 @@ HOW_TO_GO_ON = "restore `_log` from a backup, or run `ivs-export repair`"
 class ExportError(Exception):
     """What went wrong, in one line for the user.
 
-    ``kind`` is the short, stable name that logs and the summary's ``failures`` carry.
+    ``kind`` is the short, stable name that logs and the summary's ``failures`` carry. ``group`` is what errors of one
+    cause have in common, where their texts differ; None: the text.
     """
 
     kind = "error"
+    group: str | None = None
 
 
 class UsageError(ExportError):
@@ -168,6 +171,19 @@ class Starved(ApiError):
     """An operation was throttled without one success for the whole time a call may take."""
 
     kind = "starved"
+
+
+class ShutOut(ApiError):
+    """An operation was refused so often, with no success, that this run asks it no more.
+
+    It is one failure with the refusals that led to it, whose ``group`` it has, and its words are the ones to show.
+    """
+
+    kind = Refused.kind
+
+    def __init__(self, message: str, group: str | None) -> None:
+        super().__init__(message)
+        self.group = group
 
 
 class ScopeLost(ApiError):

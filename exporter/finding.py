@@ -17,7 +17,7 @@ from exporter.api.operations import Operation
 from exporter.api.paging import named_pages
 from exporter.discover import list_participants, list_sessions
 from exporter.domain import Session, Unit
-from exporter.errors import LogDamaged, Malformed, Refused
+from exporter.errors import LogDamaged, Malformed, Refused, ShutOut
 from exporter.ledger import Outcome
 from exporter.plan import is_suspect, is_wanted
 from exporter.session_times import TOLERANCE_US, believed_end
@@ -178,7 +178,7 @@ class Finder:
                         yield session, True
                 if not missing:
                     return
-        except Refused:
+        except (Refused, ShutOut):
             pass  # the list of sessions has a permission of its own, and may be denied
         for session_id in sorted(missing):
             yield Session(stage_arn, session_id, is_listed=False), False
@@ -238,12 +238,12 @@ class Finder:
     def _to_fetch(self, tracked: Tracked, participant_ids: Iterable[str]) -> Iterator[Unit]:
         """The units that are to be fetched; each of the others is noted with its outcome."""
         for participant_id in participant_ids:
-            self.ledger.units_found += 1
+            self.ledger.unit_found()
             turn = tracked.find(participant_id)
             if turn is Turn.UNCHANGED:
-                self.ledger.outcomes[Outcome.UNCHANGED] += 1
+                self.ledger.unit_ended(Outcome.UNCHANGED)
             elif turn is Turn.ABANDONED:
-                self.ledger.outcomes[Outcome.ABANDONED] += 1
+                self.ledger.unit_ended(Outcome.ABANDONED)
             else:
                 yield Unit(tracked.session.stage_arn, tracked.session.session_id, participant_id)
 
@@ -254,8 +254,7 @@ class Finder:
     def _note_flaws(self, name: str, listed: Listed) -> bool:
         """Note what is wrong with a page; True where nothing is."""
         for flaw in listed.flaws:
-            self.ledger.listings_failed += 1
-            self.ledger.fail(name, Malformed(flaw))
+            self.ledger.listing_flawed(name, Malformed(flaw))
         return not listed.flaws
 
 

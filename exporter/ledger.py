@@ -1,20 +1,23 @@
-"""The completeness ledger: every unit found has an outcome, and the summary is counted from nothing else."""
+"""The completeness ledger of a scope: every unit found has an outcome, and its summary is counted from nothing else."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from exporter.failures import Failures
 from exporter.times import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from exporter.errors import ExportError
+    from exporter.failures import Failure
+    from exporter.records import FileLine
 
-_UNIT_OUTCOMES = ("exported", "empty", "unchanged", "failed", "deferred", "abandoned")
+UNIT_OUTCOMES = ("exported", "empty", "unchanged", "failed", "deferred", "abandoned")
 
 
 # The names come from outside, and could be another one each time, of any length.
@@ -33,8 +36,8 @@ def add_names(total: Counter[str], more: Mapping[str, int]) -> None:
 class Outcome(StrEnum):
     """What became of a unit.
 
-    ``DEFERRED``: the run stopped, or throttling never ended, before its turn. ``ABANDONED``: refused for
-    ``give_up_days``.
+    ``DEFERRED``: the run stopped, throttling never ended, or the operation was denied, before its turn. ``ABANDONED``:
+    refused for ``give_up_days``.
     """
 
     EXPORTED = "exported"
@@ -45,106 +48,244 @@ class Outcome(StrEnum):
     ABANDONED = "abandoned"
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """What failed, by name: a unit, a session, a stage, a region or a scope, its parts joined by ``/``."""
-
-    unit: str
-    error: str
-    message: str
-
-
-@dataclass(slots=True)
 class ScopeLedger:
     """What was found, called, fetched and written in one scope, so far.
 
-    ``account_id`` is None as long as no stage has told it. ``is_held`` says that another run holds the scope, and
-    ``is_lost`` that the scope failed as a whole, and ``is_damaged`` that it did so because nothing can be built on its
-    commit log, which fails the whole run; ``is_dry``, that nothing was to be fetched. ``complete_until_us`` is
-    the moment before which every session that ended is sealed, or None where nothing is known. ``listings_open`` are
-    the lists (of stages, of a stage's sessions, of a session's participants) that are known to be needed and not read
-    to their end; ``listings_failed`` are those that failed or had a flaw.
+    Units, lists, files and failures are noted by verbs alone, so that found is the sum of the outcomes, always, and
+    every failure has a name. ``account_id`` is None as long as nobody knows it. ``is_dry`` says that nothing was to be
+    fetched, and ``is_empty`` that the region has no stage, and so is no scope. ``complete_until_us`` is the moment
+    before which every session that ended is sealed, or None where nothing is known.
     """
 
-    region: str
-    account_id: str | None = None
-    units_found: int = 0
-    outcomes: Counter[Outcome] = field(default_factory=Counter)
-    sessions_found: int = 0
-    sessions_sealed: int = 0
-    sessions_active: int = 0
-    sessions_vanished: int = 0
-    listings_open: int = 0
-    listings_failed: int = 0
-    events_fetched: int = 0
-    events_written: int = 0
-    files: int = 0
-    size_bytes: int = 0
-    calls: Counter[str] = field(default_factory=Counter)
-    throttled: int = 0
-    retries: int = 0
-    unknown_fields: Counter[str] = field(default_factory=Counter)
-    failures: list[Failure] = field(default_factory=list)
-    is_held: bool = False
-    is_lost: bool = False
-    is_damaged: bool = False
-    is_closed: bool = False
-    is_dry: bool = False
-    seconds: float = 0.0
-    complete_until_us: int | None = None
+    def __init__(self, region: str, account_id: str | None = None) -> None:
+        self.region = region
+        self.account_id = account_id
+        self.sessions_found = 0
+        self.sessions_sealed = 0
+        self.sessions_active = 0
+        self.sessions_vanished = 0
+        self.events_fetched = 0
+        self.calls: Counter[str] = Counter()
+        self.throttled = 0
+        self.retries = 0
+        self.unknown_fields: Counter[str] = Counter()
+        self.is_dry = False
+        self.is_empty = False
+        self.seconds = 0.0
+        self.complete_until_us: int | None = None
+        self._failures = Failures()
+        self._units_found = 0
+        self._outcomes: Counter[Outcome] = Counter()
+        self._listings_open = 0
+        self._listings_failed = 0
+        self._rows: Counter[str] = Counter()
+        self._files = 0
+        self._size_bytes = 0
+        self._is_held = False
+        self._is_lost = False
+        self._is_damaged = False
+        self._is_closed = False
 
     @property
     def name(self) -> str:
         """What failures and logs call the scope: ``<account>-<region>``, or the region alone."""
         return self.region if self.account_id is None else f"{self.account_id}-{self.region}"
 
-    def fail(self, name: str, error: ExportError) -> None:
-        """Note a failed unit, session, stage or scope under its name."""
-        self.failures.append(Failure(name, error.kind, str(error)))
+    # Units.
+
+    def unit_found(self) -> None:
+        """Note that there is one unit more, without an outcome so far."""
+        self._units_found += 1
+
+    def unit_ended(self, outcome: Outcome) -> None:
+        """Note what became of a unit that was found."""
+        self.units_ended((outcome,))
+
+    def units_ended(self, outcomes: Iterable[Outcome]) -> None:
+        """Note what became of units that were found."""
+        self._outcomes.update(outcomes)
+        if self.units_open < 0:
+            raise AssertionError(f"{self.name}: more outcomes than units were found")
+
+    def unit_failed(self, name: str, error: ExportError) -> None:
+        """Note that a unit failed, under its name."""
+        self._failures.add(name, error)
+        self.unit_ended(Outcome.FAILED)
+
+    def unit_deferred(self, name: str, error: ExportError) -> None:
+        """Note that a unit could not even be asked for, and why."""
+        self._failures.add(name, error)
+        self.unit_ended(Outcome.DEFERRED)
+
+    @property
+    def units_found(self) -> int:
+        """Units that were found."""
+        return self._units_found
+
+    @property
+    def units_done(self) -> int:
+        """Units that have their outcome."""
+        return self._outcomes.total()
+
+    @property
+    def units_open(self) -> int:
+        """Units that were found and have no outcome yet."""
+        return self._units_found - self._outcomes.total()
+
+    @property
+    def outcomes(self) -> Mapping[Outcome, int]:
+        """How many units ended how; 0 for what none did."""
+        return MappingProxyType(self._outcomes)
 
     def note_unknown(self, names: Mapping[str, int] | Iterable[str]) -> None:
         """Count fields that nobody knows, as `add_names` does."""
         add_names(self.unknown_fields, Counter(names))
 
+    # Lists: of stages, of a stage's sessions, of a session's participants.
+
+    def listing_needed(self) -> None:
+        """Note that a list is to be read."""
+        self._listings_open += 1
+
+    def listing_read(self) -> None:
+        """Note that a list was read to its end."""
+        self._listings_open -= 1
+
+    def listing_failed(self, name: str, error: ExportError) -> None:
+        """Note that a list can't be read, or was not even asked for, and why."""
+        self.listing_flawed(name, error)
+        self._listings_open -= 1
+
+    def listing_flawed(self, name: str, error: ExportError) -> None:
+        """Note what is wrong with a list that is being read."""
+        self._failures.add(name, error)
+        self._listings_failed += 1
+
     @property
-    def units_open(self) -> int:
-        """Units that were found and have no outcome yet."""
-        return self.units_found - self.outcomes.total()
+    def listings_open(self) -> int:
+        """Lists that are known to be needed and not read to their end."""
+        return self._listings_open
+
+    @property
+    def listings_failed(self) -> int:
+        """Lists that failed, and flaws of others."""
+        return self._listings_failed
+
+    # Sessions, files, and the scope as a whole.
+
+    def session_vanished(self, name: str, error: ExportError) -> None:
+        """Note a session that was known, and is no longer listed."""
+        self.sessions_vanished += 1
+        self._failures.add(name, error)
+
+    def published(self, files: Iterable[FileLine]) -> None:
+        """Note files that were committed and are visible."""
+        for file in files:
+            self._rows[file.table] += file.rows
+            self._files += 1
+            self._size_bytes += file.size_bytes
+
+    def fail(self, name: str, error: ExportError) -> None:
+        """Note what failed beside units and lists, under its name."""
+        self._failures.add(name, error)
+
+    def lose(self, error: ExportError, *, is_held: bool = False, is_damaged: bool = False) -> None:
+        """Note that the scope ended as a whole: another run holds it, or ``error`` is its own.
+
+        ``is_damaged`` says that nothing can be built on its commit log, which fails the whole run.
+        """
+        self._is_held = is_held
+        self._is_lost = not is_held
+        self._is_damaged = is_damaged
+        self._listings_open = 0
+        self._failures.add(self.name, error)
 
     def close(self) -> None:
         """Defer what has no outcome, now that the run is over, so that found equals the sum of the outcomes."""
-        if self.is_closed:
+        if self._is_closed:
             return
-        self.is_closed = True
+        self._is_closed = True
         if self.units_open:
-            self.outcomes[Outcome.DEFERRED] += self.units_open
-        if self.listings_open:
-            message = f"{self.listings_open} lists of stages, sessions or participants were not read to their end"
-            self.failures.append(Failure(self.name, "deferred", message))
+            self._outcomes[Outcome.DEFERRED] += self.units_open
+        if self._listings_open:
+            what = "1 list" if self._listings_open == 1 else f"{self._listings_open:,} lists"
+            message = f"{what} of stages, sessions or participants not read to the end"
+            self._failures.defer(self.name, message, self._listings_open)
+
+    @property
+    def rows(self) -> Mapping[str, int]:
+        """The rows written, by table; 0 for a table that has none."""
+        return MappingProxyType(self._rows)
+
+    @property
+    def events_written(self) -> int:
+        """The rows of events written."""
+        return self._rows["events"]
+
+    @property
+    def files(self) -> int:
+        """Files written."""
+        return self._files
+
+    @property
+    def failures(self) -> list[Failure]:
+        """The failures by cause; what was deferred comes last."""
+        return self._failures.causes()
+
+    @property
+    def failure_count(self) -> int:
+        """How many units, lists and the like the failures met."""
+        return self._failures.count
+
+    @property
+    def is_held(self) -> bool:
+        """Whether another run holds the scope."""
+        return self._is_held
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the scope failed as a whole."""
+        return self._is_lost
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether nothing can be built on the scope's commit log."""
+        return self._is_damaged
 
     @property
     def is_complete(self) -> bool:
         """Whether all that was found is in the lake; or, of a dry run, was found whole."""
         deferred = 0 if self.is_dry else self.outcomes[Outcome.DEFERRED]
         unfinished = self.outcomes[Outcome.FAILED] + deferred + self.sessions_vanished
-        return not (unfinished or self.failures or self.is_held or self.is_lost)
+        return not (unfinished or self._failures.count or self._is_held or self._is_lost)
+
+    @property
+    def more_to_do(self) -> bool:
+        """Whether another run would go on with something: what failed, was deferred or is held."""
+        left = self.outcomes[Outcome.FAILED] + self.outcomes[Outcome.DEFERRED] + self.units_open
+        return bool(left or self._listings_open or self._listings_failed or self._is_held or self._is_lost)
 
     @property
     def outcome(self) -> str:
         """``complete``, ``partial``, ``nothing`` (no row was written and nothing failed) or ``failed``."""
-        if self.is_lost:
+        if self._is_lost:
             return "failed"
         if not self.is_complete:
             return "partial"
-        return "complete" if self.events_written else "nothing"
+        return "complete" if self._rows.total() else "nothing"
+
+    def add_failures_to(self, others: Failures) -> None:
+        """Add the scope's failures to those of a run."""
+        others.merge(self._failures)
 
     def summary(self) -> dict[str, Any]:
         """The scope's part of the run's summary, in the contract's names."""
         return {
             "account_id": self.account_id,
             "region": self.region,
+            "has_stages": not self.is_empty,
             "outcome": self.outcome,
-            "units": {"found": self.units_found} | {name: self.outcomes[Outcome(name)] for name in _UNIT_OUTCOMES},
+            "units": {"found": self._units_found} | {name: self.outcomes[Outcome(name)] for name in UNIT_OUTCOMES},
             "sessions": {
                 "found": self.sessions_found,
                 "sealed": self.sessions_sealed,
@@ -152,74 +293,15 @@ class ScopeLedger:
                 "vanished": self.sessions_vanished,
             },
             "events": {"fetched": self.events_fetched, "written": self.events_written},
-            "files": self.files,
-            "bytes": self.size_bytes,
+            "rows": dict(self._rows),
+            "files": self._files,
+            "bytes": self._size_bytes,
             "calls": dict(self.calls),
             "throttled": self.throttled,
             "retries": self.retries,
             "unknown_fields": dict(self.unknown_fields),
-            "failures": [
-                {"unit": failure.unit, "error": failure.error, "message": failure.message} for failure in self.failures
-            ],
+            "failures": [failure.summary() for failure in self.failures],
             "seconds": round(self.seconds, 3),
             "complete_until": None if self.complete_until_us is None else text_of(self.complete_until_us),
+            "more_to_do": self.more_to_do,
         }
-
-
-@dataclass(slots=True)
-class RunLedger:
-    """One run's scopes, and what failed beside them. ``error`` is what ended the run as a whole, if something did."""
-
-    run_id: str
-    scopes: list[ScopeLedger] = field(default_factory=list)
-    error: ExportError | None = None
-
-    @property
-    def outcome(self) -> str:
-        """``complete``, ``partial``, ``nothing`` (no row was written and nothing failed) or ``failed``."""
-        is_damaged = any(scope.is_damaged for scope in self.scopes)
-        if self.error is not None or is_damaged or (self._counted and all(scope.is_lost for scope in self._counted)):
-            return "failed"
-        if not all(scope.is_complete for scope in self.scopes):
-            return "partial"
-        return "complete" if any(scope.events_written for scope in self.scopes) else "nothing"
-
-    @property
-    def is_held(self) -> bool:
-        """Whether every scope is held by another run."""
-        return bool(self._counted) and all(scope.is_held for scope in self._counted)
-
-    @property
-    def _counted(self) -> list[ScopeLedger]:
-        """The scopes, without regions that have no stages and so are none."""
-        return [scope for scope in self.scopes if scope.account_id is not None or not scope.is_complete]
-
-    def summary(self, seconds: float) -> dict[str, Any]:
-        """The whole run, in the contract's names: the object that ``--json`` prints."""
-        scopes = [scope.summary() for scope in self.scopes]
-        failures = [failure for scope in scopes for failure in scope["failures"]]
-        if self.error is not None:
-            failures.append({"unit": None, "error": self.error.kind, "message": str(self.error)})
-        return {
-            "run_id": self.run_id,
-            "outcome": self.outcome,
-            "units": _added(scopes, "units", ("found", *_UNIT_OUTCOMES)),
-            "sessions": _added(scopes, "sessions", ("found", "sealed", "active", "vanished")),
-            "events": _added(scopes, "events", ("fetched", "written")),
-            "files": sum(scope["files"] for scope in scopes),
-            "bytes": sum(scope["bytes"] for scope in scopes),
-            "calls": _added(scopes, "calls"),
-            "throttled": sum(scope["throttled"] for scope in scopes),
-            "retries": sum(scope["retries"] for scope in scopes),
-            "unknown_fields": _added(scopes, "unknown_fields"),
-            "failures": failures,
-            "seconds": round(seconds, 3),
-            "scopes": scopes,
-        }
-
-
-def _added(scopes: list[dict[str, Any]], key: str, names: tuple[str, ...] = ()) -> dict[str, int]:
-    total: Counter[str] = Counter(dict.fromkeys(names, 0))
-    for scope in scopes:
-        total.update(scope[key])
-    return dict(total)

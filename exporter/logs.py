@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -71,7 +72,8 @@ class _Showing(logging.Handler):
         self._show = show
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._show(self.format(record))
+        with suppress(OSError, ValueError):  # a terminal that is gone is no reason for a run to fail
+            self._show(self.format(record))
 
 
 def _mask_named(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from exporter.api.operations import Operation
 from exporter.api.paging import pages
 from exporter.channel import Channel, Closed
-from exporter.errors import ApiError, EventUnreadable, Refused, ScopeLost, Starved, TemporaryFolderRefused
+from exporter.errors import ApiError, EventUnreadable, Refused, ScopeLost, ShutOut, Starved, TemporaryFolderRefused
 from exporter.fetch import fetch
 from exporter.ledger import Outcome
 from exporter.plan import rank
@@ -59,7 +59,6 @@ class Pipeline:
     )
     _units: Channel[tuple[Unit, Tracked]] = field(default_factory=lambda: Channel(_UNITS_WAITING_MAX))
     _works: Channel[Work] = field(default_factory=lambda: Channel(_WORKS_WAITING_SIZE_BYTES_MAX, weigh=_size_bytes_of))
-    _starved: set[str] = field(default_factory=set)
     _units_passed: int = 0
 
     async def export(self, stages: AsyncIterator[str], writer: Writer) -> None:
@@ -94,7 +93,7 @@ class Pipeline:
     async def _find_stages(self, stages: AsyncIterator[str]) -> None:
         async with self._listing(self.ledger.name):
             async for stage_arn in stages:
-                self.ledger.listings_open += 1
+                self.ledger.listing_needed()
                 await self._stages.put(stage_arn)
         await self._stages.close()
 
@@ -119,7 +118,7 @@ class Pipeline:
     async def _find_sessions_of(self, stage_arn: str) -> None:
         async with self._listing(stage_arn):
             async for tracked in self.finder.sessions(stage_arn):
-                self.ledger.listings_open += 1
+                self.ledger.listing_needed()
                 await self._sessions.put(tracked)
 
     async def _find_units_of(self, tracked: Tracked) -> None:
@@ -127,7 +126,7 @@ class Pipeline:
             try:
                 async for unit in self.finder.units(tracked):
                     await self._units.put((unit, tracked))
-            except (Starved, ScopeLost):
+            except (Starved, ShutOut, ScopeLost):
                 raise
             except ApiError as error:
                 if not tracked.listing_failed(self.now_us(), self.give_up_days, is_refused=_is_for_good(error)):
@@ -153,9 +152,8 @@ class Pipeline:
             )
         except ScopeLost:
             raise
-        except Starved as error:
-            self._note_starved(error)
-            self.ledger.outcomes[Outcome.DEFERRED] += 1
+        except (Starved, ShutOut) as error:
+            self.ledger.unit_deferred(unit.name, error)
         except (ApiError, EventUnreadable, TemporaryFolderRefused) as error:
             await self._fail(unit, tracked, error)
         else:
@@ -170,13 +168,12 @@ class Pipeline:
             raise
 
     async def _fail(self, unit: Unit, tracked: Tracked, error: ExportError) -> None:
-        """Note a failed unit. One that AWS refuses for good is abandoned in the end."""
+        """Note a failed unit. One that AWS refuses for good is abandoned in the end; one that is denied, never."""
         is_refused = _is_for_good(error)
         if tracked.failed(unit.participant_id, self.now_us(), self.give_up_days, is_refused=is_refused):
-            self.ledger.outcomes[Outcome.ABANDONED] += 1
+            self.ledger.unit_ended(Outcome.ABANDONED)
         else:
-            self.ledger.fail(unit.name, error)
-            self.ledger.outcomes[Outcome.FAILED] += 1
+            self.ledger.unit_failed(unit.name, error)
         await self._hand_on((tracked, None))
 
     async def _each(
@@ -207,18 +204,10 @@ class Pipeline:
             yield
         except ScopeLost:
             raise
-        except Starved as error:
-            self._note_starved(error)
-            return
         except ApiError as error:
-            self.ledger.listings_failed += 1
-            self.ledger.fail(name, error)
-        self.ledger.listings_open -= 1
-
-    def _note_starved(self, error: Starved) -> None:
-        if str(error) not in self._starved:
-            self._starved.add(str(error))
-            self.ledger.fail(self.ledger.name, error)
+            self.ledger.listing_failed(name, error)
+        else:
+            self.ledger.listing_read()
 
 
 def _is_for_good(error: ExportError) -> bool:

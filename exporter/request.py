@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
+#: Why a run stopped whose time was over.
+DEADLINE = "deadline"
+
 
 @dataclass(frozen=True, slots=True)
 class Request:

@@ -17,7 +17,7 @@ from exporter.domain import scope_of
 from exporter.errors import ApiError, CredentialsLost, ExportError, Held, LogDamaged, Malformed, Overtaken
 from exporter.exporting import ScopeExport
 from exporter.lake_identity import look_at_lake, open_lake
-from exporter.ledger import RunLedger, ScopeLedger
+from exporter.ledger import ScopeLedger
 from exporter.surroundings import real_surroundings
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from exporter.domain import Scope
     from exporter.estimate import Estimate
     from exporter.request import Request, Stop
+    from exporter.run_ledger import RunLedger
     from exporter.settings import AccountSettings, Settings
     from exporter.surroundings import Services, Surroundings
 
@@ -166,16 +167,12 @@ class _Run:
             if not _is_of_scope(error, part):
                 self.stop.ask("error")
                 raise
-            ledger.is_held = isinstance(error, (Held, Overtaken))
-            ledger.is_lost = not ledger.is_held
-            ledger.is_damaged = isinstance(error, LogDamaged)
-            ledger.listings_open = 0
-            ledger.fail(ledger.name, error)
+            ledger.lose(error, is_held=isinstance(error, (Held, Overtaken)), is_damaged=isinstance(error, LogDamaged))
         finally:
             ledger.seconds = self.surroundings.clock.monotonic_s() - began_s
 
     async def _work_on(self, part: Part, ledger: ScopeLedger) -> None:
-        ledger.listings_open += 1
+        ledger.listing_needed()
         credentials = await self.stop.cut(self.services.credentials(part.account))
         if credentials is None:
             return
@@ -229,11 +226,10 @@ def _scope_told(first: Listed, part: Part, ledger: ScopeLedger) -> Scope | None:
     """
     scope = scope_of(first.stage_arns[0]) if first.stage_arns else None
     if scope is None:
-        ledger.listings_open -= 1
+        ledger.listing_read()
         for flaw in first.flaws:
-            ledger.fail(ledger.name, Malformed(flaw))
-        if not first.flaws:
-            ledger.account_id = None  # a region without stages is no scope
+            ledger.listing_flawed(ledger.name, Malformed(flaw))
+        ledger.is_empty = not first.flaws
         return None
     if part.account is not None and scope.account_id != part.account.account_id:
         raise CredentialsLost(f"{part.account.role_arn} lists stages of account {scope.account_id}")

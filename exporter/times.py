@@ -95,5 +95,8 @@ def _with_one_form(column: pa.StringArray) -> pa.StringArray:
 
 
 def text_of(micros: int) -> str:
-    """The moment ``micros`` after the epoch as people and logs read it: ``2026-11-23T10:15:00.5Z`` and the like."""
-    return (_EPOCH + micros * _MICROSECOND).isoformat().replace("+00:00", "Z")
+    """The moment ``micros`` after the epoch as people and logs read it: ``2026-11-23T10:15:00.5Z`` and the like.
+
+    What lies outside the years 0001 to 9999 is shown as the nearest that does not: this is for people, and never fails.
+    """
+    return (_EPOCH + min(max(micros, _FIRST_US), _LAST_US) * _MICROSECOND).isoformat().replace("+00:00", "Z")

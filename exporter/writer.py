@@ -163,8 +163,9 @@ class Writer:
         known = self.journal.state.session(stage_arn, session_id) or SessionState()
         rows = sum(unit.rows for unit in known.units.values())
         name = Session(stage_arn, session_id).name
-        self.ledger.sessions_vanished += 1
-        self.ledger.fail(name, Vanished(f"no longer listed; {rows} rows of {len(known.units)} units are in the lake"))
+        self.ledger.session_vanished(
+            name, Vanished(f"no longer listed; {rows} rows of {len(known.units)} units are in the lake")
+        )
         return SessionLine(
             stage_arn,
             session_id,
@@ -258,8 +259,7 @@ class Writer:
         tracked, participant_id = unit.tracked, unit.fetched.unit.participant_id
         self._held.tracked[tracked.session.name] = tracked
         if unit.error is not None:
-            self.ledger.outcomes[Outcome.FAILED] += 1
-            self.ledger.fail(unit.fetched.unit.name, unit.error)
+            self.ledger.unit_failed(unit.fetched.unit.name, unit.error)
             tracked.failed(participant_id, self.now_us(), 0.0, is_refused=False)
             return
         is_known = participant_id in tracked.known.units
@@ -282,9 +282,8 @@ class Writer:
         if is_given_up:
             self._held.outcomes.append(Outcome.ABANDONED)
             return
-        self.ledger.outcomes[Outcome.FAILED] += 1
         message = f"{parted.count} of {unit.events + parted.count} events have no eventTime that can be read"
-        self.ledger.fail(unit.fetched.unit.name, EventUndated(f"{message}: they are kept in {REJECTS}/"))
+        self.ledger.unit_failed(unit.fetched.unit.name, EventUndated(f"{message}: they are kept in {REJECTS}/"))
 
     async def _checkpoint(self) -> None:
         """Commit all that is held: staged files, then the record, then their publication."""
@@ -294,7 +293,7 @@ class Writer:
         if held.tracked:
             await self._stage(held)
             await self._commit(held)
-        self.ledger.outcomes.update(held.outcomes)
+        self.ledger.units_ended(held.outcomes)
         # Whoever woke this scope meanwhile meant what is committed now.
         self._is_due = False
         self._share.hold(self._held.size_bytes)
@@ -345,7 +344,7 @@ class Writer:
             await self._discard(held.files)
             raise
         await self._publish(held.files)
-        self.ledger.events_written += sum(file.rows for file in held.files)
+        self.ledger.published(held.files)
         for tracked, line in zip(held.tracked.values(), lines, strict=True):
             tracked.committed(line, keys[tracked.session.key])
             if tracked.is_told_sealed:
@@ -353,8 +352,6 @@ class Writer:
                 self._intake.present.forget(tracked)
 
     async def _publish(self, files: Sequence[FileLine]) -> None:
-        self.ledger.files += len(files)
-        self.ledger.size_bytes += sum(file.size_bytes for file in files)
         if gone := await publish(self.store, files):
             raise LakeError(f"{gone[0].key} was staged and is gone: something else removes files from the lake")
 

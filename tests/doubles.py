@@ -293,11 +293,15 @@ async def export(
     settings: RunSettings | None = None,
     stop: Stop | None = None,
     known: KnownIds | None = None,
+    call_with: Callable[[ScopeLedger], Any] | None = None,
 ) -> ScopeLedger:
-    """One run over one scope. What it may raise is raised: `Crash`, an :class:`ExportError`."""
+    """One run over one scope. What it may raise is raised: `Crash`, an :class:`ExportError`.
+
+    ``call_with`` makes what calls the service, where that is more than the service double itself.
+    """
     ledger = ScopeLedger(SCOPE.region, SCOPE.account_id)
-    ledger.listings_open += 1
-    caller: Any = service
+    ledger.listing_needed()
+    caller: Any = service if call_with is None else call_with(ledger)
     scope_export = ScopeExport(
         scope=SCOPE,
         store=store,

@@ -4,7 +4,7 @@
   nothing else for ``timeout_s``, the operation is `Starved`.
 - `Transient`, `Malformed`: tried again after full jitter or ``Retry-After``, as far as a try's share of the time goes;
   after ``attempts`` or ``timeout_s``, `GaveUp`.
-- Anything else is final at once.
+- Anything else is final at once. An operation that is denied again and again is `ShutOut`: asked no more.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import structlog
 from tenacity import AsyncRetrying, retry_if_exception_type
 
+from exporter.api.denials import Denials, stage_in
 from exporter.api.pace import Pace
 from exporter.errors import GaveUp, Refused, Starved, Throttled, Transient
 
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
 
 _BACKOFF_FIRST_S = 0.5
 _BACKOFF_MAX_S = 20.0
+# A pause by throttling that is longer is worth a line of the log.
+_PAUSE_TOLD_S = 60.0
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -50,11 +55,28 @@ class _Spent:
 
 @dataclass(slots=True)
 class _Lane:
-    """One operation of a scope: its pace, when it last had an answer that was no throttle, and why it is given up."""
+    """One operation of a scope: its pace, what it was denied, and when it last had an answer that was no throttle.
+
+    ``throttled_s`` is when the first throttle after that answer came, None where none did, and ``is_pause_told`` that
+    the log has a line of it; ``starved`` is why the operation is given up.
+    """
 
     pace: Pace
+    denials: Denials
     answered_s: float = -math.inf
+    throttled_s: float | None = None
+    is_pause_told: bool = False
     starved: str | None = None
+
+    def check(self, stage_arn: str) -> None:
+        """Raise :class:`Starved` or :class:`ShutOut` where the operation is not to be asked in this stage any more."""
+        if self.starved:
+            raise Starved(self.starved)
+        self.denials.check(stage_arn)
+
+    def answered(self, now_s: float) -> None:
+        """Note an answer that was no throttle."""
+        self.answered_s, self.throttled_s, self.is_pause_told = now_s, None, False
 
 
 @dataclass(slots=True)
@@ -111,10 +133,11 @@ class Caller:
         )
 
     async def _attempt(self, operation: Operation, params: Mapping[str, Any], lane: _Lane, spent: _Spent) -> Page:
-        if lane.starved:
-            raise Starved(lane.starved)
+        stage_arn = stage_in(params)
+        lane.check(stage_arn)
         await lane.pace.take()
         async with self._slots:
+            lane.check(stage_arn)  # others were answered meanwhile; from here to the sending nobody else is at work
             self.ledger.calls[operation] += 1
             began_s = self.clock.monotonic_s()
             try:
@@ -126,15 +149,18 @@ class Caller:
             except Throttled as error:
                 self._throttled(operation, lane, spent, error, began_s)
                 raise
-            except Refused:
-                lane.answered_s = self.clock.monotonic_s()
+            except Refused as error:
+                lane.answered(self.clock.monotonic_s())
+                if lane.denials.refused(stage_arn, error):
+                    _log.info("asked no more", scope=self.ledger.name, operation=operation, stage_arn=stage_arn)
                 raise
             except Transient:
                 spent.attempts += 1
                 raise
             finally:
                 spent.seconds += self.clock.monotonic_s() - began_s
-        lane.answered_s = self.clock.monotonic_s()
+        lane.answered(self.clock.monotonic_s())
+        lane.denials.granted(stage_arn)
         if page.unknown:
             self.ledger.note_unknown(page.unknown)
         return page
@@ -142,7 +168,19 @@ class Caller:
     def _throttled(self, operation: Operation, lane: _Lane, spent: _Spent, error: Throttled, sent_s: float) -> None:
         self.ledger.throttled += 1
         now_s = self.clock.monotonic_s()
-        lane.pace.throttled(sent_s, min(error.retry_after_s or 0.0, self.retry.timeout_s))
+        pause_s = min(error.retry_after_s or 0.0, self.retry.timeout_s)
+        lane.pace.throttled(sent_s, pause_s)
+        lane.throttled_s = now_s if lane.throttled_s is None else lane.throttled_s
+        paused_s = now_s + pause_s - lane.throttled_s
+        if paused_s > _PAUSE_TOLD_S and not lane.is_pause_told:
+            lane.is_pause_told = True
+            _log.warning(
+                "paused by throttling",
+                scope=self.ledger.name,
+                operation=operation,
+                seconds=round(paused_s),
+                reason=str(error),
+            )
         if spent.throttled_since_s is None:
             spent.throttled_since_s = now_s
         if now_s - max(spent.throttled_since_s, lane.answered_s) >= self.retry.timeout_s:
@@ -169,7 +207,8 @@ class Caller:
 
     def _lane(self, operation: Operation) -> _Lane:
         if operation not in self._lanes:
-            self._lanes[operation] = _Lane(Pace(self.rate, self.clock.monotonic_s, self.clock.sleep))
+            pace = Pace(self.rate, self.clock.monotonic_s, self.clock.sleep)
+            self._lanes[operation] = _Lane(pace, Denials(operation))
         return self._lanes[operation]
 
 

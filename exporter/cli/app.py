@@ -63,22 +63,27 @@ def main(arguments: Sequence[str] | None = None, export: "Export | None" = None)
     _open_missing_streams()
     given = list(sys.argv[1:] if arguments is None else arguments)
     invocation = Invocation(is_json="--json" in given, export=export)
-    invocation.signals.install()
     try:
+        invocation.signals.install()
         return _run(invocation, given)
-    except ExportError as error:
-        return invocation.fail(error)
-    except OSError as error:
-        return invocation.fail(ExportError(f"the system refused: {error}"))
-    except Exception as error:  # the last boundary: a bug must end in one line and an exit code, too
-        logging.getLogger(__name__).debug("a bug", exc_info=error)
-        return invocation.fail(Bug(f"a bug in {PROGRAM}: {type(error).__name__}: {foreign_words(error)}"))
+    except BaseException as error:  # noqa: BLE001 - the last boundary: a bug must end in one line and a code, too
+        return invocation.fail(_told(error))
 
 
 class Bug(ExportError):
     """Something that should never happen did."""
 
     kind = "bug"
+
+
+def _told(error: BaseException) -> ExportError:
+    """The error as one of this program's own, for the user."""
+    if isinstance(error, ExportError):
+        return error
+    if isinstance(error, OSError):
+        return ExportError(f"the system refused: {error}")
+    logging.getLogger(__name__).debug("a bug", exc_info=error)
+    return Bug(f"a bug in {PROGRAM}: {type(error).__name__}: {foreign_words(error)}")
 
 
 def _run(invocation: Invocation, arguments: list[str]) -> int:

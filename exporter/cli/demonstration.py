@@ -43,7 +43,7 @@ def demonstrate(invocation: Invocation, address: str) -> int:
     lake = directory(address)
     clear(lake)
     code = asyncio.run(_export(invocation, lake, console))
-    invocation.finish()
+    invocation.finish(code)
     if code == exits.OK:
         invocation.signals.install()
         invocation.say(_told(invocation, lake))

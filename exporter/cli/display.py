@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from exporter.ledger import RunLedger, ScopeLedger
+    from exporter.ledger import ScopeLedger
+    from exporter.run_ledger import RunLedger
 
 _FRAME_S = 0.25
 _LINE_S = 60.0
@@ -58,7 +59,7 @@ class Progress:
         now_s = self.clock()
         self._samples.append((now_s, [dict(scope.calls) for scope in self.ledger.scopes]))
         for place, scope in enumerate(self.ledger.scopes):
-            done = scope.outcomes.total() - _free(scope)
+            done = scope.units_done - _free(scope)
             if done > self._pages_each.get(place, (0, 1.0))[0]:
                 self._pages_each[place] = (done, max(scope.calls[_PAGES] / done, 1.0))
         while len(self._samples) > 2 and self._samples[1][0] <= now_s - _WINDOW_S:  # noqa: PLR2004 - first and last
@@ -93,11 +94,11 @@ class Progress:
         left_s = self.left_s()
         return {
             "units_found": sum(scope.units_found for scope in scopes),
-            "units_done": sum(scope.outcomes.total() for scope in scopes),
+            "units_done": sum(scope.units_done for scope in scopes),
             "pages": sum(scope.calls[_PAGES] for scope in scopes),
-            "events_written": sum(scope.events_written for scope in scopes),
+            "events_written": sum(scope.rows["events"] for scope in scopes),
             "throttled": sum(scope.throttled for scope in scopes),
-            "failures": sum(len(scope.failures) for scope in scopes),
+            "failures": sum(scope.failure_count for scope in scopes),
             "left_s": None if left_s is None else round(left_s),
         }
 
@@ -109,10 +110,10 @@ class Progress:
             rates = ", ".join(f"{short} {pace[name]:.1f}" for name, short in _SHORT.items() if name in pace)
             lines += [
                 scope.name,
-                f"  units: {scope.units_found:,} found, {scope.outcomes.total():,} done and committed",
-                f"  pages: {scope.calls[_PAGES]:,}; events written: {scope.events_written:,}",
+                f"  units: {scope.units_found:,} found, {scope.units_done:,} done and committed",
+                f"  pages: {scope.calls[_PAGES]:,}; events written: {scope.rows['events']:,}",
                 f"  calls a second, of {self.quota:.4g} each: {rates or 'none yet'}",
-                f"  throttled: {scope.throttled:,}; failures: {len(scope.failures):,}",
+                f"  throttled: {scope.throttled:,}; failures: {scope.failure_count:,}",
             ]
         return Text("\n".join(lines), no_wrap=True, overflow="ellipsis")
 

@@ -7,7 +7,7 @@
 | 2 | wrong usage or configuration; nothing was started |
 | 3 | partial: something failed, was deferred, is held by another run or has vanished; the rest is committed |
 | 4 | every scope is held by another run |
-| 130, 143 | stopped by SIGINT or SIGTERM |
+| 129, 130, 143 | stopped by SIGHUP, SIGINT or SIGTERM |
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING
 from exporter.errors import ExportError, UsageError
 
 if TYPE_CHECKING:
-    from exporter.ledger import RunLedger
+    from exporter.run_ledger import RunLedger
 
 OK = 0
 FAILED = 1
 USAGE = 2
 PARTIAL = 3
 HELD = 4
-SIGNALS = {"SIGINT": 130, "SIGTERM": 143}
+SIGNALS = {"SIGHUP": 129, "SIGINT": 130, "SIGTERM": 143}
 
 _OUTCOMES = {"complete": OK, "nothing": OK, "partial": PARTIAL, "failed": FAILED}
 

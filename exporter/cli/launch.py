@@ -19,8 +19,8 @@ from exporter.cli.display import Progress, showing
 from exporter.cli.other_clock import other_clock
 from exporter.domain import REGIONS, nearest_region
 from exporter.errors import ExportError, UsageError
-from exporter.ledger import RunLedger
-from exporter.request import Request, Stop
+from exporter.request import DEADLINE, Request, Stop
+from exporter.run_ledger import RunLedger
 from exporter.settings import Settings, shown
 from exporter.times import read_us
 
@@ -67,6 +67,7 @@ def export(invocation: Invocation, settings: Settings, wishes: Wishes, level: st
     """Carry out ``ivs-export run``, to its exit code. Raises :class:`UsageError` before anything was started."""
     console = start_logs(level)
     open_files.raise_limit()
+    invocation.lake = settings.lake
     request = wishes.request(settings.stages)
     settings = configuration.with_regions(settings, request.targets, _profile_region)
     for region in set(settings.regions) - set(REGIONS):
@@ -74,7 +75,7 @@ def export(invocation: Invocation, settings: Settings, wishes: Wishes, level: st
     if wishes.is_dry:
         invocation.estimates = []
     code = asyncio.run(carry_out(invocation, settings, request, console, other_clock(settings)))
-    invocation.finish()
+    invocation.finish(code)
     return code
 
 
@@ -103,13 +104,13 @@ async def carry_out(
 
     ``clock`` counts in place of this machine's, where a test has another.
     """
-    ledger = invocation.ledger = RunLedger(invocation.run_id)
+    ledger = invocation.ledger = RunLedger(invocation.run_id, lake=settings.lake, began_us=invocation.began_us)
     stop, loop = Stop(), asyncio.get_running_loop()
     run = invocation.export or _export(clock)
     quota = settings.quota.calls_per_second * (1.0 - settings.quota.reserve)
     invocation.signals.graceful = lambda name: _ask(loop, stop, name)
     if settings.run.deadline_s:
-        loop.call_later(settings.run.deadline_s, stop.ask, "deadline")
+        loop.call_later(settings.run.deadline_s, stop.ask, DEADLINE)
     _log.info(
         "run began", run_id=ledger.run_id, lake=settings.lake, regions=settings.regions, stages=len(settings.stages)
     )
@@ -123,9 +124,27 @@ async def carry_out(
         ledger.error = error
     finally:
         invocation.signals.graceful = None
+        ledger.stopped_by = invocation.signals.received or _deadline(stop)
     code = exits.of_run(ledger, invocation.signals.received)
+    if console is None or invocation.is_json:  # else the summary says the same in the same place
+        _log_failures(ledger)
     _log.info("run ended", run_id=ledger.run_id, outcome=ledger.outcome, stopped_by=stop.reason, exit_code=code)
     return code
+
+
+def _deadline(stop: Stop) -> str | None:
+    """``deadline``, where that stopped the run; a run stops itself, too, where one of its scopes ends it."""
+    return stop.reason if stop.reason == DEADLINE else None
+
+
+def _log_failures(ledger: RunLedger) -> None:
+    """A line for each cause, but for what ended the run as a whole: that has its own."""
+    for failure in ledger.failures:
+        if failure["unit"] is not None:
+            named = {name: failure[name] for name in ("error", "message", "count", "unit")}
+            _log.warning("failure", run_id=ledger.run_id, **named)
+    for place in ledger.empty_regions:
+        _log.warning("no stage", run_id=ledger.run_id, **place, regions_with_stages=sorted(ledger.regions_with_stages))
 
 
 def _ask(loop: asyncio.AbstractEventLoop, stop: Stop, name: str) -> None:

@@ -1,8 +1,9 @@
-"""SIGINT and SIGTERM: the first asks for a graceful end, a second one or ten seconds end the process at once."""
+"""SIGHUP, SIGINT and SIGTERM: the first asks for a graceful end, a second or ten seconds end the process at once."""
 
 from __future__ import annotations
 
 import signal
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 GRACE_S = 10.0
-_STOPPING = (signal.SIGINT, signal.SIGTERM)
+STOPPING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(slots=True)
@@ -25,17 +26,27 @@ class Signals:
     at_once: Callable[[str], NoReturn]
     graceful: Callable[[str], None] | None = None
     received: str | None = None
+    _taken: tuple[signal.Signals, ...] = ()
 
     def install(self) -> None:
-        """Take the signals over, also where the parent process had them ignored."""
-        for number in _STOPPING:
+        """Take the signals over, in the main thread; in any other the process keeps them, as Python has it.
+
+        SIGINT and SIGTERM are taken also where the parent process had them ignored. SIGHUP is not: that is what
+        ``nohup`` is for.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            return
+        self._taken = self._taken or to_take()
+        for number in self._taken:
             signal.signal(number, self._receive)
         signal.signal(signal.SIGALRM, self._expire)
 
     def release(self, handler: signal.Handlers = signal.SIG_DFL) -> None:
         """Give the signals back to the system, or have them ignored, and forget the ten seconds."""
+        if not self._taken:
+            return
         signal.setitimer(signal.ITIMER_REAL, 0.0)
-        for number in _STOPPING:
+        for number in self._taken:
             signal.signal(number, handler)
 
     def _receive(self, number: int, _: FrameType | None) -> None:
@@ -50,3 +61,9 @@ class Signals:
     def _expire(self, _number: int, _: FrameType | None) -> None:
         if self.received is not None:
             self.at_once(self.received)
+
+
+def to_take() -> tuple[signal.Signals, ...]:
+    """The signals that stop this process, without a SIGHUP that its parent had ignored."""
+    is_ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return tuple(number for number in STOPPING if number != signal.SIGHUP or not is_ignored)

@@ -2,34 +2,50 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from exporter import __version__
 from exporter.terminal import plain
 
 _UNITS = ("found", "exported", "empty", "unchanged", "failed", "deferred", "abandoned")
 _SESSIONS = ("found", "sealed", "active", "vanished")
 _FAILURES_SHOWN = 10
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNKNOWN_FIELDS_SHOWN = 10
 _KILO = 1000.0
 
 
-def failed(run_id: str, seconds: float, error: str, message: str) -> dict[str, Any]:
-    """The summary of a command that ended before there was a run: zeroes, and the one failure."""
+def failed(head: dict[str, Any], seconds: float, began_us: int, failure: tuple[str, str]) -> dict[str, Any]:
+    """The summary of a command that ended before there was a run: zeroes, and the one failure, its kind and message.
+
+    ``head`` is what is known all the same: ``run_id``, ``lake``, ``tag`` and ``stopped_by``. It has the shape of a
+    run's summary, and is made here since a wrong option is answered without what makes those.
+    """
+    error, message = failure
     return {
-        "run_id": run_id,
         "outcome": "failed",
         "units": dict.fromkeys(_UNITS, 0),
         "sessions": dict.fromkeys(_SESSIONS, 0),
         "events": {"fetched": 0, "written": 0},
+        "rows": {"events": 0},
         "files": 0,
         "bytes": 0,
         "calls": {},
         "throttled": 0,
         "retries": 0,
         "unknown_fields": {},
-        "failures": [{"unit": None, "error": error, "message": message}],
+        "failures": [{"error": error, "message": message, "count": 1, "units": [], "unit": None}],
         "seconds": round(seconds, 3),
         "scopes": [],
+        "empty_regions": [],
+        "regions_with_stages": [],
+        "version": __version__,
+        "began_at": _moment(began_us),
+        "ended_at": _moment(began_us + int(seconds * 1_000_000)),
+        "more_to_do": error != "usage",
+        "catalog": None,
+        **head,
     }
 
 
@@ -50,6 +66,7 @@ def text_of(summary: dict[str, Any]) -> str:
         for scope in summary["scopes"]
         if scope["complete_until"]
     ]
+    lines += _empty_regions(summary)
     return "\n".join(lines + _unknown_fields(summary["unknown_fields"]) + _failures(summary["failures"]))
 
 
@@ -69,6 +86,7 @@ def plan_of(summary: dict[str, Any]) -> str:
         ]
     if not summary["plan"]:
         lines.append("  nothing: no stage was found")
+    lines += _empty_regions(summary)
     return "\n".join(lines + _failures(summary["failures"]))
 
 
@@ -109,13 +127,32 @@ def _unknown_fields(counts: dict[str, int]) -> list[str]:
     return [f"  unknown fields, kept in the column extra: {names}"]
 
 
+def _empty_regions(summary: dict[str, Any]) -> list[str]:
+    """The regions that have no stage, and where there are some."""
+    if not (empty := summary["empty_regions"]):
+        return []
+    asked = ", ".join(
+        place["region"] + (f" (account {place['account_id']})" if place["account_id"] else "") for place in empty
+    )
+    found = summary["regions_with_stages"]
+    there = f"; there are some in {', '.join(found)}" if found else ""
+    return [f"  no stage   in {asked}{there}"]
+
+
 def _failures(failures: list[dict[str, Any]]) -> list[str]:
     if not failures:
         return []
-    shown = [
-        "    " + plain(": ".join(filter(None, (item["unit"], item["error"], item["message"]))))
-        for item in failures[:_FAILURES_SHOWN]
-    ]
+    shown = ["    " + plain(_failure(item)) for item in failures[:_FAILURES_SHOWN]]
     rest = len(failures) - len(shown)
-    more = [f"    and {rest:,} more; --json names all"] if rest else []
-    return [f"  failures   {len(failures):,}", *shown, *more]
+    more = [f"    and {rest:,} more causes; --json names them"] if rest else []
+    return [f"  failures   {sum(item['count'] for item in failures):,}", *shown, *more]
+
+
+def _failure(item: dict[str, Any]) -> str:
+    """``<unit> and 12 more: refused: ListParticipants: …``."""
+    more = f" and {item['count'] - 1:,} more" if item["unit"] and item["count"] > 1 else ""
+    return ": ".join(filter(None, ((item["unit"] or "") + more, item["error"], item["message"])))
+
+
+def _moment(moment_us: int) -> str:
+    return (_EPOCH + timedelta(microseconds=moment_us)).isoformat().replace("+00:00", "Z")

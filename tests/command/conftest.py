@@ -26,7 +26,9 @@ def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def process_as_it_was() -> Iterator[None]:
     """A command takes over signals and logs of its process; here it shares one with the tests."""
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)}
+    handlers = {
+        number: signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
+    }
     root = logging.getLogger()
     logs, level = root.handlers[:], root.level
     yield

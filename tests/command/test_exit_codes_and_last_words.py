@@ -3,14 +3,15 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from exporter.cli import exits, summary
 from exporter.cli.app import main
-from exporter.errors import CredentialsLost, ExportError, LakeRefused, Overtaken, Refused, UsageError
-from exporter.ledger import Outcome, RunLedger, ScopeLedger
+from exporter.errors import CredentialsLost, ExportError, LakeRefused, Refused, UsageError
+from exporter.run_ledger import RunLedger
+from tests.ledgers import Outcome, a_held_scope, a_lost_scope, a_scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,13 +26,8 @@ RUN = ["run", "--region", "eu-west-1"]
 ARN = "arn:aws:ivs:eu-west-1:123456789012:stage/AbCd"
 
 
-def a_scope(**values: Any) -> ScopeLedger:
-    return ScopeLedger("eu-west-1", "123456789012", **values)
-
-
 def complete(ledger: RunLedger) -> None:
-    ledger.scopes = [a_scope(units_found=2, events_written=7, sessions_found=1)]
-    ledger.scopes[0].outcomes.update({Outcome.EXPORTED: 1, Outcome.EMPTY: 1})
+    ledger.scopes = [a_scope({Outcome.EXPORTED: 1, Outcome.EMPTY: 1}, written=7)]
 
 
 def nothing(ledger: RunLedger) -> None:
@@ -45,17 +41,15 @@ def partial(ledger: RunLedger) -> None:
 
 def held_in_part(ledger: RunLedger) -> None:
     complete(ledger)
-    ledger.scopes.append(a_scope(is_held=True))
+    ledger.scopes.append(a_held_scope())
 
 
 def held(ledger: RunLedger) -> None:
-    ledger.scopes = [a_scope(is_held=True), a_scope(is_held=True)]
-    ledger.scopes[0].fail("x", Overtaken("another run committed first"))
+    ledger.scopes = [a_held_scope(), a_held_scope()]
 
 
 def lost(ledger: RunLedger) -> None:
-    ledger.scopes = [a_scope(is_lost=True)]
-    ledger.scopes[0].fail("eu-west-1", Refused("ListStages: denied", "AccessDeniedException"))
+    ledger.scopes = [a_lost_scope()]
 
 
 def raising(error: Exception) -> Fill:
@@ -110,7 +104,7 @@ def test_people_get_a_summary(fill: Fill, code: int, outcome: str, capfd: pytest
         assert f": {outcome}, in " in out
         assert " found" in out
     if fill in (partial, held, lost):
-        assert "failures   1" in out
+        assert "failures   " in out
 
 
 WRONG = [
@@ -158,8 +152,12 @@ def test_wrong_usage_starts_nothing(
 
 def test_object_of_a_command_without_a_run_has_the_same_shape() -> None:
     """Whoever reads the object finds every name there, also where no run began."""
-    ledger = RunLedger("x", error=ExportError("y"))
-    assert summary.failed("x", 1.5, "error", "y") == ledger.summary(1.5)
+    began_us = 1_795_392_000_123_456
+    ledger = RunLedger("x", error=ExportError("y"), lake="here", began_us=began_us, stopped_by="SIGHUP")
+    head = {"run_id": "x", "lake": "here", "tag": None, "stopped_by": "SIGHUP"}
+    assert summary.failed(head, 1.5, began_us, ("error", "y")) == ledger.summary(1.5)
+    ledger.error = UsageError("y")
+    assert summary.failed(head, 1.5, began_us, ("usage", "y")) == ledger.summary(1.5)
 
 
 def test_wishes_are_handed_on(tmp_path: Path) -> None:
@@ -235,12 +233,12 @@ def test_summary_for_people_is_short_and_plain() -> None:
     partial(ledger)
     scope = ledger.scopes[0]
     for number in range(30):
-        scope.fail(f"unit-{number}", Refused("\x1b[2Jdenied\nline", "Code"))
+        scope.fail(f"unit-{number}", Refused(f"\x1b[2Jdenied {number}\nline", "Code"))
         scope.unknown_fields[f"field{number}\x07"] += number
     text = summary.text_of(ledger.summary(125.0))
     assert "in 2 min 5 s" in text
     assert "failures   31" in text
-    assert "and 21 more" in text
+    assert "and 21 more causes" in text
     assert "field29" in text
     assert "and 20 more" in text
     assert len(text.splitlines()) < 25

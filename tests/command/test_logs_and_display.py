@@ -14,8 +14,9 @@ from rich.console import Console
 from exporter import logs
 from exporter.cli.display import Progress, showing
 from exporter.errors import Refused
-from exporter.ledger import Outcome, RunLedger, ScopeLedger
 from exporter.masking import foreign_words
+from exporter.run_ledger import RunLedger
+from tests.ledgers import Outcome, a_scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -132,8 +133,8 @@ def test_words_of_others_hold_no_secret(said: str, shown: str | None) -> None:
 
 
 def a_ledger() -> RunLedger:
-    scope = ScopeLedger("eu-west-1", "123456789012", units_found=1200, events_written=45_000, throttled=3)
-    scope.outcomes[Outcome.EXPORTED] = 200
+    scope = a_scope({Outcome.EXPORTED: 200}, found=1200, written=45_000)
+    scope.throttled = 3
     scope.fail("unit", Refused("denied", "Code"))
     return RunLedger("a-run", [scope])
 
@@ -168,7 +169,7 @@ def test_progress_tells_pace_and_time_left() -> None:
     ):
         assert part in text
     assert "more is being found" not in text
-    scope.listings_open = 1
+    scope.listing_needed()
     assert "at least, for more is being found" in shown(progress)
     assert progress.line() == {
         "units_found": 1200,
@@ -183,8 +184,7 @@ def test_progress_tells_pace_and_time_left() -> None:
 
 def test_units_that_cost_nothing_are_not_waited_for() -> None:
     """Units that are unchanged take no call, so they neither count as work nor as pace."""
-    ledger, now_s = RunLedger("a-run", [ScopeLedger("eu-west-1", units_found=1000)]), [0.0]
-    ledger.scopes[0].outcomes[Outcome.UNCHANGED] = 900
+    ledger, now_s = RunLedger("a-run", [a_scope({Outcome.UNCHANGED: 900}, found=1000)]), [0.0]
     progress = Progress(ledger, 5.0, lambda: now_s[0])
     progress.sample()
     now_s[0], ledger.scopes[0].calls["ListParticipantEvents"] = 10.0, 50
@@ -198,7 +198,7 @@ def test_progress_of_a_run_that_has_not_begun_is_empty() -> None:
     progress = Progress(ledger, 5.0, lambda: now_s[0])
     progress.sample()
     assert "a-run" in shown(progress)
-    ledger.scopes.append(ScopeLedger("eu-west-1"))
+    ledger.scopes.append(a_scope())
     progress.sample()
     assert progress.pace(0) == {}
     assert progress.left_s() is None

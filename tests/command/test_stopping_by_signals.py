@@ -23,8 +23,10 @@ manner = sys.argv.pop(1)
 signals.GRACE_S = 0.2 if manner == "stubborn" else signals.GRACE_S
 
 async def export(settings, request, ledger, stop):
-    scope = ScopeLedger("eu-west-1", "123456789012", units_found=2, events_written=3)
-    scope.outcomes[Outcome.EXPORTED] = 1
+    scope = ScopeLedger("eu-west-1", "123456789012")
+    scope.unit_found()
+    scope.unit_found()
+    scope.unit_ended(Outcome.EXPORTED)
     ledger.scopes = [scope]
     print("ready", file=sys.stderr, flush=True)
     await stop.asked.wait()
@@ -62,7 +64,7 @@ def wait_for(process: subprocess.Popen[str], line: str) -> None:
     assert process.stderr.readline() == f"{line}\n"
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGHUP, 129), (signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_first_signal_ends_gracefully(number: int, code: int) -> None:
     """The run is asked to stop, ends by itself, and its object says what became of every unit."""
     with started("graceful", RUN) as process:
@@ -72,6 +74,7 @@ def test_first_signal_ends_gracefully(number: int, code: int) -> None:
         assert process.returncode == code
     assert words["outcome"] == "partial"
     assert (words["units"]["exported"], words["units"]["deferred"]) == (1, 1)
+    assert (words["stopped_by"], words["exit_code"], words["more_to_do"]) == (signal.Signals(number).name, code, True)
 
 
 @pytest.mark.parametrize("manner", ["hanging", "blocking"])
@@ -105,4 +108,6 @@ def test_signal_before_the_run_ends_at_once() -> None:
         words = last_words(process)
         assert process.returncode == 143
     assert words["outcome"] == "failed"
-    assert words["failures"] == [{"unit": None, "error": "stopped", "message": "stopped at once by SIGTERM"}]
+    message = "stopped at once by SIGTERM"
+    assert words["failures"] == [{"error": "stopped", "message": message, "count": 1, "units": [], "unit": None}]
+    assert (words["stopped_by"], words["exit_code"]) == ("SIGTERM", 143)

@@ -12,8 +12,8 @@ from exporter.cli import exits
 from exporter.clock import system_clock
 from exporter.emulator import EmulatorOptions, QuotaOptions, Size, WorldOptions
 from exporter.errors import ExportError
-from exporter.ledger import RunLedger
 from exporter.request import Request, Stop
+from exporter.run_ledger import RunLedger
 from exporter.running import run
 from exporter.settings import HttpSettings, QuotaSettings, RetrySettings, RunSettings, Settings
 from exporter.surroundings import real_surroundings
@@ -86,8 +86,12 @@ class Exported:
 
     @property
     def failed(self) -> dict[str | None, str]:
-        """The kind of each failure, by the name of what failed."""
-        return {failure["unit"]: failure["error"] for failure in self.summary["failures"]}
+        """The kind of each failure, by the name of what failed; of many that failed alike, the first ten."""
+        return {
+            unit: failure["error"]
+            for failure in self.summary["failures"]
+            for unit in failure["units"] or [failure["unit"]]
+        }
 
 
 @dataclass(slots=True)

@@ -85,7 +85,11 @@ class Told:
 
     @property
     def failed(self) -> dict[str, str]:
-        return {failure["unit"]: failure["error"] for failure in self.words["failures"]}
+        return {
+            unit: failure["error"]
+            for failure in self.words["failures"]
+            for unit in failure["units"] or [failure["unit"]]
+        }
 
 
 @dataclass(slots=True)

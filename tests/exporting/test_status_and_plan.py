@@ -35,13 +35,15 @@ if TYPE_CHECKING:
 
 async def survey(service: Service, store: MemoryStore) -> Estimate:
     caller: Any = service
+    ledger = ScopeLedger(SCOPE.region, SCOPE.account_id)
+    ledger.calls = service.calls_by_operation
     scope_export = ScopeExport(
         scope=SCOPE,
         store=store,
         caller=caller,
         settings=RunSettings(),
         request=Request(),
-        ledger=ScopeLedger(SCOPE.region, SCOPE.account_id, calls=service.calls_by_operation),
+        ledger=ledger,
         stop=Stop(),
         run_id="dry",
         budget=Budget(1),

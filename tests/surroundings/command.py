@@ -53,7 +53,8 @@ class Ended:
         assert (self.code, told["event"], told["error"]) == (FAILED, "failed", kind), told
         assert re.search(said, told["message"]), told["message"]
         assert self.words["outcome"] == "failed"
-        assert self.words["failures"][-1] == {"unit": None, "error": kind, "message": told["message"]}
+        named = {"count": 1, "units": [], "unit": None}
+        assert self.words["failures"][0] == {"error": kind, "message": told["message"], **named}
         self.assert_counted()
 
     def assert_counted(self) -> None:
