@@ -170,7 +170,8 @@ class Service:
         self.rate = 5.0
         self.service_time = ServiceTime(lambda: self.now_us)
         self.date: Callable[[], str] = lambda: formatdate(self.now_us // SECOND_US, usegmt=True)
-        #: Participants that no list shows; and, by what a list is of, where in it a nameless item stands.
+        #: Participants, by id or by name, that no list shows; and, by what a list is of, where in it an item without a
+        #: name stands.
         self.unlisted: set[str] = set()
         self.flawed: dict[str, int] = {}
         #: What is wrong with the list of stages; and, by stage, a session that its list shows once more, at its end.
@@ -230,8 +231,8 @@ class Service:
             return self._with_flaw(params["stageArn"], [_summary(*each) for each in shown])
         session = sessions[params["sessionId"]]
         if operation is Operation.LIST_PARTICIPANTS:
-            ids = [participant_id for participant_id in session.participants if participant_id not in self.unlisted]
             name = f"{params['stageArn']}/{params['sessionId']}"
+            ids = [each for each in session.participants if self.unlisted.isdisjoint((each, f"{name}/{each}"))]
             return self._with_flaw(name, [{"participantId": participant_id} for participant_id in ids])
         participant = session.participants[params["participantId"]]
         if participant.error is not None:
