@@ -274,6 +274,16 @@ async def test_refusals_of_an_active_session_do_not_count(world: World) -> None:
     assert (await world.night(days=2.0)).outcomes[Outcome.ABANDONED] == 1
 
 
+async def test_refusals_before_a_later_end_do_not_count(world: World) -> None:
+    """The session went on: what AWS refused before its end, it may have refused because of that."""
+    world.refuse(REFUSALS[0], Operation.LIST_PARTICIPANT_EVENTS, participantId="p2", sessionId="st-1-0")
+    await world.night()
+    world.odd.ended_us = world.service.now_us + 20 * DAY_US
+    for days in (25.0, 7.0):
+        assert (await world.night(days=days)).outcomes[Outcome.FAILED] == 1
+    assert (await world.night(days=24.0)).outcomes[Outcome.ABANDONED] == 1
+
+
 async def test_known_units_are_fetched_where_their_list_is_refused(world: World) -> None:
     """A session whose participants AWS no longer lists is given up without what is known of it only if that fails."""
     world.odd.participants["p2"].error = GaveUp("500s")

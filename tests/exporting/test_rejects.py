@@ -9,10 +9,13 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec import structs
 
+from exporter.archive import fold_lines
 from exporter.errors import EventUndated, GaveUp, LakeError
 from exporter.ledger import Outcome
 from exporter.log_reader import read_state, records_after
+from exporter.records import SessionLine
 from exporter.request import Request
 from exporter.settings import RunSettings
 from exporter.status import statuses
@@ -129,7 +132,7 @@ async def test_a_record_names_the_file_and_no_table_holds_it() -> None:
     assert all(file.key.endswith(".jsonl") and file.key.startswith("_rejects/") for file in named)
     state = await read_state(store, SCOPE)
     assert state.rows == ledger.events_written == dated(service).total()
-    assert state.last_date == "2026-11-23"
+    assert state.first_date == state.last_date == "2026-11-23"
 
 
 async def test_new_rejects_are_added_and_equal_ones_counted() -> None:
@@ -263,6 +266,17 @@ async def test_a_failing_page_does_not_cost_the_rejects() -> None:
     odd.participants["p2"].error = None
     await night(service, store, "r3")
     assert len(rejects(store)) == len(BAD)
+
+
+async def test_that_there_was_a_reject_is_known_for_ever() -> None:
+    """Whatever a later record says of the session, its archive remembers."""
+    service, store, _ = world()
+    await night(service, store, "r1")
+    record = [each async for each in records_after(store, SCOPE) if each.files][-1]
+    lines: dict[tuple[str, str], SessionLine] = {}
+    fold_lines(lines, record)
+    fold_lines(lines, structs.replace(record, sessions=(SessionLine(STAGES[1], "st-1-0", "sealed"),), files=()))
+    assert {session_id for (_, session_id), line in lines.items() if line.has_rejects} == {"st-1-0"}
 
 
 @pytest.mark.slow

@@ -207,6 +207,21 @@ async def test_a_wrong_target_is_not_known_afterwards() -> None:
     assert ledger.is_complete
 
 
+async def test_a_named_unit_without_events_is_known_afterwards() -> None:
+    """A list of targets names it, no list of sessions can be had: the next run knows that there was nothing."""
+    service, store = Service(), MemoryStore()
+    service.add("st-a", events={"p1": 0})
+
+    def deny(operation: Operation, _params: Mapping[str, Any]) -> None:
+        if operation is Operation.LIST_STAGE_SESSIONS:
+            raise Refused("denied", "AccessDeniedException")
+
+    service.on_call = deny
+    targets: Any = Targets()
+    for run_id, outcome in (("r1", Outcome.EMPTY), ("r2", Outcome.UNCHANGED)):
+        assert (await export(service, store, run_id, Request(targets=targets))).outcomes == {outcome: 1}
+
+
 def _refuse(params: Mapping[str, Any]) -> None:
     if params.get("sessionId") == "st-a":
         raise Refused("no such session", "ResourceNotFoundException")
