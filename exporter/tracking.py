@@ -260,7 +260,7 @@ class Tracked:
         """The units of an open session that were found and that no record names: the next list may lack them."""
         if self.was_sealed:
             return {}
-        named = self.known.units.keys() | self.changed.keys()
+        named = self.known.units.keys() | self.committing.keys() | self.changed.keys()
         return dict.fromkeys(sorted(self.unfinished - named), _UNKNOWN)
 
     def _change(self, participant_id: str, unit: UnitState) -> None:
