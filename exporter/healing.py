@@ -14,13 +14,12 @@ import structlog
 
 from exporter.archive import fold_lines
 from exporter.log_reader import records_after
-from exporter.records import SessionLine
 from exporter.state import voided
 from exporter.times import text_of
 
 if TYPE_CHECKING:
     from exporter.domain import Scope, SessionKey
-    from exporter.records import Record, UnitState
+    from exporter.records import Record, SessionLine, UnitState
     from exporter.state import ScopeState
     from exporter.store import Records
 
@@ -94,18 +93,7 @@ class _Far:
             for session, units in self.abandoned.items()
         }
         return [
-            SessionLine(
-                line.stage_arn,
-                line.session_id,
-                "open",
-                line.started_us,
-                line.ended_us,
-                line.latest_end_us,
-                units=given_up.get(session, {}),
-                earlier_files=line.earlier_files,
-                is_unsure=session in sealed,
-                has_rejects=line.has_rejects,
-            )
+            msgspec.structs.replace(line, status="open", units=given_up.get(session, {}), is_unsure=session in sealed)
             for session, line in self.lines.items()
             if session in sealed or (given_up.get(session) and line.status == "open")
         ]
