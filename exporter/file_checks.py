@@ -11,8 +11,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from exporter.errors import FileDamaged
-from exporter.records import FileLine
-from exporter.tables import TABLES, dates_in
+from exporter.records import UNREADABLE, FileLine
+from exporter.rejects import decode_line
+from exporter.tables import REJECTS, TABLES, dates_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -49,6 +50,9 @@ def line_of(key: str, data: bytes) -> tuple[FileLine, list[SessionKey]]:
 
     Raises :class:`FileDamaged` where it is no file of a table, or lies in another date than its rows are of.
     """
+    if key.startswith(f"{REJECTS}/"):
+        digest = hashlib.sha256(data).hexdigest()
+        return FileLine(REJECTS, key, "", 0, len(data), digest, ()), _sessions_of_rejects(data)
     table, place = table_of(key), _DATE.fullmatch(key)
     if place is None:
         raise FileDamaged("it lies in no date's folder")
@@ -64,6 +68,14 @@ def sessions_in(rows: pa.Table) -> list[SessionKey]:
         return []
     pairs = rows.group_by(list(UNIT[:2])).aggregate([]).to_pylist()
     return sorted((pair["stage_arn"], pair["session_id"]) for pair in pairs)
+
+
+def _sessions_of_rejects(data: bytes) -> list[SessionKey]:
+    try:
+        lines = [decode_line(line) for line in data.splitlines()]
+    except UNREADABLE as error:
+        raise FileDamaged(f"it is no file of rejects that can be read: {error}") from error
+    return sorted({(line.stage_arn, line.session_id) for line in lines})
 
 
 def table_of(key: str) -> Table:

@@ -204,7 +204,7 @@ class Mending:
         lost: Sequence[FileLine] = (),
         replaced: Sequence[FileLine] = (),
     ) -> None:
-        versions: Mapping[str, int] = {line.table: _VERSIONS[line.table] for line in files}
+        versions: Mapping[str, int] = {line.table: _VERSIONS[line.table] for line in files if line.table in _VERSIONS}
         await self.journal.commit(
             self.at, files=files, sessions=sessions, lost=lost, replaced=replaced, schema_versions=dict(versions)
         )

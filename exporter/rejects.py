@@ -44,7 +44,7 @@ class Line(msgspec.Struct):
     exported_at: str = ""
 
 
-_decode_line = msgspec.json.Decoder(Line).decode
+decode_line = msgspec.json.Decoder(Line).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -160,7 +160,7 @@ def _lines_of(body: bytes, unit: Unit) -> Iterable[Line]:
     for text in body.splitlines():
         head = text.partition(b',"reason":')[0] + b"}"
         try:
-            line = _decode_line(head)
+            line = decode_line(head)
             int(line.reject_id, 16)
         except ValueError:  # msgspec's errors, too
             continue

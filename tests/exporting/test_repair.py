@@ -21,6 +21,7 @@ from exporter.records import record_key
 from exporter.repair import Repair, Repaired
 from exporter.request import Request
 from exporter.settings import RunSettings
+from exporter.upkeep import Upkeep
 from exporter.verify import Verified, verify
 from tests.doubles import (
     DAY_US,
@@ -72,7 +73,7 @@ async def run(
 
 
 def repair_of(service: Service, store: MemoryStore, run_id: str) -> Repair:
-    return Repair(store, run_id, service.clock, this_process(), is_gone)
+    return Repair(Upkeep(store, run_id, service.clock, this_process(), is_gone))
 
 
 async def repair(service: Service, store: MemoryStore, run_id: str = "repair1") -> Repaired:
