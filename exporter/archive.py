@@ -13,7 +13,7 @@ import msgspec
 
 from exporter.log_reader import records_after
 from exporter.once import Once
-from exporter.state import SessionState
+from exporter.state import SessionState, retired_by
 
 if TYPE_CHECKING:
     from exporter.domain import Scope, SessionKey
@@ -43,6 +43,7 @@ class Archived:
             files=list(line.earlier_files),
             is_unsure=True,
             has_rejects=line.has_rejects,
+            retired=list(line.retired),
         )
 
 
@@ -71,15 +72,22 @@ def fold_lines(lines: dict[SessionKey, SessionLine], record: Record) -> None:
     for line in record.sessions:
         session = (line.stage_arn, line.session_id)
         files = [*line.earlier_files, *(record.files[place].key for place in line.files)]
-        has_rejects = line.has_rejects
+        has_rejects, retired = line.has_rejects, line.retired
         if session in lines:
             files = [*lines[session].earlier_files, *files]
             has_rejects |= lines[session].has_rejects
+            retired = tuple(dict.fromkeys((*lines[session].retired, *retired)))
         lines[session] = msgspec.structs.replace(
-            line, earlier_files=tuple(dict.fromkeys(files)), files=(), units={}, has_rejects=has_rejects
+            line,
+            earlier_files=tuple(dict.fromkeys(files)),
+            files=(),
+            units={},
+            has_rejects=has_rejects,
+            retired=retired,
         )
     if removed := record.removed:
         for session, line in lines.items():
             if not removed.isdisjoint(line.earlier_files):
                 kept = tuple(key for key in line.earlier_files if key not in removed)
-                lines[session] = msgspec.structs.replace(line, earlier_files=kept)
+                retired = tuple(retired_by(record, line.earlier_files, line.retired))
+                lines[session] = msgspec.structs.replace(line, earlier_files=kept, retired=retired)

@@ -82,6 +82,7 @@ class SessionLine(msgspec.Struct, frozen=True, omit_defaults=True):
     session is sealed or opened again. One that is opened again is ``is_unsure``: they may hold rows of units that are
     not named. ``latest_end_us`` is the latest end that was ever told of it, where ``ended_us`` is not.
     ``has_rejects`` says that an event of it could not be given a time, ever: the tables are not all that there was.
+    ``retired`` are the folders from which files with rows of it were removed on purpose.
     """
 
     stage_arn: str
@@ -95,6 +96,7 @@ class SessionLine(msgspec.Struct, frozen=True, omit_defaults=True):
     earlier_files: tuple[str, ...] = ()
     is_unsure: bool = False
     has_rejects: bool = False
+    retired: tuple[str, ...] = ()
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):

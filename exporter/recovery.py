@@ -90,6 +90,7 @@ def _reopened(line: SessionLine, last: Record, lost: set[int]) -> SessionLine:
         line.latest_end_us,
         units=dict.fromkeys(line.units, UnitState()),
         earlier_files=line.earlier_files + kept,
+        retired=line.retired,
         is_unsure=True,
         has_rejects=line.has_rejects,
     )

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 #: The partitions' keys, of the tables that there are and of those that will come.
 DATE_KEYS = tuple(dict.fromkeys((*(table.date_key for table in TABLES), "session_date", "exported_date")))
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _RANGE = re.compile(r"(?P<key>[a-z_]+)=(?P<first>[0-9-]*)(?P<dots>\.\.)?(?P<last>[0-9-]*)")
 
 
@@ -53,11 +54,13 @@ def parse_partitions(text: str) -> Partitions:
         raise UsageError(
             f"--accept-missing {text!r}: a date or a range of one of {keys} such as event_date=2025-01-01..2025-01-31"
         )
+    if not all(_DATE.fullmatch(each) for each in (match["first"], match["last"]) if each):
+        raise UsageError(f"--accept-missing {text!r}: dates are written 2025-01-31")
     try:
         first = date.fromisoformat(match["first"]) if match["first"] else None
         last = date.fromisoformat(match["last"]) if match["last"] else None
     except ValueError as error:
-        raise UsageError(f"--accept-missing {text!r}: dates are written 2025-01-31") from error
+        raise UsageError(f"--accept-missing {text!r}: {error}") from error
     if not match["dots"]:
         last = first
     if first is not None and last is not None and last < first:

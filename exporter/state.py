@@ -26,7 +26,7 @@ from exporter.records import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from exporter.records import FileLine
 
@@ -46,6 +46,7 @@ class SessionState(msgspec.Struct, omit_defaults=True):
     files: list[str] = []
     is_unsure: bool = False
     has_rejects: bool = False
+    retired: list[str] = []
 
 
 class ScopeState(msgspec.Struct, kw_only=True):
@@ -186,6 +187,7 @@ class ScopeState(msgspec.Struct, kw_only=True):
         session.files += [key for key in added if key not in session.files]
         session.is_unsure |= line.is_unsure
         session.has_rejects |= line.has_rejects
+        session.retired += [folder for folder in line.retired if folder not in session.retired]
 
     def _let_go(self) -> None:
         """A session is no longer named here; one that began later than this cannot be it, whatever clocks say."""
@@ -197,11 +199,18 @@ class ScopeState(msgspec.Struct, kw_only=True):
             return
         for sessions in self.open.values():
             for session in sessions.values():
+                session.retired = retired_by(record, session.files, session.retired)
                 session.files = [key for key in session.files if key not in removed]
         self.files -= len(removed)
         self.rows -= record.rows_removed
         if record.major == 1 and self.last is not None:  # those records do not say how many rows
             self.rows -= sum(file.rows for file in self.last.files if file.key in removed)
+
+
+def retired_by(record: Record, files: Iterable[str], retired: Iterable[str]) -> list[str]:
+    """The folders that rows of a session were removed from on purpose, after one more record; ``files`` hold such."""
+    folders = [key.rpartition("/")[0] for key in files if key in record.retired]
+    return list(dict.fromkeys((*retired, *folders)))
 
 
 def voided(unit: UnitState, moment_us: int) -> UnitState:

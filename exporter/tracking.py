@@ -236,6 +236,7 @@ class Tracked:
             earlier_files=tuple(self.known.files) if is_sealed or self.is_new else (),
             is_unsure=self.known.is_unsure and not is_sealed,
             has_rejects=self.has_rejects,
+            retired=tuple(self.known.retired) if is_sealed or self.is_new else (),
         )
 
     def committed(self, line: SessionLine, keys: list[str]) -> None:

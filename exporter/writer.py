@@ -33,6 +33,7 @@ from exporter.present import Present
 from exporter.publish import publish
 from exporter.records import SessionLine
 from exporter.rejects import Parted, part
+from exporter.retired import without_retired
 from exporter.stage import discard, stage, stage_lines
 from exporter.state import SessionState
 from exporter.tables import EVENTS, REJECTS
@@ -197,9 +198,11 @@ class Writer:
         batch, self._batch, self._batch_size_bytes = self._batch, [], 0
         taken = await self._intake.take(batch, self._stamp())
         self.ledger.note_unknown(taken.unknown_fields)
-        self._held.add(taken.rows)
+        rows, left_out = without_retired(taken.rows, [unit.tracked for unit in taken.units])
+        self._held.add(rows)
         self._share.hold(self._held.size_bytes)
         for unit in taken.units:
+            unit.lacked -= left_out[unit.fetched.unit]
             if isinstance(unit.error, EventUndated):
                 await self._take_large(unit.tracked, unit.fetched)
             else:
@@ -233,14 +236,17 @@ class Writer:
 
     async def _fill(self, apart: Held, tracked: Tracked, fetched: Fetched) -> tuple[UnitTaken, Counter[str]]:
         """Put one unit's rows into ``apart``, piece by piece."""
-        unit, unknown_fields = UnitTaken(tracked, fetched), Counter[str]()
+        unit, unknown_fields, left_out = UnitTaken(tracked, fetched), Counter[str](), 0
         async for piece in self._intake.pieces(tracked, fetched, self._stamp()):
             unit = piece.units[-1] if piece.units else unit
             add_names(unknown_fields, piece.unknown_fields)
-            apart.add(piece.rows)
+            rows, retired = without_retired(piece.rows, [tracked])
+            left_out += retired.total()
+            apart.add(rows)
             if apart.size_bytes > self.budget.size_bytes_max // _LARGE_PART:
                 await self._stage(apart)
             self._share.hold(self._held.size_bytes + apart.size_bytes)
+        unit.lacked -= left_out
         return unit, unknown_fields
 
     async def _fill_rejects(self, apart: Held, tracked: Tracked, parted: Parted) -> None:
