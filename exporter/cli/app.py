@@ -13,6 +13,7 @@ from exporter.cli import exits
 from exporter.cli.demo import demo
 from exporter.cli.emulate import emulate
 from exporter.cli.invocation import Invocation
+from exporter.cli.repair import repair
 from exporter.cli.run import run
 from exporter.cli.status import status
 from exporter.cli.verify import verify
@@ -33,6 +34,7 @@ app = typer.Typer(
 app.command()(run)
 app.command()(status)
 app.command()(verify)
+app.command()(repair)
 app.command()(emulate)
 app.command()(demo)
 

@@ -1,4 +1,4 @@
-"""What ``status`` and ``verify`` ask of a lake, and how they tell it."""
+"""What ``status`` asks of a lake, and how it tells it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,11 @@ from exporter.status import ScopeStatus, statuses
 from exporter.stores.opening import open_store
 from exporter.terminal import plain
 from exporter.times import text_of
-from exporter.verify import Verified, verify
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from exporter.cli.invocation import Invocation
-    from exporter.problems import Problem
     from exporter.settings import Settings
     from exporter.store import Store
 
@@ -34,41 +32,12 @@ def show_status(invocation: Invocation, settings: Settings, runs_max: int) -> in
     return exits.OK
 
 
-def verify_lake(invocation: Invocation, settings: Settings) -> int:
-    """Carry out ``ivs-export verify``. Raises :class:`LakeError`."""
-    verified = Verified()
-    problems = asyncio.run(_problems(settings, verified))
-    invocation.print_object(
-        {
-            "lake": settings.lake,
-            "outcome": "failed" if problems else "complete",
-            "scopes": verified.scopes,
-            "files": verified.files,
-            "events": verified.rows,
-            "problems": [{"file": problem.key, "message": problem.message} for problem in problems],
-        }
-    )
-    read = f"{verified.files:,} files with {verified.rows:,} events, scopes: {verified.scopes:,}"
-    lines = [f"{problem.key}: {problem.message}" for problem in problems]
-    end = f"{len(problems):,} problems in {read}" if problems else f"all is right: {read}"
-    invocation.say("\n".join(map(plain, [*lines, end])))
-    return exits.FAILED if problems else exits.OK
-
-
 async def _statuses(settings: Settings, runs_max: int) -> list[ScopeStatus]:
     async with _lake(settings) as store:
         found = await statuses(store, runs_max)
     if not found:
         raise _empty(settings)
     return found
-
-
-async def _problems(settings: Settings, verified: Verified) -> list[Problem]:
-    async with _lake(settings) as store:
-        problems = [problem async for problem in verify(store, verified)]
-    if not verified.scopes:
-        raise _empty(settings)
-    return problems
 
 
 @asynccontextmanager

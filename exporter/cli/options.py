@@ -38,6 +38,15 @@ DryRun = Annotated[
         rich_help_panel=_WHAT,
     ),
 ]
+DryRepair = Annotated[bool, typer.Option("--dry-run", help="Say what would be done to which file, and change nothing.")]
+AcceptMissing = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="PARTITION",
+        help="The files of this partition were removed on purpose: event_date=2025-01-01, or a range such as"
+        " event_date=2025-01-01..2025-01-31; session_date= and exported_date= alike. May be repeated.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else.")]
 Level = Annotated[
     LogLevel, typer.Option(envvar="IVS_EXPORT_LOG_LEVEL", help="How much to log; debug shows a bug's traceback.")

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from exporter.cli.app import main
+from exporter.commit import Journal
+from exporter.domain import Scope
 from exporter.emulator import Emulator, EmulatorOptions
 from exporter.emulator.options import QuotaOptions
+from exporter.state import ScopeState
+from exporter.stores.directory import DirectoryStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,7 +86,7 @@ def test_people_get_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert main(["status", "--lake", lake]) == 0
     assert "complete until" in capsys.readouterr().out
     assert main(["verify", "--lake", lake]) == 0
-    assert "all is right" in capsys.readouterr().out
+    assert "no problems" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("emulated")
@@ -95,10 +100,70 @@ def test_a_damaged_lake_fails_verification(tmp_path: Path, capsys: pytest.Captur
     assert main(["verify", "--lake", str(lake), "--json"]) == 1
     report = last_object(capsys)
     assert report["outcome"] == "failed"
-    assert report["problems"] == [{"file": file.relative_to(lake).as_posix(), "message": "the file is gone"}]
+    [problem] = report["problems"]
+    assert (problem["file"], problem["kind"]) == (file.relative_to(lake).as_posix(), "missing")
+    assert "ivs-export repair" in problem["remedy"]
+    assert f"--accept-missing {file.parent.name}" in problem["remedy"]
 
 
-@pytest.mark.parametrize("command", ["status", "verify"])
+@pytest.mark.usefixtures("emulated")
+def test_a_lake_is_repaired(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that is gone: the plan says what would be done, the repair does it, and the next run brings the rows."""
+    lake = tmp_path / "lake"
+    assert main(["run", "--lake", str(lake), "--json"]) == 0
+    written = last_object(capsys)["events"]["written"]
+    file = min(lake.rglob("*.parquet"))
+    file.unlink()
+    before = sorted(lake.rglob("*"))
+    assert main(["repair", "--lake", str(lake), "--dry-run", "--json"]) == 1
+    report = last_object(capsys)
+    [would] = report["repaired"]
+    assert (report["dry_run"], would["file"]) == (True, file.relative_to(lake).as_posix())
+    assert sorted(lake.rglob("*")) == before
+    assert main(["repair", "--lake", str(lake)]) == 0
+    assert "1 repaired, 0 problems left" in capsys.readouterr().out
+    assert main(["verify", "--lake", str(lake), "--json"]) == 0
+    assert last_object(capsys)["events"] < written
+    assert main(["run", "--lake", str(lake), "--json"]) == 0
+    capsys.readouterr()
+    assert main(["verify", "--lake", str(lake), "--json"]) == 0
+    assert last_object(capsys)["events"] >= written
+    assert main(["repair", "--lake", str(lake), "--json"]) == 0
+    assert last_object(capsys)["repaired"] == []
+
+
+@pytest.mark.usefixtures("emulated")
+def test_a_partition_that_was_removed_on_purpose_is_forgiven(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever says so once has no problem with it any more, and a refetch leaves it away."""
+    lake = tmp_path / "lake"
+    assert main(["run", "--lake", str(lake), "--json"]) == 0
+    partition = min((lake / "events").iterdir())
+    files = sorted(path.relative_to(lake).as_posix() for path in partition.iterdir())
+    shutil.rmtree(partition)
+    capsys.readouterr()
+    assert main(["verify", "--lake", str(lake), "--json", "--accept-missing", partition.name]) == 0
+    assert last_object(capsys)["accepted"] == files
+    assert main(["run", "--lake", str(lake), "--refetch", "--json"]) == 0
+    assert not partition.exists()
+    capsys.readouterr()
+    assert main(["verify", "--lake", str(lake), "--json"]) == 0
+    assert main(["verify", "--lake", str(lake), "--accept-missing", "event_date=soon"]) == 2
+
+
+def test_a_lake_whose_runs_all_failed_is_called_empty(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A log is there, and no file: that is not complete."""
+    lake = tmp_path / "lake"
+    journal = Journal(DirectoryStore(lake), Scope("111122223333", "us-east-1"), "r1", ScopeState())
+    asyncio.run(journal.begin("2026-11-23T12:00:00Z"))
+    assert main(["verify", "--lake", str(lake), "--json"]) == 0
+    assert last_object(capsys)["outcome"] == "empty"
+    assert main(["verify", "--lake", str(lake)]) == 0
+    assert "the lake is empty" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["status", "verify", "repair"])
 def test_a_place_without_an_export_is_no_lake(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A mistyped lake is an error, not an empty one that is all right; and nothing is made there."""
     assert main([command, "--lake", str(tmp_path / "lake")]) == 1

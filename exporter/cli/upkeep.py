@@ -1,0 +1,143 @@
+"""What ``verify`` and ``repair`` do with a lake, and how they tell it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from exporter.accounts import open_session
+from exporter.cli import exits
+from exporter.cli.other_clock import other_clock
+from exporter.clock import system_clock
+from exporter.errors import LakeRefused
+from exporter.lake_identity import KEY, decode_identity, open_lake
+from exporter.processes import is_gone, this_process
+from exporter.repair import Repair, Repaired
+from exporter.retention import accept_missing, parse_partitions
+from exporter.stores.opening import open_store
+from exporter.terminal import plain
+from exporter.upkeep import Upkeep
+from exporter.verify import Verified, verify
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from exporter.cli.invocation import Invocation
+    from exporter.lake_identity import Maker
+    from exporter.problems import Problem
+    from exporter.retention import Partitions
+    from exporter.settings import Settings
+
+
+def verify_lake(invocation: Invocation, settings: Settings, removed: Sequence[str]) -> int:
+    """Carry out ``ivs-export verify``; ``removed`` are the partitions that were removed on purpose, as they were typed.
+
+    Raises :class:`UsageError` and :class:`LakeError`.
+    """
+    partitions = [parse_partitions(text) for text in removed]
+    accepted, problems, verified = asyncio.run(_verified(invocation, settings, partitions))
+    invocation.print_object(
+        {
+            "lake": settings.lake,
+            "outcome": _outcome(problems, verified),
+            **_counts(verified),
+            "accepted": accepted,
+            "problems": [_words(problem) for problem in problems],
+            "notes": [{"file": key, "message": note} for key, note in sorted(verified.notes.items())],
+        }
+    )
+    lines = [f"{key}: removed on purpose, and let go of" for key in accepted]
+    lines += [f"{key}: note: {note}" for key, note in sorted(verified.notes.items())]
+    lines += [f"{problem.key}: {problem.message}; {problem.remedy}" for problem in problems]
+    invocation.say("\n".join(map(plain, [*lines, _end(problems, verified)])))
+    return exits.FAILED if problems else exits.OK
+
+
+def repair_lake(invocation: Invocation, settings: Settings, *, is_dry: bool) -> int:
+    """Carry out ``ivs-export repair``. Raises :class:`LakeError`."""
+    repaired = asyncio.run(_repaired(invocation, settings, is_dry=is_dry))
+    would = len(repaired.done) if is_dry else 0
+    is_clean = not (repaired.left or would)
+    invocation.print_object(
+        {
+            "lake": settings.lake,
+            "outcome": "complete" if is_clean else "failed",
+            "dry_run": is_dry,
+            **_counts(repaired.verified),
+            "repaired": [{"file": key, "done": done} for key, done in sorted(repaired.done.items())],
+            "sessions_opened": repaired.sessions_opened,
+            "problems": [_words(problem) for problem in repaired.left],
+        }
+    )
+    lines = [f"{key}: {done}" for key, done in sorted(repaired.done.items())]
+    lines += [f"{problem.key}: {problem.message}; {problem.remedy}" for problem in repaired.left]
+    if is_dry:
+        end = f"{would:,} to repair, {len(repaired.left):,} problems that a repair leaves; nothing was changed"
+    else:
+        opened = f"{repaired.sessions_opened:,} sessions to be asked for by the next run"
+        end = f"{len(repaired.done):,} repaired, {len(repaired.left):,} problems left, {opened}"
+    invocation.say("\n".join(map(plain, [*lines, end])))
+    return exits.OK if is_clean else exits.FAILED
+
+
+async def _verified(
+    invocation: Invocation, settings: Settings, partitions: Sequence[Partitions]
+) -> tuple[list[str], list[Problem], Verified]:
+    verified = Verified()
+    async with _upkeep(invocation, settings) as upkeep:
+        accepted = await accept_missing(upkeep, partitions) if partitions else []
+        problems = [problem async for problem in verify(upkeep.store, verified, is_gone=is_gone)]
+    _check_some(settings, verified, is_any=bool(problems))
+    return accepted, problems, verified
+
+
+async def _repaired(invocation: Invocation, settings: Settings, *, is_dry: bool) -> Repaired:
+    async with _upkeep(invocation, settings) as upkeep:
+        repair = Repair(upkeep)
+        repaired = await (repair.plan() if is_dry else repair.run())
+    _check_some(settings, repaired.verified, is_any=bool(repaired.done or repaired.left))
+    return repaired
+
+
+@asynccontextmanager
+async def _upkeep(invocation: Invocation, settings: Settings) -> AsyncIterator[Upkeep]:
+    clock = other_clock(settings) or system_clock()
+    async with open_store(settings.lake, session=open_session(), s3=settings.s3.options()) as store:
+
+        async def make_sure() -> None:
+            body = await store.read(KEY)
+            # Whoever made the lake keeps it up; what is mended in a demo's lake stays a demo's.
+            maker: Maker = "demo" if body is not None and decode_identity(body).made_by == "demo" else "run"
+            await open_lake(store, settings.lake, maker, invocation.run_id, random.SystemRandom().random)
+
+        yield Upkeep(store, invocation.run_id, clock, this_process(), is_gone, make_sure)
+
+
+def _check_some(settings: Settings, verified: Verified, *, is_any: bool) -> None:
+    """Raise :class:`LakeRefused` where there is nothing that anybody exported."""
+    if not verified.scopes and not is_any:
+        raise LakeRefused(f"{settings.lake} holds no export: mend --lake, or make one with `ivs-export run`")
+
+
+def _outcome(problems: Sequence[Problem], verified: Verified) -> str:
+    """``complete``; ``empty`` where a log names no file; ``failed`` where something is wrong."""
+    if problems:
+        return "failed"
+    return "complete" if verified.files else "empty"
+
+
+def _counts(verified: Verified) -> dict[str, int]:
+    return {"scopes": verified.scopes, "files": verified.files, "events": verified.rows}
+
+
+def _words(problem: Problem) -> dict[str, Any]:
+    return {"file": problem.key, "kind": problem.kind, "message": problem.message, "remedy": problem.remedy}
+
+
+def _end(problems: Sequence[Problem], verified: Verified) -> str:
+    if not problems and not verified.files:
+        return f"the lake is empty: a log is there, and names no file; scopes: {verified.scopes:,}"
+    read = f"{verified.files:,} files with {verified.rows:,} events, scopes: {verified.scopes:,}"
+    return f"{len(problems):,} problems in {read}" if problems else f"no problems: {read}"
