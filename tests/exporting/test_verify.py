@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
 
@@ -10,11 +11,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from exporter.errors import LakeTooNew
+from exporter.errors import LakeBusy, LakeError, LakeRefused, LakeTooNew
+from exporter.log_reader import read_state
 from exporter.problems import Kind, Problem
-from exporter.records import Link, Record, decode_record, encode_record, link_of
+from exporter.processes import is_gone, this_process
+from exporter.records import Link, Record, decode_record, encode_record, link_of, record_key
+from exporter.repair import Repair
+from exporter.settings import RunSettings
+from exporter.state import encode_state
+from exporter.upkeep import Upkeep
 from exporter.verify import Verified, verify
-from tests.doubles import MemoryStore, Service, export
+from tests.doubles import SCOPE, STAGE, Crash, MemoryStore, Service, export
 
 
 async def lake() -> MemoryStore:
@@ -138,3 +145,148 @@ async def test_a_newer_log_is_refused_politely() -> None:
     store.records[key] = store.records[key].replace(b'"major":2', b'"major":3')
     with pytest.raises(LakeTooNew, match="newer ivs-export"):
         await problems(store)
+
+
+async def test_files_of_other_tools_are_notes() -> None:
+    """Nobody takes them for rows. What every reader of *.parquet meets is a problem, whoever made it."""
+    store, verified = await lake(), Verified()
+    notes = {
+        f"events/event_date=2026-11-23/{name}" for name in ("_SUCCESS", ".DS_Store", ".x.parquet.crc", "notes.txt")
+    }
+    store.visible |= dict.fromkeys({*notes, "events/_SUCCESS"}, b"")
+    assert [problem async for problem in verify(store, verified)] == []
+    assert verified.notes.keys() == {*notes, "events/_SUCCESS"}
+    store.visible["events/event_date=2026-11-23/part-0.parquet"] = b""
+    [problem] = await problems(store)
+    assert problem.kind is Kind.FOREIGN
+
+
+@pytest.mark.parametrize("error", [LakeRefused("InvalidObjectState"), LakeBusy("EIO")])
+async def test_what_can_not_be_read_is_passed_by(error: LakeError) -> None:
+    """An archived object, a missing permission, a bad sector: each is named, and the others are read."""
+    store, verified = await lake(), Verified()
+    key = a_file(store)
+
+    def refuse(operation: str, asked: str) -> None:
+        if operation == "read" and asked == key:
+            raise error
+
+    store.before = refuse
+    [problem] = [problem async for problem in verify(store, verified)]
+    assert (problem.kind, problem.key) == (Kind.UNREADABLE, key)
+    assert verified.files == len([each for each in store.visible if each.startswith("events/")]) - 1
+
+
+async def test_a_lake_that_is_away_is_not_asked_for_each_file() -> None:
+    """After some files that the lake did not give in time, it is the lake."""
+    store, asked = await lake(), 0
+
+    def hang(operation: str, key: str) -> None:
+        nonlocal asked
+        if operation == "read" and key.startswith("events/"):
+            asked += 1
+            raise LakeBusy("no answer")
+
+    store.before = hang
+    with pytest.raises(LakeBusy):
+        await problems(store)
+    assert asked == 4
+
+
+async def test_uploads_that_may_not_be_listed_are_not_needed() -> None:
+    """A file that is gone is gone, whatever is staged; and a lake that is whole asks for no list of uploads."""
+    store = await lake()
+
+    def refuse(operation: str, _key: str) -> None:
+        if operation == "leftovers":
+            raise LakeRefused("AccessDenied")
+
+    store.before = refuse
+    assert await problems(store) == []
+    del store.visible[a_file(store)]
+    assert [problem.kind for problem in await problems(store)] == [Kind.MISSING]
+
+
+async def test_a_run_that_died_before_its_files_were_visible_is_told() -> None:
+    """Its record is there, and its files are staged: the next run finishes it."""
+    service, store = Service(), MemoryStore()
+    service.add("st-a", events={"p1": 2})
+
+    def die(operation: str, _key: str) -> None:
+        if operation == "publish":
+            raise Crash
+
+    store.before = die
+    with pytest.raises((Crash, BaseExceptionGroup)):
+        await export(service, store, "r1")
+    store.restart()
+    [problem] = await problems(store)
+    assert problem.kind is Kind.UNFINISHED
+    await export(service, store, "r2")
+    assert await problems(store) == []
+
+
+@pytest.mark.parametrize("number", [1, 2, 4])
+async def test_an_altered_record_is_found(number: int) -> None:
+    """Also one that no start reads any more, since a snapshot came after it."""
+    store = await lake()
+    key = record_key(str(SCOPE), number)
+    store.records[key] = store.records[key].replace(b'"run_id":"r', b'"run_id":"x', 1)
+    [problem] = await problems(store)
+    assert (problem.kind, problem.key) == (Kind.LOG, f"_log/{SCOPE}")
+    assert "repair" in problem.remedy
+
+
+async def test_a_snapshot_that_is_not_what_the_records_say_is_found() -> None:
+    """Whole in itself, checksum and all; and one that is damaged."""
+    store = await lake()
+    state = await read_state(store, SCOPE)
+    state.rows += 1
+    key = f"_log/{SCOPE}/snapshots/{state.number:012d}.json"
+    store.records[key] = encode_state(state)
+    [problem] = await problems(store)
+    assert (problem.kind, problem.key) == (Kind.SNAPSHOT, key)
+    store.records[key] = store.records[key][:-9]
+    [problem] = await problems(store)
+    assert (problem.kind, problem.key) == (Kind.SNAPSHOT, key)
+
+
+@pytest.mark.parametrize("every", [1, 2, 3, 5, 8])
+async def test_beside_a_run_nothing_is_found(every: int) -> None:
+    """A run of many checkpoints goes on while the lake is verified again and again; the two take turns at each step."""
+    service, store = Service(), MemoryStore()
+    for stage in (STAGE, f"{STAGE}2"):
+        for number in range(6):
+            service.add(f"st-{number}", events={"p1": 3, "p2": 2}, stage=stage)
+    running = asyncio.create_task(export(service, store, "r1", rows_max=4, settings=RunSettings(checkpoint_s=1e9)))
+    found: list[Problem] = []
+    rounds = 0
+    while not running.done():
+        rounds += 1
+        found += await problems(store)
+        for _ in range(every):
+            await asyncio.sleep(0)
+    await running
+    assert found == []
+    assert rounds > 3
+    assert await problems(store) == []
+
+
+async def test_beside_a_repair_nothing_is_doubled_or_missing() -> None:
+    """Files are replaced by others while the lake is verified."""
+    service, store, other = Service(), MemoryStore(), MemoryStore()
+    for number in range(6):
+        service.add(f"st-{number}", events={"p1": 3, "p2": 2})
+    for run_id, into in (("r1", store), ("r2", other)):
+        await export(service, into, run_id, rows_max=4, settings=RunSettings(checkpoint_s=1e9))
+    store.visible |= other.visible
+    before = {problem.key for problem in await problems(store)}
+    repair = Repair(Upkeep(store, "repair", service.clock, this_process(), is_gone))
+    repairing = asyncio.create_task(repair.run())
+    while not repairing.done():
+        for problem in await problems(store):
+            assert problem.kind in {Kind.UNNAMED, Kind.REPEATED}, problem
+            assert problem.kind is Kind.REPEATED or problem.key in before
+        await asyncio.sleep(0)
+    assert (await repairing).left == []
+    assert await problems(store) == []
