@@ -21,7 +21,7 @@ from exporter.settings import RunSettings
 from exporter.state import encode_state
 from exporter.upkeep import Upkeep
 from exporter.verify import Verified, verify
-from tests.doubles import SCOPE, STAGE, Crash, MemoryStore, Service, export
+from tests.doubles import HOUR_US, SCOPE, STAGE, Crash, MemoryStore, Service, export
 
 
 async def lake() -> MemoryStore:
@@ -290,3 +290,30 @@ async def test_beside_a_repair_nothing_is_doubled_or_missing() -> None:
         await asyncio.sleep(0)
     assert (await repairing).left == []
     assert await problems(store) == []
+
+
+async def test_files_that_are_replaced_while_a_lake_is_verified_are_no_problem() -> None:
+    """The log was read, then a repair came that wrote every file anew and removed the old ones, then files are read."""
+    service, store, other = Service(), MemoryStore(), MemoryStore()
+    for number in range(3):
+        service.add(f"st-{number}", events={"p1": 3, "p2": 2})
+    await export(service, other, "r0")
+    service.now_us += HOUR_US
+    await export(service, store, "r1")
+    upkeep = Upkeep(store, "repair", service.clock, this_process(), is_gone)
+    mended = MemoryStore()
+
+    class Slow(MemoryStore):
+        """The same lake; between its log and its first file there is time for a whole repair."""
+
+        async def read(self, key: str) -> bytes | None:
+            if key.startswith("events/") and not mended.visible:
+                mended.visible["done"] = b""
+                assert (await Repair(upkeep).run()).left == []
+            return await super().read(key)
+
+    slow = Slow()
+    slow.visible, slow.records, slow.staged = store.visible, store.records, store.staged
+    store.visible |= {key: data for key, data in other.visible.items() if key.startswith("events/")}
+    names = {problem.kind for problem in await problems(slow)}
+    assert names == {Kind.UNNAMED}
