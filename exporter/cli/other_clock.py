@@ -40,7 +40,8 @@ def other_clock(settings: Settings) -> Clock | None:
     """The clock that the environment asks for; None where it asks for none.
 
     Raises :class:`UsageError` where the variable is neither a time nor a URL, where an endpoint that ``settings`` need
-    is not a loopback address, and where the emulator does not tell its time.
+    is not a loopback address, and where the emulator does not tell its time; and :class:`CredentialsLost` where AWS's
+    own files can't be read.
     """
     text = os.environ.get(VARIABLE, "")
     if not text:
@@ -78,18 +79,22 @@ def _host_of(url: str) -> str:
 
 
 async def _endpoints(settings: Settings) -> list[str]:
-    """The URLs of all services that a run with these settings calls, as botocore finds them."""
+    """The URLs of all services that a run with these settings calls, as botocore finds them.
+
+    Raises what the run itself would raise where AWS's own settings or files can't be used.
+    """
     import aioboto3  # noqa: PLC0415 - slow to import; needed where the variable is set alone
-    from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - the same
+
+    from exporter.aws_endpoints import check_endpoint_settings  # noqa: PLC0415 - the same
+    from exporter.aws_errors import providing_credentials  # noqa: PLC0415 - the same
 
     found = []
-    try:
+    with providing_credentials():
         session = aioboto3.Session()
         for service, region in _services(settings):
+            check_endpoint_settings(service.upper().replace("-", "_"))
             async with session.client(service, region_name=region) as client:
                 found.append(client.meta.endpoint_url)
-    except (BotoCoreError, ValueError) as error:
-        raise UsageError(f"{VARIABLE}: AWS's configuration tells no endpoint: {type(error).__name__}") from error
     return found
 
 
