@@ -41,6 +41,8 @@ _WOULD = {
 }
 # What is named anew may hold rows that stand twice, and files written anew may be looked at once more.
 _ROUNDS_MAX = 4
+# A begin record each: minutes at most. A number beyond that was not counted up to.
+_FENCED_MAX = 20_000
 _log = structlog.get_logger()
 
 
@@ -88,12 +90,16 @@ class Repair:
 
     async def _mend(self, scope: Scope, found: list[Problem], repaired: Repaired) -> list[Problem]:
         """Mend one scope, if no run holds it; gives the problems that are left in it."""
+        numbers: list[int] = []
 
         async def read(_store: Store, _scope: Scope) -> ScopeState:
-            return await self._state(scope, repaired)
+            return await self._state(scope, repaired, numbers)
 
         try:
             async with self.upkeep.journal(scope, read, is_repair=True) as journal:
+                # A writer of the log that was set aside may live on, and would take its next number.
+                while journal.state.number <= min(max(numbers, default=0), _FENCED_MAX):
+                    await journal.begin(self.upkeep.now())
                 mending = Mending(self.upkeep.store, journal, self.upkeep.now(), done=repaired.done)
                 await mending.read()
                 left = await self._mend_held(mending, found)
@@ -122,8 +128,8 @@ class Repair:
         looked = verify(self.upkeep.store, verified, only=only, places=places, is_gone=self.upkeep.is_gone)
         return [problem async for problem in looked]
 
-    async def _state(self, scope: Scope, repaired: Repaired) -> ScopeState:
-        """What the log adds up to; nothing where it can't be built on: it is set aside then."""
+    async def _state(self, scope: Scope, repaired: Repaired, numbers: list[int]) -> ScopeState:
+        """What the log adds up to; nothing where it can't be built on: it is set aside then, with the ``numbers``."""
         try:
             async for _ in whole_log(self.upkeep.store, scope, await snapshots_of(self.upkeep.store, scope)):
                 pass
@@ -131,7 +137,7 @@ class Repair:
         except LogDamaged as error:
             _log.warning("log_set_aside", scope=str(scope), reason=error.reason)
         await settle_staged(self.upkeep.store, scope)
-        await set_log_aside(self.upkeep.store, scope, self.upkeep.run_id)
+        numbers += await set_log_aside(self.upkeep.store, scope, self.upkeep.run_id)
         aside = f"_damaged/{self.upkeep.run_id}/"
         repaired.done[f"_log/{scope}"] = f"set aside under {aside}, and begun anew from the files"
         return ScopeState()

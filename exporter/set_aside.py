@@ -29,8 +29,8 @@ async def set_aside(store: Store, key: str) -> bool:
     return True
 
 
-async def set_log_aside(store: Store, scope: Scope, run_id: str) -> None:
-    """Move all records and snapshots of a scope to ``_damaged/``, into a folder of this run.
+async def set_log_aside(store: Store, scope: Scope, run_id: str) -> list[int]:
+    """Move all records and snapshots of a scope to ``_damaged/``, into a folder of this run; gives their numbers.
 
     Whatever ends it midway, what is left is no log that could be taken for a whole one: record 1 is removed first, and
     snapshots before the records that they were made after. Safe to repeat.
@@ -42,6 +42,7 @@ async def set_log_aside(store: Store, scope: Scope, run_id: str) -> None:
     first = [key for key in records if number_of(key) == 1]
     for key in [*first, *snapshots, *(key for key in records if key not in first)]:
         await store.delete(key)
+    return [number_of(key) for key in (*records, *snapshots)]
 
 
 async def _copy(store: Store, key: str, to: str) -> bool:

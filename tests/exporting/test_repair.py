@@ -13,8 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from exporter.api.operations import Operation
-from exporter.errors import FileDamaged, LakeRefused, LogDamaged
-from exporter.log_reader import records_after
+from exporter.commit import Journal
+from exporter.errors import FileDamaged, LakeRefused, LogDamaged, Overtaken
+from exporter.log_reader import read_state, records_after
 from exporter.problems import Kind, Problem
 from exporter.processes import is_gone, this_process
 from exporter.records import record_key
@@ -372,6 +373,20 @@ def much_is_wrong(store: MemoryStore, other: MemoryStore) -> None:
     del store.visible[first]
     store.visible[second] = store.visible[second][:-1]
     store.visible |= {key: data for key, data in other.visible.items() if key.startswith(YESTERDAY)}
+
+
+async def test_a_writer_of_the_log_that_was_set_aside_can_not_commit() -> None:
+    """It slept through its lease and the repair: the number that it needs for its next record is taken."""
+    service, store = await lake_of()
+    sleeper = Journal(store, SCOPE, "sleeper", await read_state(store, SCOPE))
+    await sleeper.begin("2026-11-23T12:00:00Z")
+    without_a_record(store)
+    assert (await repair(service, store)).left == []
+    with pytest.raises(Overtaken):
+        await sleeper.commit("2026-11-23T12:00:00Z")
+    await run(service, store, "r3")
+    assert lake_rows(store) == service.truth()
+    assert await problems(store) == []
 
 
 class FailingAtWrites(Failing):
