@@ -75,7 +75,8 @@ class Invocation:
             _complain(error.kind, str(error))
         elif self.ledger.outcome == "failed":
             first = self.ledger.failures[0]
-            _complain(first["error"], f"every scope failed; {first['unit']}: {first['message']}")
+            what = "every scope failed" if all(scope.is_lost for scope in self.ledger.scopes) else "a scope stopped"
+            _complain(first["error"], f"{what}; {first['unit']}: {first['message']}")
         if isinstance(error, UsageError) and not self.is_json:
             return
         text = self._words(code, error) if self.is_json else self._text(error)
