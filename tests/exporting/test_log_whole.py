@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from exporter.commit import SNAPSHOT_RECORDS
 from exporter.errors import LakeTooNew, LogDamaged
 from exporter.log_reader import read_state, records_after
-from exporter.records import check_head, decode_record, encode_record, number_of, record_key
+from exporter.records import Record, check_head, decode_record, encode_record, number_of, record_key, with_checksum
 from exporter.request import Request
-from exporter.state import encode_state
+from exporter.state import ScopeState, decode_state, encode_state
 from tests.doubles import HOUR_US, SCOPE, STAGE, MemoryStore, Service, export, lake_rows
 
 if TYPE_CHECKING:
@@ -268,3 +271,35 @@ async def test_the_program_of_before_refuses_what_is_written_now() -> None:
     _, store = await lake_of(2, past=SNAPSHOT_RECORDS // 2)
     bodies = {key: body for key, body in store.records.items() if "/lease/" not in key}
     assert {check_head(key, body) for key, body in bodies.items()} == {2}
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+_KEY = record_key(str(SCOPE), 1)
+_RECORD = msgspec.json.decode(
+    encode_record(Record(kind="commit", scope=str(SCOPE), number=1, epoch=1, run_id="r", at="now", latest_us=1))
+)
+_STATE = msgspec.json.decode(encode_state(ScopeState()))
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    body=st.binary(max_size=80)
+    | st.integers(1, 3_000).map(lambda depth: b'{"format":' + b"[" * depth)
+    | st.builds(
+        lambda whole, name, value: msgspec.json.encode({**whole, name: value}),
+        st.sampled_from([_RECORD, _STATE]),
+        st.sampled_from(sorted(_RECORD | _STATE)),
+        _JSON,
+    ),
+    is_summed=st.booleans(),
+)
+def test_whatever_lies_there_is_a_record_or_a_damaged_log(body: bytes, is_summed: bool) -> None:
+    """Any bytes, any JSON in any member, with a checksum that is right or not: no other error comes of it."""
+    summed = with_checksum(body) if is_summed else body
+    for decode in (decode_record, decode_state):
+        with suppress(LogDamaged, LakeTooNew):
+            decode(_KEY, summed)
