@@ -161,7 +161,7 @@ class Mending:
                 table = await self._rows_of(key)
                 for row in others:
                     if row.key == key:
-                        rewrite.number_anew(row, table.slice(row.place, 1).to_pylist()[0], taken)
+                        rewrite.number_anew(row, table, taken)
         return rewrite
 
     async def _look_at(self, key: str) -> tuple[FileLine, list[SessionKey]] | None:

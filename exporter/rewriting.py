@@ -17,14 +17,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from xxhash import xxh3_64_intdigest
 
-from exporter.domain import Unit
-from exporter.events import Token
-from exporter.file_checks import ID, UNIT
-from exporter.identity import Fields, event_id, hashes
-from exporter.times import text_of
+from exporter.file_checks import ID
+from exporter.identity import event_id, row_hashes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from exporter.domain import SessionKey
 
@@ -76,9 +73,9 @@ class Rewrite:
         changed = rows.set_column(rows.schema.get_field_index(ID), rows.schema.field(ID), pa.array(ids, pa.int64()))
         return changed.filter(pa.array([place not in dropped for place in range(rows.num_rows)], pa.bool_()))
 
-    def number_anew(self, row: Row, columns: Mapping[str, Any], taken: set[int]) -> None:
-        """Give a row the lowest number of its event that is not among the ids ``taken``, which then is."""
-        event_hash = hash_of(row.row_id, columns)
+    def number_anew(self, row: Row, rows: pa.Table, taken: set[int]) -> None:
+        """Give a row, of its file's ``rows``, the lowest number of its event that is not among the ids ``taken``."""
+        event_hash = hash_of(row.row_id, rows.slice(row.place, 1))
         new = next(each for number in count() if (each := event_id(event_hash, number)) not in taken)
         taken.add(new)
         self.ids[row.key][row.place] = new
@@ -116,27 +113,12 @@ def sort_out(rows: Iterable[Row]) -> tuple[Rewrite, list[Row]]:
     return rewrite, others
 
 
-def hash_of(row_id: int, columns: Mapping[str, Any]) -> int:
-    """The hash of a row's identity fields, by which it is numbered.
+def hash_of(row_id: int, row: pa.Table) -> int:
+    """The hash of the identity fields of one row, by which it is numbered.
 
     Where the row does not tell it (a user id may have been hashed before it was written), the row counts as number 0.
     """
-    unit = Unit(*(columns[name] for name in UNIT))
-    [found] = hashes(
-        [unit],
-        [1],
-        Fields(
-            names=[columns["event_name"]],
-            times_us=[_micros(columns["event_time"])],
-            remote_participant_ids=[columns["remote_participant_id"]],
-            error_codes=[columns["error_code"]],
-            destination_stage_arns=[columns["destination_stage_arn"]],
-            destination_session_ids=[columns["destination_session_id"]],
-            replicas=[columns["replica"]],
-            previous_tokens=[_token(columns["previous_token"])],
-            new_tokens=[_token(columns["new_token"])],
-        ),
-    )
+    [found] = row_hashes(row.combine_chunks().to_batches()[0])
     return found if any(event_id(found, number) == row_id for number in range(_NUMBERS_TRIED)) else row_id
 
 
@@ -145,18 +127,6 @@ def _sorted(value: Any) -> Any:  # noqa: ANN401 - whatever a column holds
     if isinstance(value, dict) and value.get("attributes"):
         return {**value, "attributes": sorted(value["attributes"])}
     return value
-
-
-def _token(value: Mapping[str, Any] | None) -> Token | None:
-    if value is None:
-        return None
-    expires_us = _micros(value["expiration_time"])
-    return Token(
-        capabilities=value["capabilities"],
-        attributes=dict(value["attributes"] or ()),
-        user_id=value["user_id"],
-        expiration_time=None if expires_us is None else text_of(expires_us),
-    )
 
 
 def _micros(moment: datetime | None) -> int | None:
