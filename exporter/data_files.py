@@ -68,8 +68,9 @@ class NamedFiles:
             unnamed = await self._unnamed(await self._store.keys(prefix))
             if unnamed:
                 raise LogDamaged(
-                    f"the commit log of {self._scope} names none of {len(unnamed)} files that are there, such as"
-                    f" {min(unnamed)}: the log is older than the files, or parts of it are missing"
+                    f"the commit log of {self._scope} does not name a file that is there: {min(unnamed)}"
+                    f"{f' (and {len(unnamed) - 1} others)' if len(unnamed) > 1 else ''}. The log is older than the files,"
+                    " or parts of it are missing"
                 )
             self._looked_at.add(prefix)
 

@@ -90,7 +90,7 @@ async def test_last_records_are_missed_by_the_files_that_they_named(left: int) -
     service, store = await lake_of(3)
     assert numbers_in(store, RECORDS)[-1] > 5
     remove(store, lambda key: key.startswith("_log/") and (number_of(key) > left or "/lease/" in key))
-    await stops(service, store, "names none of")
+    await stops(service, store, "does not name a file that is there")
 
 
 async def test_a_backup_whose_log_is_older_than_its_tables_is_missed() -> None:
@@ -101,7 +101,7 @@ async def test_a_backup_whose_log_is_older_than_its_tables_is_missed() -> None:
         service.add("st-9", events={"p1": 4}, stage=stage)
     await export(service, store, "r9")
     store.records = log
-    await stops(service, store, "names none of 1 files")
+    await stops(service, store, "does not name a file that is there")
 
 
 async def test_a_backup_whose_tables_are_older_than_its_log_goes_on() -> None:
