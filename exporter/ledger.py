@@ -181,7 +181,8 @@ class ScopeLedger:
     def published(self, files: Iterable[FileLine]) -> None:
         """Note files that were committed and are visible."""
         for file in files:
-            self._rows[file.table] += file.rows
+            if not file.table.startswith("_"):  # rejects are rows of no table
+                self._rows[file.table] += file.rows
             self._files += 1
             self._size_bytes += file.size_bytes
 

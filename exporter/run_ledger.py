@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from exporter import __version__
 from exporter.errors import UsageError
 from exporter.failures import Failures
-from exporter.ledger import UNIT_OUTCOMES
+from exporter.ledger import UNIT_OUTCOMES, add_names
 from exporter.times import text_of
 
 if TYPE_CHECKING:
@@ -118,5 +118,5 @@ def _of_run(error: str, message: str) -> dict[str, Any]:
 def _added(scopes: list[dict[str, Any]], key: str, names: tuple[str, ...] = ()) -> dict[str, int]:
     total: Counter[str] = Counter(dict.fromkeys(names, 0))
     for scope in scopes:
-        total.update(scope[key])
+        add_names(total, scope[key])
     return dict(total)
