@@ -42,6 +42,8 @@ class ScopeExport:
     ``service_time`` is told by the ``caller``'s answers. ``budget`` bounds the rows that wait in memory. ``is_whole``
     says that the stages are all those of the region; those that are ``excluded`` are passed over. ``process`` is the
     one that the lease names, and ``is_gone`` says of another whether it has ended, None where that can't be seen.
+    ``is_empty`` says that the region shows no stage, and may be the wrong one: open sessions are missed, and nothing
+    else is believed.
     """
 
     scope: Scope
@@ -59,6 +61,7 @@ class ScopeExport:
     process: Process
     is_gone: Callable[[Process], bool | None]
     excluded: frozenset[str] = frozenset()
+    is_empty: bool = False
 
     async def export(self, stages: AsyncIterator[Listed]) -> None:
         """Export the stages, alone in this scope.
@@ -117,7 +120,10 @@ class ScopeExport:
         except ScopeLost:
             await writer.close(finder, is_whole=False)
             raise
-        await writer.close(finder, is_whole=self.is_whole and self.request.is_whole and self.stop.reason is None)
+        if self.is_empty:
+            finder.unlisted.clear()
+        is_whole = self.is_whole and self.request.is_whole and not self.is_empty
+        await writer.close(finder, is_whole=is_whole and self.stop.reason is None)
 
     def _finder(self, state: ScopeState) -> Finder:
         self.service_time.latest_us = lambda: state.latest_us

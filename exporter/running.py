@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, TypeGuard
 
 from exporter.api.caller import Caller
@@ -13,22 +15,26 @@ from exporter.api.paging import named_pages
 from exporter.api.service_time import FarDates
 from exporter.budget import Budget
 from exporter.discover import Listed, list_stages
-from exporter.domain import scope_of
-from exporter.errors import ApiError, CredentialsLost, ExportError, Held, LogDamaged, Malformed, Overtaken
+from exporter.domain import REGIONS, scope_of
+from exporter.empty_regions import regions_with_stages, sessions_open_in
+from exporter.errors import ApiError, CredentialsLost, ExportError, Held, LogDamaged, Malformed, Overtaken, Vanished
 from exporter.exporting import ScopeExport
 from exporter.lake_identity import look_at_lake, open_lake
 from exporter.ledger import ScopeLedger
+from exporter.scope_plan import Part, plan_parts
 from exporter.surroundings import real_surroundings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
+    from exporter.api.credentials import Credentials
+    from exporter.api.endpoints import Endpoint
     from exporter.domain import Scope
     from exporter.estimate import Estimate
     from exporter.request import Request, Stop
     from exporter.run_ledger import RunLedger
-    from exporter.settings import AccountSettings, Settings
-    from exporter.surroundings import Services, Surroundings
+    from exporter.settings import Settings
+    from exporter.surroundings import FindEndpoint, Services, Surroundings
 
     #: What is done in a scope, with the stages that it has.
     Work = Callable[[ScopeExport, AsyncIterator[Listed]], Awaitable[None]]
@@ -37,6 +43,12 @@ if TYPE_CHECKING:
 # scopes get more, for small files cost much: to write, and to read ever after.
 _WAITING_SIZE_BYTES_MAX = 12 << 20
 _WAITING_SIZE_BYTES_A_SCOPE = 256 << 10
+# Each may be asked in as many regions as there are.
+_ACCOUNTS_LOOKED_FOR = 3
+_NOT_SHOWN = (
+    "ListStages in {region} shows no stage, and the lake has {count} open sessions of this account there: which account"
+    " was asked can't be told; mend the profile or the region, or name each account's role in [[accounts]]"
+)
 
 
 async def survey(
@@ -96,52 +108,16 @@ async def _over_scopes(
             a_run = _Run(settings, request, ledger, stop, surroundings, services, budget, work)
             works = [a_run.work_on(part, scope) for part, scope in zip(parts, ledger.scopes, strict=True)]
             ended = await asyncio.gather(*works, return_exceptions=True)
-        for error in ended:
-            if error is not None:
-                raise error
+            for error in ended:
+                if error is not None:
+                    raise error
+            await a_run.look_elsewhere(parts)
     except ExportError as error:
         ledger.error = error
         raise
     finally:
         for scope in ledger.scopes:
             scope.close()
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One scope of a run, as far as it is known before anything was asked.
-
-    Without ``stage_arns`` it is a whole region, and without an ``account_id`` its stages tell its account. ``account``
-    has the role to read it with; None: the run's own credentials.
-    """
-
-    region: str
-    account_id: str | None = None
-    stage_arns: tuple[str, ...] = ()
-    account: AccountSettings | None = None
-
-
-def plan_parts(settings: Settings, request: Request) -> list[Part]:
-    """The scopes to export: those of the stages that targets or settings name, else the accounts' regions."""
-    stage_arns = set(settings.stages)
-    if request.targets is not None:
-        stage_arns = {arn for scope in request.targets.scopes() for arn in request.targets.stages(scope)}
-    if not stage_arns and settings.accounts:
-        return [
-            Part(region, account.account_id, account=account)
-            for account in settings.accounts
-            for region in account.regions or settings.regions
-        ]
-    if not stage_arns:
-        return [Part(region) for region in settings.regions]
-    by_scope: dict[Scope, list[str]] = {}
-    for arn in sorted(stage_arns):
-        if scope := scope_of(arn):
-            by_scope.setdefault(scope, []).append(arn)
-    return [
-        Part(scope.region, scope.account_id, tuple(by_scope[scope]), settings.account(scope.account_id))
-        for scope in sorted(by_scope)
-    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,16 +152,58 @@ class _Run:
         credentials = await self.stop.cut(self.services.credentials(part.account))
         if credentials is None:
             return
-        settings, services, clock = self.settings, self.services, self.surroundings.clock
-        endpoint = services.endpoints[part.region]
-        client = Client(credentials, endpoint, services.connections, clock.wall_us, self.far_dates, clock.machine_us)
+        settings, clock = self.settings, self.surroundings.clock
+        client = self._client(credentials, self.services.endpoints[part.region])
         caller = Caller(client, settings.quota, settings.retry, settings.run.concurrency, clock, ledger)
         stages = _stages(caller, part)
         first = await self.stop.cut(_first_with_stages(stages))
         scope = None if first is None else _scope_told(first, part, ledger)
-        if first is None or scope is None:
+        if first is None:
             return
-        await self.work(self._scope_export(scope, part, client, caller, ledger), _chained(first, stages))
+        if scope is not None:
+            self.ledger.regions_with_stages.add(part.region)
+            await self.work(self._scope_export(scope, part, client, caller, ledger), _chained(first, stages))
+        elif ledger.is_empty and (missed := await self._missed(part, ledger)):
+            ledger.listing_needed()
+            export = self._scope_export(missed, part, client, caller, ledger)
+            await self.work(replace(export, is_empty=True), _chained(first, stages))
+
+    async def _missed(self, part: Part, ledger: ScopeLedger) -> Scope | None:
+        """The scope of an empty region whose open sessions are missed there.
+
+        Without a role nobody tells the account that was asked. It is taken to be the only one that the lake has in the
+        region; where the lake has several, those with open sessions are named, and nothing is written of them.
+        """
+        account_id = None if part.account is None else part.account.account_id
+        open_sessions = await sessions_open_in(self.services.store, part.region, account_id)
+        if len(open_sessions) == 1:
+            [(scope, count)] = open_sessions.items()
+            ledger.account_id = scope.account_id
+            return scope if count else None
+        for scope, count in open_sessions.items():
+            if count:
+                ledger.fail(str(scope), Vanished(_NOT_SHOWN.format(region=part.region, count=count)))
+        return None
+
+    async def look_elsewhere(self, parts: Sequence[Part]) -> None:
+        """Where whole regions have nothing at all, note which others have stages. It is a hint: nothing fails by it."""
+        find = self.services.find_endpoint
+        if find is None or self.stop.reason is not None or not all(scope.is_empty for scope in self.ledger.scopes):
+            return
+        others = set(REGIONS) - {part.region for part in parts}
+        by_account = {part.account: ledger for part, ledger in zip(parts, self.ledger.scopes, strict=True)}
+        for account, ledger in list(by_account.items())[:_ACCOUNTS_LOOKED_FOR]:
+            with suppress(ExportError):
+                client_of = partial(self._client_in, await self.services.credentials(account), find)
+                found = await self.stop.cut(regions_with_stages(sorted(others), client_of, ledger))
+                self.ledger.regions_with_stages |= found or set()
+
+    async def _client_in(self, credentials: Credentials, find: FindEndpoint, region: str) -> Client:
+        return self._client(credentials, await find(region))
+
+    def _client(self, credentials: Credentials, endpoint: Endpoint) -> Client:
+        clock = self.surroundings.clock
+        return Client(credentials, endpoint, self.services.connections, clock.wall_us, self.far_dates, clock.machine_us)
 
     def _scope_export(
         self, scope: Scope, part: Part, client: Client, caller: Caller, ledger: ScopeLedger

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from exporter.accounts import Accounts
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from exporter.settings import AccountSettings, Settings
     from exporter.store import Store
 
+    #: Finds where IVS Real-Time answers in a region.
+    FindEndpoint = Callable[[str], Coroutine[Any, Any, Endpoint]]
+
 
 @dataclass(frozen=True, slots=True)
 class Services:
@@ -34,12 +38,14 @@ class Services:
 
     ``endpoints`` are by region. ``credentials`` gives what a scope's calls are signed with: the run's own where the
     account is None, else those of the account's role, which is assumed now. It raises :class:`CredentialsLost`.
+    ``find_endpoint`` finds that of any other region, where others can be asked.
     """
 
     store: Store
     connections: Connections
     endpoints: Mapping[str, Endpoint]
     credentials: Callable[[AccountSettings | None], Coroutine[Any, Any, Credentials]]
+    find_endpoint: FindEndpoint | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +83,7 @@ def real_surroundings(other_clock: Clock | None = None) -> Surroundings:
             # What is wrong with the way to AWS is found out before the lake is looked at.
             endpoints = {region: await find_endpoint(session, region) for region in regions}
             async with open_store(settings.lake, session, settings.s3.options(), renewed=own_sessions) as store:
-                yield Services(store, connections, endpoints, credentials)
+                find = partial(find_endpoint, session)
+                yield Services(store, connections, endpoints, credentials, find)
 
     return Surroundings(clock, this_process(), is_gone, open_services)

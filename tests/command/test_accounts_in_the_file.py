@@ -12,12 +12,12 @@ from exporter.cli.configuration import load, with_regions
 from exporter.domain import Scope
 from exporter.errors import UsageError
 from exporter.request import Request
-from exporter.running import plan_parts
+from exporter.scope_plan import plan_parts
 from exporter.settings import AccountSettings, Settings
 from exporter.targets import Targets
 
 if TYPE_CHECKING:
-    from exporter.running import Part
+    from exporter.scope_plan import Part
 
 SECRET = "hush-hush-hush"
 ONE, TWO, OTHER = "111122223333", "444455556666", "777788889999"
