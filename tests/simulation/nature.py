@@ -1,0 +1,172 @@
+"""The truth of a world, drawn: sessions begin and end about the moments at which runs look at them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from exporter.times import text_of
+from tests.simulation.plan import EPOCH_US, HOUR_S, SECOND_US, few
+from tests.simulation.truth import Event, Participant, Session, Span, Stage, Truth, canonical
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from exporter.domain import Scope
+    from tests.simulation.plan import Plan
+
+_NAMES = ("JOINED", "LEFT", "PUBLISH_STARTED", "PUBLISH_STOPPED", "SUBSCRIBE_STARTED", "SOMETHING_NEW")
+_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
+
+
+def draw_truth(plan: Plan) -> Truth:
+    """The truth of a plan; it does not depend on which of the plan's steps are carried out."""
+    random = plan.random("truth")
+    size = random.choice((0.4, 0.7, 1.0, 1.0, 1.5, 4.0))
+    return Truth({scope: _draw_stages(plan, random, scope, size) for scope in plan.scopes})
+
+
+def _draw_stages(plan: Plan, random: Random, scope: Scope, size: float) -> tuple[Stage, ...]:
+    count = random.choice((1, 2, 2, 3, 3, 5))
+    stages = []
+    for number in range(count):
+        arn = f"arn:aws:ivs:{scope.region}:{scope.account_id}:stage/{'abcde'[number]}{_id(random, 5)}"
+        sessions = [_draw_session(plan, random, arn, size) for _ in range(_session_count(plan, random, size))]
+        hidden = ()
+        if "hidden stages" in plan.features and random.random() < 0.15:
+            hidden = (_draw_span(plan, random),)
+        stages.append(Stage(arn, tuple(sorted(sessions, key=lambda each: each.started_us)), hidden))
+    return tuple(stages)
+
+
+def _session_count(plan: Plan, random: Random, size: float) -> int:
+    mean = plan.sessions_mean * size
+    return few(random, 8, mean) if mean < 8 else round(mean)
+
+
+def _draw_session(plan: Plan, random: Random, stage_arn: str, size: float) -> Session:
+    ended_us = _draw_moment(plan, random)
+    ended_us = ended_us // SECOND_US * SECOND_US if random.random() < 0.5 else ended_us
+    started_us = ended_us - int(random.choice((30.0, 600.0, 3 * HOUR_S, 30 * HOUR_S)) * random.random() * SECOND_US) - 1
+    first_end = None
+    if "moved ends" in plan.features and random.random() < 0.3:
+        first_end = _draw_first_end(plan, random, started_us, ended_us)
+    session_id = f"st-{_id(random, 13)}"
+    latest_us = (ended_us if first_end is None else first_end[2]) + plan.grace_us
+    participants = [
+        _draw_participant(plan, random, (stage_arn, session_id), Span(started_us, ended_us), latest_us, size)
+        for _ in range(few(random, 40, 2.5 * size))
+    ]
+    hidden = ()
+    if "hidden sessions" in plan.features and random.random() < 0.3:
+        hidden = (_draw_span(plan, random),)
+    return Session(stage_arn, session_id, started_us, ended_us, tuple(participants), hidden, first_end)
+
+
+def _draw_first_end(plan: Plan, random: Random, started_us: int, ended_us: int) -> tuple[int, int, int] | None:
+    """An end that is told until the grace time after it is over at the latest, and then another, later one."""
+    end_us = random.randint(max(started_us, ended_us - plan.grace_us // 2), ended_us)
+    return (end_us, ended_us, end_us)
+
+
+def _draw_participant(
+    plan: Plan, random: Random, of: tuple[str, str], lasted: Span, latest_us: int, size: float
+) -> Participant:
+    """A participant of a session, of which everything is shown at ``latest_us``."""
+    participant_id = _id(random, 12)
+    joined_us = random.randint(lasted.from_us, lasted.until_us)
+    count = few(random, 250, 3.0 * size) if random.random() < 0.93 else few(random, 250, 60.0)
+    is_shifting = "shifting lists" in plan.features and random.random() < 0.7
+    events: list[Event] = []
+    for number in range(count):
+        if events and not is_shifting and random.random() < 0.2:
+            events.append(_draw_equal(plan, random, events[-1], latest_us))
+            continue
+        at_us = random.randint(joined_us, lasted.until_us)
+        if random.random() < 0.4:
+            at_us = max(lasted.from_us, at_us // SECOND_US * SECOND_US)
+        marks = {"errorCode": f"E{number}"} if is_shifting else {}  # none equals another, for the list shifts
+        event = _draw_event(random, (*of, participant_id), at_us, latest_us, marks)
+        twin = next((each for each in events if each.row[:-1] == event.row[:-1]), None)
+        if twin is not None:
+            event = _draw_equal(plan, random, twin, latest_us)
+        events.append(event)
+    first_us = min([event.visible_us for event in events], default=joined_us)
+    order = random.choice(("oldest first", "newest first", "mixed"))
+    if order == "mixed":
+        random.shuffle(events)
+    else:
+        events.sort(key=lambda event: event.row[3], reverse=order == "newest first")
+    refused, refusal = _draw_refusal(plan, random)
+    return Participant(
+        participant_id,
+        random.choice((first_us, min(joined_us, first_us), _draw_visible(random, first_us, latest_us))),
+        tuple(events),
+        refused,
+        refusal,
+        (_draw_span(plan, random),) if "vanished units" in plan.features and random.random() < 0.2 else (),
+    )
+
+
+def _draw_event(
+    random: Random, unit: tuple[str, str, str], at_us: int, latest_us: int, marks: dict[str, str]
+) -> Event:
+    fields: dict[str, Any] = {"name": random.choice(_NAMES), "eventTime": text_of(at_us), **marks}
+    if random.random() < 0.3:
+        fields["participantId"] = unit[2]
+    remote = _id(random, 4) if random.random() < 0.3 else None
+    if remote is not None or random.random() < 0.2:
+        fields["remoteParticipantId"] = remote or ""
+    extra = {"colour": random.choice(("red", "blue"))} if random.random() < 0.1 else {}
+    row = (*unit, at_us, fields["name"], remote, marks.get("errorCode"), canonical(extra))
+    return Event(fields | extra, row, _draw_visible(random, at_us, latest_us))
+
+
+def _draw_equal(plan: Plan, random: Random, event: Event, latest_us: int) -> Event:
+    """Another event that equals one in all that makes its identity, and perhaps not in the rest."""
+    fields, row = dict(event.fields), event.row
+    if "unlike equals" in plan.features and random.random() < 0.3:
+        fields["colour"] = random.choice(("green", "black"))
+        row = (*row[:7], canonical({"colour": fields["colour"]}))
+    return Event(fields, row, _draw_visible(random, row[3], latest_us))
+
+
+def _draw_refusal(plan: Plan, random: Random) -> tuple[tuple[Span, ...], str]:
+    if "refused units" not in plan.features or random.random() < 0.8:
+        return (), ""
+    span = Span(0, 1 << 62) if random.random() < 0.3 else _draw_span(plan, random)
+    return (span,), random.choice(("ValidationException", "ResourceNotFoundException"))
+
+
+def _draw_visible(random: Random, at_us: int, latest_us: int) -> int:
+    """When an event is shown: at once, soon, or late; never later than the grace time allows."""
+    room_us = max(0, latest_us - at_us)
+    lag_us = random.choice((0, 0, 0, min(room_us, int(random.random() * 5 * SECOND_US)), random.randint(0, room_us)))
+    return at_us + min(lag_us, room_us)
+
+
+def _draw_moment(plan: Plan, random: Random) -> int:
+    """A moment about which a run may care: near its start, or the grace time before it."""
+    at_s = random.choice(plan.moments_s)
+    offset_s = random.choice(
+        (
+            random.uniform(-5.0, 30.0),
+            random.uniform(-60.0, 60.0),
+            random.uniform(-1.2, 0.1) * max(plan.grace_s, 60.0),
+            -plan.grace_s + random.uniform(-10.0, 10.0),
+            random.uniform(-2.0, 2.0) * HOUR_S,
+            -random.uniform(0.0, 40.0) * HOUR_S,
+        )
+    )
+    return EPOCH_US + int((at_s + offset_s) * SECOND_US)
+
+
+def _draw_span(plan: Plan, random: Random) -> Span:
+    """A time that begins about a run and ends about another, or never."""
+    from_us = _draw_moment(plan, random)
+    if random.random() < 0.3:
+        return Span(from_us, 1 << 62)
+    return Span(from_us, max(from_us, _draw_moment(plan, random)) + int(random.random() * 60 * SECOND_US))
+
+
+def _id(random: Random, length: int) -> str:
+    return "".join(random.choices(_LETTERS, k=length))

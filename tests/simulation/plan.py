@@ -1,0 +1,299 @@
+"""What is drawn for a world before it begins: its sizes, its settings, its runs, and what befalls each of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from random import Random
+from typing import TYPE_CHECKING
+
+from exporter.domain import Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+SECOND_US = 1_000_000
+HOUR_S, DAY_S = 3_600.0, 86_400.0
+#: 2026-11-20T00:00:00Z: the virtual time 0.
+EPOCH_US = 1_795_132_800 * SECOND_US
+
+ACCOUNTS = ("111122223333", "444455556666")
+REGIONS = ("us-east-1", "eu-west-1")
+HOSTS = ("anna", "bert")
+
+#: What a world may have beyond the ordinary. What the program does not do yet is left out of `DRAWN`.
+FEATURES = frozenset(
+    {
+        "kills",
+        "sleeps",
+        "stops",
+        "api faults",
+        "lake faults",
+        "skewed clocks",
+        "hidden sessions",
+        "hidden stages",
+        "moved ends",
+        "shifting lists",
+        "refused units",
+        "stale lists",
+        "vanished units",
+        "absent dates",
+        "far dates",
+        "unlike equals",
+    }
+)
+DRAWN = FEATURES - {"vanished units", "far dates", "unlike equals"}
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """How likely each fault is at each call of the API, or operation of the lake.
+
+    ``denied`` and others are decided by call: ``fails`` before anything was done, ``lost`` when it was done already.
+    """
+
+    throttled: float = 0.0
+    failed: float = 0.0
+    reset: float = 0.0
+    silent: float = 0.0
+    malformed: float = 0.0
+    token_refused: float = 0.0
+    lake_failed: float = 0.0
+    lake_lost: float = 0.0
+    stale: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One command at its moment, ``at_s`` after the world began, and what befalls its process.
+
+    ``targets`` are (stage, session, participant), with ``""`` for all. ``skew_us`` is by how much its clock is ahead.
+    ``killed_after`` and ``asleep_after`` count operations of the lake and calls; ``killed_s`` and ``stopped_s`` are
+    seconds after its start.
+    """
+
+    number: int
+    kind: str
+    at_s: float
+    host: str
+    since_us: int | None = None
+    until_us: int | None = None
+    targets: tuple[tuple[str, str, str], ...] = ()
+    wait: bool = False
+    skew_us: int = 0
+    checkpoint_s: float = 300.0
+    concurrency: int = 32
+    calls_per_second: float = 5.0
+    attempts: int = 8
+    timeout_s: float = 300.0
+    active_sessions: bool = True
+    killed_after: int | None = None
+    killed_s: float | None = None
+    arrives_late: bool = False
+    asleep_after: int | None = None
+    asleep_s: float = 0.0
+    stopped_s: float | None = None
+    stopped_by: str = "SIGTERM"
+    faults: Faults = field(default_factory=Faults)
+    dates: str = "true"
+
+    @property
+    def is_run(self) -> bool:
+        """Whether it exports."""
+        return self.kind in {"nightly", "backfill", "targets", "refetch"}
+
+    def words(self) -> str:
+        """The step in words."""
+        told = [f"step {self.number} at {self.at_s:.1f} s: {self.kind} on {self.host}"]
+        if self.skew_us:
+            told.append(f"its clock {self.skew_us / SECOND_US:.1f} s ahead")
+        if self.killed_after is not None:
+            told.append(f"killed after {self.killed_after} operations")
+        if self.killed_s is not None:
+            told.append(f"killed after {self.killed_s:.1f} s")
+        if self.asleep_after is not None:
+            told.append(f"asleep for {self.asleep_s:.0f} s after {self.asleep_after} operations")
+        if self.stopped_s is not None:
+            told.append(f"{self.stopped_by} after {self.stopped_s:.1f} s")
+        if self.faults != Faults():
+            told.append("with faults")
+        if self.dates != "true":
+            told.append(f"answers' dates {self.dates}")
+        return ", ".join(told)
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The program's own bounds, made small enough to be met."""
+
+    rows_max: int
+    piece_size_bytes: int
+    batch_size_bytes: int
+    snapshot_records: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A world before it begins. ``features`` are those that it has.
+
+    ``moments_s`` are those about which something happens at AWS: when the steps begin, also those that were cut off.
+    ``sessions_mean`` is how many sessions a stage has, or so.
+    """
+
+    seed: str
+    scopes: tuple[Scope, ...]
+    features: frozenset[str]
+    grace_s: float
+    page_size: int
+    is_in_order: bool
+    bounds: Bounds
+    steps: tuple[Step, ...]
+    moments_s: tuple[float, ...]
+    sessions_mean: float = 1.8
+
+    @property
+    def grace_us(self) -> int:
+        """The grace time in microseconds."""
+        return int(self.grace_s * SECOND_US)
+
+    def random(self, purpose: str) -> Random:
+        """Chance for one purpose alone, so that what is cut elsewhere changes nothing here."""
+        return Random(f"{self.seed}/{purpose}")
+
+
+def few(random: Random, most: int, mean: float) -> int:
+    """A number up to ``most`` that is mostly small."""
+    return min(most, int(random.expovariate(1.0 / mean))) if mean > 0 else 0
+
+
+def draw_plan(seed: str, drawn: Iterable[str] = DRAWN) -> Plan:
+    """The world of a seed: ``drawn`` are the features that it may have, each with some chance."""
+    random = Random(f"{seed}/plan")
+    features = frozenset(name for name in sorted(drawn) if random.random() < 0.4)
+    everywhere = [Scope(account, region) for account in ACCOUNTS for region in REGIONS]
+    count = random.choice((1, 1, 1, 1, 2, 2, 3))
+    scopes = tuple(sorted(random.sample(everywhere, count))) if count > 1 else (everywhere[0],)
+    grace_s = random.choice((900.0, 900.0, 900.0, 60.0, 0.0))
+    steps = _draw_steps(random, features, grace_s)
+    return Plan(
+        seed=seed,
+        scopes=scopes,
+        features=features,
+        grace_s=grace_s,
+        # A list of small pages that shifts by a whole page shows one event twice, twice over: no rule tells that apart.
+        page_size=random.choice((10, 20, 100) if "shifting lists" in features else (2, 3, 5, 20, 100)),
+        is_in_order=random.random() < 0.15,
+        bounds=_draw_bounds(random),
+        steps=steps,
+        moments_s=tuple(step.at_s for step in steps),
+    )
+
+
+def draw_nights(seed: str, nights: int) -> Plan:
+    """One world with so many nights, a nightly run in each, one in five of them killed."""
+    random = Random(f"{seed}/nights")
+    features = frozenset({"kills", "api faults", "lake faults", "hidden sessions", "skewed clocks"})
+    steps = []
+    for night in range(nights):
+        step = _draw_step(random, features, night + 1, night * DAY_S + random.uniform(0.0, HOUR_S))
+        is_killed = random.random() < 0.2
+        killed = {"killed_after": step.killed_after or 30, "killed_s": None} if is_killed else {}
+        steps.append(
+            replace(step, kind="nightly", wait=True, **({"killed_after": None, "killed_s": None} | killed))
+        )
+    return Plan(
+        seed=seed,
+        scopes=(Scope(ACCOUNTS[0], REGIONS[0]),),
+        features=features,
+        grace_s=900.0,
+        page_size=20,
+        is_in_order=False,
+        bounds=_draw_bounds(random),
+        steps=tuple(steps),
+        moments_s=tuple(step.at_s for step in steps),
+        sessions_mean=nights / 3.0,
+    )
+
+
+def _draw_bounds(random: Random) -> Bounds:
+    return Bounds(
+        rows_max=random.choice((3, 20, 100, 1_000, 250_000)),
+        piece_size_bytes=random.choice((300, 2_000, 1 << 20)),
+        batch_size_bytes=random.choice((200, 2_000, 1 << 18)),
+        snapshot_records=random.choice((2, 5, 64)),
+    )
+
+
+def _draw_steps(random: Random, features: frozenset[str], grace_s: float) -> tuple[Step, ...]:
+    at_s = random.uniform(0.0, 6 * HOUR_S)
+    steps = []
+    for number in range(1, 2 + random.choice((1, 2, 3, 3, 4, 5, 8))):
+        steps.append(_draw_step(random, features, number, at_s))
+        at_s += random.choice(
+            (
+                random.uniform(0.0, 3.0),
+                random.uniform(0.0, 60.0),
+                random.uniform(0.0, 2.0) * max(grace_s, 60.0),
+                random.uniform(0.0, 6.0) * HOUR_S,
+                DAY_S,
+            )
+        )
+    return tuple(steps)
+
+
+def _draw_step(random: Random, features: frozenset[str], number: int, at_s: float) -> Step:
+    kind = random.choices(
+        ("nightly", "backfill", "targets", "refetch", "survey", "verify", "status"), (10, 2, 3, 4, 1, 1, 1)
+    )[0]
+    has = {name for name in sorted(features) if random.random() < 0.6}
+    since_us = EPOCH_US + int((at_s - random.uniform(0.0, 2.0) * DAY_S) * SECOND_US)
+    is_killed_by_count = random.random() < 0.7
+    return Step(
+        number=number,
+        kind=kind,
+        at_s=at_s,
+        host=random.choice(HOSTS),
+        since_us=since_us if kind == "backfill" and random.random() < 0.8 else None,
+        until_us=since_us + int(random.uniform(0.1, 2.0) * DAY_S * SECOND_US)
+        if kind == "backfill" and random.random() < 0.6
+        else None,
+        wait=random.random() < 0.3,
+        skew_us=int(random.uniform(-200.0, 200.0) * SECOND_US) if "skewed clocks" in has else 0,
+        checkpoint_s=random.choice((0.05, 1.0, 10.0, 300.0)),
+        concurrency=random.choice((1, 2, 8, 32)),
+        calls_per_second=random.choice((5.0, 5.0, 50.0)),
+        attempts=random.choice((2, 8)),
+        timeout_s=random.choice((30.0, 300.0)),
+        active_sessions=random.random() < 0.9,
+        killed_after=1 + few(random, 400, 40.0) if "kills" in has and is_killed_by_count else None,
+        killed_s=random.expovariate(1 / 10.0) if "kills" in has and not is_killed_by_count else None,
+        arrives_late=random.random() < 0.5,
+        asleep_after=1 + few(random, 300, 40.0) if "sleeps" in has else None,
+        asleep_s=random.choice((20.0, 70.0, 600.0, 5_000.0)),
+        stopped_s=random.expovariate(1 / 5.0) if "stops" in has and random.random() < 0.5 else None,
+        stopped_by=random.choice(("SIGTERM", "SIGINT", "deadline")),
+        faults=_draw_faults(random, has),
+        dates=_draw_dates(random, has),
+    )
+
+
+def _draw_faults(random: Random, has: set[str]) -> Faults:
+    api = random.choice((0.01, 0.05, 0.2)) if "api faults" in has else 0.0
+    lake = random.choice((0.005, 0.02, 0.1)) if "lake faults" in has else 0.0
+    return Faults(
+        throttled=api * random.random(),
+        failed=api * random.random(),
+        reset=api * random.random(),
+        silent=api * random.random() * 0.2,
+        malformed=api * random.random(),
+        token_refused=api * random.random(),
+        lake_failed=lake * random.random(),
+        lake_lost=lake * random.random(),
+        stale=random.random() * 0.5 if "stale lists" in has else 0.0,
+    )
+
+
+def _draw_dates(random: Random, has: set[str]) -> str:
+    if "far dates" in has and random.random() < 0.5:
+        return random.choice(("ahead", "behind", "nonsense"))
+    return "absent" if "absent dates" in has and random.random() < 0.5 else "true"
+

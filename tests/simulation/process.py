@@ -1,0 +1,102 @@
+"""One process of a simulated world: its clocks, its tasks, and how it ends or sleeps."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from exporter.clock import Clock
+from exporter.processes import Process
+from tests.simulation.plan import EPOCH_US, SECOND_US
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from tests.simulation.loop import SeededLoop
+    from tests.simulation.plan import Step
+
+_PIDS_FROM = 100
+
+
+class Killed(BaseException):
+    """What is left of a killed process meets this wherever it reaches outside: its memory is freed, and no more."""
+
+
+class SimulatedProcess:
+    """What a step of the plan runs in.
+
+    It counts what it does outside itself, and is killed or put to sleep at the count that the plan says. ``has_ended``
+    is done when it has ended, whichever way.
+    """
+
+    def __init__(self, loop: SeededLoop, step: Step, random: Random) -> None:
+        self.loop = loop
+        self.step = step
+        self.random = random
+        self.is_killed = False
+        self.is_buried = False
+        self.asleep_until_s = 0.0
+        self.operations = 0
+        self.exit_code: int | None = None
+        self.main: asyncio.Task[None] | None = None
+        self.tasks: list[asyncio.Task[Any]] = []
+        self.dropped: list[asyncio.Handle] = []
+        self.has_ended: asyncio.Future[None] = loop.create_future()
+        self.identity = Process(step.host, f"boot-of-{step.host}", "pid", _PIDS_FROM + step.number, str(step.number))
+        self.clock = Clock(self._monotonic_s, self._wall_us, asyncio.sleep, random.random)
+
+    @property
+    def name(self) -> str:
+        """What the trace calls it."""
+        return f"{self.step.number} {self.step.kind}"
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether nothing of it may run."""
+        return self.is_killed and not self.is_buried
+
+    def own(self, task: asyncio.Task[Any]) -> None:
+        """Note that a task was made in the process."""
+        self.tasks.append(task)
+
+    def count(self) -> None:
+        """Note one thing done outside: the process dies or falls asleep behind it where that is planned."""
+        self.operations += 1
+        if self.operations == self.step.killed_after:
+            self.kill()
+        if self.operations == self.step.asleep_after:
+            self.asleep_until_s = self.loop.time() + self.step.asleep_s
+
+    def kill(self) -> None:
+        """Let nothing of the process ever run again."""
+        self.is_killed = True
+        self.end()
+
+    async def bury(self) -> None:
+        """Free what a killed process held: its tasks are cancelled, and reach nothing outside any more."""
+        self.is_killed = self.is_buried = True
+        self.asleep_until_s = 0.0
+        self.loop.take_back(self.dropped)
+        left = [task for task in self.tasks if not task.done()]
+        while left:
+            for task in left:
+                task.cancel()
+            await asyncio.wait(left, timeout=1_000.0)
+            left = [task for task in self.tasks if not task.done()]
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+
+    def end(self) -> None:
+        """Note that the process has ended."""
+        if not self.has_ended.done():
+            self.has_ended.set_result(None)
+
+    def _monotonic_s(self) -> float:
+        return 1_000.0 * self.step.number + self.loop.time()
+
+    def _wall_us(self) -> int:
+        return true_us(self.loop) + self.step.skew_us
+
+
+def true_us(loop: SeededLoop) -> int:
+    """The true time, in microseconds since the epoch."""
+    return EPOCH_US + int(loop.time() * SECOND_US)

@@ -1,0 +1,44 @@
+"""A lake's files and records as anybody can read them, without the exporter's own code."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tests.simulation.truth import Row, canonical
+
+_COLUMNS = (
+    "stage_arn",
+    "session_id",
+    "participant_id",
+    "event_time",
+    "event_name",
+    "remote_participant_id",
+    "error_code",
+    "extra",
+)
+
+
+def read_rows(data: bytes) -> list[tuple[int, Row]]:
+    """The rows of a data file, each with its id."""
+    table = pq.read_table(pa.BufferReader(data), columns=["event_id", *_COLUMNS], use_threads=False)
+    place = table.schema.get_field_index("event_time")
+    table = table.set_column(place, "event_time", table.column("event_time").cast(pa.int64()))
+    ids, *columns = (table.column(name).to_pylist() for name in ("event_id", *_COLUMNS))
+    *others, extras = columns
+    plain = [None if extra is None else canonical(json.loads(extra)) for extra in extras]
+    return list(zip(ids, zip(*others, plain, strict=True), strict=True))
+
+
+def scope_name(key: str) -> str:
+    """The scope in a key of the log."""
+    return key.split("/")[1]
+
+
+def read_record(body: bytes) -> dict[str, Any]:
+    """A record's members."""
+    record: dict[str, Any] = json.loads(body)
+    return record
