@@ -67,10 +67,10 @@ class NamedFiles:
         for prefix in sorted({file.key.rpartition("/")[0] + "/" for file in files} - self._looked_at):
             unnamed = await self._unnamed(await self._store.keys(prefix))
             if unnamed:
+                others = f" (and {len(unnamed) - 1} others)" if len(unnamed) > 1 else ""
                 raise LogDamaged(
-                    f"the commit log of {self._scope} does not name a file that is there: {min(unnamed)}"
-                    f"{f' (and {len(unnamed) - 1} others)' if len(unnamed) > 1 else ''}. The log is older than the files,"
-                    " or parts of it are missing"
+                    f"the commit log of {self._scope} does not name a file that is there: {min(unnamed)}{others}. The log"
+                    " is older than the files, or parts of it are missing"
                 )
             self._looked_at.add(prefix)
 
