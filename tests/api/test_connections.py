@@ -10,7 +10,7 @@ import socket
 import ssl
 import subprocess
 import sys
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,7 @@ from exporter.errors import ApiError, Endless, Refused, Transient, Unreachable, 
 from exporter.open_files import connections_max
 from exporter.settings import HttpSettings
 from tests.servers.ports import free_ports
+from tests.servers.raw import raw_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -296,17 +297,14 @@ def test_whatever_is_raised_says_where_and_why(error: Exception, said: str) -> N
 async def saying(start: bytes, more: bytes = b"", times: int = 0) -> AsyncIterator[int]:
     """A server that says something to everybody, and so often something more; its port."""
 
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError, asyncio.IncompleteReadError):
-            await reader.readuntil(b"\r\n\r\n")
-            writer.write(start)
-            for _ in range(times):
-                writer.write(more)
-                await writer.drain()
-        writer.close()
+    async def say(_head: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(start)
+        for _ in range(times):
+            writer.write(more)
+            await writer.drain()
 
-    async with await asyncio.start_server(handle, "127.0.0.1", 0) as server:
-        yield server.sockets[0].getsockname()[1]
+    async with raw_server(say) as address:
+        yield int(address.rpartition(":")[2])
 
 
 CHUNKED = b"HTTP/1.1 %d X\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -334,9 +332,8 @@ async def test_long_answers_are_read_two_at_a_time() -> None:
     """
     beyond, most = 0, 0
 
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def say(_head: bytes, writer: asyncio.StreamWriter) -> None:
         nonlocal beyond, most
-        await reader.readuntil(b"\r\n\r\n")
         writer.write(CHUNKED % 200)
         for number in range(24):
             writer.write(CHUNK)
@@ -346,13 +343,9 @@ async def test_long_answers_are_read_two_at_a_time() -> None:
                 most = max(most, beyond)
         beyond -= 1
         writer.write(b"0\r\n\r\n")
-        writer.close()
 
-    async with (
-        await asyncio.start_server(handle, "127.0.0.1", 0) as server,
-        open_connections(HttpSettings()) as connections,
-    ):
-        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    async with raw_server(say) as address, open_connections(HttpSettings()) as connections:
+        url = f"http://{address}/"
         answers = await asyncio.gather(*(connections.post("ListStages", url, b"{}", {}) for _ in range(6)))
     assert [len(answer.body) for answer in answers] == [24 << 20] * 6
     assert most <= 2

@@ -15,6 +15,7 @@ import pytest
 from exporter.emulator import Account, Emulator, RoleOptions, Size
 from tests.end_to_end.exports import options_of, small_world
 from tests.end_to_end.oracle import expected, lake_rows
+from tests.servers.raw import raw_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -113,14 +114,12 @@ async def refusing(line: str) -> AsyncIterator[tuple[str, list[bytes]]]:
     """A server that gives one answer to everything: its address, and what it was asked."""
     asked: list[bytes] = []
 
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        asked.append(await reader.readuntil(b"\r\n\r\n"))
+    async def refuse(head: bytes, writer: asyncio.StreamWriter) -> None:
+        asked.append(head)
         writer.write(f"HTTP/1.1 {line}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
-        await writer.drain()
-        writer.close()
 
-    async with await asyncio.start_server(handle, "127.0.0.1", 0) as server:
-        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}", asked
+    async with raw_server(refuse) as address:
+        yield address, asked
 
 
 async def test_a_proxy_that_asks_for_a_password(runs: Runs) -> None:

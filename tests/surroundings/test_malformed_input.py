@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import ssl
 from contextlib import asynccontextmanager
@@ -23,9 +22,11 @@ from exporter.api.endpoints import Endpoint, find_endpoint
 from exporter.api.operations import Operation
 from exporter.errors import ExportError
 from exporter.settings import HttpSettings, Settings
+from tests.servers.raw import raw_server
 from tests.surroundings.malformed import ANSWERS, FOLDER, GARBAGE, SECRET, SERVER, STARTS, Answered, Case
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
@@ -135,21 +136,6 @@ async def test_what_a_run_begins_with(case: Case, arrange: Callable[[Case, str],
     assert_told(caught.value, (case.kind,), case.said.replace(FOLDER, str(tmp_path)))
 
 
-@asynccontextmanager
-async def serving_raw(raw: bytes) -> AsyncIterator[str]:
-    """A server that says the same to everybody, whatever was asked."""
-
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(raw)
-        await writer.drain()
-        writer.close()
-
-    async with await asyncio.start_server(handle, "127.0.0.1", 0) as server:
-        host, port = server.sockets[0].getsockname()
-        yield f"http://{host}:{port}"
-
-
 class _Keys:
     """Credentials that are there."""
 
@@ -165,8 +151,12 @@ async def test_what_is_answered(answered: Answered) -> None:
     """An answer that is no page is an error of its kind, in one line."""
     keys: Any = _Keys()
     no_certificates = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    async with serving_raw(answered.raw) as server, Connections(HttpSettings(), no_certificates) as connections:
-        endpoint = Endpoint({Operation.LIST_STAGES: f"{server}/ListStages"}, None, "ivs", "us-east-1")
+
+    async def say(_head: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(answered.raw)
+
+    async with raw_server(say) as server, Connections(HttpSettings(), no_certificates) as connections:
+        endpoint = Endpoint({Operation.LIST_STAGES: f"http://{server}/ListStages"}, None, "ivs", "us-east-1")
         client = Client(keys, endpoint, connections, lambda: 1_800_000_000_000_000)
         with pytest.raises(ExportError) as caught:
             await client.ask(Operation.LIST_STAGES, {})
