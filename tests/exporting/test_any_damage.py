@@ -104,6 +104,6 @@ async def _problems(history: DamagedHistory) -> list[str]:
 
 
 DamagedHistory.TestCase.settings = settings(
-    max_examples=120, stateful_step_count=20, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=40, stateful_step_count=20, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 test_any_damage = pytest.mark.slow(DamagedHistory.TestCase)

@@ -101,7 +101,9 @@ def _publish_before_record() -> Sequence[tuple[Any, str, Any]]:
     return [(Writer, "_commit", commit_files)]
 
 
-@defect("a lease believed", "A commit whose number is taken takes the next one: the lease says that nobody else is there.")
+@defect(
+    "a lease believed", "A commit whose number is taken takes the next one: the lease says that nobody else is there."
+)
 def _a_lease_believed() -> Sequence[tuple[Any, str, Any]]:
     async def append(self: Any, record: Any) -> None:
         while not await self.records.create(record_key(str(self.scope), record.number), encode_record(record)):
@@ -214,7 +216,10 @@ def _a_snapshot_one_record_short() -> Sequence[tuple[Any, str, Any]]:
     return [(Journal, "_append", append), (commit, "encode_state", encode)]
 
 
-@defect("a lost answer is a failure", "A record whose answer was lost is taken for not written, and its files are discarded.")
+@defect(
+    "a lost answer is a failure",
+    "A record whose answer was lost is taken for not written, and its files are discarded.",
+)
 def _a_lost_answer_is_a_failure() -> Sequence[tuple[Any, str, Any]]:
     right = Writer._commit
 
@@ -278,7 +283,9 @@ def _stale_ids() -> Sequence[tuple[Any, str, Any]]:
     return [(Present, "_load", load), (Present, "forget", lambda *_: None)]
 
 
-@defect("a session come back is new", "A session that was gone from its list and is listed again is taken for a new one.")
+@defect(
+    "a session come back is new", "A session that was gone from its list and is listed again is taken for a new one."
+)
 def _a_session_come_back_is_new() -> Sequence[tuple[Any, str, Any]]:
     return [(finding, "is_suspect", lambda *_: False)]
 
@@ -340,4 +347,3 @@ def _the_overtaken_go_on() -> Sequence[tuple[Any, str, Any]]:
             await right(self, msgspec.structs.replace(record, number=self.state.number + 1, epoch=self.epoch))
 
     return [(Journal, "_append", append)]
-

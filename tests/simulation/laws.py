@@ -257,7 +257,9 @@ class Laws:
         session = self._sessions.get(key)
         if session is None or key in self._whole:
             return
-        wanted: Counter[Row] = Counter(row for row in session.rows() if not self._is_abandoned((row[0], row[1], row[2])))
+        wanted: Counter[Row] = Counter(
+            row for row in session.rows() if not self._is_abandoned((row[0], row[1], row[2]))
+        )
         if missing := _lacking(wanted, self.committed.get(key, Counter())):
             late = f"{(session.last_us - self.now_us) / SECOND_US:.1f} s from now"
             self.broken(

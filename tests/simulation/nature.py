@@ -107,9 +107,7 @@ def _draw_participant(
     )
 
 
-def _draw_event(
-    random: Random, unit: tuple[str, str, str], at_us: int, latest_us: int, marks: dict[str, str]
-) -> Event:
+def _draw_event(random: Random, unit: tuple[str, str, str], at_us: int, latest_us: int, marks: dict[str, str]) -> Event:
     fields: dict[str, Any] = {"name": random.choice(_NAMES), "eventTime": text_of(at_us), **marks}
     if random.random() < 0.3:
         fields["participantId"] = unit[2]

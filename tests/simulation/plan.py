@@ -197,9 +197,7 @@ def draw_nights(seed: str, nights: int) -> Plan:
         step = _draw_step(random, features, night + 1, night * DAY_S + random.uniform(0.0, HOUR_S))
         is_killed = random.random() < 0.2
         killed = {"killed_after": step.killed_after or 30, "killed_s": None} if is_killed else {}
-        steps.append(
-            replace(step, kind="nightly", wait=True, **({"killed_after": None, "killed_s": None} | killed))
-        )
+        steps.append(replace(step, kind="nightly", wait=True, **({"killed_after": None, "killed_s": None} | killed)))
     return Plan(
         seed=seed,
         scopes=(Scope(ACCOUNTS[0], REGIONS[0]),),
@@ -296,4 +294,3 @@ def _draw_dates(random: Random, has: set[str]) -> str:
     if "far dates" in has and random.random() < 0.5:
         return random.choice(("ahead", "behind", "nonsense"))
     return "absent" if "absent dates" in has and random.random() < 0.5 else "true"
-
