@@ -1,5 +1,7 @@
 """The emulator's own endpoints, below ``/_emulator/``: unsigned, JSON, for tests and for whoever watches.
 
+A body is sent as ``Content-Type: application/json``. Requests of web pages are refused.
+
 ::
 
     GET  info                                        what this emulator is
@@ -20,6 +22,7 @@ import msgspec
 from aiohttp import web
 
 from exporter.emulator.fault_texts import kinds
+from exporter.emulator.visitors import refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,8 +49,11 @@ class Control:
     info: Callable[[], dict[str, Any]]
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer a request below the prefix: 404 or 405 for what there is not, 400 for what can't be read."""
+        """Answer a request below the prefix: 404 for what there is not, 400 for what can't be read, 403 for a page."""
         name = request.path.removeprefix(PREFIX)
+        if refused := refusal(request.scheme, request.headers, has_body=request.can_read_body):
+            status, words = refused
+            return _json({"error": words}, status)
         if name == "truth" and request.method == "GET":
             return await self._stream_truth(request)
         try:

@@ -26,6 +26,7 @@ from exporter.emulator.service import Service
 from exporter.emulator.signatures import Call, SignatureChecker
 from exporter.emulator.sts import CONTENT_TYPE, STS, Sts, refusal
 from exporter.emulator.truth import Truth
+from exporter.emulator.visitors import is_own_host
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -122,6 +123,8 @@ class Emulator:
         }
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        if not is_own_host(request.headers.get("Host", ""), self.options.host):
+            return self._response(403, b'{"message":"the emulator answers to the names of its own machine alone"}')
         if request.path.startswith(PREFIX):
             return await self._control.handle(request)
         body = await request.read()

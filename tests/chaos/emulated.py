@@ -90,7 +90,8 @@ class Emulated:
 
     def _read(self, name: str, body: bytes | None = None) -> bytes:
         url = f"{self.url}/_emulator/{name}"
-        with urllib.request.urlopen(url, body, timeout=_ANSWER_S_MAX) as answer:  # noqa: S310 - our own server
+        asked = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310 - our own server
+        with urllib.request.urlopen(asked, timeout=_ANSWER_S_MAX) as answer:  # noqa: S310 - the same
             read: bytes = answer.read()
             return read
 

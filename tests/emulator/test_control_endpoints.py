@@ -237,3 +237,75 @@ def test_wrong_sizes_of_a_world_are_named(wrong: dict[str, Any], said: str) -> N
     """A ValueError says which option of the world is wrong."""
     with pytest.raises(ValueError, match=said):
         WorldOptions(**wrong)
+
+
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        (JSON, 200),
+        ({"content-type": "application/json; charset=utf-8"}, 200),
+        ({**JSON, "Sec-Fetch-Site": "same-origin"}, 200),
+        ({**JSON, "Sec-Fetch-Site": "none"}, 200),
+        ({**JSON, "Origin": "https://example.org"}, 403),
+        ({**JSON, "Origin": "http://127.0.0.1:1"}, 403),
+        ({**JSON, "Origin": "null"}, 403),
+        ({**JSON, "Sec-Fetch-Site": "cross-site"}, 403),
+        ({**JSON, "Sec-Fetch-Site": "same-site"}, 403),
+        ({"Content-Type": "text/plain"}, 415),
+        ({"Content-Type": "Text/Plain;charset=UTF-8"}, 415),
+        ({"Content-Type": "application/x-www-form-urlencoded"}, 415),
+        ({"Content-Type": "multipart/form-data; boundary=x"}, 415),
+        ({"Content-Type": ""}, 415),
+    ],
+)
+async def test_a_web_page_does_not_set_the_clock(
+    headers: dict[str, str], status: int, ask: Callable[..., Any], options_of: Callable[..., Any]
+) -> None:
+    """What a browser sends for another site is refused, and so is a body of the types that it sends unasked."""
+    async with Emulator(options_of()) as emulator:
+        before_us = emulator.clock.now_us
+        url, body = f"{emulator.url}/_emulator/clock", b'{"set_us": 1700000000000000}'
+        async with ask(emulator).http.post(url, data=body, headers=headers) as response:
+            assert response.status == status
+        assert (emulator.clock.now_us == before_us) is (status != 200)
+
+
+async def test_a_page_of_the_emulators_own_is_answered(ask: Callable[..., Any], options_of: Callable[..., Any]) -> None:
+    """The origin may be the emulator's own, and a page of another site may not even look."""
+    async with Emulator(options_of()) as emulator:
+        http, url = ask(emulator).http, f"{emulator.url}/_emulator/truth"
+        async with http.get(url, headers={"Origin": emulator.url}) as response:
+            assert response.status == 200
+        async with http.get(url, headers={"Origin": "https://example.org"}) as response:
+            assert response.status == 403
+
+
+@pytest.mark.parametrize(
+    ("host", "is_answered"),
+    [
+        ("127.0.0.1:80", True),
+        ("127.9.9.9", True),
+        ("LOCALHOST:4599", True),
+        ("ivs.us-east-1.localhost", True),
+        ("[::1]:80", True),
+        ("example.org", False),
+        ("localhost.example.org", False),
+        ("127.0.0.1.example.org:80", False),
+        ("10.0.0.1", False),
+        ("", False),
+    ],
+)
+async def test_only_names_of_this_machine_are_answered(
+    host: str, is_answered: bool, ask: Callable[..., Any], options_of: Callable[..., Any]
+) -> None:
+    """Whoever points a name of his own at this machine gets neither the service nor what is behind it."""
+    async with Emulator(options_of()) as emulator:
+        http = ask(emulator).http
+        async with http.get(f"{emulator.url}/_emulator/info", headers={"Host": host}) as response:
+            assert response.status == (200 if is_answered else 403)
+        async with http.post(f"{emulator.url}/ListStages", data=b"{}", headers={"Host": host}) as response:
+            answered = json.loads(await response.read())
+            assert ("its own machine" in answered.get("message", "")) is not is_answered
