@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import signal
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
 from exporter.cli import exits, summary
 from exporter.cli.app import main
+from exporter.cli.signals import STOPPING
 from exporter.errors import CredentialsLost, ExportError, LakeRefused, Refused, UsageError
 from exporter.run_ledger import RunLedger
 from tests.ledgers import Outcome, a_held_scope, a_lost_scope, a_scope
@@ -243,3 +246,151 @@ def test_summary_for_people_is_short_and_plain() -> None:
     assert "and 20 more" in text
     assert len(text.splitlines()) < 25
     assert text.replace("\n", "").isprintable()
+
+
+FIELDS = {
+    "run_id": str,
+    "outcome": str,
+    "units": dict,
+    "sessions": dict,
+    "events": dict,
+    "files": int,
+    "bytes": int,
+    "calls": dict,
+    "throttled": int,
+    "retries": int,
+    "unknown_fields": dict,
+    "failures": list,
+    "seconds": float,
+    "rows": dict,
+    "scopes": list,
+    "version": str,
+    "lake": str | None,
+    "tag": str | None,
+    "began_at": str,
+    "ended_at": str,
+    "stopped_by": str | None,
+    "exit_code": int,
+    "more_to_do": bool,
+    "catalog": dict | None,
+}
+FAILURE_FIELDS = {"error": str, "message": str, "count": int, "units": list, "unit": str | None}
+
+
+@pytest.mark.parametrize(
+    ("fill", "arguments"),
+    [*((fill, [*RUN, "--lake", "here"]) for fill, *_ in CASES), *((complete, arguments) for arguments in WRONG)],
+)
+def test_every_field_is_there_on_every_exit(
+    fill: Fill, arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever becomes of a command, its object has every field, of its type, and tells the code that it ends with."""
+    monkeypatch.chdir(tmp_path)
+    code = start(fill, [*arguments, "--json"])
+    words = json.loads(capfd.readouterr().out)
+    assert {name: type(words[name]) for name in FIELDS if not isinstance(words[name], FIELDS[name])} == {}
+    for failure in words["failures"]:
+        assert {name for name, kind in FAILURE_FIELDS.items() if not isinstance(failure[name], kind)} == set()
+    for scope in words["scopes"]:
+        assert {*list(FIELDS)[:14], "complete_until", "more_to_do", "account_id", "region"} <= set(scope)
+    assert words["exit_code"] == code
+    assert words["more_to_do"] is (code not in {exits.OK, exits.USAGE} and fill is not partial)
+    assert words["began_at"] <= words["ended_at"]
+    assert words["stopped_by"] is None
+
+
+def test_causes_stand_first_and_the_run_s_own_before_them(capfd: pytest.CaptureFixture[str]) -> None:
+    """What ended the run comes first, then each cause with its count over all scopes, and last what was deferred."""
+
+    def fill(ledger: RunLedger) -> None:
+        ledger.scopes = [a_scope(), a_scope(account_id="210987654321")]
+        for scope in ledger.scopes:
+            scope.listing_needed()
+            scope.close()
+            for number in range(20):
+                scope.fail(f"{ARN}/st-{number}", Refused("denied", "AccessDeniedException"))
+        raise CredentialsLost("they have expired")
+
+    assert start(fill, [*RUN, "--json"]) == exits.FAILED
+    out, err = capfd.readouterr()
+    failures = json.loads(out)["failures"]
+    told = [(failure["error"], failure["count"], len(failure["units"])) for failure in failures]
+    assert told == [("credentials", 1, 0), ("refused", 40, 10), ("deferred", 2, 2)]
+    lines = [json.loads(line) for line in err.splitlines()]
+    warned = [(line["error"], line["count"]) for line in lines if line["level"] == "warning"]
+    assert warned == [("refused", 40), ("deferred", 2)]
+    assert [line["message"] for line in lines if line["level"] == "error"] == ["they have expired"]
+
+
+def test_a_run_all_of_whose_scopes_failed_says_so_once(capfd: pytest.CaptureFixture[str]) -> None:
+    """Without an error of the run's own, one line at the level error says that it failed, and by what."""
+    assert start(lost, RUN) == exits.FAILED
+    [line] = [line for line in map(json.loads, capfd.readouterr().err.splitlines()) if line["level"] == "error"]
+    assert "every scope failed" in line["message"]
+
+
+def test_a_summary_that_cannot_be_made_is_an_object_all_the_same(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last boundary does not raise: where the ledger itself is broken there are code, line and object, too."""
+
+    def broken(*_: object) -> None:
+        raise OverflowError("date value out of range")
+
+    monkeypatch.setattr(RunLedger, "summary", broken)
+    assert start(raising(LakeRefused("no such bucket")), [*RUN, "--json"]) == exits.FAILED
+    out, err = capfd.readouterr()
+    words = json.loads(out)
+    assert (words["outcome"], words["exit_code"], words["failures"][0]["error"]) == ("failed", 1, "bug")
+    assert "no such bucket" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("moment_us", [10**18, -(10**18), 1 << 62])
+def test_no_moment_breaks_the_summary(moment_us: int, capfd: pytest.CaptureFixture[str]) -> None:
+    """A time beyond all calendars is shown as the last or first moment that there is."""
+
+    def fill(ledger: RunLedger) -> None:
+        complete(ledger)
+        ledger.scopes[0].complete_until_us = moment_us
+
+    assert start(fill, [*RUN, "--json"]) == exits.OK
+    [scope] = json.loads(capfd.readouterr().out)["scopes"]
+    assert scope["complete_until"][:4] in {"9999", "0001"}
+
+
+class Bound(io.TextIOWrapper):
+    """A standard output with an encoding of its own."""
+
+    def __init__(self, encoding: str) -> None:
+        self.written = io.BytesIO()
+        super().__init__(self.written, encoding=encoding)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_texts_that_an_output_cannot_encode_are_escaped(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever characters a name has, half a surrogate pair too, a committed run ends as one."""
+
+    def fill(ledger: RunLedger) -> None:
+        complete(ledger)
+        ledger.scopes[0].fail("\N{SNOWMAN}\ud800/st-1", Refused("d\u00e9ni\udfff", "Code"))
+
+    out = Bound(encoding)
+    monkeypatch.setattr("sys.stdout", out)
+    assert start(fill, RUN) == exits.PARTIAL
+    text = out.written.getvalue().decode(encoding)
+    assert "failures   1" in text
+
+
+def test_the_program_runs_in_any_thread(capfd: pytest.CaptureFixture[str]) -> None:
+    """Where a scheduler calls it in a thread of its own, it takes no signals over and ends as it does elsewhere."""
+    handlers = {number: signal.getsignal(number) for number in STOPPING}
+    codes: list[int] = []
+    for arguments in ([*RUN, "--json"], ["run", "--bogus", "--json"]):
+        thread = threading.Thread(target=lambda given=arguments: codes.append(start(complete, given)))
+        thread.start()
+        thread.join(60)
+    assert codes == [exits.OK, exits.USAGE]
+    assert {number: signal.getsignal(number) for number in STOPPING} == handlers
+    first, second = map(json.loads, capfd.readouterr().out.splitlines())
+    assert (first["exit_code"], second["exit_code"]) == (0, 2)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 #: A program whose run has two units: one is done, the other never ends. ``manner`` says how it takes being stopped.
 PROGRAM = """
@@ -43,8 +45,8 @@ RUN = ["run", "--region", "eu-west-1", "--log-level", "error", "--json"]
 
 
 @contextmanager
-def started(manner: str, arguments: list[str]) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-c", PROGRAM, manner, *arguments]
+def started(manner: str, arguments: list[str], program: str = PROGRAM) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-c", program, manner, *arguments]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
         try:
@@ -111,3 +113,40 @@ def test_signal_before_the_run_ends_at_once() -> None:
     message = "stopped at once by SIGTERM"
     assert words["failures"] == [{"error": "stopped", "message": message, "count": 1, "units": [], "unit": None}]
     assert (words["stopped_by"], words["exit_code"]) == ("SIGTERM", 143)
+
+
+def test_nohup_is_obeyed() -> None:
+    """A SIGHUP that the parent process had ignored stays so; a SIGTERM ends the run as ever."""
+    ignoring = PROGRAM.replace("manner = ", "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\nmanner = ", 1)
+    with started("graceful", RUN, program=ignoring) as process:
+        wait_for(process, "ready")
+        process.send_signal(signal.SIGHUP)
+        process.send_signal(signal.SIGTERM)
+        assert last_words(process)["stopped_by"] == "SIGTERM"
+        assert process.returncode == 143
+
+
+@pytest.mark.parametrize("is_json", [True, False])
+def test_a_terminal_that_is_gone_ends_the_run_gracefully(is_json: bool, tmp_path: Path) -> None:
+    """A dropped connection takes the terminal away: what was fetched is committed all the same, with exit 129."""
+    ours, theirs = os.openpty()
+    done = tmp_path / "done"
+    program = PROGRAM.replace("    scope.close()\n", f"    scope.close(); open({str(done)!r}, 'w').close()\n")
+    program = program.replace('    print("asked", file=sys.stderr, flush=True)\n', "")
+    arguments = [*RUN[:-1], "--log-level", "info", *(["--json"] if is_json else [])]
+    command = [sys.executable, "-c", TERMINAL + program, "graceful", *arguments]
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True) as process:
+        os.close(theirs)
+        try:
+            seen = b""
+            while b"ready\r\n" not in seen:
+                seen += os.read(ours, 4096)
+            os.close(ours)
+            assert process.wait(30) == 129
+        finally:
+            process.kill()
+    assert done.exists()
+
+
+#: Makes standard input's terminal the one that sends SIGHUP when it goes.
+TERMINAL = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
