@@ -34,6 +34,7 @@ _LOSSES_MAX = 10
 _LOSS_S = 1.0
 #: How long a lake may take until a lease is given back. It saves work, and is not worth more: the process ends anyway.
 _RELEASE_S = 3.0
+_CLOCKS_APART_US = 15 * 60 * 1_000_000
 _log = structlog.get_logger()
 
 
@@ -43,6 +44,33 @@ class Holder(msgspec.Struct, frozen=True):
     process: Process
     run_id: str
     since: str
+
+
+class Claim(Holder, frozen=True):
+    """A lease as it stands in the lake. ``renewed_us`` is the holder's local time; older programs do not tell it."""
+
+    renewed_us: int | None = None
+
+
+async def read_claim(records: Records, scope: Scope) -> Claim | None:
+    """The lease of a scope; None where there is none, or none that can be read."""
+    keys, _ = numbered(_prefix_of(scope), await records.keys(_prefix_of(scope)))
+    body = await records.read(keys[-1]) if keys else None
+    try:
+        return None if body is None else msgspec.json.decode(body, type=Claim)
+    except msgspec.MsgspecError:
+        return None
+
+
+def is_alive(claim: Claim, is_gone: Callable[[Process], bool | None], now_us: int) -> bool:
+    """Whether a lease's holder seems to be at work, for somebody who looks once and does not wait.
+
+    ``now_us`` is the local time; the clocks of two machines are taken to be a quarter of an hour apart at most.
+    """
+    gone = is_gone(claim.process)
+    if gone is not None:
+        return not gone
+    return claim.renewed_us is None or abs(now_us - claim.renewed_us) <= _CLOCKS_APART_US
 
 
 @dataclass(slots=True)
@@ -140,7 +168,8 @@ class Lease:
     async def _made(self, key: str) -> bool:
         """Make a lease. Whoever is cancelled meanwhile waits for it, so that what was made can be given back."""
         self._is_tried = True
-        making = asyncio.ensure_future(self.records.create(key, msgspec.json.encode(self.holder)))
+        claim = Claim(self.holder.process, self.holder.run_id, self.holder.since, self.clock.wall_us())
+        making = asyncio.ensure_future(self.records.create(key, msgspec.json.encode(claim)))
         try:
             return await asyncio.shield(making)
         except asyncio.CancelledError:
@@ -180,7 +209,7 @@ class Lease:
 
     @property
     def _prefix(self) -> str:
-        return f"_log/{self.scope}/lease/"
+        return _prefix_of(self.scope)
 
     def _key(self, number: int) -> str:
         return f"{self._prefix}{number:012d}.json"
@@ -193,6 +222,10 @@ async def is_held(records: Records, scope: Scope, is_gone: Callable[[Process], b
     body = await records.read(keys[-1]) if keys else None
     holder = None if body is None else _decoded(body)
     return body is not None and (holder is None or is_gone(holder.process) is not True)
+
+
+def _prefix_of(scope: Scope) -> str:
+    return f"_log/{scope}/lease/"
 
 
 def _decoded(body: bytes) -> Holder | None:

@@ -1,17 +1,21 @@
-"""Status: what the logs of a lake say of its scopes. Nothing but records and snapshots is read."""
+"""Status: what the logs of a lake say of its scopes. Nothing but records, snapshots and leases is read."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from exporter.clock import wall_us
+from exporter.lease import is_alive, read_claim
 from exporter.log_reader import read_state, records_after, scopes_in
+from exporter.processes import is_gone
 from exporter.times import text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
 
     from exporter.domain import Scope
+    from exporter.processes import Process
     from exporter.records import Record
     from exporter.state import ScopeState
     from exporter.store import Records
@@ -20,30 +24,34 @@ if TYPE_CHECKING:
 _RECORDS_READ = 400
 _DAY_US = 86_400_000_000
 _FAILING_DAYS_MIN = 1.0
+#: Units that are named; the others are counted.
+NAMED_MAX = 100
 
 
 @dataclass(frozen=True, slots=True)
 class RunLine:
-    """One run in a scope, as its records tell. ``summary`` is None where the run did not live to write it."""
+    """One run in a scope, as its records tell. ``summary`` is None where the run has not written it, or not yet."""
 
     run_id: str
     began_at: str
-    summary: dict[str, Any] | None
+    summary: dict[str, Any] | None = None
+    is_running: bool = False
 
     @property
     def outcome(self) -> str:
-        """``complete``, ``partial`` or ``nothing``, as in the run's own summary; ``cut short`` where it has none."""
+        """The outcome that the run's record carries; ``running``, or ``cut short``, where there is none."""
         if self.summary is None:
-            return "cut short"
-        units, sessions = self.summary["units"], self.summary["sessions"]
-        if units["failed"] or units["deferred"] or sessions["vanished"] or self.summary["failures"]:
-            return "partial"
-        return "complete" if self.summary["events"]["written"] else "nothing"
+            return "running" if self.is_running else "cut short"
+        return str(self.summary["outcome"])
 
 
 @dataclass(frozen=True, slots=True)
 class ScopeStatus:
-    """What is known of one scope. Times are in microseconds since the epoch; ``oldest_unsealed`` names a session."""
+    """What is known of one scope. Times are in microseconds since the epoch; ``oldest_unsealed`` names a session.
+
+    ``sealed`` and ``vanished`` count all sessions that ever were, ``waiting`` those that have ended and are not sealed.
+    ``failing`` are units that have failed for a day or more, with the days, the longest first.
+    """
 
     scope: Scope
     runs: list[RunLine]
@@ -52,13 +60,21 @@ class ScopeStatus:
     first_date: str | None
     last_date: str | None
     sealed: int
+    vanished: int
     waiting: int
     active: int
     complete_until_us: int | None
     oldest_unsealed: str | None
     oldest_unsealed_ended_us: int | None
+    now_us: int
     failing: dict[str, float] = field(default_factory=dict)
     abandoned: list[str] = field(default_factory=list)
+
+    @property
+    def oldest_waits_s(self) -> float | None:
+        """How long ago the oldest session ended that is not sealed; None where none waits."""
+        ended_us = self.oldest_unsealed_ended_us
+        return None if ended_us is None else max(self.now_us - ended_us, 0) / 1_000_000
 
     def summary(self) -> dict[str, Any]:
         """The status as `status --json` prints it."""
@@ -70,11 +86,19 @@ class ScopeStatus:
             "files": self.files,
             "first_date": self.first_date,
             "last_date": self.last_date,
-            "sessions": {"sealed": self.sealed, "waiting": self.waiting, "active": self.active},
+            "sessions": {
+                "sealed": self.sealed,
+                "waiting": self.waiting,
+                "active": self.active,
+                "vanished": self.vanished,
+            },
             "oldest_unsealed": self.oldest_unsealed,
             "oldest_unsealed_ended": _text(self.oldest_unsealed_ended_us),
-            "failing_days": self.failing,
-            "abandoned": self.abandoned,
+            "oldest_unsealed_age_s": self.oldest_waits_s,
+            "failing": len(self.failing),
+            "failing_days": dict(list(self.failing.items())[:NAMED_MAX]),
+            "abandoned_count": len(self.abandoned),
+            "abandoned": self.abandoned[:NAMED_MAX],
             "runs": [
                 {"run_id": run.run_id, "began_at": run.began_at, "outcome": run.outcome, "summary": run.summary}
                 for run in self.runs
@@ -82,21 +106,69 @@ class ScopeStatus:
         }
 
 
-async def statuses(records: Records, runs_max: int) -> list[ScopeStatus]:
+@dataclass(slots=True)
+class _Told:
+    """What some of a log's records tell beside the state: the last runs, and the sessions that it has let go of."""
+
+    runs_max: int
+    runs: dict[str, RunLine] = field(default_factory=dict)
+    #: By the hash of its name, whether a session that was told of last as sealed or vanished is sealed.
+    is_sealed: dict[int, bool] = field(default_factory=dict)
+
+    def add(self, record: Record) -> None:
+        run = self.runs.get(record.run_id) or RunLine(record.run_id, record.at)
+        self.runs[record.run_id] = replace(run, summary=record.summary or run.summary)
+        if len(self.runs) > self.runs_max:
+            del self.runs[next(iter(self.runs))]
+        for line in record.sessions:
+            name = hash((line.stage_arn, line.session_id))
+            if line.status == "open":
+                self.is_sealed.pop(name, None)
+            else:
+                self.is_sealed[name] = line.status == "sealed"
+
+
+async def statuses(
+    records: Records,
+    runs_max: int,
+    now_us: int | None = None,
+    is_gone: Callable[[Process], bool | None] = is_gone,
+) -> list[ScopeStatus]:
     """The status of every scope of a lake, each with its last ``runs_max`` runs, the latest first.
 
-    Raises :class:`LakeError` where a log can't be read.
+    ``now_us`` is the local time, the machine's own where None is passed. ``is_gone`` says whether a process has ended,
+    None where that can't be seen from here. Raises :class:`LakeError` where a log can't be read.
     """
     found = []
     for scope in await scopes_in(records):
-        state = await read_state(records, scope)
-        last = [record async for record in records_after(records, scope, max(0, state.number - _RECORDS_READ))]
-        found.append(status_of(scope, state, last, runs_max))
+        claims = [await read_claim(records, scope)]
+        state, told = await read_state(records, scope), _Told(runs_max)
+        await _read(records, scope, state, told)
+        # A run may have begun after the first look, or ended before the second.
+        claims.append(await read_claim(records, scope))
+        at_us = wall_us() if now_us is None else now_us
+        running = {claim.run_id for claim in claims if claim is not None and is_alive(claim, is_gone, at_us)}
+        runs = [replace(run, is_running=run.run_id in running) for run in reversed(told.runs.values())]
+        found.append(_status_of(scope, state, told, runs, at_us))
     return found
 
 
-def status_of(scope: Scope, state: ScopeState, records: Sequence[Record], runs_max: int) -> ScopeStatus:
-    """The status that a state and the records behind it tell. Pure."""
+async def _read(records: Records, scope: Scope, state: ScopeState, told: _Told) -> None:
+    """Let the last records be told; or all of them, where the state alone does not know all sessions."""
+    # The state has let go of sessions: only the whole log knows how many there were.
+    first = 0 if state.let_go_us else max(0, state.number - _RECORDS_READ)
+    is_begun = False
+    async for record in records_after(records, scope, first):
+        if not is_begun and record.kind != "begin" and record.epoch <= first:
+            async for begin in records_after(records, scope, record.epoch - 1):
+                told.add(begin)  # the run that was under way there began before
+                break
+        is_begun = True
+        told.add(record)
+
+
+def _status_of(scope: Scope, state: ScopeState, told: _Told, runs: list[RunLine], now_us: int) -> ScopeStatus:
+    """The status that a state, and what the log tells beside it, add up to. Pure."""
     sessions = {
         f"{stage_arn}/{session_id}": session
         for stage_arn, of_stage in state.open.items()
@@ -110,33 +182,30 @@ def status_of(scope: Scope, state: ScopeState, records: Sequence[Record], runs_m
         for participant_id, unit in session.units.items()
         if unit.failing_since_us is not None and not unit.is_abandoned
     }
+    listed = sum(map(len, state.sealed.values()))
     return ScopeStatus(
         scope=scope,
-        runs=_runs(records)[:runs_max],
+        runs=runs,
         rows=state.rows,
         files=state.files,
         first_date=state.first_date,
         last_date=state.last_date,
-        sealed=sum(map(len, state.sealed.values())),
+        sealed=sum(told.is_sealed.values()) if state.let_go_us else listed,
+        vanished=sum(not is_sealed for is_sealed in told.is_sealed.values()),
         waiting=len(ended),
         active=len(sessions) - len(ended),
         complete_until_us=state.sealed_until_us(),
         oldest_unsealed=oldest,
         oldest_unsealed_ended_us=ended.get(oldest) if oldest else None,
-        failing={name: days for name, days in failing.items() if days >= _FAILING_DAYS_MIN},
+        now_us=now_us,
+        failing={name: days for name, days in sorted(failing.items(), key=_longest_first) if days >= _FAILING_DAYS_MIN},
         abandoned=sorted(state.abandoned),
     )
 
 
-def _runs(records: Sequence[Record]) -> list[RunLine]:
-    """The runs that the records tell of, the latest first."""
-    runs: dict[str, RunLine] = {}
-    for record in records:
-        if record.kind == "begin":
-            runs[record.run_id] = RunLine(record.run_id, record.at, None)
-        elif record.summary is not None and record.run_id in runs:
-            runs[record.run_id] = RunLine(record.run_id, runs[record.run_id].began_at, record.summary)
-    return list(runs.values())[::-1]
+def _longest_first(item: tuple[str, float]) -> tuple[float, str]:
+    name, days = item
+    return -days, name
 
 
 def _text(moment_us: int | None) -> str | None:

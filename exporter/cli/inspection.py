@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from exporter.accounts import open_session
 from exporter.cli import exits
+from exporter.cli.summary import duration_of
 from exporter.errors import LakeRefused
 from exporter.status import ScopeStatus, statuses
 from exporter.stores.opening import open_store
@@ -55,12 +56,14 @@ def _status_text(status: ScopeStatus) -> str:
         f"{status.scope.account_id} in {status.scope.region}",
         f"  complete until  {_time(status.complete_until_us)}",
         f"  lake            {status.rows:,} events in {status.files:,} files{_dates(status)}",
-        f"  sessions        {status.sealed:,} sealed, {status.waiting:,} ended and waiting, {status.active:,} active",
+        f"  sessions        {status.sealed:,} sealed, {status.waiting:,} ended and waiting, {status.active:,} active"
+        + (f", {status.vanished:,} vanished" if status.vanished else ""),
     ]
     if status.oldest_unsealed:
-        lines.append(f"  oldest waiting  {status.oldest_unsealed}, ended {_time(status.oldest_unsealed_ended_us)}")
-    lines += [f"  failing         {name}, for {days:g} days" for name, days in _some(status.failing)]
-    lines += [f"  abandoned       {name}" for name, _ in _some(dict.fromkeys(status.abandoned))]
+        ended, ago = _time(status.oldest_unsealed_ended_us), duration_of(status.oldest_waits_s or 0.0)
+        lines.append(f"  oldest waiting  {status.oldest_unsealed}, ended {ended}, {ago} ago")
+    lines += _some("failing", [f"{name}, for {days:g} days" for name, days in status.failing.items()])
+    lines += _some("abandoned", status.abandoned)
     lines.append("  last runs")
     lines += [f"    {_run_text(run.run_id, run.outcome, run.summary)}" for run in status.runs]
     return "\n".join(map(plain, lines))
@@ -78,8 +81,12 @@ def _dates(status: ScopeStatus) -> str:
     return f", {status.first_date} to {status.last_date}" if status.first_date else ""
 
 
-def _some(named: dict[str, Any]) -> list[tuple[str, Any]]:
-    return list(named.items())[:_SHOWN]
+def _some(what: str, names: list[str]) -> list[str]:
+    """The count of some units, and the first of them by name."""
+    if not names:
+        return []
+    more = f", the first {_SHOWN}" if len(names) > _SHOWN else ""
+    return [f"  {what:<15} {len(names):,} units{more}:", *(f"    {name}" for name in names[:_SHOWN])]
 
 
 def _time(moment_us: int | None) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from exporter import status as status_module
 from exporter.api.operations import Operation
 from exporter.budget import Budget
 from exporter.commit import SNAPSHOT_RECORDS
@@ -30,6 +31,11 @@ from tests.doubles import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pytest
+
+    from exporter.api.answers import Page
     from exporter.estimate import Estimate
 
 
@@ -77,7 +83,7 @@ async def test_status_tells_the_runs_and_what_waits() -> None:
     await export(service, store, "r3")
     service.now_us += 48 * HOUR_US
     await export(service, store, "r4")
-    (status,) = await statuses(store, runs_max=10)
+    (status,) = await statuses(store, 10, service.now_us, is_gone)
     assert [(run.run_id, run.outcome) for run in status.runs] == [
         ("r4", "partial"),
         ("r3", "partial"),
@@ -101,9 +107,94 @@ async def test_an_abandoned_unit_is_shown_for_ever() -> None:
     service.now_us += 31 * 24 * HOUR_US
     await export(service, store, "r2")
     await export(service, store, "r3")
-    (status,) = await statuses(store, runs_max=10)
+    (status,) = await statuses(store, 10, service.now_us, is_gone)
     assert status.sealed == 1
     assert status.abandoned == [f"{STAGE}/st-a/p2"]
+
+
+async def test_a_run_that_goes_on_is_running() -> None:
+    """By its lease: one that is renewed, or whose process is there, goes on; else the run was cut short."""
+    service, store = Service(), MemoryStore()
+    service.add("st-a", events={"p1": 1})
+    await export(service, store, "r1")
+    seen: list[str] = []
+
+    async def look(process_gone: bool | None, later_us: int = 0) -> str:
+        (status,) = await statuses(store, 2, service.now_us + later_us, lambda _: process_gone)
+        assert [run.run_id for run in status.runs] == ["r2", "r1"]
+        return status.runs[0].outcome
+
+    async def watch(_operation: Operation, _params: Mapping[str, Any]) -> None:
+        if not seen:
+            quarter_us = HOUR_US // 4
+            for gone, later_us in ((False, 0), (True, 0), (None, 0), (None, quarter_us + 1), (None, -quarter_us - 1)):
+                seen.append(await look(gone, later_us))
+
+    calls = service.call
+
+    async def call(operation: Operation, params: Mapping[str, Any]) -> Page:
+        await watch(operation, params)
+        return await calls(operation, params)
+
+    service.call = call  # type: ignore[method-assign] # a look in the midst of the run
+    service.add("st-b", events={"p1": 1})
+    await export(service, store, "r2")
+    assert seen == ["running", "cut short", "running", "cut short", "cut short"]
+    assert await look(process_gone=None) == "complete"
+
+
+async def test_all_sessions_that_ever_were_sealed_or_vanished_are_counted() -> None:
+    """Also those that AWS no longer lists, in several stages, and those that came back."""
+    service, store = Service(), MemoryStore()
+    two = STAGE.replace("one", "two")
+    for number in range(6):
+        service.add(f"st-{number}", events={"p1": 1}, stage=(STAGE, two)[number % 2])
+    service.add("st-live", ended=False, events={"p1": 1}, stage=two)
+    await export(service, store, "r1")
+    came_back = service.stages[STAGE].pop("st-0")
+    service.stages[two].clear()
+    await export(service, store, "r2")
+    (status,) = await statuses(store, 1)
+    assert (status.sealed, status.vanished, status.active) == (6, 1, 0)
+    service.stages[STAGE]["st-0"] = came_back
+    service.add("st-9", events={"p1": 1})
+    await export(service, store, "r3")
+    (status,) = await statuses(store, 1)
+    assert (status.sealed, status.vanished, status.active) == (7, 1, 0)
+    assert [run.run_id for run in status.runs] == ["r3"]
+
+
+async def test_a_run_of_many_checkpoints_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where its first record lies further back than status looks, it is found all the same, as it began."""
+    monkeypatch.setattr(status_module, "_RECORDS_READ", 3)
+    service, store = Service(), MemoryStore()
+    for number in range(12):
+        service.add(f"st-{number}", events={"p1": 1})
+    await export(service, store, "r1", settings=RunSettings(checkpoint_s=1e-9))
+    (status,) = await statuses(store, 5)
+    assert (await read_state(store, SCOPE)).number > 6
+    assert [(run.run_id, run.outcome) for run in status.runs] == [("r1", "complete")]
+
+
+async def test_what_failed_and_what_was_given_up_is_counted_and_the_first_named() -> None:
+    """However many units there are, the object holds some by name, and the count of all."""
+    service, store = Service(), MemoryStore()
+    session = service.add("st-a", events={f"p{number:03}": 1 for number in range(150)})
+    for participant in session.participants.values():
+        participant.error = Refused("gone", "ResourceNotFoundException")
+    await export(service, store, "r1")
+    service.now_us += 48 * HOUR_US
+    await export(service, store, "r2")
+    (status,) = await statuses(store, 1, service.now_us)
+    shown = status.summary()
+    assert (shown["failing"], len(shown["failing_days"]), shown["abandoned_count"]) == (150, 100, 0)
+    assert shown["oldest_unsealed_age_s"] == 49 * 3_600
+    service.now_us += 31 * 24 * HOUR_US
+    await export(service, store, "r3")
+    (status,) = await statuses(store, 1, service.now_us)
+    shown = status.summary()
+    assert (shown["failing"], shown["abandoned_count"], len(shown["abandoned"])) == (0, 150, 100)
+    assert shown["oldest_unsealed_age_s"] is None
 
 
 async def test_a_dry_run_tells_units_and_calls_and_writes_nothing() -> None:
