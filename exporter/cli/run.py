@@ -58,7 +58,7 @@ def run(  # noqa: PLR0917 - a command's parameters are its options; nobody passe
     the stages and targets are meant.
 
     Exit codes: 0 all is exported, 1 failed, 2 wrong usage, 3 in part, 4 held
-    by another run, 130 and 143 stopped by a signal.
+    by another run, 129, 130 and 143 stopped by a signal.
     """
     given = {
         "lake": lake,
