@@ -1,7 +1,8 @@
 """How much memory ``ivs-export run`` takes at its peak, by the size and the shape of what it exports.
 
-Each world is served by an emulator in a process of its own, at a quota that is in nobody's way, and exported by the
-real command into an empty lake. The peak is the largest resident set that the kernel has seen of that one process.
+Each world is served by an emulator, or by a server of wide events, in a process of its own, at a quota that is in
+nobody's way, and exported by the real command into an empty lake. The peak is the largest resident set that the kernel
+has seen of that one process.
 
     .venv/bin/python -m benchmarks.memory                  all worlds, some fifteen minutes
     .venv/bin/python -m benchmarks.memory --quick          some of them in miniature: does it run at all?
@@ -19,12 +20,14 @@ from typing import TYPE_CHECKING
 
 from benchmarks.command import Measured, emulator, run
 from benchmarks.figures import Figure, show
+from benchmarks.wide_server import Width, wide_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
 
 _CALLS_PER_SECOND = "1000000"
-_QUICK = ("baseline", "events", "unit")
+_QUICK = ("baseline", "events", "unit", "wide")
 _QUICK_EVENTS = 5_000
 
 
@@ -34,6 +37,7 @@ class World:
 
     Its export must stay below ``target_mib``; None for one that only shows where the others begin. ``active_share`` is
     that of the stages whose last session goes on, so that what is read may shift, and is read twice where it does.
+    Where ``letters`` is not 0, each event has a text of so many, and no two are alike.
     """
 
     what: str
@@ -43,6 +47,7 @@ class World:
     events: int
     target_mib: int | None = 200
     active_share: float = 0.0
+    letters: int = 0
 
     def shrunk(self, events_max: int) -> World:
         """The world with at most so many events: with fewer sessions, then participants, then events of each."""
@@ -62,6 +67,9 @@ WORLDS = {
     "long-units": World("1,000,000 events of 20 units, all under way at once", 1, 20, 1, 50_000),
     "unit": World("1,000,000 events of one unit", 1, 1, 1, 1_000_000, 300),
     "active-unit": World("1,000,000 events of one unit whose session goes on", 1, 1, 1, 1_000_000, 300, 1.0),
+    "small-units": World("400,000 events of 200,000 units", 1, 100, 2_000, 2),
+    "wide": World("40,000 events of 400 units, 10 kB each", 1, 1, 400, 100, 300, letters=10_000),
+    "wide-unit": World("1,000,000 events of one unit, 1 kB each", 1, 1, 1, 1_000_000, 300, letters=1_000),
     "one-session": World("one session of 30,000 participants", 1, 1, 30_000, 10),
     "many-sessions": World("30,000 sessions on 30 stages", 30, 1_000, 1, 10),
     "twenty-million": World("20,000,000 events of 20,000 units", 1, 200, 100, 1_000),
@@ -81,6 +89,15 @@ def figures(*, quick: bool, names: Sequence[str] = ()) -> Iterator[Figure]:
 
 def measure(world: World) -> Measured:
     """Export one world into an empty lake."""
+    options = ("--region", "us-east-1", "--calls-per-second", _CALLS_PER_SECOND)
+    with tempfile.TemporaryDirectory(prefix="ivs-export-benchmark-") as folder, _serving(world) as url:
+        return run(url, Path(folder, "lake"), *options)
+
+
+def _serving(world: World) -> AbstractContextManager[str]:
+    """A service with the world, by its URL."""
+    if world.letters:
+        return wide_server(Width(world.participants, world.events, world.letters))
     sizes = {
         "stages": world.stages,
         "sessions": world.sessions,
@@ -89,9 +106,7 @@ def measure(world: World) -> Measured:
         "active-share": world.active_share,
         "calls-per-second": _CALLS_PER_SECOND,
     }
-    with tempfile.TemporaryDirectory(prefix="ivs-export-benchmark-") as folder, emulator(sizes) as url:
-        options = ("--region", "us-east-1", "--calls-per-second", _CALLS_PER_SECOND)
-        return run(url, Path(folder, "lake"), *options)
+    return emulator(sizes)
 
 
 def _figure(world: World, measured: Measured) -> Figure:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from exporter.api.answers import Page
 
 _SHOWN_LENGTH_MAX = 200
+# Thousands of ids wait in memory, and stand in each record. AWS's own have up to 64 letters.
+_ID_LENGTH_MAX = 1_024
 
 
 class _Stage(msgspec.Struct):
@@ -82,8 +84,8 @@ async def list_sessions(pages: AsyncIterator[Page], stage_arn: str) -> AsyncIter
     async for page in pages:
         listed = Listed(page.served_us)
         for item in _read(_Session, page, "stageSessions"):
-            if not item.sessionId:
-                listed.flaws.append("ListStageSessions gave a session without an id")
+            if flaw := _flaw_of_id(item.sessionId, "ListStageSessions gave a session"):
+                listed.flaws.append(flaw)
                 continue
             noted = Listed()
             session = _session_of(stage_arn, item, page.served_us, noted)
@@ -104,12 +106,19 @@ async def list_participants(pages: AsyncIterator[Page]) -> AsyncIterator[Listed]
     async for page in pages:
         listed = Listed(page.served_us)
         for item in _read(_Participant, page, "participants"):
-            if not item.participantId:
-                listed.flaws.append("ListParticipants gave a participant without an id")
+            if flaw := _flaw_of_id(item.participantId, "ListParticipants gave a participant"):
+                listed.flaws.append(flaw)
             elif item.participantId not in seen:
                 seen.add(item.participantId)
                 listed.participant_ids.append(item.participantId)
         yield listed
+
+
+def _flaw_of_id(text: str, whose: str) -> str:
+    """What is wrong with an id, or nothing."""
+    if not text:
+        return f"{whose} without an id"
+    return f"{whose} with an id of {len(text):,} letters: {_shown(text)}" if len(text) > _ID_LENGTH_MAX else ""
 
 
 def _session_of(stage_arn: str, item: _Session, now_us: int, noted: Listed) -> Session:

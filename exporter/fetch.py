@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from exporter.domain import Fetched, Session, Unit
 from exporter.errors import TokenRefused
 from exporter.identity import page_hash_column
+from exporter.numbering import repeated
 from exporter.pages import Pages
 from exporter.threads import compute
 
@@ -73,21 +74,20 @@ async def _hashes(fetched: Fetched) -> list[pa.Int64Array]:
 
 def _on_several(pages: list[pa.Int64Array]) -> pa.Int64Array:
     """The identities of events that stand on more than one page."""
-    counted = pc.value_counts(pa.chunked_array(map(pc.unique, pages), pa.int64()))
-    repeated: pa.Int64Array = counted.field("values").filter(pc.greater(counted.field("counts"), 1))
-    return repeated
+    return repeated(pa.concat_arrays([pc.unique(page) for page in pages]))
 
 
 def _limits(before: list[pa.Int64Array], now: list[pa.Int64Array]) -> dict[int, int]:
     """How many to believe of events that stand on several pages, where a second reading shows more than the first."""
-    doubtful = pa.concat_arrays([_on_several(before), _on_several(now)])
+    doubtful = pc.unique(pa.concat_arrays([_on_several(before), _on_several(now)]))
     counts = _counts(before, doubtful)
     return {event: max(1, counts[event]) for event, count in _counts(now, doubtful).items() if count > counts[event]}
 
 
 def _counts(pages: list[pa.Int64Array], events: pa.Int64Array) -> Counter[int]:
     """How often each of some events stands on the pages together."""
-    those = pa.concat_arrays([page.filter(pc.is_in(page, value_set=events)) for page in pages])
-    counted = pc.value_counts(those)
+    # One look at all pages: each look costs as much as there are events.
+    hashes = pa.concat_arrays(pages)
+    counted = pc.value_counts(hashes.filter(pc.is_in(hashes, value_set=events)))
     values, counts = counted.field("values").to_pylist(), counted.field("counts").to_pylist()
     return Counter(dict(zip(values, counts, strict=True)))

@@ -208,9 +208,10 @@ class Intake:
         for page in fetched.pages:
             if len(page) <= self.piece_size_bytes:
                 yield page
-            else:
-                for each in await compute(_sliced, page, self.piece_size_bytes):
-                    yield each
+                continue
+            parts = slices(page, self.piece_size_bytes)
+            while part := await compute(next, parts, None):
+                yield part
 
 
 def _parts(
@@ -235,7 +236,3 @@ def _parts(
 
 def _compared(parts: Mapping[int, _Part]) -> dict[int, Numbering]:
     return {place: Numbering(part.hashes, part.equals, part.fetched.limits, part.held) for place, part in parts.items()}
-
-
-def _sliced(page: bytes, size_bytes: int) -> list[bytes]:
-    return list(slices(page, size_bytes))

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 #: What stands for the text in ``extra``: its hash, or None where there is none. Texts may be long, and are many.
 Extra = int | None
 
+_COUNTED_AT_ONCE = 65_536
+
 NO_IDS: pa.Int64Array = pa.array([], pa.int64())
 
 
@@ -219,15 +221,29 @@ def joined(numbered: Sequence[Numbered]) -> Numbered:
 
 def equals_of(hashes: pa.Int64Array) -> dict[int, list[int]]:
     """The places of a unit's events that are equal in identity, by their hash; mostly there are none."""
-    counted = pc.value_counts(hashes)
-    repeated = counted.field("values").filter(pc.greater(counted.field("counts"), 1))
-    if not len(repeated):
+    several = repeated(hashes)
+    if not len(several):
         return {}
     groups: defaultdict[int, list[int]] = defaultdict(list)
-    places = pc.indices_nonzero(pc.is_in(hashes, value_set=repeated))
+    places = pc.indices_nonzero(pc.is_in(hashes, value_set=several))
     for place, event_hash in zip(places.to_pylist(), hashes.take(places).to_pylist(), strict=True):
         groups[event_hash].append(place)
     return dict(groups)
+
+
+def repeated(hashes: pa.Int64Array) -> pa.Int64Array:
+    """Those of some hashes that are there more than once."""
+    # Counting takes some hundred bytes for each different hash, so of many it is done for a part at a time.
+    parts = 1 << (len(hashes) // _COUNTED_AT_ONCE).bit_length()
+    if parts == 1:
+        return _repeated(hashes)
+    part = pc.bit_wise_and(hashes, parts - 1)
+    return pa.concat_arrays([_repeated(hashes.filter(pc.equal(part, each))) for each in range(parts)])
+
+
+def _repeated(hashes: pa.Int64Array) -> pa.Int64Array:
+    counted = pc.value_counts(hashes)
+    return counted.field("values").filter(pc.greater(counted.field("counts"), 1))
 
 
 def choose(ours: Sequence[Extra], theirs: Iterable[Extra], count: int) -> list[int]:

@@ -110,6 +110,21 @@ async def test_participants_come_once_whatever_their_ids_are() -> None:
     assert [name for listed in found for name in listed.participant_ids] == ["a", hostile, "b"]
 
 
+async def test_an_id_without_an_end_is_a_flaw() -> None:
+    """Ids wait in memory by the thousand: one of more than a thousand letters is named in short, and not taken."""
+    longest, longer = "a" * 1_024, "b" * 1_025
+    participants = served([{"participantId": longest}, {"participantId": longer}])
+    (listed,) = [listed async for listed in list_participants(participants)]
+    assert listed.participant_ids == [longest]
+    (flaw,) = listed.flaws
+    assert flaw.startswith("ListParticipants gave a participant with an id of 1,025 letters: 'bbb")
+    assert len(flaw) < 300
+    sessions = served([{"sessionId": longer}, {"sessionId": longest}])
+    (found,) = [listed async for listed in list_sessions(sessions, STAGE)]
+    assert [session.session_id for session in found.sessions] == [longest]
+    assert "1,025 letters" in found.flaws[0]
+
+
 @pytest.mark.parametrize("items", [b"[1]", b'["x"]', b"[null]", b'[{"sessionId": 5}]', b'[{"sessionId": "\xff"}]'])
 async def test_a_listing_of_something_else_fails_by_name(items: bytes) -> None:
     """An item that is none fails its listing as malformed; it is not passed over."""
