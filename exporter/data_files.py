@@ -69,8 +69,8 @@ class NamedFiles:
             if unnamed:
                 others = f" (and {len(unnamed) - 1} others)" if len(unnamed) > 1 else ""
                 raise LogDamaged(
-                    f"the commit log of {self._scope} does not name a file that is there: {min(unnamed)}{others}. The log"
-                    " is older than the files, or parts of it are missing"
+                    f"the commit log of {self._scope} does not name a file that is there: {min(unnamed)}{others}. The"
+                    " log is older than the files, or parts of it are missing"
                 )
             self._looked_at.add(prefix)
 
