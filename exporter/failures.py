@@ -19,7 +19,7 @@ CAUSES_MAX = 100
 #: The kind of what a run did not come to. It is no cause, so it stands behind those that are.
 DEFERRED = "deferred"
 
-_NAME_LENGTH_MAX = 1_000
+_NAME_LENGTH_MAX = 4_000
 _MESSAGE_LENGTH_MAX = 2_000
 _OTHERS = "further causes of this kind, which are not listed one by one"
 # A shorter part of a unit's name may well stand in a message by chance.
