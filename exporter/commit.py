@@ -30,13 +30,17 @@ _BEGIN_TRIES_MAX = 5
 
 @dataclass(slots=True)
 class Journal:
-    """One run's place in one scope's commit log: its epoch, and the state that the log adds up to."""
+    """One run's place in one scope's commit log: its epoch, and the state that the log adds up to.
+
+    ``tag`` is the name that its first and its last record carry.
+    """
 
     records: Records
     scope: Scope
     run_id: str
     state: ScopeState
     epoch: int = 0
+    tag: str | None = None
 
     async def begin(self, at: str) -> None:
         """Open an epoch with a begin record: from here on no writer that began earlier can commit.
@@ -110,6 +114,8 @@ class Journal:
 
     def _record(self, kind: str, at: str, **fields: Any) -> Record:  # noqa: ANN401 - a record's own fields
         fields.setdefault("latest_us", self.state.latest_us)
+        if kind == "begin" or fields.get("summary") is not None:
+            fields["tag"] = self.tag
         return Record(
             kind=kind,  # type: ignore[arg-type] # one of the two literals, by the callers above
             scope=str(self.scope),

@@ -74,7 +74,8 @@ class ScopeExport:
         if not await self.stop.cut(lease.acquire(wait=self.request.wait)):
             return
         try:
-            journal = Journal(self.store, self.scope, self.run_id, await read_state(self.store, self.scope))
+            state = await read_state(self.store, self.scope)
+            journal = Journal(self.store, self.scope, self.run_id, state, tag=self.request.tag)
             await journal.begin(text_of(self.clock.wall_us()))
             await recover(self.store, journal, text_of(self.clock.wall_us()))
             await self._heal(journal)

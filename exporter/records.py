@@ -106,7 +106,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     the run's records. ``at`` is the writer's local time, for people only; ``latest_us`` is the service's time, which
     never goes back but where ``void_after_us`` says that times after that one were wrong. ``previous`` is the SHA-256
     of the stored bytes of the record before this one, in hexadecimal, and empty in the first record.
-    ``unlisted`` are sealed sessions, (stage, session), that their stage no longer lists.
+    ``unlisted`` are sealed sessions, (stage, session), that their stage no longer lists. ``tag`` is what the run was
+    named, in its first and its last record.
 
     Three lists of keys say which files of earlier records are no longer there: ``lost`` are neither staged nor visible
     any more; ``replaced`` have their rows in files of this record; ``retired`` were removed on purpose.
@@ -136,6 +137,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     unlisted: tuple[tuple[str, str], ...] = ()
     complete_until_us: int | None = None
     summary: dict[str, Any] | None = None
+    tag: str | None = None
 
     @property
     def removed(self) -> frozenset[str]:

@@ -24,7 +24,8 @@ class Request:
 
     Only sessions that overlap ``[since_us, until_us)`` are exported; None leaves that side open. ``targets`` limits the
     run to a list of units, ``refetch`` asks again for what is sealed, ``wait`` waits for a scope another run holds.
-    ``made_by`` is who fills the lake: real exports, or a demo with made-up data.
+    ``made_by`` is who fills the lake: real exports, or a demo with made-up data. ``tag`` is a name that many runs
+    share, those of one night, say.
     """
 
     targets: Targets | None = None
@@ -33,6 +34,7 @@ class Request:
     refetch: bool = False
     wait: bool = False
     made_by: Maker = "run"
+    tag: str | None = None
 
     @property
     def is_whole(self) -> bool:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 _log = structlog.get_logger(__name__)
 _SWITCH_S = 0.0005
 _GARBAGE_OBJECTS = 20_000
+_TAG_LENGTH_MAX = 200
 _DATE_LENGTH = len("2026-11-23")
 
 
@@ -47,6 +48,7 @@ class Wishes:
     refetch: bool = False
     wait: bool = False
     is_dry: bool = False
+    tag: str | None = None
 
     def request(self, stages: Sequence[str] = ()) -> Request:
         """What was typed, read and checked. A list that names no stage is of the one in ``stages``.
@@ -60,14 +62,14 @@ class Wishes:
         named = None if self.targets is None else targets.read(self.targets, stage_arn, open_on_s3)
         for note in named.notes if named else ():
             _log.warning(note)
-        return Request(named, since_us, until_us, self.refetch, self.wait)
+        return Request(named, since_us, until_us, self.refetch, self.wait, tag=_checked_tag(self.tag))
 
 
 def export(invocation: Invocation, settings: Settings, wishes: Wishes, level: str) -> int:
     """Carry out ``ivs-export run``, to its exit code. Raises :class:`UsageError` before anything was started."""
     console = start_logs(level)
     open_files.raise_limit()
-    invocation.lake = settings.lake
+    invocation.lake, invocation.tag = settings.lake, wishes.tag
     request = wishes.request(settings.stages)
     settings = configuration.with_regions(settings, request.targets, _profile_region)
     for region in set(settings.regions) - set(REGIONS):
@@ -104,7 +106,9 @@ async def carry_out(
 
     ``clock`` counts in place of this machine's, where a test has another.
     """
-    ledger = invocation.ledger = RunLedger(invocation.run_id, lake=settings.lake, began_us=invocation.began_us)
+    ledger = invocation.ledger = RunLedger(
+        invocation.run_id, lake=settings.lake, tag=request.tag, began_us=invocation.began_us
+    )
     stop, loop = Stop(), asyncio.get_running_loop()
     run = invocation.export or _export(clock)
     quota = settings.quota.calls_per_second * (1.0 - settings.quota.reserve)
@@ -187,6 +191,13 @@ def _profile_region() -> str | None:
     with reading_configuration("no region is given, and the AWS profile can't tell one"):
         region: str | None = aioboto3.Session().region_name
     return region
+
+
+def _checked_tag(text: str | None) -> str | None:
+    """A run's tag: it stands in records and logs, so it is one short line."""
+    if text is not None and not (0 < len(text) <= _TAG_LENGTH_MAX and text.isprintable()):
+        raise UsageError(f"--tag {shown(text)} is refused: a tag has 1 to {_TAG_LENGTH_MAX} characters, all printable")
+    return text
 
 
 def _moment(option: str, text: str | None) -> int | None:

@@ -119,6 +119,10 @@ Reserve = Annotated[
 ]
 
 Wait = Annotated[bool, typer.Option("--wait", help="Wait for a scope that another run holds.", rich_help_panel=_RUN)]
+Tag = Annotated[
+    str | None,
+    typer.Option(metavar="TEXT", help="A name for the runs of one night, kept in their records.", rich_help_panel=_RUN),
+]
 Concurrency = Annotated[
     str | None,
     typer.Option(metavar="COUNT", help="Requests in flight in a scope, at most. (32)", rich_help_panel=_RUN),

@@ -19,6 +19,7 @@ def run(  # noqa: PLR0917 - a command's parameters are its options; nobody passe
     calls_per_second: options.CallsPerSecond = None,
     reserve: options.Reserve = None,
     wait: options.Wait = False,  # noqa: FBT002 - the same
+    tag: options.Tag = None,
     concurrency: options.Concurrency = None,
     checkpoint_s: options.CheckpointS = None,
     deadline_s: options.DeadlineS = None,
@@ -89,5 +90,5 @@ def run(  # noqa: PLR0917 - a command's parameters are its options; nobody passe
     settings = configuration.load(given, config)
     from exporter.cli import launch  # noqa: PLC0415 - slower still; a wrong setting does without
 
-    wishes = launch.Wishes(targets, since, until, refetch, wait, dry_run)
+    wishes = launch.Wishes(targets, since, until, refetch, wait, dry_run, tag)
     return launch.export(context.obj, settings, wishes, log_level)

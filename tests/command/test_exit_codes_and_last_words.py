@@ -123,6 +123,9 @@ WRONG = [
     ["run", "--config", "missing.toml"],
     ["run"],
     [*RUN, "--since", "yesterday"],
+    [*RUN, "--tag", ""],
+    [*RUN, "--tag", "two\nlines"],
+    [*RUN, "--tag", "x" * 201],
     [*RUN, "--since", "2026-02-30"],
     [*RUN, "--since", "2026-11-24", "--until", "2026-11-24"],
     [*RUN, "--since", "2026-11-24T01:00+02:00", "--until", "2026-11-23T23:00Z"],
@@ -172,14 +175,14 @@ def test_wishes_are_handed_on(tmp_path: Path) -> None:
         seen.append((settings, request))
 
     times = ["--since", "2026-11-23", "--until", "2026-11-24T02:00:00+02:00"]
-    more = ["--refetch", "--wait", "--no-active-sessions", "--s3-sse", "aws:kms", "--lake", "here"]
+    more = ["--refetch", "--wait", "--tag", "night 7", "--no-active-sessions", "--s3-sse", "aws:kms", "--lake", "here"]
     assert main(["run", "--targets", str(tmp_path / "list.csv"), *times, *more], export) == exits.OK
     [(settings, request)] = seen
     day_us = 86_400_000_000
     assert request.since_us is not None
     assert request.until_us == request.since_us + day_us
     assert request.since_us % day_us == 0
-    assert (request.refetch, request.wait) == (True, True)
+    assert (request.refetch, request.wait, request.tag) == (True, True, "night 7")
     assert request.targets is not None
     assert request.targets.count == 1
     assert (settings.lake, settings.regions, settings.run.active_sessions) == ("here", ("eu-west-1",), False)

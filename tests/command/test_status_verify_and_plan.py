@@ -62,8 +62,10 @@ def test_a_lake_is_planned_made_shown_and_verified(tmp_path: Path, capsys: pytes
     assert main(["run", "--lake", lake, "--dry-run", "--json"]) == 0
     (plan,) = last_object(capsys)["plan"]
     assert not (tmp_path / "lake").exists()
-    assert main(["run", "--lake", lake, "--json"]) == 0
+    assert main(["run", "--lake", lake, "--tag", "one night", "--json"]) == 0
     summary = last_object(capsys)
+    assert (summary["tag"], summary["lake"], summary["exit_code"]) == ("one night", lake, 0)
+    assert _tags(tmp_path / "lake") == {"begin": {"one night"}, "commit": {"one night", None}}
     assert plan["units"] == summary["units"]["found"]
     assert plan["calls"]["ListParticipants"] == summary["calls"]["ListParticipants"]
     assert main(["status", "--lake", lake, "--json"]) == 0
@@ -73,6 +75,16 @@ def test_a_lake_is_planned_made_shown_and_verified(tmp_path: Path, capsys: pytes
     assert scope["runs"][0]["run_id"] == summary["run_id"]
     assert main(["verify", "--lake", lake, "--json"]) == 0
     assert last_object(capsys)["events"] == summary["events"]["written"]
+
+
+def _tags(lake: Path) -> dict[str, set[str | None]]:
+    """The tags that the log's records carry, by their kind."""
+    tags: dict[str, set[str | None]] = {}
+    for path in lake.glob("_log/*/records/*.json"):
+        record = json.loads(path.read_bytes())
+        tags.setdefault(record["kind"], set()).add(record["tag"])
+        assert record["kind"] == "begin" or (record["summary"] is None) is (record["tag"] is None)
+    return tags
 
 
 @pytest.mark.usefixtures("emulated")
