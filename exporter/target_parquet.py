@@ -7,6 +7,7 @@ from itertools import repeat
 from typing import IO, TYPE_CHECKING, Any
 
 from exporter.errors import ExportError
+from exporter.parquet_footer import chunks_of
 from exporter.parquet_pages import (
     DELTA_LENGTH_BYTE_ARRAY,
     DICTIONARY_PAGE,
@@ -55,7 +56,7 @@ def _rows(place: Place, file: IO[bytes], stage_arn: str | None) -> Iterator[Row]
     places = _places(place, footer.schema_arrow, stage_arn)
     schema_names = footer.schema_arrow.names
     names = [schema_names[index] for index in places if index is not None]
-    pages = {name: _pages(place, file, footer.metadata, name) for name in names}
+    pages = {name: _pages(place, file, footer.schema, name) for name in names}
     parquet = pq.ParquetFile(
         file,
         read_dictionary=[name for name in names if pages[name].is_dictionary],
@@ -99,7 +100,7 @@ class _Pages:
     batch_rows: int
 
 
-def _pages(place: Place, file: IO[bytes], metadata: Any, name: str) -> _Pages:  # noqa: ANN401 - pyarrow has no types
+def _pages(place: Place, file: IO[bytes], schema: Any, name: str) -> _Pages:  # noqa: ANN401 - pyarrow has no types
     """Look at the headers of all pages of a column. Raises :class:`UsageError` for a page of no bearable length.
 
     A plain page is as long unpacked as its values together. Of a dictionary each value may stand in every row, but it
@@ -107,7 +108,7 @@ def _pages(place: Place, file: IO[bytes], metadata: Any, name: str) -> _Pages:  
     """
     page_bytes = row_bytes = 1
     encodings = set()
-    for page in _all_pages(file, metadata, name):
+    for page in _all_pages(file, schema, name):
         if page.size_bytes > _PAGE_BYTES_MAX:
             raise place.refusal(
                 f"the column {shown(name)} has a page of {page.size_bytes:,} bytes, and more than"
@@ -125,14 +126,11 @@ def _pages(place: Place, file: IO[bytes], metadata: Any, name: str) -> _Pages:  
     return _Pages(is_dictionary, max(1, min(_BATCH_ROWS, _BATCH_BYTES // row_bytes)))
 
 
-def _all_pages(file: IO[bytes], metadata: Any, name: str) -> Iterator[PageSize]:  # noqa: ANN401 - the same
-    for group in range(metadata.num_row_groups):
-        row_group = metadata.row_group(group)
-        for index in range(row_group.num_columns):
-            column = row_group.column(index)
-            if column.path_in_schema == name and column.num_values > 0:
-                offset = min(column.data_page_offset, column.dictionary_page_offset or column.data_page_offset)
-                yield from page_sizes(file, offset, column.total_compressed_size)
+def _all_pages(file: IO[bytes], schema: Any, name: str) -> Iterator[PageSize]:  # noqa: ANN401 - the same
+    paths = [schema.column(index).path for index in range(len(schema))]
+    for chunk in chunks_of(file, paths.index(name), len(paths)):
+        if chunk.values > 0:
+            yield from page_sizes(file, chunk.offset, chunk.size_bytes)
 
 
 def _texts(place: Place, values: Any, column: str) -> list[str | None]:  # noqa: ANN401 - the same
