@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 SCOPE = Scope("111122223333", "us-east-1")
 STAGE = "arn:aws:ivs:us-east-1:111122223333:stage/one"
+STAGES = (STAGE, STAGE.replace("/one", "/two"), STAGE.replace("/one", "/three"))
 SECOND_US = 1_000_000
 HOUR_US = 3_600 * SECOND_US
 #: 2026-11-23T00:00:00Z
@@ -161,6 +162,7 @@ class Service:
 
     def __init__(self) -> None:
         self.stages: dict[str, dict[str, SessionDouble]] = {STAGE: {}}
+        self.added = 0
         self.now_us = DAY_US + 12 * HOUR_US
         self.page_size = 3
         self.newest_first = False
@@ -185,12 +187,18 @@ class Service:
         return Clock(lambda: self.now_us / SECOND_US, lambda: self.now_us, asyncio.sleep, lambda: 0.5)
 
     def add(
-        self, session_id: str, *, ended: bool = True, events: Mapping[str, int] | None = None, stage: str = STAGE
+        self, session_id: str, *, ended: bool = True, events: Mapping[str, int] | None = None, stage: str | None = None
     ) -> SessionDouble:
-        """A session that began two hours ago and, where it has ended, ended one hour ago."""
+        """A session that began two hours ago and, where it has ended, ended one hour ago.
+
+        Where no ``stage`` is named, the first is of `STAGE`, and the next ones of others in turn.
+        """
         session = SessionDouble(self.now_us - 2 * HOUR_US, self.now_us - HOUR_US if ended else None)
         for participant_id, count in (events or {}).items():
             self.join(session, participant_id, count)
+        if stage is None:
+            stage = STAGES[self.added % len(STAGES)]
+            self.added += 1
         self.stages.setdefault(stage, {})[session_id] = session
         return session
 

@@ -155,7 +155,7 @@ async def test_a_refetch_leaves_sealed_sessions_sealed() -> None:
     """Of one unit, of one that AWS has forgotten, or cut short: the next night makes no call below the list."""
     service, store, stop = Service(), MemoryStore(), Stop()
     session = service.add("st-a", events={"p1": 2, "p2": 2})
-    service.add("st-b", events={"p1": 2})
+    service.add("st-b", events={"p1": 2}, stage=STAGE)
     await export(service, store, "r1")
     targets: Any = Targets()
     await export(service, store, "r2", Request(targets=targets, refetch=True))

@@ -78,7 +78,7 @@ async def test_status_tells_the_runs_and_what_waits() -> None:
         await export(service, store, "r2")
     except (Crash, BaseExceptionGroup):
         store.restart()
-    session = service.add("st-b", events={"p1": 2, "p2": 2})
+    session = service.add("st-b", events={"p1": 2, "p2": 2}, stage=STAGE)
     session.participants["p2"].error = Refused("denied", "AccessDeniedException")
     await export(service, store, "r3")
     service.now_us += 48 * HOUR_US
@@ -118,6 +118,7 @@ async def test_a_run_that_goes_on_is_running() -> None:
     service.add("st-a", events={"p1": 1})
     await export(service, store, "r1")
     seen: list[str] = []
+    is_seen: list[bool] = []
 
     async def look(process_gone: bool | None, later_us: int = 0) -> str:
         (status,) = await statuses(store, 2, service.now_us + later_us, lambda _: process_gone)
@@ -125,7 +126,8 @@ async def test_a_run_that_goes_on_is_running() -> None:
         return status.runs[0].outcome
 
     async def watch(_operation: Operation, _params: Mapping[str, Any]) -> None:
-        if not seen:
+        if not is_seen:
+            is_seen.append(True)
             quarter_us = HOUR_US // 4
             for gone, later_us in ((False, 0), (True, 0), (None, 0), (None, quarter_us + 1), (None, -quarter_us - 1)):
                 seen.append(await look(gone, later_us))

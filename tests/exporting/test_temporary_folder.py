@@ -36,7 +36,7 @@ def a_service(size_bytes: int) -> Service:
     service = Service()
     for name in ("st-1", "st-2"):
         service.add(name, events={"usual": 2})
-    large = service.add("st-large", events={"large": 4, "usual": 1})
+    large = service.add("st-large", events={"large": 4, "usual": 1}, stage=STAGE)
     for event in large.participants["large"].events:
         event["unheardOf"] = "x" * (size_bytes // 4)
     return service
