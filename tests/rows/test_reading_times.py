@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -118,3 +119,11 @@ def test_a_time_in_any_zone_is_the_same_time(micros: int, offset_min: int, finer
     text = f"{local.year:04d}-{local:%m-%d}{middle}{text}"
     assert read_us(text) == micros
     assert read_column_us([text]).to_pylist() == [micros]
+
+
+def test_a_long_text_is_read_and_not_remembered() -> None:
+    """What is remembered of times is bounded in bytes: digits may go on and on."""
+    text = f"2026-11-23T10:15:00.{'1' * 1_000}Z"
+    holders = sys.getrefcount(text)
+    assert read_us(text) == read_us("2026-11-23T10:15:00.111111Z")
+    assert sys.getrefcount(text) == holders
