@@ -23,8 +23,10 @@ from exporter.verify import Verified, verify
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from exporter.cli.invocation import Invocation
+    from exporter.clock import Clock
     from exporter.lake_identity import Maker
     from exporter.problems import Problem
     from exporter.retention import Partitions
@@ -37,7 +39,8 @@ def verify_lake(invocation: Invocation, settings: Settings, removed: Sequence[st
     Raises :class:`UsageError` and :class:`LakeError`.
     """
     partitions = [parse_partitions(text) for text in removed]
-    accepted, problems, verified = asyncio.run(_verified(invocation, settings, partitions))
+    opening = _opening(invocation, settings)
+    accepted, problems, verified = asyncio.run(_verified(opening, settings, partitions))
     invocation.print_object(
         {
             "lake": settings.lake,
@@ -57,7 +60,7 @@ def verify_lake(invocation: Invocation, settings: Settings, removed: Sequence[st
 
 def repair_lake(invocation: Invocation, settings: Settings, *, is_dry: bool) -> int:
     """Carry out ``ivs-export repair``. Raises :class:`LakeError`."""
-    repaired = asyncio.run(_repaired(invocation, settings, is_dry=is_dry))
+    repaired = asyncio.run(_repaired(_opening(invocation, settings), settings, is_dry=is_dry))
     would = len(repaired.done) if is_dry else 0
     is_clean = not (repaired.left or would)
     invocation.print_object(
@@ -83,27 +86,31 @@ def repair_lake(invocation: Invocation, settings: Settings, *, is_dry: bool) -> 
 
 
 async def _verified(
-    invocation: Invocation, settings: Settings, partitions: Sequence[Partitions]
+    opening: AbstractAsyncContextManager[Upkeep], settings: Settings, partitions: Sequence[Partitions]
 ) -> tuple[list[str], list[Problem], Verified]:
     verified = Verified()
-    async with _upkeep(invocation, settings) as upkeep:
+    async with opening as upkeep:
         accepted = await accept_missing(upkeep, partitions) if partitions else []
         problems = [problem async for problem in verify(upkeep.store, verified, is_gone=is_gone)]
     _check_some(settings, verified, is_any=bool(problems))
     return accepted, problems, verified
 
 
-async def _repaired(invocation: Invocation, settings: Settings, *, is_dry: bool) -> Repaired:
-    async with _upkeep(invocation, settings) as upkeep:
+async def _repaired(opening: AbstractAsyncContextManager[Upkeep], settings: Settings, *, is_dry: bool) -> Repaired:
+    async with opening as upkeep:
         repair = Repair(upkeep)
         repaired = await (repair.plan() if is_dry else repair.run())
     _check_some(settings, repaired.verified, is_any=bool(repaired.done or repaired.left))
     return repaired
 
 
+def _opening(invocation: Invocation, settings: Settings) -> AbstractAsyncContextManager[Upkeep]:
+    """The upkeep, to be opened. Its clock is looked for first: that asks AWS's own settings in a loop of its own."""
+    return _upkeep(invocation, settings, other_clock(settings) or system_clock())
+
+
 @asynccontextmanager
-async def _upkeep(invocation: Invocation, settings: Settings) -> AsyncIterator[Upkeep]:
-    clock = other_clock(settings) or system_clock()
+async def _upkeep(invocation: Invocation, settings: Settings, clock: Clock) -> AsyncIterator[Upkeep]:
     async with open_store(settings.lake, session=open_session(), s3=settings.s3.options()) as store:
 
         async def make_sure() -> None:

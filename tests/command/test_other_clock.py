@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+#: A clock that is followed is asked for at any moment, also while its emulator, in a thread here, goes away.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 #: Noon of 2031-03-05: far from any day on which this runs.
 NOW_US = 1_930_478_400_000_000
 WORLD = WorldOptions(stages=3, start_us=NOW_US - 86_400_000_000, days=0.5, active_share=0.0)
@@ -67,6 +69,14 @@ def test_the_emulators_time_is_the_exporters(
     assert words["sessions"]["sealed"] == words["sessions"]["found"] > 0
     assert words["scopes"][0]["complete_until"].startswith("2031-03-05T12:0")
     assert "does not count" not in told
+    for command in (
+        ["verify"],
+        ["repair", "--dry-run"],
+        ["status"],
+        ["verify", "--accept-missing", "event_date=2020-01-01"],
+    ):
+        assert main([*command, "--lake", str(tmp_path / "lake")]) == 0, command
+    capsys.readouterr()
     monkeypatch.delenv(VARIABLE)
     code, words, told = run(str(tmp_path / "other"), capsys)
     assert words["sessions"]["sealed"] == 0

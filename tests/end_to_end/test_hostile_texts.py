@@ -9,7 +9,7 @@ import msgspec
 
 from exporter.emulator import Emulator, FixedWorld
 from exporter.stores.directory import DirectoryStore
-from tests.doubles import STAGE, Service, export
+from tests.doubles import Service, export
 from tests.end_to_end.exports import ACCOUNT, REGION, options_of, stage_of
 from tests.end_to_end.oracle import expected, expected_row, lake_rows
 
@@ -27,8 +27,9 @@ HOSTILE = [
     "😀\U0010ffff",
     "x" * 1_000_000,
 ]
-#: A request has no room for the longest.
-IDS = [*HOSTILE[:-1], "x" * 2_000]
+#: No id is longer than this.
+IDS = [*HOSTILE[:-1], "x" * 1_024]
+TOO_LONG = "x" * 1_025
 STARTED, ENDED, AT = "2026-11-22T10:00:00Z", "2026-11-22T11:00:00Z", "2026-11-22T10:30:00.25Z"
 
 
@@ -60,9 +61,12 @@ async def test_hostile_texts_in_every_place(exports: Exports) -> None:
 
 
 async def test_ids_that_the_service_refuses(exports: Exports) -> None:
-    """A listed id that breaks the service's own pattern fails by name, and does its neighbours no harm."""
+    """A listed id that breaks the service's own pattern fails by name, and does its neighbours no harm.
+
+    One that is longer than any id is a flaw of its list.
+    """
     event = {"name": "JOINED", "eventTime": AT}
-    participants = [{"participantId": name, "events": [event]} for name in ("good", *IDS)]
+    participants = [{"participantId": name, "events": [event]} for name in ("good", *IDS, TOO_LONG)]
     sessions = [
         {"sessionId": "st-0000000000001", "startTime": STARTED, "endTime": ENDED, "participants": participants},
         {"sessionId": "../../escape", "startTime": STARTED, "endTime": ENDED, "participants": participants},
@@ -70,9 +74,10 @@ async def test_ids_that_the_service_refuses(exports: Exports) -> None:
     worlds = {(ACCOUNT, REGION): FixedWorld([{"arn": stage_of("one"), "sessions": sessions}])}
     async with Emulator(options_of(), worlds) as emulator:
         exported = await exports.run(emulator)
-        names = (f"{stage_of('one')}/st-0000000000001/{name}" for name in IDS)
-        units = {name if len(name) <= 1_000 else name[:999] + "…" for name in names}
-        assert exported.failed == dict.fromkeys(units | {f"{stage_of('one')}/../../escape"}, "refused")
+        session = f"{stage_of('one')}/st-0000000000001"
+        units = {f"{session}/{name}" for name in IDS}
+        refused = dict.fromkeys(units | {f"{stage_of('one')}/../../escape"}, "refused")
+        assert exported.failed == refused | {session: "malformed"}
         assert exported.exit_code == 3
         assert {row[4] for row in lake_rows(exports.lake)} == {"good"}
 
@@ -93,13 +98,14 @@ async def test_a_stage_that_is_none(exports: Exports) -> None:
 async def test_hostile_ids_in_the_lake(exports: Exports) -> None:
     """A service that takes any id gets it back in the rows, and no file stands outside the lake's own layout."""
     service, store = Service(), DirectoryStore(exports.lake)
-    for text in HOSTILE:
+    for text in [*HOSTILE[:-1], "x" * 1_000]:
         service.add(f"st-{text}", events={text: 2, f"../{text}": 1})
     await export(service, store, "run1")
     exports.assert_layout()
     rows = Counter(
-        expected_row((STAGE, session_id, participant_id), event)
-        for session_id, session in service.stages[STAGE].items()
+        expected_row((stage_arn, session_id, participant_id), event)
+        for stage_arn, sessions in service.stages.items()
+        for session_id, session in sessions.items()
         for participant_id, participant in session.participants.items()
         for event in participant.events
     )

@@ -102,8 +102,10 @@ async def test_targets_of_two_accounts(exports: Exports, tmp_path: Path) -> None
     async with Emulator(options_of(WORLD, accounts=accounts)) as emulator:
         units = units_of(emulator)
         exported = await exports.run(emulator, list_of(tmp_path / "list.csv", units))
-        others = ["/".join(unit) for unit in units if OTHER in unit[0]]
-        assert exported.failed == dict.fromkeys(others, "refused") != {}
+        others = {"/".join(unit) for unit in units if OTHER in unit[0]}
+        [failure] = exported.summary["failures"]
+        assert (failure["error"], failure["count"]) == ("refused", len(others))
+        assert set(failure["units"]) <= others
         assert exported.exit_code == 3
         assert lake_rows(exports.lake) == expected(emulator.truth(ACCOUNT))
 
