@@ -45,6 +45,8 @@ async def fetch(pages: Readings, unit: Unit, session: Session, final_from_us: in
         return replace(first, hashes=pa.concat_arrays(before))
     second = await _whole(pages, unit, session)
     now = await _hashes(second)
+    if final_from_us is not None and second.began_us >= final_from_us:  # nothing shifts any more, and more is more
+        return replace(second, hashes=pa.concat_arrays(now))
     limits = await compute(_limits, before, now)
     return replace(second, limits=limits, hashes=pa.concat_arrays(now))
 

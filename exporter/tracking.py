@@ -159,8 +159,11 @@ class Tracked:
     def failed(self, participant_id: str, now_us: int, give_up_days: float, *, is_refused: bool) -> bool:
         """Note that a unit failed. ``is_refused`` says that AWS itself refuses it for good.
 
-        True where that has gone on until the unit is given up.
+        True where that has gone on until the unit is given up. Of a session that stays sealed the log knows those units
+        alone that were given up, and a failure changes nothing of that.
         """
+        if self.was_sealed:
+            return False
         before = self._before(participant_id)
         failing_since_us = now_us if before.failing_since_us is None else before.failing_since_us
         unit = msgspec.structs.replace(before, failing_since_us=failing_since_us)

@@ -269,3 +269,42 @@ async def test_a_session_whose_participants_are_refused_is_given_up_in_the_end()
     assert ledger.complete_until_us == service.now_us
     (status,) = await statuses(store, 1)
     assert status.abandoned == [f"{STAGE}/st-a"]
+
+
+async def test_a_unit_that_fails_in_a_refetch_leaves_its_sealed_session_as_it_was() -> None:
+    """What is sealed stays so in the log, unit by unit: later runs ask for none of it, and a later refetch succeeds."""
+    service, store = Service(), MemoryStore()
+    session = service.add("st-a", events={"p1": 2, "p2": 2})
+    service.add("st-b", events={"p1": 2})
+    await export(service, store, "r1")
+    before = await read_state(store, SCOPE)
+    session.participants["p2"].error = GaveUp("no answer")
+    assert not (await export(service, store, "r2", Request(refetch=True))).is_complete
+    after = await read_state(store, SCOPE)
+    assert (after.open, after.sealed, after.abandoned) == (before.open, before.sealed, before.abandoned)
+    session.participants["p2"].error = None
+    assert (await export(service, store, "r3", Request(refetch=True))).is_complete
+    assert lake_rows(store) == service.truth()
+
+
+async def test_a_second_reading_that_is_final_counts_in_full() -> None:
+    """Of equal events on several pages the smaller count of two readings holds, unless nothing can shift any more.
+
+    One more of them comes between the readings, and the grace time ends: the second reading is all that there is.
+    """
+    service, store = Service(), MemoryStore()
+    session = service.add("st-a", events={"p1": 1})
+    session.ended_us = service.now_us - 890 * SECOND_US
+    events = session.participants["p1"].events
+    events += [dict(events[0]) for _ in range(3)]
+
+    def between(operation: Operation, params: Mapping[str, Any]) -> None:
+        if operation is Operation.LIST_PARTICIPANT_EVENTS and "nextToken" in params and len(events) == 4:
+            events.append(dict(events[0]))
+            service.now_us += 20 * SECOND_US
+
+    service.on_call = between
+    await export(service, store, "r1")
+    service.now_us += HOUR_US
+    await export(service, store, "r2")
+    assert lake_rows(store) == service.truth()
