@@ -14,6 +14,7 @@ from exporter.healing import to_open_again
 from exporter.lease import Holder, Lease
 from exporter.log_reader import read_state
 from exporter.pipeline import Pipeline
+from exporter.present import Present
 from exporter.recovery import recover
 from exporter.times import text_of
 from exporter.writer import Writer
@@ -129,8 +130,17 @@ class ScopeExport:
     def _finder(self, state: ScopeState) -> Finder:
         self.service_time.latest_us = lambda: state.latest_us
         archive = Archive(self.store, self.scope)
-        now_us, excluded = self._now_us, self.excluded
-        return Finder(self.caller, self.request, self.settings, state, archive, self.ledger, now_us, excluded)
+        return Finder(
+            self.caller,
+            self.request,
+            self.settings,
+            state,
+            archive,
+            self.ledger,
+            self._now_us,
+            Present(self.store, self.budget.known).participants,
+            self.excluded,
+        )
 
     def _pipeline(self, finder: Finder) -> Pipeline:
         return Pipeline(self.caller, finder, self.ledger, self.stop, self.settings.give_up_days, self._now_us)

@@ -25,7 +25,7 @@ from exporter.state import SessionState
 from exporter.tracking import Tracked, Turn
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 
     from exporter.api.caller import Caller
     from exporter.archive import Archive
@@ -50,8 +50,9 @@ class Finder:
 
     ``vanished`` are open sessions, and ``unlisted`` sealed ones, (stage, session), that a complete list did not show;
     ``returned`` are the lines of sealed ones that are listed again.
-    ``began_us`` is the service's time of the first list's answer, 0 before it; ``now_us`` tells the time now. Stages
-    that are ``excluded`` are passed over: nothing of them is asked, and nothing of them is missed.
+    ``began_us`` is the service's time of the first list's answer, 0 before it; ``now_us`` tells the time now, and
+    ``participants_held`` of whom the lake's files hold events of a session. Stages that are ``excluded`` are passed
+    over: nothing of them is asked, and nothing of them is missed.
     """
 
     caller: Caller
@@ -61,6 +62,7 @@ class Finder:
     archive: Archive
     ledger: ScopeLedger
     now_us: Callable[[], int]
+    participants_held: Callable[[Tracked], Awaitable[set[str]]]
     excluded: frozenset[str] = frozenset()
     began_us: int = 0
     vanished: list[SessionKey] = field(default_factory=list)
@@ -96,10 +98,10 @@ class Finder:
             elif is_wanted(session, self.request, active_sessions=self.settings.active_sessions):
                 self.ledger.sessions_found += 1
                 self.ledger.sessions_active += session.is_listed and session.ended_us is None
-                if tracked := await self._track(session):
+                tracked = await self._track(session)
+                self.ledger.sessions_sealed += tracked is None or tracked.was_sealed
+                if tracked is not None:
                     yield tracked
-                else:
-                    self.ledger.sessions_sealed += 1
 
     async def _told_again(self, session: Session) -> Tracked | None:
         """Take note of a session that its list has shown before, with another end: the session as work, if it is new.
@@ -128,6 +130,7 @@ class Finder:
             for unit in self._to_fetch(tracked, named):
                 yield unit
             return
+        await self._expect_held(tracked)
         began_us, is_flawless = None, True
         params = {"stageArn": session.stage_arn, "sessionId": session.session_id}
         try:
@@ -150,6 +153,11 @@ class Finder:
             )
             for unit in self._to_fetch(tracked, missing):
                 yield unit
+
+    async def _expect_held(self, tracked: Tracked) -> None:
+        """Of a session that was opened again, look up whom the lake knows: the log has let go of its units."""
+        if tracked.known.is_unsure and not tracked.was_sealed:
+            tracked.expect(await self.participants_held(tracked))
 
     async def _all_sessions(self, stage_arn: str) -> AsyncIterator[tuple[Session, bool]]:
         seen: set[str] = set()

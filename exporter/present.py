@@ -77,6 +77,14 @@ class Present:
                 for unit, rows in found.items():
                     yield unit, rows
 
+    async def participants(self, tracked: Tracked) -> set[str]:
+        """The participants of whom the lake holds events of a session. Raises :class:`LakeError` as `ids` does."""
+        found: set[str] = set()
+        for key in tracked.event_files:
+            if data := await self._read(key):
+                found |= await compute(_participants_in, key, data, tracked.session.key)
+        return found
+
     def forget(self, tracked: Tracked) -> None:
         """Let go of a session that needs no more comparing."""
         self._known.forget(tracked.session.key)
@@ -165,6 +173,16 @@ def _rows_in(key: str, data: bytes, asked: Mapping[Unit, pa.Int64Array]) -> dict
             for unit, row in zip(units, told, strict=True):
                 if unit in asked:
                     found.setdefault(unit, []).append(row)
+    return found
+
+
+def _participants_in(key: str, data: bytes, session: SessionKey) -> set[str]:
+    """The participants of one session that a file holds rows of."""
+    stage_arn, session_id = session
+    found: set[str] = set()
+    for table in _batches(key, data, _ID_COLUMNS[:3], pa.array([session_id], pa.string()), _IDS_AT_ONCE):
+        of_stage = table.filter(pc.equal(table.column("stage_arn").cast(pa.string()), stage_arn))
+        found.update(pc.unique(of_stage.column("participant_id").cast(pa.string())).to_pylist())
     return found
 
 

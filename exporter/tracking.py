@@ -27,6 +27,8 @@ from exporter.records import SessionLine, UnitState
 from exporter.state import SessionState
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from exporter.domain import Session
 
 #: What stands for the list of a session's participants where its units are named.
@@ -89,6 +91,11 @@ class Tracked:
     def final_from_us(self) -> int | None:
         """The moment from which a fetch or a listing is final; None while no end is known."""
         return None if self.ended_us is None else self.ended_us + self.grace_us
+
+    def expect(self, participant_ids: Iterable[str]) -> None:
+        """Note that the lake holds events of these units, which the log no longer names: each has to be listed, too."""
+        units = self.known.units
+        self.missing |= {name for name in participant_ids if not self._is_over(units.get(name, _UNKNOWN))}
 
     def find(self, participant_id: str) -> Turn:
         """Note that a unit was found, and say what to do with it."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from exporter.api.operations import Operation
 from exporter.errors import EventUnreadable, GaveUp, Refused
 from exporter.ledger import Outcome
@@ -308,3 +310,39 @@ async def test_a_second_reading_that_is_final_counts_in_full() -> None:
     service.now_us += HOUR_US
     await export(service, store, "r2")
     assert lake_rows(store) == service.truth()
+
+
+@pytest.mark.parametrize("way", ["a later end", "the end is gone"])
+async def test_a_session_that_is_opened_again_knows_its_participants(way: str) -> None:
+    """Its log has let go of them, its files have not: one that the list lacks now is fetched all the same."""
+    service, store = Service(), MemoryStore()
+    sessions = [service.add(f"st-{name}", events={"p1": 2, "p2": 2, "p3": 1}) for name in "abc"]
+    await export(service, store, "r1")
+    ended_us = sessions[0].ended_us
+    assert ended_us is not None
+    for session in sessions:
+        session.ended_us = None if way == "the end is gone" else ended_us + HOUR_US
+    service.now_us += 2 * HOUR_US
+    for session in sessions[:2]:
+        service.join(session, "p2", 1)
+    service.unlisted = {"p2"}
+    await export(service, store, "r2")
+    assert lake_rows(store) == service.truth()
+    for session in sessions:
+        session.ended_us = ended_us + HOUR_US
+    await export(service, store, "r3")
+    service.unlisted = set()
+    await export(service, store, "r4")
+    assert lake_rows(store) == service.truth()
+    assert sum(map(len, (await read_state(store, SCOPE)).sealed.values())) == 3
+
+
+async def test_a_refetch_counts_what_is_sealed() -> None:
+    """Sessions that are sealed are counted so, whether they are asked for again or not."""
+    service, store = Service(), MemoryStore()
+    for name in "abcd":
+        service.add(f"st-{name}", events={"p1": 2})
+    service.add("st-active", ended=False, events={"p1": 1})
+    assert (await export(service, store, "r1")).sessions_sealed == 4
+    assert (await export(service, store, "r2", Request(refetch=True))).sessions_sealed == 4
+    assert (await export(service, store, "r3")).sessions_sealed == 4
