@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from exporter.errors import LogDamaged
+from exporter.errors import LogDamaged, Overtaken
 from exporter.log_reader import records_after
+from exporter.records import record_key, records_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -59,13 +60,19 @@ class NamedFiles:
         self._is_named: dict[str, bool] = {}
         self._from: int | None = None
 
-    async def check(self, files: Iterable[FileLine]) -> None:
+    async def check(self, files: Iterable[FileLine], number: int) -> None:
         """Raise :class:`LogDamaged` where, beside one of the files, a visible one of this scope is named by no record.
 
         Each partition is listed once, when it is first asked for: so ask before the run's own first file is there.
+        ``number`` is that of the last record that this run knows: where there are others after it, what is not known
+        here may be theirs, and :class:`Overtaken` is raised in place of the other.
         """
         for prefix in sorted({file.key.rpartition("/")[0] + "/" for file in files} - self._looked_at):
             unnamed = await self._unnamed(await self._store.keys(prefix))
+            if unnamed and await self._store.keys(
+                records_prefix(str(self._scope)), record_key(str(self._scope), number)
+            ):
+                raise Overtaken(f"another run has committed to {self._scope} in the meantime")
             if unnamed:
                 others = f" (and {len(unnamed) - 1} others)" if len(unnamed) > 1 else ""
                 raise LogDamaged(

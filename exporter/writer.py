@@ -338,7 +338,7 @@ class Writer:
         """
         lines, keys = held.lines()
         try:
-            await self._named.check(held.files)
+            await self._named.check(held.files, self.journal.state.number)
             await self.journal.commit(
                 text_of(self.clock.wall_us()),
                 files=held.files,

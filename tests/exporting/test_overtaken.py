@@ -271,3 +271,24 @@ async def test_the_staged_files_of_another_scope_are_left_alone() -> None:
     foreign = await lake.stage(f"events/event_date=2026-11-23/{file_name('1-eu-west-1', 1, 'r', 1)}.parquet", b"x")
     await run(service, lake, "r1")
     assert [staged for staged, _ in lake.staged.values()] == [foreign]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+async def test_files_of_the_run_that_overtook_are_no_sign_of_a_damaged_log(count: int) -> None:
+    """The sleeper has read what the log says of files already; then another run brings files of another day."""
+    service, lake = Service(), MemoryStore()
+    sessions = []
+    for day in range(3):
+        session = service.add(f"st-{day}", ended=False)
+        session.started_us = DAY_US - day * 24 * HOUR_US
+        service.join(session, "a", 9)
+        sessions.append(session)
+    await run(service, lake, "first")
+    for session in sessions:
+        service.join(session, "a", 9)
+    sleeper = Writer(service, lake, "sleeper", Moment("before", "stage", count))
+    await sleeper.fall_asleep()
+    await run(service, lake, "other")
+    with pytest.raises(Overtaken):
+        await sleeper.wake_up()
+    await check(service, lake)
