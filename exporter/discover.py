@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from exporter.api.answers import Page
 
 _SHOWN_LENGTH_MAX = 200
+# What msgspec and json raise for what is none of the kind.
+_UNREADABLE = (msgspec.MsgspecError, ValueError)
 # Thousands of ids wait in memory, and stand in each record. AWS's own have up to 64 letters.
 _ID_LENGTH_MAX = 1_024
 
@@ -67,7 +69,7 @@ async def list_stages(pages: AsyncIterator[Page], region: str) -> AsyncIterator[
     scope: Scope | None = None
     async for page in pages:
         listed = Listed(page.served_us)
-        for stage in _read(_Stage, page, "stages"):
+        for stage in _read(_Stage, page, "stages", listed):
             own = scope_of(stage.arn)
             scope = scope or own
             if own is None or own.region != region or own != scope:
@@ -83,7 +85,7 @@ async def list_sessions(pages: AsyncIterator[Page], stage_arn: str) -> AsyncIter
     ends: dict[str, int | None] = {}
     async for page in pages:
         listed = Listed(page.served_us)
-        for item in _read(_Session, page, "stageSessions"):
+        for item in _read(_Session, page, "stageSessions", listed):
             if flaw := _flaw_of_id(item.sessionId, "ListStageSessions gave a session"):
                 listed.flaws.append(flaw)
                 continue
@@ -105,7 +107,7 @@ async def list_participants(pages: AsyncIterator[Page]) -> AsyncIterator[Listed]
     seen: set[str] = set()
     async for page in pages:
         listed = Listed(page.served_us)
-        for item in _read(_Participant, page, "participants"):
+        for item in _read(_Participant, page, "participants", listed):
             if flaw := _flaw_of_id(item.participantId, "ListParticipants gave a participant"):
                 listed.flaws.append(flaw)
             elif item.participantId not in seen:
@@ -134,21 +136,32 @@ def _session_of(stage_arn: str, item: _Session, now_us: int, noted: Listed) -> S
     return Session(stage_arn, item.sessionId, started_us, ended_us)
 
 
-def _read(kind: type[Item], page: Page, member: str) -> list[Item]:
-    """The items of a page. Raises :class:`Malformed` where one is none."""
+def _read(kind: type[Item], page: Page, member: str, listed: Listed) -> list[Item]:
+    """The items of a page. What is none of that kind is a flaw of ``listed``, and the others are read all the same.
+
+    Raises :class:`Malformed` where the page is no list.
+    """
     try:
+        return msgspec.json.decode(page.items, type=list[kind])  # type: ignore[valid-type] # one of three
+    except (*_UNREADABLE, RecursionError):
+        pass  # one item is enough for that
+    try:
+        raw = json.loads(page.items)
+    except (ValueError, RecursionError) as error:
+        raise Malformed(f"{member} is no list that can be read: {_shown(str(error))}") from error
+    items: list[Item] = []
+    for item in raw:
         try:
-            return msgspec.json.decode(page.items, type=list[kind])  # type: ignore[valid-type] # one of three
-        except msgspec.DecodeError:
-            # Half of a surrogate pair, in a field that nobody asks for here, is no reason to lose a listing.
-            return [_convert(kind, item) for item in json.loads(page.items)]
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise Malformed(f"{member} holds something that is none: {_shown(str(error))}") from error
+            items.append(_convert(kind, item))
+        except _UNREADABLE as error:
+            listed.flaws.append(f"{member} holds something that is none: {_shown(str(error))}")
+    return items
 
 
 def _convert(kind: type[Item], item: dict[str, object]) -> Item:
+    """One item by the members that are asked for: half of a surrogate pair in another is no reason to lose it."""
     if not isinstance(item, dict):
-        raise ValueError("an item is no object")  # noqa: TRY004 - what the caller takes for a malformed answer
+        raise ValueError("an item is no object")  # noqa: TRY004 - what the caller takes for a flaw
     fields = {name: item[name] for name in kind.__struct_fields__ if name in item}
     json.dumps(fields, ensure_ascii=False).encode()  # a name must be writable, or is an error
     return msgspec.convert(fields, kind)

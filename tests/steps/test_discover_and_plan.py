@@ -125,11 +125,20 @@ async def test_an_id_without_an_end_is_a_flaw() -> None:
     assert "1,025 letters" in found.flaws[0]
 
 
-@pytest.mark.parametrize("items", [b"[1]", b'["x"]', b"[null]", b'[{"sessionId": 5}]', b'[{"sessionId": "\xff"}]'])
-async def test_a_listing_of_something_else_fails_by_name(items: bytes) -> None:
-    """An item that is none fails its listing as malformed; it is not passed over."""
+@pytest.mark.parametrize("item", [b"1", b'"x"', b"null", b'{"sessionId": 5}', b'{"sessionId": "st-1", "endTime": 7.5}'])
+async def test_an_item_that_is_none_is_a_flaw_and_hides_no_other(item: bytes) -> None:
+    """It is reported, not passed over, and its neighbours on the page are read."""
+    sessions = served(b'[{"sessionId": "st-0"}, %b, {"sessionId": "st-2"}]' % item)
+    (listed,) = [listed async for listed in list_sessions(sessions, STAGE)]
+    assert [session.session_id for session in listed.sessions] == ["st-0", "st-2"]
+    (flaw,) = listed.flaws
+    assert flaw.startswith("stageSessions holds something that is none")
+
+
+async def test_a_page_that_is_no_text_fails_its_listing() -> None:
+    """Bytes that are not UTF-8 are no list of anything."""
     with pytest.raises(Malformed, match="stageSessions"):
-        _ = [listed async for listed in list_sessions(served(items), STAGE)]
+        _ = [listed async for listed in list_sessions(served(b'[{"sessionId": "\xff"}]'), STAGE)]
 
 
 times_us = st.one_of(st.none(), st.integers(0, 10**6))
