@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from exporter.domain import Fetched, Session, Unit
+from exporter.equals import repeated
 from exporter.errors import TokenRefused
 from exporter.identity import page_hash_column
-from exporter.numbering import repeated
 from exporter.pages import Pages
 from exporter.threads import compute
 

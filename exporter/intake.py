@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections import Counter, defaultdict
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from exporter.equals import repeated
 from exporter.errors import EventUnreadable, TemporaryFolderRefused
 from exporter.events import decode, slices
 from exporter.identity import page_hash_column
@@ -19,7 +20,6 @@ from exporter.numbering import (
     Extra,
     Numbered,
     Numbering,
-    equals_of,
     extra_of,
     joined,
     nothing,
@@ -68,21 +68,21 @@ class Taken:
 class _Part(NamedTuple):
     """One unit among others: its rows begin at ``start``.
 
-    ``equals`` are the places of its equal events, by their hash, and ``held`` the ids that the lake holds of it.
+    ``held`` are the ids that the lake holds of it.
     """
 
     tracked: Tracked
     fetched: Fetched
     start: int
     hashes: pa.Int64Array
-    equals: Mapping[int, Sequence[int]]
+    has_equals: bool
     held: pa.Int64Array
     error: Unreadable | None = None
 
     @property
     def is_plain(self) -> bool:
         """Whether every event is written, under its hash."""
-        return not (self.equals or len(self.held) or self.error)
+        return not (self.has_equals or len(self.held) or self.error)
 
 
 @dataclass(slots=True)
@@ -129,7 +129,7 @@ class Intake:
         (held,) = await self.present.ids([(tracked, fetched.unit.participant_id)])
         if isinstance(held, TemporaryFolderRefused):
             raise held
-        part = _Part(tracked, fetched, 0, hashes, await compute(equals_of, hashes), held)
+        part = _Part(tracked, fetched, 0, hashes, has_equals=True, held=held)
         (numbered,) = await self._numbered([part], self._extras_in_pages)
         start = 0
         async for pages in self._pieces(fetched):
@@ -219,20 +219,21 @@ def _parts(
 ) -> list[_Part]:
     """The units of a batch, each with its part of the rows."""
     hashes, ends = normal.rows.column("event_id"), list(accumulate(normal.counts))
-    equals: defaultdict[int, defaultdict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
-    for event_hash, places in equals_of(hashes).items():
-        for place in places:
-            unit = bisect_right(ends, place)
-            equals[unit][event_hash].append(place - ends[unit] + normal.counts[unit])
+    several = repeated(hashes)
+    is_repeated = pc.is_in(hashes, value_set=several) if len(several) else None
     parts = []
     for place, ((tracked, fetched), count, ids) in enumerate(zip(batch, normal.counts, held, strict=True)):
         start = ends[place] - count
         error = normal.unreadable.get(fetched.unit) or (ids if isinstance(ids, TemporaryFolderRefused) else None)
         held_ids = NO_IDS if isinstance(ids, TemporaryFolderRefused) else ids
-        own_equals: Mapping[int, Sequence[int]] = equals.get(place, {})
-        parts.append(_Part(tracked, fetched, start, hashes.slice(start, count), own_equals, held_ids, error))
+        has_equals = is_repeated is not None and is_repeated.slice(start, count).true_count > 0
+        parts.append(_Part(tracked, fetched, start, hashes.slice(start, count), has_equals, held_ids, error))
     return parts
 
 
 def _compared(parts: Mapping[int, _Part]) -> dict[int, Numbering]:
-    return {place: Numbering(part.hashes, part.equals, part.fetched.limits, part.held) for place, part in parts.items()}
+    return {place: _numbering_of(part) for place, part in parts.items()}
+
+
+def _numbering_of(part: _Part) -> Numbering:
+    return Numbering(part.hashes, part.fetched.limits, part.held, has_equals=part.has_equals)

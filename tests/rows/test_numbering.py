@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter import numbering
+from exporter import equals
 from exporter.identity import event_id
 from exporter.numbering import Extra, LakeRow, Numbered, choose, joined, nothing, number, plain
 
@@ -109,12 +109,13 @@ def test_units_one_after_another() -> None:
     assert _written(both.slice(1, 2)) == [(0, 2)]
 
 
-@pytest.mark.parametrize("counted_at_once", [1, 2, 1_000])
+@pytest.mark.parametrize("at_once", [1, 2, 1_000])
 @given(hashes=st.lists(st.integers(-4, 9), max_size=40))
-def test_equal_events_are_found_a_part_at_a_time(counted_at_once: int, hashes: list[int]) -> None:
-    """However many are counted at once, each hash that is there more than once is found with all its places."""
+def test_equal_events_are_found_a_part_at_a_time(at_once: int, hashes: list[int]) -> None:
+    """However many are looked at at once, each hash that is there more than once is found, and numbered through."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(numbering, "_COUNTED_AT_ONCE", counted_at_once)
-        found = numbering.equals_of(pa.array(hashes, pa.int64()))
-    expected = {each: [place for place, other in enumerate(hashes) if other == each] for each in hashes}
-    assert found == {each: places for each, places in expected.items() if len(places) > 1}
+        patched.setattr(equals, "_AT_ONCE", at_once)
+        found = equals.repeated(pa.array(hashes, pa.int64())).to_pylist()
+        ids = number(hashes, [None] * len(hashes), {}, []).ids.to_pylist()
+    assert sorted(found) == sorted(each for each, count in Counter(hashes).items() if count > 1)
+    assert ids == [event_id(each, hashes[:place].count(each)) for place, each in enumerate(hashes)]
