@@ -37,7 +37,7 @@ class Readings:
         for page in self.readings.pop(0):
             if page is None:
                 raise TokenRefused("no such token", "ValidationException")
-            yield Page(msgspec.json.encode(page), None, 100)
+            yield Page(msgspec.json.encode(page), None, 100 * self.begun)
 
 
 async def fetched_from(readings: Readings, ended_us: int | None = None, final_from_us: int | None = None) -> Fetched:
@@ -51,6 +51,15 @@ async def test_a_final_unit_is_read_once_whatever_is_equal_in_it() -> None:
     assert readings.begun == 1
     assert not fetched.limits
     assert len(fetched.pages) == 2
+
+
+async def test_a_second_reading_that_is_final_is_believed_whole() -> None:
+    """An event that came between the readings, and equals others, is not taken for one that a shift showed twice."""
+    readings = Readings([[event(1), event(2)], [event(1)]], [[event(1), event(2)], [event(1), event(1)]])
+    fetched = await fetched_from(readings, ended_us=10, final_from_us=150)
+    assert readings.begun == 2
+    assert fetched.began_us == 200
+    assert not fetched.limits
 
 
 async def test_equal_events_on_one_page_are_believed() -> None:
