@@ -199,6 +199,21 @@ async def test_what_failed_and_what_was_given_up_is_counted_and_the_first_named(
     assert shown["oldest_unsealed_age_s"] is None
 
 
+async def test_a_refetch_that_is_refused_again_does_not_take_back_that_a_unit_was_given_up() -> None:
+    """A sealed session is asked for again, and the unit that was given up is refused once more: it is shown still."""
+    service, store = Service(), MemoryStore()
+    session = service.add("st-a", events={"p1": 2, "p2": 2})
+    session.participants["p2"].error = Refused("gone", "ResourceNotFoundException")
+    await export(service, store, "r1")
+    service.now_us += 31 * 24 * HOUR_US
+    await export(service, store, "r2")
+    ledger = await export(service, store, "r3", Request(refetch=True))
+    assert not ledger.is_complete
+    (status,) = await statuses(store, runs_max=10)
+    assert status.sealed == 1
+    assert status.abandoned == [f"{STAGE}/st-a/p2"]
+
+
 async def test_a_dry_run_tells_units_and_calls_and_writes_nothing() -> None:
     """The plan counts what a run would fetch; no events are asked for, and the lake stays as it was."""
     service, store = Service(), MemoryStore()
