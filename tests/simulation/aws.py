@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
+from exporter.api.connections import Answer
 from exporter.api.endpoints import Endpoint
+from exporter.api.network import not_answered
 from exporter.api.operations import Operation
 from exporter.domain import Scope
 from exporter.times import text_of
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from tests.simulation.laws import Laws
     from tests.simulation.plan import Plan
     from tests.simulation.process import SimulatedProcess
-    from tests.simulation.truth import Participant, Session, Truth
+    from tests.simulation.truth import Session, Truth
 
 _READ_TIMEOUT_S = 20.0
 _FAR_US = int(3_650 * DAY_S * SECOND_US)
@@ -57,18 +59,6 @@ class Credentials:
         return False
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An answer, as the exporter's client reads it."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    async def read(self) -> bytes:
-        return self.body
-
-
 class Aws:
     """The service, for all processes: what it lists, and the tokens that it has given."""
 
@@ -94,10 +84,12 @@ class Aws:
             return "ValidationException"
         if operation is Operation.LIST_PARTICIPANTS:
             return [{"participantId": each.participant_id} for each in session.participants if each.is_shown(now_us)]
-        for participant in session.participants:
-            if participant.participant_id == params["participantId"] and participant.visible_us <= now_us:
-                return _events(participant, now_us)
-        return "ValidationException"
+        return _events(session, params["participantId"], now_us)
+
+    def is_denied(self, operation: Operation, params: Mapping[str, Any], now_us: int) -> bool:
+        """Whether a permission is missing for this call."""
+        stage = self.stages.get(params.get("stageArn", ""))
+        return stage is not None and any(each == operation and now_us in span for each, span in stage.denied)
 
     def page(self, scope: Scope, operation: Operation, params: Mapping[str, Any], now_us: int) -> dict[str, Any] | str:
         """One page of a list, or the code of its refusal."""
@@ -123,19 +115,24 @@ class Aws:
 
 
 class Connections:
-    """A process's way to the service: what `post` gives is entered, and is the answer."""
+    """A process's way to the service, in place of its pool of connections."""
 
     def __init__(self, aws: Aws, process: SimulatedProcess, trace: Callable[..., None]) -> None:
         self._aws = aws
         self._process = process
         self._trace = trace
 
-    def post(self, url: str, *, data: bytes, headers: Mapping[str, str], **_: object) -> _Asking:
-        """Ask; nothing is sent before the answer is waited for."""
-        return _Asking(self, url, data, headers)
+    async def post(
+        self, what: str, url: str, body: bytes, headers: Mapping[str, str], proxy: str | None = None
+    ) -> Answer:
+        """The answer to one call; raises what a pool of connections does."""
+        try:
+            async with asyncio.timeout(_READ_TIMEOUT_S):
+                return await self._ask(url, body, headers)
+        except Exception as error:
+            raise not_answered(what, error, url, proxy) from error
 
-    async def ask(self, url: str, data: bytes, headers: Mapping[str, str]) -> Answer:
-        """The answer to one call."""
+    async def _ask(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         process = self._process
         if process.is_killed:
             raise Killed
@@ -143,8 +140,8 @@ class Connections:
         *_, host, name = url.split("/")
         account_id = headers["Authorization"].partition("Credential=AK")[2].partition("/")[0]
         scope, operation = Scope(account_id, host.split(".")[1]), Operation(name)
-        params = json.loads(data)
-        answered: asyncio.Future[Answer | Exception | None] = loop.create_future()
+        params = json.loads(body)
+        answered: asyncio.Future[Answer | Exception] = loop.create_future()
 
         def serve() -> None:
             if process.is_killed or answered.cancelled():
@@ -157,11 +154,9 @@ class Connections:
             process.count()
 
         loop.call_later(_delay_s(process), serve, context=NOBODY)
-        async with asyncio.timeout(_READ_TIMEOUT_S):
-            answer = await answered
+        answer = await answered
         if isinstance(answer, Exception):
             raise answer
-        assert answer is not None
         return answer
 
     def _answer(self, scope: Scope, operation: Operation, params: Mapping[str, Any]) -> Answer | Exception | None:
@@ -180,6 +175,9 @@ class Connections:
             if fate < chance:
                 return self._fault(kind)
             fate -= chance
+        if self._aws.is_denied(operation, params, now_us):
+            self._aws.laws.denied(process.step, operation, params)
+            return self._refusal(403, "AccessDeniedException")
         page = self._aws.page(scope, operation, params, now_us)
         if isinstance(page, str):
             return self._refusal(400, page)
@@ -211,22 +209,6 @@ class Connections:
         return {"Date": formatdate((now_us + far_us) // SECOND_US, usegmt=True)}
 
 
-@dataclass(slots=True)
-class _Asking:
-    """One call, to be entered."""
-
-    connections: Connections
-    url: str
-    data: bytes
-    headers: Mapping[str, str]
-
-    async def __aenter__(self) -> Answer:
-        return await self.connections.ask(self.url, self.data, self.headers)
-
-    async def __aexit__(self, *raised: object) -> None:
-        return None
-
-
 def endpoint(region: str) -> Endpoint:
     """Where the service answers in a region."""
     urls = {operation: f"https://ivsrealtime.{region}.simulated/{operation}" for operation in Operation}
@@ -239,10 +221,12 @@ def _session(session: Session, now_us: int) -> dict[str, Any]:
     return told if ended_us is None else {**told, "endTime": text_of(ended_us)}
 
 
-def _events(participant: Participant, now_us: int) -> list[Any] | str:
-    if any(now_us in span for span in participant.refused):
-        return participant.refusal
-    return [event.fields for event in participant.shown(now_us)]
+def _events(session: Session, participant_id: str, now_us: int) -> list[Any] | str:
+    for participant in session.participants:
+        if participant.participant_id == participant_id and participant.visible_us <= now_us:
+            is_refused = any(now_us in span for span in participant.refused)
+            return participant.refusal if is_refused else [event.fields for event in participant.shown(now_us)]
+    return "ValidationException"
 
 
 def _told(answer: Answer | Exception | None) -> str:

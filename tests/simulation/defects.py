@@ -3,33 +3,58 @@
 Each patches the real program at run time. What it does wrong is its one sentence.
 """
 
+# ruff: noqa: SLF001 - what is replaced is mostly private
+
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import msgspec
+import pyarrow as pa
 
-from exporter import archive, commit, exporting, fetch, finding, held, intake, normalize, recovery, stage, writer
+from exporter import (
+    archive,
+    commit,
+    exporting,
+    fetch,
+    finding,
+    healing,
+    held,
+    lake_identity,
+    numbering,
+    pipeline,
+    publish,
+    recovery,
+    rejects,
+    running,
+    stage,
+    writer,
+)
+from exporter.api import service_time
+from exporter.api.denials import Denials
 from exporter.archive import Archive, Archived
-from exporter.commit import Journal, records_after
+from exporter.commit import Journal
+from exporter.data_files import is_older
 from exporter.errors import LakeBusy, LakeError, Overtaken
-from exporter.held import Held
+from exporter.intake import Intake
+from exporter.known_ids import KnownIds
 from exporter.ledger import ScopeLedger
+from exporter.log_reader import read_on, records_after
 from exporter.present import Present
-from exporter.records import FileLine, encode_record, record_key
-from exporter.recovery import is_older
+from exporter.records import FileLine, encode_record, link_of, record_key
 from exporter.state import ScopeState, encode_state
-from exporter.tables import EVENTS, split_by_date
+from exporter.tables import FOLDERS, dates_in
 from exporter.tracking import Tracked
 from exporter.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+    from exporter.held import Held
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +93,7 @@ def _half_an_archive() -> Sequence[tuple[Any, str, Any]]:
         if lines is None:
             lines = self.shown = {}
             async for record in records_after(self._records, self._scope, 0):
-                archive._add(lines, record)
+                archive.fold_lines(lines, record)
         line = lines.get((stage_arn, session_id))
         return None if line is None else Archived(line)
 
@@ -80,12 +105,12 @@ def _commit_before_stage() -> Sequence[tuple[Any, str, Any]]:
     waiting: set[asyncio.Task[Any]] = set()
 
     async def stage_one(files: Any, table: Any, day: Any, rows: Any, name: str) -> FileLine:
-        data, digest = stage._encoded(table, rows)
+        data, digest, count = stage._encoded(table, day, rows)
         key = f"{table.name}/{table.date_key}={day.isoformat()}/{name}.parquet"
         task = asyncio.create_task(files.stage(key, memoryview(data)))
         waiting.add(task)
         task.add_done_callback(waiting.discard)
-        return FileLine(table.name, key, day.isoformat(), sum(each.num_rows for each in rows), len(data), digest, ("",))
+        return FileLine(table.name, key, day.isoformat(), count, len(data), digest, ("",))
 
     return [(stage, "_stage_one", stage_one)]
 
@@ -95,7 +120,7 @@ def _publish_before_record() -> Sequence[tuple[Any, str, Any]]:
     right = Writer._commit
 
     async def commit_files(self: Any, waiting: Held) -> None:
-        await writer.publish(self.store, waiting.files)
+        await publish.publish(self.store, waiting.files)
         await right(self, waiting)
 
     return [(Writer, "_commit", commit_files)]
@@ -108,14 +133,14 @@ def _a_lease_believed() -> Sequence[tuple[Any, str, Any]]:
     async def append(self: Any, record: Any) -> None:
         while not await self.records.create(record_key(str(self.scope), record.number), encode_record(record)):
             record = msgspec.structs.replace(record, number=record.number + 1)
-        self.state.fold(record)
+        self.state.fold(record, link_of(record, encode_record(record)))
 
     return [(Journal, "_append", append)]
 
 
 @defect("begin without a fence", "A run begins without a record of its own.")
 def _begin_without_a_fence() -> Sequence[tuple[Any, str, Any]]:
-    async def begin(self: Any, at: str) -> None:
+    async def begin(self: Any, _at: str) -> None:
         self.epoch = self.state.number + 1
 
     return [(Journal, "begin", begin)]
@@ -125,18 +150,19 @@ def _begin_without_a_fence() -> Sequence[tuple[Any, str, Any]]:
 def _a_named_file_discarded() -> Sequence[tuple[Any, str, Any]]:
     right = recovery.recover
 
-    async def recover(store: Any, journal: Any, at: str) -> None:
-        for staged in await store.leftovers(EVENTS.name):
-            if is_older(staged.key, str(journal.scope), journal.epoch):
-                await store.discard(staged)
-        await right(store, journal, at)
+    async def recover(store: Any, journal: Any, at: str, *, is_repair: bool = False) -> None:
+        for folder in FOLDERS:
+            for staged in await store.leftovers(folder):
+                if is_older(staged.key, str(journal.scope), journal.epoch):
+                    await store.discard(staged)
+        await right(store, journal, at, is_repair=is_repair)
 
     return [(exporting, "recover", recover)]
 
 
 @defect("recovery publishes nothing", "Recovery leaves the last record's files where they are.")
 def _recovery_publishes_nothing() -> Sequence[tuple[Any, str, Any]]:
-    async def recover(store: Any, journal: Any, at: str) -> None:
+    async def recover(*_: Any) -> None:
         """Do nothing."""
 
     return [(exporting, "recover", recover)]
@@ -144,30 +170,32 @@ def _recovery_publishes_nothing() -> Sequence[tuple[Any, str, Any]]:
 
 @defect("another's file discarded", "A run discards all that is staged, also what a later run has staged.")
 def _anothers_file_discarded() -> Sequence[tuple[Any, str, Any]]:
-    return [(recovery, "is_older", lambda key, scope, epoch: scope in key)]
+    return [(recovery, "is_older", lambda key, scope, _: scope in key)]
 
 
 @defect("numbered by piece", "Equal events of a unit are numbered anew in each piece of it.")
 def _numbered_by_piece() -> Sequence[tuple[Any, str, Any]]:
-    return [(intake, "_numbered_on", lambda normal, *_: normal)]
+    async def pieces(self: Any, tracked: Any, fetched: Any, stamp: Any) -> Any:
+        async for pages in self._pieces(fetched):
+            piece = replace(fetched, pages=pages, limits={}, size_bytes=sum(map(len, pages)), hashes=None)
+            yield await self.take([(tracked, piece)], stamp)
+
+    return [(Intake, "pieces", pieces)]
 
 
 @defect("a shifted list believed", "Where an event stands on two pages, it is taken for two.")
 def _a_shifted_list_believed() -> Sequence[tuple[Any, str, Any]]:
-    async def on_several_pages(_: Any) -> set[int]:
-        return set()
-
-    return [(fetch, "_on_several_pages", on_several_pages)]
+    return [(fetch, "_on_several", lambda _: pa.array([], pa.int64()))]
 
 
-@defect("equals are one", "Of equal events of a unit only one is kept.")
+@defect("equals are one", "Equal events of a unit all have the first one's id.")
 def _equals_are_one() -> Sequence[tuple[Any, str, Any]]:
-    return [(normalize, "event_id", lambda identity, _number: identity)]
+    return [(numbering, "event_id", lambda identity, _number: identity)]
 
 
 @defect("sealed without the grace", "A session is final as soon as it has ended.")
 def _sealed_without_the_grace() -> Sequence[tuple[Any, str, Any]]:
-    return [(Tracked, "final_from_us", property(lambda self: self.session.ended_us))]
+    return [(Tracked, "final_from_us", property(lambda self: self.ended_us))]
 
 
 @defect("sealed by its last page", "A unit's fetch is dated by its last page.")
@@ -191,27 +219,72 @@ def _sealed_by_its_last_page() -> Sequence[tuple[Any, str, Any]]:
 def _sealed_with_a_failed_unit() -> Sequence[tuple[Any, str, Any]]:
     right = Tracked.failed
 
-    def failed(self: Any, participant_id: str, now_us: int, give_up_days: float | None) -> bool:
-        is_abandoned = right(self, participant_id, now_us, give_up_days)
-        self.unfinished -= bool(participant_id) and not is_abandoned
+    def failed(self: Any, participant_id: str, *given: Any, **named: Any) -> bool:
+        is_abandoned = right(self, participant_id, *given, **named)
+        self.unfinished.discard(participant_id)
         return is_abandoned
 
     return [(Tracked, "failed", failed)]
 
 
-@defect("a snapshot one record short", "A snapshot lacks the last record that it counts.")
+@defect("a vanished unit forgotten", "A known unit that the list of participants lacks is let go of.")
+def _a_vanished_unit_forgotten() -> Sequence[tuple[Any, str, Any]]:
+    right = Tracked.listed
+
+    def listed(self: Any, began_us: int | None, *, is_flawless: bool) -> list[str]:
+        self.missing.clear()
+        return right(self, began_us, is_flawless=is_flawless)
+
+    return [(Tracked, "listed", listed)]
+
+
+@defect(
+    "far dates obeyed",
+    "An answer's Date counts however far from the local clock it lies, and so does the log's latest.",
+)
+def _far_dates_obeyed() -> Sequence[tuple[Any, str, Any]]:
+    return [
+        (service_time, "_is_near", lambda *_: True),
+        (service_time, "FAR_US", 1 << 62),
+        (healing, "AHEAD_US_MAX", 1 << 62),
+    ]
+
+
+@defect("a denied operation asked on", "A denied operation is asked for each unit anew.")
+def _a_denied_operation_asked_on() -> Sequence[tuple[Any, str, Any]]:
+    return [(Denials, "check", lambda *_: None)]
+
+
+@defect("conditions unasked", "Whether a store keeps conditional puts is not asked.")
+def _conditions_unasked() -> Sequence[tuple[Any, str, Any]]:
+    async def open_lake(store: Any, *_: Any) -> None:
+        if await store.read(lake_identity.KEY) is None:
+            await store.create(lake_identity.KEY, b"{}")
+
+    return [(running, "open_lake", open_lake)]
+
+
+@defect("rejects kept again", "An event without a time is kept anew by each run.")
+def _rejects_kept_again() -> Sequence[tuple[Any, str, Any]]:
+    return [(rejects, "_lacking", lambda found, _held: pa.repeat(pa.scalar(value=True), len(found)))]
+
+
+@defect("a snapshot one record short", "A snapshot lacks the sessions of the last record that it counts.")
 def _a_snapshot_one_record_short() -> Sequence[tuple[Any, str, Any]]:
-    right_append, right_encode = Journal._append, encode_state
+    right = Journal._append
     before: dict[str, bytes] = {}
 
     async def append(self: Any, record: Any) -> None:
-        short = right_encode(self.state)
-        await right_append(self, record)
+        short = msgspec.json.encode(self.state)
+        await right(self, record)
         before[str(self.scope)] = short
 
     def encode(state: ScopeState) -> bytes:
-        short = msgspec.json.decode(before[state.last.scope if state.last else ""], type=ScopeState)
-        return right_encode(msgspec.structs.replace(short, number=state.number))
+        scope = state.last.scope if state.last else ""
+        if scope not in before:
+            return encode_state(state)
+        short = msgspec.json.decode(before[scope], type=ScopeState)
+        return encode_state(msgspec.structs.replace(state, open=short.open, sealed=short.sealed))
 
     return [(Journal, "_append", append), (commit, "encode_state", encode)]
 
@@ -235,7 +308,7 @@ def _a_lost_answer_is_a_failure() -> Sequence[tuple[Any, str, Any]]:
 
 @defect("a lost answer is a loss", "A file whose publication was not answered is taken for gone.")
 def _a_lost_answer_is_a_loss() -> Sequence[tuple[Any, str, Any]]:
-    async def publish(files: Any, lines: Any) -> list[FileLine]:
+    async def publish_or_lose(files: Any, lines: Any) -> list[FileLine]:
         gone = []
         for line in lines:
             is_visible = False
@@ -245,15 +318,15 @@ def _a_lost_answer_is_a_loss() -> Sequence[tuple[Any, str, Any]]:
                 gone.append(line)
         return gone
 
-    return [(recovery, "publish", publish), (writer, "publish", publish)]
+    return [(recovery, "publish", publish_or_lose), (writer, "publish", publish_or_lose)]
 
 
 @defect("publication unawaited", "The next record is written while the last one's files are still being published.")
 def _publication_unawaited() -> Sequence[tuple[Any, str, Any]]:
-    right = writer.publish
+    right = publish.publish
     waiting: set[asyncio.Task[Any]] = set()
 
-    async def publish(files: Any, lines: Any) -> list[FileLine]:
+    async def publish_beside(files: Any, lines: Any) -> list[FileLine]:
         async def quiet() -> None:
             with suppress(LakeError):
                 await right(files, lines)
@@ -263,7 +336,7 @@ def _publication_unawaited() -> Sequence[tuple[Any, str, Any]]:
         task.add_done_callback(waiting.discard)
         return []
 
-    return [(writer, "publish", publish)]
+    return [(writer, "publish", publish_beside)]
 
 
 @defect("a refetch without a look", "A unit that is fetched again is compared with nothing.")
@@ -273,14 +346,11 @@ def _a_refetch_without_a_look() -> Sequence[tuple[Any, str, Any]]:
 
 @defect("stale ids", "What the lake holds of a session is remembered from an earlier run.")
 def _stale_ids() -> Sequence[tuple[Any, str, Any]]:
-    right = Present._load
+    def init(self: Any, files: Any, _known: Any = None) -> None:
+        self._files = files
+        self._known = files._lake.__dict__.setdefault("remembered", KnownIds(1 << 30))
 
-    async def load(self: Any, asked: Any) -> None:
-        lake = self.files._lake
-        self._sessions = lake.__dict__.setdefault("remembered", OrderedDict())
-        await right(self, asked)
-
-    return [(Present, "_load", load), (Present, "forget", lambda *_: None)]
+    return [(Present, "__init__", init), (Present, "forget", lambda *_: None)]
 
 
 @defect(
@@ -293,7 +363,7 @@ def _a_session_come_back_is_new() -> Sequence[tuple[Any, str, Any]]:
 @defect("deferred units forgotten", "What the run did not come to is in no outcome.")
 def _deferred_units_forgotten() -> Sequence[tuple[Any, str, Any]]:
     def close(self: Any) -> None:
-        self.is_closed = True
+        self._is_closed = True
 
     return [(ScopeLedger, "close", close)]
 
@@ -315,21 +385,32 @@ def _complete_past_a_failed_list() -> Sequence[tuple[Any, str, Any]]:
     right = Writer.close
 
     async def close(self: Any, finder: Any, *, is_whole: bool) -> None:
-        flaws = self.ledger.listings_failed, self.ledger.listings_open
+        flaws = self.ledger._listings_failed, self.ledger._listings_open
         self.ledger.close()
-        self.ledger.listings_failed = self.ledger.listings_open = 0
+        self.ledger._listings_failed = self.ledger._listings_open = 0
         await right(self, finder, is_whole=is_whole)
-        self.ledger.listings_failed, self.ledger.listings_open = flaws
+        self.ledger._listings_failed, self.ledger._listings_open = flaws
 
     return [(Writer, "close", close)]
 
 
 @defect("one date a checkpoint", "Of rows on both sides of a midnight only the first date's are written.")
 def _one_date_a_checkpoint() -> Sequence[tuple[Any, str, Any]]:
-    def first_date(table: Any, rows: Any) -> Any:
-        return dict(list(split_by_date(table, rows).items())[:1])
+    return [(held, "dates_in", lambda table, rows: dates_in(table, rows)[:1])]
 
-    return [(held, "split_by_date", first_date)]
+
+@defect("given up by a refetch's failure", "A refetch that fails takes back that a unit was given up.")
+def _given_up_taken_back() -> Sequence[tuple[Any, str, Any]]:
+    right = Tracked.failed
+
+    def failed(self: Any, *given: Any, **named: Any) -> bool:
+        was_sealed, self.was_sealed = self.was_sealed, False
+        try:
+            return right(self, *given, **named)
+        finally:
+            self.was_sealed = was_sealed
+
+    return [(Tracked, "failed", failed)]
 
 
 @defect("the overtaken go on", "A run whose number was taken by another reads on, and commits behind it.")
@@ -340,10 +421,18 @@ def _the_overtaken_go_on() -> Sequence[tuple[Any, str, Any]]:
         try:
             await right(self, record)
         except Overtaken:
-            await commit.read_on(self.records, self.scope, self.state)
-            self.epoch = self.state.number + 1
-            again = msgspec.structs.replace(record, number=self.state.number + 1, epoch=self.epoch, kind="begin")
-            await right(self, msgspec.structs.replace(again, files=(), sessions=(), summary=None))
-            await right(self, msgspec.structs.replace(record, number=self.state.number + 1, epoch=self.epoch))
+            await read_on(self.records, self.scope, self.state)
+            fresh = {"number": self.state.number + 1, "previous": self.state.link.checksum}
+            await right(self, msgspec.structs.replace(record, **fresh))
 
     return [(Journal, "_append", append)]
+
+
+@defect("a last reading limited", "A second reading that is final is held to what the first one showed.")
+def _a_last_reading_limited() -> Sequence[tuple[Any, str, Any]]:
+    right = fetch.fetch
+
+    async def limited(pages: Any, unit: Any, session: Any, _final_from_us: int | None) -> Any:
+        return await right(pages, unit, session, None)
+
+    return [(pipeline, "fetch", limited)]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from exporter.errors import LakeBusy
 from exporter.store import SIZE_UNKNOWN, Staged
@@ -12,7 +11,9 @@ from tests.simulation.loop import NOBODY
 from tests.simulation.process import Killed
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable
+    from random import Random
 
     from tests.simulation.laws import Laws
     from tests.simulation.process import SimulatedProcess
@@ -23,8 +24,9 @@ Done = TypeVar("Done")
 class Lake:
     """What is in the lake. Each change happens at one instant, and the laws look at it."""
 
-    def __init__(self, laws: Laws) -> None:
+    def __init__(self, laws: Laws, *, ignores_conditions: bool = False) -> None:
         self.laws = laws
+        self.ignores_conditions = ignores_conditions
         self.visible: dict[str, bytes] = {}
         self.staged: dict[str, tuple[Staged, bytes]] = {}
         self.records: dict[str, bytes] = {}
@@ -41,7 +43,7 @@ class Lake:
 
     def publish(self, staged: Staged) -> bool:
         """Make a file visible, if it is there."""
-        found = self.staged.get(staged.handle[0])
+        found = self.staged.get(staged.handle[0]) if staged.handle else None
         if found is not None and found[0].size_bytes == staged.size_bytes:
             del self.staged[staged.handle[0]]
             self.visible[staged.key] = found[1]
@@ -68,7 +70,7 @@ class Lake:
 
     def create(self, key: str, body: bytes) -> bool:
         """Make a record where there is none; where an equal one stands, it is taken for one's own."""
-        if key in self.records:
+        if key in self.records and not self.ignores_conditions:
             return self.records[key] == body
         self.records[key] = body
         self.born_s[key] = self.laws.now_s
@@ -87,6 +89,18 @@ class Lake:
             for key, born_s in self.born_s.items()
             if key.startswith(prefix) and key > after and born_s <= then_s < self.dead_s.get(key, math.inf)
         )
+
+    def refuses(self, key: str, body: bytes) -> bool:
+        """Whether a record that is there can't be made once more."""
+        is_refused = key in self.records and not self.ignores_conditions
+        if not is_refused:
+            self.records[key] = body
+        return is_refused
+
+    def remove(self, key: str) -> None:
+        """Remove a visible file."""
+        if (data := self.visible.pop(key, None)) is not None:
+            self.laws.removed(key, data)
 
     def delete(self, key: str) -> None:
         """Remove a record."""
@@ -122,6 +136,12 @@ class LakeHandle:
     async def read(self, key: str) -> bytes | None:
         return await self._do("read", key, lambda: self._lake.read(key))
 
+    async def remove(self, key: str) -> None:
+        await self._do("remove", key, lambda: self._lake.remove(key))
+
+    async def refuses(self, key: str, body: bytes) -> bool:
+        return await self._do("refuses", key, lambda: self._lake.refuses(key, body))
+
     async def create(self, key: str, body: bytes) -> bool:
         return await self._do("create", key, lambda: self._lake.create(key, body))
 
@@ -143,39 +163,49 @@ class LakeHandle:
         loop = process.loop
         answer: asyncio.Future[Done] = loop.create_future()
         fate = random.random()
-        fails = fate < faults.lake_failed
-        is_lost = not fails and fate < faults.lake_failed + faults.lake_lost
+        is_failed = fate < faults.lake_failed
+        is_lost = not is_failed and fate < faults.lake_failed + faults.lake_lost
         arrives_late = process.step.arrives_late and random.random() < 0.5
 
         def arrive() -> None:
             is_waited_for = not (process.is_killed or answer.cancelled())
-            if not is_waited_for and not arrives_late:
+            if not (is_waited_for or arrives_late):
                 return
-            if not fails:
-                done = act()
-            self._trace(process.name, operation, key, "fails" if fails else "answer lost" if is_lost else "")
-            if not is_waited_for:
-                return
-            if fails or is_lost:
-                error = LakeBusy(f"{operation} {key}: no answer")
-                loop.call_later(_delay_s(random), _give, answer, None, error, context=NOBODY)
-            else:
-                loop.call_later(_delay_s(random), _give, answer, done, None, context=NOBODY)
-            process.count()
+            done = None if is_failed else act()
+            self._trace(process.name, operation, key, "fails" if is_failed else "answer lost" if is_lost else "")
+            if is_waited_for:
+                is_answered = not (is_failed or is_lost)
+                given = done if is_answered else LakeBusy(f"{operation} {key}: no answer")
+                loop.call_later(_delay_s(random), _settle, answer, given, context=NOBODY)
+                process.count()
 
         loop.call_later(_delay_s(random), arrive, context=NOBODY)
         return await answer
 
 
-def _delay_s(random: object) -> float:
-    draw: float = random.random()  # type: ignore[attr-defined]
+class PlainLake(LakeHandle):
+    """The lake at once and without a fault, for whoever checks it; ``without`` is left out of what it lists."""
+
+    def __init__(self, lake: Lake, without: str = "/nothing/") -> None:
+        self._lake = lake
+        self._without = without
+
+    async def keys(self, prefix: str, after: str = "") -> list[str]:
+        return [key for key in self._lake.keys(prefix, after) if self._without not in key]
+
+    async def _do(self, operation: str, key: str, act: Callable[[], Done]) -> Done:  # noqa: ARG002 - as above
+        return act()
+
+
+def _delay_s(random: Random) -> float:
+    draw = random.random()
     return draw * draw * 0.2
 
 
-def _give(answer: asyncio.Future[Done], done: Done, error: Exception | None) -> None:
+def _settle(answer: asyncio.Future[Any], given: object) -> None:
     if answer.done():
         return
-    if error is not None:
-        answer.set_exception(error)
+    if isinstance(given, LakeBusy):
+        answer.set_exception(given)
     else:
-        answer.set_result(done)
+        answer.set_result(given)

@@ -12,20 +12,23 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from exporter.api.operations import Operation
-from tests.simulation.plan import EPOCH_US, SECOND_US
+from exporter.cli.exits import FAILED
+from tests.simulation.plan import EPOCH_US, SECOND_US, Faults
 from tests.simulation.process import true_us
 from tests.simulation.reading import read_record, read_rows, scope_name
-from tests.simulation.truth import Row, SessionKey, UnitKey
+from tests.simulation.truth import UNDATED, Row, SessionKey, UnitKey
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from exporter.ledger import RunLedger, ScopeLedger
+    from exporter.ledger import ScopeLedger
+    from exporter.run_ledger import RunLedger
     from tests.simulation.lake import Lake
     from tests.simulation.loop import SeededLoop
     from tests.simulation.plan import Plan, Step
     from tests.simulation.truth import Session, Truth
 
+_DENIED_MAX = 20
 _OUTCOMES = ("exported", "empty", "unchanged", "failed", "deferred", "abandoned")
 
 
@@ -68,11 +71,21 @@ class Laws:
         self.committed: dict[SessionKey, Counter[Row]] = {}
         self.visible: Counter[Row] = Counter()
         self.abandoned: set[str] = set()
+        self._visible_identities: Counter[tuple[Any, ...]] = Counter()
+        self._denied: Counter[tuple[int, str, str]] = Counter()
         self._whole: set[SessionKey] = set()
         self._ids: set[tuple[UnitKey, int]] = set()
-        self._rows_in: dict[str, list[tuple[int, Row]]] = {}
+        self._rows_in: dict[str, list[tuple[int | None, Row]]] = {}
         self._sealed_before: dict[int, frozenset[SessionKey]] = {}
+        self._stages = {stage.arn: stage for stages in truth.stages.values() for stage in stages}
         self._sessions = {session.key: session for session in truth.sessions()}
+        self._known: set[UnitKey] = set()
+        self._hiding = {
+            (*session.key, participant.participant_id)
+            for session in truth.sessions()
+            for participant in session.participants
+            if participant.hidden
+        }
         self._hidden = {session.key: truth.hidden_of(session) for session in truth.sessions()}
         self._shown: dict[Row, list[int]] = {}
         for session in truth.sessions():
@@ -110,6 +123,7 @@ class Laws:
             log.status[session] = line["status"]
             for participant_id, unit in line.get("units", {}).items():
                 name = "/".join((*session, participant_id)).rstrip("/")
+                self._known.add((*session, participant_id))
                 (self.abandoned.add if unit.get("is_abandoned") else self.abandoned.discard)(name)
             if line["status"] == "sealed":
                 self._check_whole(session, f"{key} seals")
@@ -124,8 +138,7 @@ class Laws:
             self.broken("who is overtaken commits no more", f"{key} is of epoch {record['epoch']}, not {log.epoch}")
 
     def _check_files(self, key: str, record: Mapping[str, Any], log: ScopeLog) -> None:
-        lost = set(record.get("gone", ())) | set(record.get("lost", ()))
-        if lost:
+        if lost := set(record.get("lost", ())):
             self.broken("nothing that a record names goes", f"{key} says that {sorted(lost)} are gone")
         if record["kind"] == "commit":
             hidden = [each for each in log.last_files if each not in self.lake.visible]
@@ -143,21 +156,25 @@ class Laws:
                 self.broken("a record names only what is durable", f"{key} names {file['key']}, which is not there")
                 return
             rows = self._rows(file["key"], data)
-            if len(rows) != file["rows"] or len(data) != file["size_bytes"]:
+            if (file["key"].endswith(".parquet") and len(rows) != file["rows"]) or len(data) != file["size_bytes"]:
                 self.broken("a record tells what is in its files", f"{key}: {file['key']} has {len(rows)} rows")
             for _, row in rows:
                 self.committed.setdefault((row[0], row[1]), Counter())[row] += 1
 
     def published(self, key: str, data: bytes) -> None:
         """A file became visible: it is committed, and its rows are what the API has shown, once."""
+        if self.lake.ignores_conditions:
+            self.broken("a store that ignores conditions is not used", f"{key} was published in one")
         if key not in self.named:
             self.broken("readers see committed rows only", f"{key} is visible, and no record names it")
         for number, row in self._rows(key, data):
             unit = (row[0], row[1], row[2])
-            if (unit, number) in self._ids:
+            if number is not None and (unit, number) in self._ids:
                 self.broken("every event once", f"{key} has an id again: {row}")
-            self._ids.add((unit, number))
+            if number is not None:
+                self._ids.add((unit, number))
             self.visible[row] += 1
+            self._visible_identities[row[:-1]] += 1
             shown = bisect_right(self._shown.get(row, ()), self.now_us)
             if self.visible[row] > shown:
                 self.broken("every event once", f"{key}: the API has shown {shown} of {row}, and this is one more")
@@ -167,14 +184,18 @@ class Laws:
         if key in self.named and key not in self.lake.visible:
             self.broken("nothing that a record names goes", f"{key} was discarded, and {self.named[key]} names it")
 
+    def removed(self, key: str, data: bytes) -> None:
+        """A visible file was removed: none is, but by a repair of something."""
+        self.broken("a run never removes anything", f"{key} with {len(data)} bytes was removed")
+
     def deleted(self, key: str) -> None:
         """A record was removed: it was none of the log's."""
         if "/records/" in key:
             self.broken("nothing is taken from the log", f"{key} was deleted")
 
-    def _rows(self, key: str, data: bytes) -> list[tuple[int, Row]]:
+    def _rows(self, key: str, data: bytes) -> list[tuple[int | None, Row]]:
         if key not in self._rows_in:
-            self._rows_in[key] = read_rows(data)
+            self._rows_in[key] = read_rows(key, data)
         return self._rows_in[key]
 
     # What the service is asked.
@@ -190,13 +211,26 @@ class Laws:
         session = (params["stageArn"], params["sessionId"])
         if session in self._sealed_before.get(step.number, ()):
             log = self.logs.get(_scope_of(session[0]))
-            if log is not None and log.status.get(session) == "sealed":
+            is_moved = self._sessions[session].first_end is not None  # it is opened again where that was seen too late
+            if log is not None and log.status.get(session) == "sealed" and not is_moved:
                 self.broken("a sealed session costs no call", f"{operation} for {session} in step {step.number}")
+
+    def denied(self, step: Step, operation: Operation, params: Mapping[str, Any]) -> None:
+        """A call was denied: after a few dozens of them none is made any more."""
+        key = (step.number, operation, params.get("stageArn", ""))
+        self._denied[key] += 1
+        if self._denied[key] > _DENIED_MAX + step.concurrency:
+            self.broken(
+                "a denied operation is asked no more", f"step {step.number} was denied {self._denied[key]} times"
+            )
 
     # What a run says of itself.
 
-    def ended(self, step: Step, ledger: RunLedger, exit_code: int, began_us: int) -> None:
+    def ended(self, step: Step, ledger: RunLedger, exit_code: int, began_us: int, *, was_alone: bool) -> None:
         """A run came to its end: its words are true."""
+        is_calm = was_alone and step.faults == Faults() and step.asleep_after is None
+        if exit_code == FAILED and is_calm and not self.lake.ignores_conditions:
+            self.broken("a run fails for a reason", f"step {step.number}: {ledger.failures}")
         for scope in ledger.scopes:
             self._check_words(step, scope)
             self._check_complete_until(step, scope)
@@ -225,18 +259,21 @@ class Laws:
                 continue
             for participant in session.participants:
                 unit = (*key, participant.participant_id)
-                if not _is_target(step, unit) or self._is_abandoned(unit):
+                if not _is_target(step, unit) or self._is_excused(unit):
                     continue
                 if any(span.from_us <= self.now_us and began_us < span.until_us for span in participant.hidden):
                     continue
                 if participant.visible_us > began_us:
                     continue
-                wanted = Counter(event.row for event in participant.shown(began_us))
-                if missing := _lacking(wanted, self.visible):
+                # Which of equal events is left for later, while more may come, is nobody's to choose.
+                wanted = Counter(event.row[:-1] for event in participant.shown(began_us))
+                if missing := _lacking(wanted, self._visible_identities):
                     self.broken("never exit 0 when short", f"step {step.number} lacks {_some(missing)}")
                     return
 
     def _is_wanted(self, step: Step, session: Session, began_us: int) -> bool:
+        if step.dates != "true":
+            began_us += step.skew_us - 3 * SECOND_US  # an end that lies after its now is none
         if session.ended_us > began_us and (not step.active_sessions or step.since_us or step.until_us):
             return False  # it may be taken for active, or for ended
         is_late = step.until_us is not None and session.started_us >= step.until_us
@@ -257,9 +294,7 @@ class Laws:
         session = self._sessions.get(key)
         if session is None or key in self._whole:
             return
-        wanted: Counter[Row] = Counter(
-            row for row in session.rows() if not self._is_abandoned((row[0], row[1], row[2]))
-        )
+        wanted: Counter[Row] = Counter(row for row in session.rows() if not self._is_excused((row[0], row[1], row[2])))
         if missing := _lacking(wanted, self.committed.get(key, Counter())):
             late = f"{(session.last_us - self.now_us) / SECOND_US:.1f} s from now"
             self.broken(
@@ -267,31 +302,48 @@ class Laws:
                 f"{what} {key}, which ended at {_words(session.ended_us)}, and lacks {_some(missing)}; its last event"
                 f" is shown {late}",
             )
-        elif not self.abandoned:
+        elif not self.abandoned and not any(each.hidden for each in session.participants):
             self._whole.add(key)  # and stays so
 
-    def _is_abandoned(self, unit: UnitKey) -> bool:
-        return "/".join(unit) in self.abandoned or "/".join(unit[:2]) in self.abandoned
+    def _is_excused(self, unit: UnitKey) -> bool:
+        """Whether a unit was given up, or no list has ever shown it: nobody can know of it then."""
+        is_abandoned = "/".join(unit) in self.abandoned or "/".join(unit[:2]) in self.abandoned
+        return is_abandoned or (unit not in self._known and unit in self._hiding)
 
     # The end of the world.
 
     def at_the_end(self, began_us: int) -> None:
         """After a quiet run: the lake is the truth, all that was listed is sealed, and nothing is left behind."""
         for key, session in self._sessions.items():
-            if not self._was_shown(key, began_us) or self._is_refused(session):
+            if not self._was_shown(key, began_us) or self.is_in_the_way(session):
                 continue
-            wanted = Counter(session.rows())
+            wanted = Counter(row for row in session.rows() if not self._is_excused((row[0], row[1], row[2])))
             if missing := _lacking(wanted, self.visible):
                 self.broken("the lake is what the API has shown", f"{key} lacks {_some(missing)}")
             status = self.logs[_scope_of(key[0])].status.get(key)
             if status != "sealed":
                 self.broken("what is over is sealed", f"{key} is {status}")
-        if self.lake.staged:
-            left = [staged.key for staged, _ in self.lake.staged.values()]
+        # What a new lake was tried out with is left where that was cut short: nobody looks for it again.
+        left = [staged.key for staged, _ in self.lake.staged.values() if not staged.key.startswith("_log/trial-")]
+        if left:
             self.broken("nothing is left behind", f"{left} are staged")
 
-    def _is_refused(self, session: Session) -> bool:
-        return any(self.now_us in span for each in session.participants for span in each.refused)
+    @property
+    def is_something_in_the_way(self) -> bool:
+        """Whether the world holds something that no run can finish."""
+        return any(map(self.is_denied, self._stages)) or any(map(self.is_in_the_way, self._sessions.values()))
+
+    def is_denied(self, stage_arn: str) -> bool:
+        """Whether a permission is missing in a stage now."""
+        return any(self.now_us in span for _, span in self._stages[stage_arn].denied)
+
+    def is_in_the_way(self, session: Session) -> bool:
+        """Whether something of the session may be left open for good: it is refused, denied, or has no time."""
+        now_us = self.now_us
+        return self.is_denied(session.stage_arn) or any(
+            any(now_us in span for span in each.refused) or any(event.row[3] == UNDATED for event in each.events)
+            for each in session.participants
+        )
 
 
 def _is_target(step: Step, unit: UnitKey) -> bool:
@@ -305,11 +357,11 @@ def _scope_of(stage_arn: str) -> str:
     return f"{account_id}-{region}"
 
 
-def _lacking(wanted: Counter[Row], held: Counter[Row]) -> Counter[Row]:
+def _lacking(wanted: Counter[Any], held: Counter[Any]) -> Counter[Any]:
     return Counter({row: count - held[row] for row, count in wanted.items() if held[row] < count})
 
 
-def _some(rows: Counter[Row]) -> str:
+def _some(rows: Counter[Any]) -> str:
     return f"{rows.total()} rows, {next(iter(rows))} for one"
 
 

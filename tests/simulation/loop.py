@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-#: More steps than any world takes: a loop without a wait is found, too.
-STEPS_MAX = 3_000_000
+#: More steps than any run takes, each with what goes on beside it: a loop without a wait is found, too.
+STEPS_MAX = 1_000_000
 
 
 class Owner(Protocol):
@@ -74,17 +74,22 @@ class SeededLoop(asyncio.BaseEventLoop):
         self._now_s = 0.0
         self._tasks_made = 0
         self._steps = 0
+        self._steps_max = STEPS_MAX
         self._free_s: dict[object, float] = {}
         self._ready: Any
         self._scheduled: list[asyncio.TimerHandle]
         self.problems: list[str] = []
         self.finding: BaseException | None = None
-        self.set_task_factory(self._make_task)
+        self.set_task_factory(self._make_task)  # type: ignore[arg-type] # typed for one kind of result
         self.set_exception_handler(lambda _, context: self._note_problem(context))
 
     def time(self) -> float:
         """The virtual time, in seconds."""
         return self._now_s
+
+    def begin(self) -> None:
+        """Note that something begins that has steps of its own."""
+        self._steps_max = self._steps + STEPS_MAX
 
     def fail(self, finding: BaseException) -> None:
         """Let ``run_until_complete`` raise this at once, whatever the code that runs now does with errors."""
@@ -123,8 +128,18 @@ class SeededLoop(asyncio.BaseEventLoop):
         if self.finding is not None:
             raise self.finding
         self._steps += 1
-        if self._steps > STEPS_MAX:
-            raise EndlessError(f"no end after {STEPS_MAX} steps")
+        if self._steps > self._steps_max:
+            raise EndlessError(f"no end after {self._steps} steps")
+        self._let_time_pass()
+        ready = self._ready
+        if not self._is_in_order and len(ready) > 1:
+            ready.rotate(-self._random.randrange(len(ready)))
+        handle: Any = ready.popleft()
+        if not handle.cancelled() and self._may_run(handle):
+            handle._run()  # noqa: SLF001 - what a loop is for
+
+    def _let_time_pass(self) -> None:
+        """Make ready what is due, and where nothing is ready, what is due next."""
         scheduled, ready = self._scheduled, self._ready
         while not ready and scheduled and scheduled[0].cancelled():
             _popped(scheduled)
@@ -136,20 +151,17 @@ class SeededLoop(asyncio.BaseEventLoop):
                 raise EndlessError(f"no end after {self._until_s:.0f} virtual seconds")
         while scheduled and scheduled[0].when() <= self._now_s:
             ready.append(_popped(scheduled))
-        if not self._is_in_order and len(ready) > 1:
-            ready.rotate(-self._random.randrange(len(ready)))
-        handle: Any = ready.popleft()
-        if handle.cancelled():
-            return
+
+    def _may_run(self, handle: Any) -> bool:
+        """Whether its process lives and is awake; else it is put aside."""
         owner: Owner | None = handle._context.get(OWNER)  # noqa: SLF001 - there is no other way to a handle's context
-        if owner is not None:
-            if owner.is_dead:
-                owner.dropped.append(handle)
-                return
-            if owner.asleep_until_s > self._now_s:
-                self.call_at(owner.asleep_until_s, ready.append, handle, context=NOBODY)
-                return
-        handle._run()  # noqa: SLF001 - what a loop is for
+        if owner is not None and owner.is_dead:
+            owner.dropped.append(handle)
+            return False
+        if owner is not None and owner.asleep_until_s > self._now_s:
+            self.call_at(owner.asleep_until_s, self._ready.append, handle, context=NOBODY)
+            return False
+        return True
 
     def _write_to_self(self) -> None:
         """Nobody sleeps, so nobody need be woken."""

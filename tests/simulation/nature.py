@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from exporter.times import text_of
 from tests.simulation.plan import EPOCH_US, HOUR_S, SECOND_US, few
-from tests.simulation.truth import Event, Participant, Session, Span, Stage, Truth, canonical
+from tests.simulation.truth import UNDATED, Event, Participant, Session, Span, Stage, Truth, canonical
 
 if TYPE_CHECKING:
     from random import Random
@@ -15,26 +15,30 @@ if TYPE_CHECKING:
     from tests.simulation.plan import Plan
 
 _NAMES = ("JOINED", "LEFT", "PUBLISH_STARTED", "PUBLISH_STOPPED", "SUBSCRIBE_STARTED", "SOMETHING_NEW")
+_OPERATIONS = ("ListStageSessions", "ListParticipants", "ListParticipantEvents", "ListParticipantEvents")
 _LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 
 
 def draw_truth(plan: Plan) -> Truth:
     """The truth of a plan; it does not depend on which of the plan's steps are carried out."""
     random = plan.random("truth")
-    size = random.choice((0.4, 0.7, 1.0, 1.0, 1.5, 4.0))
+    size = random.choice((0.3, 0.5, 0.7, 1.0, 1.0, 1.5)) if random.random() < 0.97 else 4.0
     return Truth({scope: _draw_stages(plan, random, scope, size) for scope in plan.scopes})
 
 
 def _draw_stages(plan: Plan, random: Random, scope: Scope, size: float) -> tuple[Stage, ...]:
-    count = random.choice((1, 2, 2, 3, 3, 5))
+    count = random.choice((1, 2, 2, 2, 3, 3, 4, 5))
     stages = []
     for number in range(count):
         arn = f"arn:aws:ivs:{scope.region}:{scope.account_id}:stage/{'abcde'[number]}{_id(random, 5)}"
         sessions = [_draw_session(plan, random, arn, size) for _ in range(_session_count(plan, random, size))]
-        hidden = ()
+        hidden: tuple[Span, ...] = ()
         if "hidden stages" in plan.features and random.random() < 0.15:
             hidden = (_draw_span(plan, random),)
-        stages.append(Stage(arn, tuple(sorted(sessions, key=lambda each: each.started_us)), hidden))
+        denied: tuple[tuple[str, Span], ...] = ()
+        if "denied stages" in plan.features and random.random() < 0.4:
+            denied = ((random.choice(_OPERATIONS), _draw_span(plan, random)),)
+        stages.append(Stage(arn, tuple(sorted(sessions, key=lambda each: each.started_us)), hidden, denied))
     return tuple(stages)
 
 
@@ -56,7 +60,7 @@ def _draw_session(plan: Plan, random: Random, stage_arn: str, size: float) -> Se
         _draw_participant(plan, random, (stage_arn, session_id), Span(started_us, ended_us), latest_us, size)
         for _ in range(few(random, 40, 2.5 * size))
     ]
-    hidden = ()
+    hidden: tuple[Span, ...] = ()
     if "hidden sessions" in plan.features and random.random() < 0.3:
         hidden = (_draw_span(plan, random),)
     return Session(stage_arn, session_id, started_us, ended_us, tuple(participants), hidden, first_end)
@@ -68,17 +72,17 @@ def _draw_first_end(plan: Plan, random: Random, started_us: int, ended_us: int) 
     return (end_us, ended_us, end_us)
 
 
-def _draw_participant(
+def _draw_participant(  # noqa: PLR0917 - all of them are of its session
     plan: Plan, random: Random, of: tuple[str, str], lasted: Span, latest_us: int, size: float
 ) -> Participant:
     """A participant of a session, of which everything is shown at ``latest_us``."""
     participant_id = _id(random, 12)
     joined_us = random.randint(lasted.from_us, lasted.until_us)
-    count = few(random, 250, 3.0 * size) if random.random() < 0.93 else few(random, 250, 60.0)
+    count = few(random, 250, 3.0 * size) if random.random() < 0.96 else few(random, 250, 60.0)
     is_shifting = "shifting lists" in plan.features and random.random() < 0.7
     events: list[Event] = []
     for number in range(count):
-        if events and not is_shifting and random.random() < 0.2:
+        if events and not is_shifting and events[-1].row[3] != UNDATED and random.random() < 0.2:
             events.append(_draw_equal(plan, random, events[-1], latest_us))
             continue
         at_us = random.randint(joined_us, lasted.until_us)
@@ -86,6 +90,9 @@ def _draw_participant(
             at_us = max(lasted.from_us, at_us // SECOND_US * SECOND_US)
         marks = {"errorCode": f"E{number}"} if is_shifting else {}  # none equals another, for the list shifts
         event = _draw_event(random, (*of, participant_id), at_us, latest_us, marks)
+        if "undated events" in plan.features and random.random() < 0.05:
+            events.append(_undated(event))
+            continue
         twin = next((each for each in events if each.row[:-1] == event.row[:-1]), None)
         if twin is not None:
             event = _draw_equal(plan, random, twin, latest_us)
@@ -126,6 +133,12 @@ def _draw_equal(plan: Plan, random: Random, event: Event, latest_us: int) -> Eve
         fields["colour"] = random.choice(("green", "black"))
         row = (*row[:7], canonical({"colour": fields["colour"]}))
     return Event(fields, row, _draw_visible(random, row[3], latest_us))
+
+
+def _undated(event: Event) -> Event:
+    """The same event, without a time that can be read."""
+    fields = {**event.fields, "eventTime": "yesterday"}
+    return Event(fields, (*event.row[:3], UNDATED, "reject", None, None, canonical(fields)), event.visible_us)
 
 
 def _draw_refusal(plan: Plan, random: Random) -> tuple[tuple[Span, ...], str]:

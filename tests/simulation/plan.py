@@ -39,9 +39,15 @@ FEATURES = frozenset(
         "absent dates",
         "far dates",
         "unlike equals",
+        "undated events",
+        "denied stages",
+        "no conditions",
     }
 )
-DRAWN = FEATURES - {"vanished units", "far dates", "unlike equals"}
+#: How likely a world has a feature; what makes all else unlikely is rare.
+_RARE = {"no conditions": 0.02, "undated events": 0.1, "denied stages": 0.15, "refused units": 0.25, "stale lists": 0.2}
+_USUAL = 0.35
+DRAWN = FEATURES
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +92,7 @@ class Step:
     attempts: int = 8
     timeout_s: float = 300.0
     active_sessions: bool = True
+    give_up_days: float = 30.0
     killed_after: int | None = None
     killed_s: float | None = None
     arrives_late: bool = False
@@ -125,10 +132,11 @@ class Step:
 class Bounds:
     """The program's own bounds, made small enough to be met."""
 
-    rows_max: int
+    waiting_size_bytes: int
     piece_size_bytes: int
     batch_size_bytes: int
     snapshot_records: int
+    known_size_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +176,7 @@ def few(random: Random, most: int, mean: float) -> int:
 def draw_plan(seed: str, drawn: Iterable[str] = DRAWN) -> Plan:
     """The world of a seed: ``drawn`` are the features that it may have, each with some chance."""
     random = Random(f"{seed}/plan")
-    features = frozenset(name for name in sorted(drawn) if random.random() < 0.4)
+    features = frozenset(name for name in sorted(drawn) if random.random() < _RARE.get(name, _USUAL))
     everywhere = [Scope(account, region) for account in ACCOUNTS for region in REGIONS]
     count = random.choice((1, 1, 1, 1, 2, 2, 3))
     scopes = tuple(sorted(random.sample(everywhere, count))) if count > 1 else (everywhere[0],)
@@ -180,7 +188,7 @@ def draw_plan(seed: str, drawn: Iterable[str] = DRAWN) -> Plan:
         features=features,
         grace_s=grace_s,
         # A list of small pages that shifts by a whole page shows one event twice, twice over: no rule tells that apart.
-        page_size=random.choice((10, 20, 100) if "shifting lists" in features else (2, 3, 5, 20, 100)),
+        page_size=random.choice((10, 20, 100) if "shifting lists" in features else (3, 5, 10, 20, 100)),
         is_in_order=random.random() < 0.15,
         bounds=_draw_bounds(random),
         steps=steps,
@@ -195,9 +203,8 @@ def draw_nights(seed: str, nights: int) -> Plan:
     steps = []
     for night in range(nights):
         step = _draw_step(random, features, night + 1, night * DAY_S + random.uniform(0.0, HOUR_S))
-        is_killed = random.random() < 0.2
-        killed = {"killed_after": step.killed_after or 30, "killed_s": None} if is_killed else {}
-        steps.append(replace(step, kind="nightly", wait=True, **({"killed_after": None, "killed_s": None} | killed)))
+        killed_after = (step.killed_after or 30) if random.random() < 0.2 else None
+        steps.append(replace(step, kind="nightly", wait=True, killed_after=killed_after, killed_s=None))
     return Plan(
         seed=seed,
         scopes=(Scope(ACCOUNTS[0], REGIONS[0]),),
@@ -214,17 +221,18 @@ def draw_nights(seed: str, nights: int) -> Plan:
 
 def _draw_bounds(random: Random) -> Bounds:
     return Bounds(
-        rows_max=random.choice((3, 20, 100, 1_000, 250_000)),
-        piece_size_bytes=random.choice((300, 2_000, 1 << 20)),
-        batch_size_bytes=random.choice((200, 2_000, 1 << 18)),
+        waiting_size_bytes=random.choice((2_000, 40_000, 200_000, 12 << 20)),
+        piece_size_bytes=random.choice((800, 4_000, 1 << 20)),
+        batch_size_bytes=random.choice((500, 4_000, 1 << 18)),
         snapshot_records=random.choice((2, 5, 64)),
+        known_size_bytes=random.choice((200, 32 << 20)),
     )
 
 
 def _draw_steps(random: Random, features: frozenset[str], grace_s: float) -> tuple[Step, ...]:
     at_s = random.uniform(0.0, 6 * HOUR_S)
     steps = []
-    for number in range(1, 2 + random.choice((1, 2, 3, 3, 4, 5, 8))):
+    for number in range(1, 2 + random.choice((1, 2, 3, 3, 4, 5, 7))):
         steps.append(_draw_step(random, features, number, at_s))
         at_s += random.choice(
             (
@@ -240,9 +248,12 @@ def _draw_steps(random: Random, features: frozenset[str], grace_s: float) -> tup
 
 def _draw_step(random: Random, features: frozenset[str], number: int, at_s: float) -> Step:
     kind = random.choices(
-        ("nightly", "backfill", "targets", "refetch", "survey", "verify", "status"), (10, 2, 3, 4, 1, 1, 1)
+        ("nightly", "backfill", "targets", "refetch", "survey", "verify", "status", "repair"),
+        (10, 2, 3, 4, 1, 1, 1, 1),
     )[0]
     has = {name for name in sorted(features) if random.random() < 0.6}
+    dates = _draw_dates(random, has)
+    skew_us = int(random.uniform(-200.0, 200.0) * SECOND_US) if "skewed clocks" in has else 0
     since_us = EPOCH_US + int((at_s - random.uniform(0.0, 2.0) * DAY_S) * SECOND_US)
     is_killed_by_count = random.random() < 0.7
     return Step(
@@ -255,12 +266,14 @@ def _draw_step(random: Random, features: frozenset[str], number: int, at_s: floa
         if kind == "backfill" and random.random() < 0.6
         else None,
         wait=random.random() < 0.3,
-        skew_us=int(random.uniform(-200.0, 200.0) * SECOND_US) if "skewed clocks" in has else 0,
+        # Where the local clock counts, nothing tells that it is ahead.
+        skew_us=skew_us if dates == "true" else -abs(skew_us),
         checkpoint_s=random.choice((0.05, 1.0, 10.0, 300.0)),
         concurrency=random.choice((1, 2, 8, 32)),
         calls_per_second=random.choice((5.0, 5.0, 50.0)),
         attempts=random.choice((2, 8)),
         timeout_s=random.choice((30.0, 300.0)),
+        give_up_days=random.choice((30.0, 1.0)),
         active_sessions=random.random() < 0.9,
         killed_after=1 + few(random, 400, 40.0) if "kills" in has and is_killed_by_count else None,
         killed_s=random.expovariate(1 / 10.0) if "kills" in has and not is_killed_by_count else None,
@@ -270,7 +283,7 @@ def _draw_step(random: Random, features: frozenset[str], number: int, at_s: floa
         stopped_s=random.expovariate(1 / 5.0) if "stops" in has and random.random() < 0.5 else None,
         stopped_by=random.choice(("SIGTERM", "SIGINT", "deadline")),
         faults=_draw_faults(random, has),
-        dates=_draw_dates(random, has),
+        dates=dates,
     )
 
 

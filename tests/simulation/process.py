@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import TYPE_CHECKING, Any
 
 from exporter.clock import Clock
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from tests.simulation.plan import Step
 
 _PIDS_FROM = 100
+_TICK_S = 1e-6
 
 
 class Killed(BaseException):
@@ -37,13 +39,14 @@ class SimulatedProcess:
         self.is_buried = False
         self.asleep_until_s = 0.0
         self.operations = 0
+        self.ended_s = math.inf
         self.exit_code: int | None = None
         self.main: asyncio.Task[None] | None = None
         self.tasks: list[asyncio.Task[Any]] = []
         self.dropped: list[asyncio.Handle] = []
         self.has_ended: asyncio.Future[None] = loop.create_future()
         self.identity = Process(step.host, f"boot-of-{step.host}", "pid", _PIDS_FROM + step.number, str(step.number))
-        self.clock = Clock(self._monotonic_s, self._wall_us, asyncio.sleep, random.random)
+        self.clock = Clock(self._monotonic_s, self._wall_us, _sleep, random.random)
 
     @property
     def name(self) -> str:
@@ -88,6 +91,7 @@ class SimulatedProcess:
     def end(self) -> None:
         """Note that the process has ended."""
         if not self.has_ended.done():
+            self.ended_s = self.loop.time()
             self.has_ended.set_result(None)
 
     def _monotonic_s(self) -> float:
@@ -95,6 +99,11 @@ class SimulatedProcess:
 
     def _wall_us(self) -> int:
         return true_us(self.loop) + self.step.skew_us
+
+
+async def _sleep(seconds: float) -> None:
+    """Sleep long enough for the virtual time to pass, which has no more digits than any float."""
+    await asyncio.sleep(max(seconds, _TICK_S))
 
 
 def true_us(loop: SeededLoop) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tests.simulation.truth import Row, canonical
+from tests.simulation.truth import UNDATED, Row, canonical
 
 _COLUMNS = (
     "stage_arn",
@@ -22,8 +22,10 @@ _COLUMNS = (
 )
 
 
-def read_rows(data: bytes) -> list[tuple[int, Row]]:
-    """The rows of a data file, each with its id."""
+def read_rows(key: str, data: bytes) -> list[tuple[int | None, Row]]:
+    """The rows of a data file, each with its id; those of a file of rejects have none."""
+    if not key.endswith(".parquet"):
+        return [(None, _reject(json.loads(line))) for line in data.splitlines()]
     table = pq.read_table(pa.BufferReader(data), columns=["event_id", *_COLUMNS], use_threads=False)
     place = table.schema.get_field_index("event_time")
     table = table.set_column(place, "event_time", table.column("event_time").cast(pa.int64()))
@@ -31,6 +33,11 @@ def read_rows(data: bytes) -> list[tuple[int, Row]]:
     *others, extras = columns
     plain = [None if extra is None else canonical(json.loads(extra)) for extra in extras]
     return list(zip(ids, zip(*others, plain, strict=True), strict=True))
+
+
+def _reject(line: dict[str, Any]) -> Row:
+    unit = (line["stage_arn"], line["session_id"], line["participant_id"])
+    return (*unit, UNDATED, "reject", None, None, canonical(line["event"]))
 
 
 def scope_name(key: str) -> str:

@@ -33,7 +33,7 @@ def shrink(told: Told) -> Told:
 
 def words(told: Told) -> Iterator[str]:
     """A world's finding for people: what it is, the steps that lead to it, and the last things that happened."""
-    yield f"world {told.plan.seed}: {told.finding}"
+    yield f"world {name_of(told.plan)}: {told.finding}"
     yield f"features: {', '.join(sorted(told.plan.features)) or 'none'}; grace {told.plan.grace_s:g} s"
     yield f"bounds: {told.plan.bounds}, {told.plan.page_size} a page"
     yield from (step.words() for step in told.plan.steps)
@@ -42,6 +42,8 @@ def words(told: Told) -> Iterator[str]:
         yield f"  {at_s:12.3f} s  {who:14} {what} {of}" + (f" ({how})" if how else "")
 
 
-def steps_of(plan: Plan) -> str:
-    """The numbers of a plan's steps, as the command takes them."""
-    return ",".join(str(step.number) for step in plan.steps)
+def name_of(plan: Plan) -> str:
+    """The name by which a world can be had again: its seed, and the numbers of the steps that are left, if not all."""
+    if len(plan.steps) == len(plan.moments_s):
+        return plan.seed
+    return f"{plan.seed}:{','.join(str(step.number) for step in plan.steps) or 'none'}"

@@ -10,13 +10,15 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from exporter.domain import Scope
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from exporter.domain import Scope
+
 #: One event as a row of the lake: (stage, session, participant, time, name, remote participant, error code, extra).
 Row = tuple[str, str, str, int, str, str | None, str | None, str | None]
+#: An event without a time has the time `UNDATED`, the name ``reject``, and all that it says as its extra.
+UNDATED = -1
 SessionKey = tuple[str, str]
 UnitKey = tuple[str, str, str]
 
@@ -114,11 +116,12 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A stage, in no list in the times that are ``hidden``."""
+    """A stage, in no list in the times that are ``hidden``; ``denied`` says which operation is not allowed when."""
 
     arn: str
     sessions: tuple[Session, ...]
     hidden: tuple[Span, ...] = ()
+    denied: tuple[tuple[str, Span], ...] = ()
 
     def is_shown(self, now_us: int) -> bool:
         """Whether ListStages shows it."""

@@ -1,0 +1,53 @@
+"""The program while it is simulated: its bounds made small, and its log lines in the trace."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from exporter import commit, known_ids, running, writer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, MutableMapping
+
+    from tests.simulation.plan import Bounds
+
+
+@contextmanager
+def small_bounds(bounds: Bounds) -> Iterator[None]:
+    """The program's own bounds, as a plan has them."""
+    changes: list[tuple[Any, str, object]] = [
+        (running, "_WAITING_SIZE_BYTES_MAX", bounds.waiting_size_bytes),
+        (running, "_WAITING_SIZE_BYTES_A_SCOPE", bounds.waiting_size_bytes),
+        (known_ids.KnownIds.__init__, "__defaults__", (bounds.known_size_bytes,)),
+        (writer, "_PIECE_SIZE_BYTES", bounds.piece_size_bytes),
+        (writer, "_BATCH_SIZE_BYTES", bounds.batch_size_bytes),
+        (commit, "SNAPSHOT_RECORDS", bounds.snapshot_records),
+    ]
+    before = [(module, name, getattr(module, name)) for module, name, _ in changes]
+    for module, name, value in changes:
+        setattr(module, name, value)
+    try:
+        yield
+    finally:
+        for module, name, value in before:
+            setattr(module, name, value)
+
+
+@contextmanager
+def logs_in(trace: Callable[[str, str, str, str], None]) -> Iterator[None]:
+    """The program's log lines, in the trace."""
+
+    def note(_logger: object, method: str, event: MutableMapping[str, Any]) -> str:
+        words = {name: value for name, value in event.items() if name != "event"}
+        trace("log", method, str(event.get("event")), str(words))
+        raise structlog.DropEvent
+
+    before = structlog.get_config()
+    structlog.configure(processors=[note])
+    try:
+        yield
+    finally:
+        structlog.configure(**before)

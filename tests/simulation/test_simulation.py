@@ -1,0 +1,57 @@
+"""The simulation itself: new worlds break no law, one seed is one world, and defects that are put back are found."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import subprocess
+import sys
+
+import pytest
+
+WORLDS = 200
+#: Each stands for a kind of defect that is found within few worlds; `scripts/simulate --defects` puts all of them back.
+QUICKLY_FOUND = ("half an archive", "publish before record", "a lease believed", "sealed without the grace")
+
+
+def simulated(*options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tests.simulation", *options],
+        env={**os.environ, "PYTHONHASHSEED": "0"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_no_law_is_broken_in_new_worlds() -> None:
+    """Other worlds each time; a failure shows their seed, which `scripts/simulate --world` takes."""
+    seed = secrets.token_hex(4)
+    told = simulated("--worlds", str(WORLDS), "--seed", seed)
+    print(told.stdout)  # noqa: T201 - the seeds, for whoever asks which worlds these were
+    assert told.returncode == 0, told.stdout + told.stderr
+
+
+@pytest.mark.parametrize("seed", ["1-1", "1-2", "1-7"])
+def test_one_seed_is_one_world_to_the_letter(seed: str) -> None:
+    first, second = simulated("--world", seed), simulated("--world", seed)
+    assert re.search(r"[0-9a-f]{16}\)$", first.stdout.strip())
+    assert first.stdout == second.stdout
+
+
+def test_another_seed_is_another_world() -> None:
+    assert simulated("--world", "1-1").stdout != simulated("--world", "1-2").stdout
+
+
+@pytest.mark.parametrize("defect", QUICKLY_FOUND)
+def test_a_defect_that_is_put_back_is_found(defect: str) -> None:
+    told = simulated("--defects", defect, "--processes", "1")
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert defect in told.stdout
+
+
+@pytest.mark.slow
+def test_a_year_of_nights_breaks_no_law() -> None:
+    told = simulated("--nights", "365", "--seed", secrets.token_hex(4))
+    assert told.returncode == 0, told.stdout + told.stderr
