@@ -7,6 +7,7 @@ may stand in it.
 from __future__ import annotations
 
 import os
+import re
 from urllib.parse import urlsplit
 
 from exporter.errors import UsageError
@@ -29,9 +30,12 @@ def check_endpoint_settings(service: str) -> None:
 
 
 def check_endpoint(url: str, source: str) -> None:
-    """Raise :class:`UsageError` where a URL is no endpoint, naming its ``source``, without what stands before an @."""
+    """Raise :class:`UsageError` where a URL is no endpoint, naming its ``source``.
+
+    What stands before an @ or after a ? or # may be a secret, and is not shown.
+    """
     if fault := _fault_of(url):
-        shown = foreign_words(url.rpartition("@")[2])
+        shown = foreign_words(re.split("[?#]", url.rpartition("@")[2])[0])
         raise UsageError(f"{source} {fault}: {shown!r}; write it as https://host or http://host:port")
 
 

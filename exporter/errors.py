@@ -162,9 +162,13 @@ class Endless(ApiError):
 
 
 class GaveUp(ApiError):
-    """A call was tried until its attempts or its time were used up."""
+    """A call was tried until its attempts or its time were used up. ``cause`` is what the last try met."""
 
     kind = "gave_up"
+
+    def __init__(self, message: str, cause: str | None = None) -> None:
+        super().__init__(message)
+        self.group = cause
 
 
 class Starved(ApiError):
@@ -228,6 +232,8 @@ class EventUnreadable(ExportError):
 
 class EventUndated(EventUnreadable):
     """An event whose time is missing or unreadable: it can be given no date, and is kept among the rejects."""
+
+    group = "events without a time"
 
 
 class TemporaryFolderRefused(ExportError):

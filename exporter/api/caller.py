@@ -214,4 +214,4 @@ class Caller:
 
 def _give_up(state: RetryCallState) -> Any:  # noqa: ANN401 - tenacity's own signature; it always raises
     error = state.outcome.exception() if state.outcome else None
-    raise GaveUp(f"gave up after {state.attempt_number} tries: {error}") from error
+    raise GaveUp(f"gave up after {state.attempt_number} tries: {error}", str(error)) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from exporter.errors import ExportError
@@ -42,7 +43,7 @@ def first_answers(lake: Path) -> str:
         import duckdb  # noqa: PLC0415 - an optional extra, and slow to import
     except ImportError as error:
         raise DuckdbMissing from error
-    files = f"{lake}/events/**/*.parquet"
+    files = re.sub(r"[*?\[]", r"[\g<0>]", str(lake)) + "/events/**/*.parquet"  # DuckDB takes names for patterns
     query = _BY_NAME.format(files=files.replace("'", "''"))
     try:
         with duckdb.connect() as database:

@@ -29,6 +29,7 @@ from exporter.api.credentials import Credentials
 from exporter.api.endpoints import find_endpoint
 from exporter.api.network import not_answered
 from exporter.api.operations import Operation
+from exporter.aws_endpoints import check_endpoint
 from exporter.errors import ApiError, Endless, Refused, Transient, Unreachable, UsageError
 from exporter.open_files import connections_max
 from exporter.settings import HttpSettings
@@ -392,3 +393,14 @@ async def test_no_redirect_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(Refused):
             await ask(f"http://127.0.0.1:{port}", monkeypatch)
     assert asked == ["/ListStages"]
+
+
+@pytest.mark.parametrize(
+    "url", ["http://host:1/?token=hunter2", "http://me:hunter2@host", "host/x#hunter2", "ftp://host?hunter2"]
+)
+def test_no_secret_of_an_endpoint_is_shown(url: str) -> None:
+    """What stands before an @ or after a ? or # is left out where the endpoint is refused."""
+    with pytest.raises(UsageError, match="AWS_ENDPOINT_URL") as raised:
+        check_endpoint(url, "AWS_ENDPOINT_URL")
+    assert "hunter2" not in str(raised.value)
+    assert "host" in str(raised.value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.errors import GaveUp, Refused, ShutOut
+from exporter.errors import EventUndated, GaveUp, Refused, ShutOut
 from exporter.failures import CAUSES_MAX, UNITS_NAMED, Failures
 
 ARN = "arn:aws:ivs:eu-west-1:123456789012:stage/AbCd"
@@ -34,6 +34,20 @@ def test_equal_causes_are_one_failure() -> None:
     refused, gave_up = failures.causes()
     assert (refused.error, refused.count, refused.unit) == ("refused", 30, f"{ARN}/st-{0:013}/participant-0")
     assert (gave_up.error, gave_up.count) == ("gave_up", 30)
+
+
+def test_numbers_in_a_message_make_no_other_cause() -> None:
+    """How many tries there were, or how many events of a unit have no time, differs from unit to unit."""
+    failures = Failures()
+    for number in range(30):
+        failures.add(f"{ARN}/st-1/p{number}", GaveUp(f"gave up after {number} tries: status 503", "status 503"))
+        failures.add(f"{ARN}/st-1/p{number}", EventUndated(f"{number} of 99 events have no eventTime that can be read"))
+    failures.add(ARN, GaveUp("gave up after 8 tries: status 502", "status 502"))
+    assert [(each.error, each.count) for each in failures.causes()] == [
+        ("gave_up", 30),
+        ("event_unreadable", 30),
+        ("gave_up", 1),
+    ]
 
 
 def test_causes_come_before_what_was_deferred() -> None:
