@@ -77,7 +77,10 @@ class Commands:
             await statuses(store, 5)
             return 0
         if step.kind == "verify":
-            return int(any([problem async for problem in verify(store, Verified())]))
+            problems = [problem async for problem in verify(store, Verified(), is_gone=self._is_gone_for(process))]
+            if problems and self.plan.is_whole:
+                self.laws.verified(step, problems)
+            return int(bool(problems))
         if step.kind == "repair":
             upkeep = Upkeep(store, f"r{step.number}", process.clock, process.identity, self._is_gone_for(process))
             return int(bool((await Repair(upkeep).run()).left))

@@ -19,13 +19,13 @@ import pyarrow as pa
 from exporter import (
     archive,
     commit,
+    equals,
     exporting,
     fetch,
     finding,
     healing,
     held,
     lake_identity,
-    numbering,
     pipeline,
     publish,
     recovery,
@@ -190,7 +190,7 @@ def _a_shifted_list_believed() -> Sequence[tuple[Any, str, Any]]:
 
 @defect("equals are one", "Equal events of a unit all have the first one's id.")
 def _equals_are_one() -> Sequence[tuple[Any, str, Any]]:
-    return [(numbering, "event_id", lambda identity, _number: identity)]
+    return [(equals, "event_id", lambda identity, _number: identity)]
 
 
 @defect("sealed without the grace", "A session is final as soon as it has ended.")

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 Done = TypeVar("Done")
 
+_CHANGES = frozenset({"stage", "publish", "discard", "remove", "create", "refuses", "delete"})
+
 
 class Lake:
     """What is in the lake. Each change happens at one instant, and the laws look at it."""
@@ -47,7 +49,7 @@ class Lake:
         if found is not None and found[0].size_bytes == staged.size_bytes:
             del self.staged[staged.handle[0]]
             self.visible[staged.key] = found[1]
-            self.born_s[staged.key] = self.laws.now_s
+            self.born_s[staged.key] = self.laws.loop.time()
             self.laws.published(staged.key, found[1])
         return staged.key in self.visible
 
@@ -73,7 +75,7 @@ class Lake:
         if key in self.records and not self.ignores_conditions:
             return self.records[key] == body
         self.records[key] = body
-        self.born_s[key] = self.laws.now_s
+        self.born_s[key] = self.laws.loop.time()
         self.dead_s.pop(key, None)
         self.laws.created(key, body)
         return True
@@ -99,13 +101,21 @@ class Lake:
 
     def remove(self, key: str) -> None:
         """Remove a visible file."""
-        if (data := self.visible.pop(key, None)) is not None:
-            self.laws.removed(key, data)
+        if self.visible.pop(key, None) is not None:
+            self.laws.removed(key)
+
+    def spoil(self, key: str, at: int | None) -> None:
+        """Let a visible file be gone, or let one byte of it be another one."""
+        data = self.visible.pop(key)
+        self.laws.facts.spoil(key)
+        if at is not None:
+            at %= len(data)
+            self.visible[key] = data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
 
     def delete(self, key: str) -> None:
         """Remove a record."""
         if self.records.pop(key, None) is not None:
-            self.dead_s[key] = self.laws.now_s
+            self.dead_s[key] = self.laws.loop.time()
             self.laws.deleted(key)
 
 
@@ -160,6 +170,8 @@ class LakeHandle:
         process, random, faults = self._process, self._process.random, self._process.step.faults
         if process.is_killed:
             raise Killed
+        if operation in _CHANGES:
+            self._lake.laws.changed(process.step, operation, key)
         loop = process.loop
         answer: asyncio.Future[Done] = loop.create_future()
         fate = random.random()

@@ -1,35 +1,34 @@
 """The laws of a lake, as the contract has them, against the world's own truth and clock.
 
 Each instant at which something becomes visible is looked at: a record that is made, a file that is published or
-discarded, a call that the service gets, a run that ends. What breaks a law ends the world.
+discarded, a call that the service gets, a command that ends. What breaks a law ends the world.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from exporter.api.operations import Operation
 from exporter.cli.exits import FAILED
+from tests.simulation.facts import ScopeLog, lacking, scope_of
 from tests.simulation.plan import EPOCH_US, SECOND_US, Faults
-from tests.simulation.process import true_us
-from tests.simulation.reading import read_record, read_rows, scope_name
-from tests.simulation.truth import UNDATED, Row, SessionKey, UnitKey
+from tests.simulation.reading import read_record, scope_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from exporter.ledger import ScopeLedger
     from exporter.run_ledger import RunLedger
-    from tests.simulation.lake import Lake
+    from tests.simulation.facts import Facts
     from tests.simulation.loop import SeededLoop
-    from tests.simulation.plan import Plan, Step
-    from tests.simulation.truth import Session, Truth
+    from tests.simulation.plan import Step
+    from tests.simulation.truth import Session, SessionKey, UnitKey
 
-_DENIED_MAX = 20
 _OUTCOMES = ("exported", "empty", "unchanged", "failed", "deferred", "abandoned")
+_DENIED_MAX = 20
+_GIVE_UP_DAYS_MIN = 1.0
+_LISTS = (Operation.LIST_STAGES, Operation.LIST_STAGE_SESSIONS)
 
 
 class BrokenLaw(Exception):
@@ -40,70 +39,16 @@ class BrokenLaw(Exception):
         self.law = law
 
 
-@dataclass(slots=True)
-class ScopeLog:
-    """What the records of a scope say so far, folded by hand."""
-
-    number: int = 0
-    epoch: int = 0
-    last_files: list[str] = field(default_factory=list)
-    status: dict[SessionKey, str] = field(default_factory=dict)
-
-    def sealed(self) -> frozenset[SessionKey]:
-        """The sessions that are sealed."""
-        return frozenset(session for session, status in self.status.items() if status == "sealed")
-
-    def open(self) -> frozenset[SessionKey]:
-        """The sessions of which more may come."""
-        return frozenset(session for session, status in self.status.items() if status == "open")
-
-
 class Laws:
     """Watches a world. What breaks a law is handed to ``loop.fail``."""
 
-    def __init__(self, plan: Plan, truth: Truth, loop: SeededLoop) -> None:
-        self.plan = plan
-        self.truth = truth
+    def __init__(self, facts: Facts, loop: SeededLoop) -> None:
+        self.facts = facts
         self.loop = loop
-        self.lake: Lake
-        self.logs: dict[str, ScopeLog] = {}
-        self.named: dict[str, str] = {}
-        self.committed: dict[SessionKey, Counter[Row]] = {}
-        self.visible: Counter[Row] = Counter()
-        self.abandoned: set[str] = set()
-        self._visible_identities: Counter[tuple[Any, ...]] = Counter()
         self._denied: Counter[tuple[int, str, str]] = Counter()
-        self._whole: set[SessionKey] = set()
-        self._ids: set[tuple[UnitKey, int]] = set()
-        self._rows_in: dict[str, list[tuple[int | None, Row]]] = {}
         self._sealed_before: dict[int, frozenset[SessionKey]] = {}
-        self._stages = {stage.arn: stage for stages in truth.stages.values() for stage in stages}
-        self._sessions = {session.key: session for session in truth.sessions()}
-        self._known: set[UnitKey] = set()
-        self._hiding = {
-            (*session.key, participant.participant_id)
-            for session in truth.sessions()
-            for participant in session.participants
-            if participant.hidden
-        }
-        self._hidden = {session.key: truth.hidden_of(session) for session in truth.sessions()}
-        self._shown: dict[Row, list[int]] = {}
-        for session in truth.sessions():
-            for participant in session.participants:
-                for event in participant.events:
-                    self._shown.setdefault(event.row, []).append(event.visible_us)
-        for moments in self._shown.values():
-            moments.sort()
-
-    @property
-    def now_s(self) -> float:
-        """The virtual time."""
-        return self.loop.time()
-
-    @property
-    def now_us(self) -> int:
-        """The true time."""
-        return true_us(self.loop)
+        self._open_before: dict[int, frozenset[SessionKey]] = {}
+        self._whole: set[SessionKey] = set()
 
     def broken(self, law: str, text: str) -> None:
         """Note that a law is broken, and end the world."""
@@ -112,19 +57,18 @@ class Laws:
     # What happens in the lake.
 
     def created(self, key: str, body: bytes) -> None:
-        """A record was made: what it names is durable, in order, fenced, and true."""
+        """A record is made: what it names is durable, it stands in order, fenced, and what it says is true."""
         if "/records/" not in key:
             return
-        record, log = read_record(body), self.logs.setdefault(scope_name(key), ScopeLog())
+        record, facts = read_record(body), self.facts
+        log = facts.logs.setdefault(scope_name(key), ScopeLog())
         self._check_order(key, record, log)
         self._check_files(key, record, log)
         for line in record.get("sessions", ()):
             session = (line["stage_arn"], line["session_id"])
             log.status[session] = line["status"]
-            for participant_id, unit in line.get("units", {}).items():
-                name = "/".join((*session, participant_id)).rstrip("/")
-                self._known.add((*session, participant_id))
-                (self.abandoned.add if unit.get("is_abandoned") else self.abandoned.discard)(name)
+            for participant_id, state in line.get("units", {}).items():
+                self._note_unit((*session, participant_id), is_abandoned=state.get("is_abandoned", False))
             if line["status"] == "sealed":
                 self._check_whole(session, f"{key} seals")
 
@@ -138,104 +82,123 @@ class Laws:
             self.broken("who is overtaken commits no more", f"{key} is of epoch {record['epoch']}, not {log.epoch}")
 
     def _check_files(self, key: str, record: Mapping[str, Any], log: ScopeLog) -> None:
-        if lost := set(record.get("lost", ())):
+        facts, lake = self.facts, self.facts.lake
+        if lost := set(record.get("lost", ())) - facts.spoilt:
             self.broken("nothing that a record names goes", f"{key} says that {sorted(lost)} are gone")
         if record["kind"] == "commit":
-            hidden = [each for each in log.last_files if each not in self.lake.visible]
+            hidden = [each for each in log.last_files if each not in lake.visible and each not in facts.spoilt]
             if hidden:
                 self.broken("a record is written when the files of the last are visible", f"{key}: {hidden} are not")
             log.last_files = []
         for file in record.get("files", ()):
             log.last_files.append(file["key"])
-            if file["key"] in self.named:
+            if file["key"] in facts.named:
                 self.broken("names are unique for ever", f"{key} names {file['key']} again")
-            self.named[file["key"]] = key
-            staged = self.lake.staged.get(file["handle"][0])
-            data = self.lake.visible.get(file["key"]) if staged is None else staged[1]
+            facts.named[file["key"]] = key
+            staged = lake.staged.get(file["handle"][0])
+            data = lake.visible.get(file["key"]) if staged is None else staged[1]
             if data is None or (staged is not None and staged[0].key != file["key"]):
                 self.broken("a record names only what is durable", f"{key} names {file['key']}, which is not there")
                 return
-            rows = self._rows(file["key"], data)
+            rows = facts.rows(file["key"], data)
             if (file["key"].endswith(".parquet") and len(rows) != file["rows"]) or len(data) != file["size_bytes"]:
                 self.broken("a record tells what is in its files", f"{key}: {file['key']} has {len(rows)} rows")
             for _, row in rows:
-                self.committed.setdefault((row[0], row[1]), Counter())[row] += 1
+                facts.committed.setdefault((row[0], row[1]), Counter())[row] += 1
+
+    def _note_unit(self, unit: UnitKey, *, is_abandoned: bool) -> None:
+        facts, name = self.facts, "/".join(unit).rstrip("/")
+        facts.units.add(unit)
+        if not is_abandoned:
+            facts.abandoned.discard(name)
+            return
+        facts.abandoned.add(name)
+        if not facts.may_be_given_up(unit, _GIVE_UP_DAYS_MIN):
+            self.broken("only what AWS refuses for long is given up", f"{name} is")
 
     def published(self, key: str, data: bytes) -> None:
-        """A file became visible: it is committed, and its rows are what the API has shown, once."""
-        if self.lake.ignores_conditions:
+        """A file becomes visible: it is committed, and its rows are what the API has shown, once."""
+        facts = self.facts
+        if facts.lake.ignores_conditions:
             self.broken("a store that ignores conditions is not used", f"{key} was published in one")
-        if key not in self.named:
+        if key not in facts.named:
             self.broken("readers see committed rows only", f"{key} is visible, and no record names it")
-        for number, row in self._rows(key, data):
+        for number, row in facts.rows(key, data):
             unit = (row[0], row[1], row[2])
-            if number is not None and (unit, number) in self._ids:
+            if number is not None and (unit, number) in facts.ids:
                 self.broken("every event once", f"{key} has an id again: {row}")
             if number is not None:
-                self._ids.add((unit, number))
-            self.visible[row] += 1
-            self._visible_identities[row[:-1]] += 1
-            shown = bisect_right(self._shown.get(row, ()), self.now_us)
-            if self.visible[row] > shown:
+                facts.ids.add((unit, number))
+            facts.visible[row] += 1
+            facts.identities[row[:-1]] += 1
+            if facts.visible[row] > (shown := facts.shown(row)):
                 self.broken("every event once", f"{key}: the API has shown {shown} of {row}, and this is one more")
 
     def discarded(self, key: str) -> None:
-        """A staged file was removed: no record names it."""
-        if key in self.named and key not in self.lake.visible:
-            self.broken("nothing that a record names goes", f"{key} was discarded, and {self.named[key]} names it")
+        """A staged file is removed: no record names it."""
+        if key in self.facts.named and key not in self.facts.lake.visible:
+            by = self.facts.named[key]
+            self.broken("nothing that a record names goes", f"{key} was discarded, and {by} names it")
 
-    def removed(self, key: str, data: bytes) -> None:
-        """A visible file was removed: none is, but by a repair of something."""
-        self.broken("a run never removes anything", f"{key} with {len(data)} bytes was removed")
+    def removed(self, key: str) -> None:
+        """A visible file is removed: it was spoilt by something else, and is set aside by a repair."""
+        if key not in self.facts.spoilt:
+            self.broken("nothing is removed that is sound", f"{key} was removed")
 
     def deleted(self, key: str) -> None:
-        """A record was removed: it was none of the log's."""
+        """A record is removed: it is none of the log's."""
         if "/records/" in key:
             self.broken("nothing is taken from the log", f"{key} was deleted")
 
-    def _rows(self, key: str, data: bytes) -> list[tuple[int | None, Row]]:
-        if key not in self._rows_in:
-            self._rows_in[key] = read_rows(key, data)
-        return self._rows_in[key]
+    def changed(self, step: Step, operation: str, key: str) -> None:
+        """A process changes something in the lake: it is there to do so."""
+        if step.kind in {"survey", "verify", "status"}:
+            self.broken("who only looks changes nothing", f"step {step.number}, {step.kind}: {operation} {key}")
+
+    def verified(self, step: Step, problems: Sequence[object]) -> None:
+        """The lake is verified, perhaps beside a run, in a world in which nothing is cut short: there is no problem."""
+        self.broken("no alarm is false", f"step {step.number}: {problems[0]}")
 
     # What the service is asked.
 
     def begun(self, step: Step) -> None:
         """A command begins: what is sealed by now is asked for no more."""
-        self._sealed_before[step.number] = frozenset().union(*(log.sealed() for log in self.logs.values()))
+        logs = self.facts.logs.values()
+        self._sealed_before[step.number] = frozenset().union(*(log.sessions("sealed") for log in logs))
+        self._open_before[step.number] = frozenset().union(*(log.sessions("open") for log in logs))
 
     def called(self, step: Step, operation: Operation, params: Mapping[str, Any]) -> None:
-        """The service got a call: none for what is sealed, but by a refetch."""
-        if step.kind == "refetch" or operation in {Operation.LIST_STAGES, Operation.LIST_STAGE_SESSIONS}:
+        """The service gets a call: none for what is sealed, but by a refetch."""
+        if step.kind == "refetch" or operation in _LISTS:
             return
         session = (params["stageArn"], params["sessionId"])
-        if session in self._sealed_before.get(step.number, ()):
-            log = self.logs.get(_scope_of(session[0]))
-            is_moved = self._sessions[session].first_end is not None  # it is opened again where that was seen too late
-            if log is not None and log.status.get(session) == "sealed" and not is_moved:
-                self.broken("a sealed session costs no call", f"{operation} for {session} in step {step.number}")
+        if session in self._sealed_before[step.number] and self.facts.log_of(session).status[session] == "sealed":
+            if self.facts.sessions[session].first_end is not None:
+                return  # it is opened again where its other end was seen too late
+            self.broken("a sealed session costs no call", f"{operation} for {session} in step {step.number}")
 
     def denied(self, step: Step, operation: Operation, params: Mapping[str, Any]) -> None:
-        """A call was denied: after a few dozens of them none is made any more."""
-        key = (step.number, operation, params.get("stageArn", ""))
+        """A call is denied: after a few dozens of them none is made any more."""
+        key = (step.number, operation, params["stageArn"])
         self._denied[key] += 1
         if self._denied[key] > _DENIED_MAX + step.concurrency:
-            self.broken(
-                "a denied operation is asked no more", f"step {step.number} was denied {self._denied[key]} times"
-            )
+            self.broken("a denied operation is asked no more", f"step {step.number}: {self._denied[key]} times")
 
     # What a run says of itself.
 
     def ended(self, step: Step, ledger: RunLedger, exit_code: int, began_us: int, *, was_alone: bool) -> None:
-        """A run came to its end: its words are true."""
-        is_calm = was_alone and step.faults == Faults() and step.asleep_after is None
-        if exit_code == FAILED and is_calm and not self.lake.ignores_conditions:
+        """A run comes to its end: its words are true."""
+        is_calm = was_alone and step.faults == Faults() and step.asleep_after is None and not self.facts.spoilt
+        if exit_code == FAILED and is_calm and not self.facts.lake.ignores_conditions:
             self.broken("a run fails for a reason", f"step {step.number}: {ledger.failures}")
         for scope in ledger.scopes:
             self._check_words(step, scope)
             self._check_complete_until(step, scope)
         if exit_code == 0:
             self._check_nothing_is_short(step, began_us)
+            self._check_nothing_is_denied(step)
+            if step.kind in {"nightly", "refetch"}:
+                self._check_nothing_vanished(step, began_us)
 
     def _check_words(self, step: Step, scope: ScopeLedger) -> None:
         units = scope.summary()["units"]
@@ -244,121 +207,91 @@ class Laws:
 
     def _check_complete_until(self, step: Step, scope: ScopeLedger) -> None:
         until_us = scope.complete_until_us
-        if until_us is None or scope.account_id is None:
-            return
-        for key, session in self._sessions.items():
-            if _scope_of(key[0]) != scope.name or session.ended_us >= until_us:
-                continue
-            if not any(span.from_us <= self.now_us for span in self._hidden[key]):
-                self._check_whole(key, f"step {step.number} is complete until {_words(until_us)}, past the end of")
+        for key, session in self.facts.sessions.items():
+            is_past = until_us is not None and session.ended_us < until_us and scope_of(key[0]) == scope.name
+            if is_past and not self.facts.was_ever_hidden(key) and not self.facts.is_spoilt(key):
+                self._check_whole(key, f"step {step.number} is complete until {_words(until_us or 0)}, past the end of")
 
     def _check_nothing_is_short(self, step: Step, began_us: int) -> None:
         """Exit 0: what the API showed all the while is in the lake."""
-        for key, session in self._sessions.items():
-            if not self._is_wanted(step, session, began_us) or not self._was_shown(key, began_us):
+        facts = self.facts
+        for key, session in facts.sessions.items():
+            if not (_is_wanted(step, session, began_us) and facts.was_shown(key, began_us)) or facts.is_spoilt(key):
                 continue
             for participant in session.participants:
                 unit = (*key, participant.participant_id)
-                if not _is_target(step, unit) or self._is_excused(unit):
-                    continue
-                if any(span.from_us <= self.now_us and began_us < span.until_us for span in participant.hidden):
-                    continue
-                if participant.visible_us > began_us:
+                is_known = participant.visible_us <= began_us and not participant.hidden
+                if not is_known or not _is_target(step, unit) or facts.is_excused(unit):
                     continue
                 # Which of equal events is left for later, while more may come, is nobody's to choose.
                 wanted = Counter(event.row[:-1] for event in participant.shown(began_us))
-                if missing := _lacking(wanted, self._visible_identities):
+                if missing := lacking(wanted, facts.identities):
                     self.broken("never exit 0 when short", f"step {step.number} lacks {_some(missing)}")
-                    return
 
-    def _is_wanted(self, step: Step, session: Session, began_us: int) -> bool:
-        if step.dates != "true":
-            began_us += step.skew_us - 3 * SECOND_US  # an end that lies after its now is none
-        if session.ended_us > began_us and (not step.active_sessions or step.since_us or step.until_us):
-            return False  # it may be taken for active, or for ended
-        is_late = step.until_us is not None and session.started_us >= step.until_us
-        is_early = step.since_us is not None and session.ended_us < step.since_us
-        if session.first_end is not None and step.since_us is not None and session.first_end[2] < step.since_us:
-            return False
-        return not (is_late or is_early)
+    def _check_nothing_is_denied(self, step: Step) -> None:
+        """Exit 0: nothing was denied, but the list that a list of targets can do without."""
+        needed = {operation for number, operation, _ in self._denied if number == step.number}
+        if step.kind == "targets":
+            needed.discard(Operation.LIST_STAGE_SESSIONS)
+        if needed:
+            self.broken("never exit 0 when denied", f"step {step.number} was denied {sorted(needed)}")
 
-    def _was_shown(self, key: SessionKey, began_us: int) -> bool:
-        session = self._sessions[key]
-        spans = self._hidden[key]
-        return session.started_us <= began_us and not any(
-            span.from_us <= self.now_us and began_us < span.until_us for span in spans
-        )
+    def _check_nothing_vanished(self, step: Step, began_us: int) -> None:
+        """Exit 0: every session that was open is listed still."""
+        for session in self._open_before[step.number]:
+            if session in self.facts.sessions and self.facts.was_hidden(session, began_us):
+                status = self.facts.log_of(session).status[session]
+                self.broken("what vanishes is told", f"{session} was not listed in step {step.number}, and is {status}")
 
     def _check_whole(self, key: SessionKey, what: str) -> None:
         """A session that is called whole has all of its events in the log, those to come included."""
-        session = self._sessions.get(key)
+        session = self.facts.sessions.get(key)
         if session is None or key in self._whole:
             return
-        wanted: Counter[Row] = Counter(row for row in session.rows() if not self._is_excused((row[0], row[1], row[2])))
-        if missing := _lacking(wanted, self.committed.get(key, Counter())):
-            late = f"{(session.last_us - self.now_us) / SECOND_US:.1f} s from now"
+        if missing := self.facts.lacks(session, self.facts.committed.get(key, Counter())):
+            late_s = (session.last_us - self.facts.now_us) / SECOND_US
             self.broken(
                 "what is called whole is whole",
                 f"{what} {key}, which ended at {_words(session.ended_us)}, and lacks {_some(missing)}; its last event"
-                f" is shown {late}",
+                f" is shown {late_s:.1f} s from now",
             )
-        elif not self.abandoned and not any(each.hidden for each in session.participants):
+        elif not (self.facts.abandoned or self.facts.spoilt or any(each.hidden for each in session.participants)):
             self._whole.add(key)  # and stays so
-
-    def _is_excused(self, unit: UnitKey) -> bool:
-        """Whether a unit was given up, or no list has ever shown it: nobody can know of it then."""
-        is_abandoned = "/".join(unit) in self.abandoned or "/".join(unit[:2]) in self.abandoned
-        return is_abandoned or (unit not in self._known and unit in self._hiding)
 
     # The end of the world.
 
     def at_the_end(self, began_us: int) -> None:
-        """After a quiet run: the lake is the truth, all that was listed is sealed, and nothing is left behind."""
-        for key, session in self._sessions.items():
-            if not self._was_shown(key, began_us) or self.is_in_the_way(session):
+        """After quiet runs: the lake is the truth, all that was listed is sealed, and nothing is left behind."""
+        facts = self.facts
+        for key, session in facts.sessions.items():
+            if not facts.was_shown(key, began_us) or facts.is_in_the_way(session):
                 continue
-            wanted = Counter(row for row in session.rows() if not self._is_excused((row[0], row[1], row[2])))
-            if missing := _lacking(wanted, self.visible):
+            if missing := facts.lacks(session, facts.visible):
                 self.broken("the lake is what the API has shown", f"{key} lacks {_some(missing)}")
-            status = self.logs[_scope_of(key[0])].status.get(key)
+            status = facts.log_of(key).status.get(key)
             if status != "sealed":
                 self.broken("what is over is sealed", f"{key} is {status}")
         # What a new lake was tried out with is left where that was cut short: nobody looks for it again.
-        left = [staged.key for staged, _ in self.lake.staged.values() if not staged.key.startswith("_log/trial-")]
+        left = [staged.key for staged, _ in facts.lake.staged.values() if not staged.key.startswith("_log/trial-")]
         if left:
             self.broken("nothing is left behind", f"{left} are staged")
 
-    @property
-    def is_something_in_the_way(self) -> bool:
-        """Whether the world holds something that no run can finish."""
-        return any(map(self.is_denied, self._stages)) or any(map(self.is_in_the_way, self._sessions.values()))
 
-    def is_denied(self, stage_arn: str) -> bool:
-        """Whether a permission is missing in a stage now."""
-        return any(self.now_us in span for _, span in self._stages[stage_arn].denied)
-
-    def is_in_the_way(self, session: Session) -> bool:
-        """Whether something of the session may be left open for good: it is refused, denied, or has no time."""
-        now_us = self.now_us
-        return self.is_denied(session.stage_arn) or any(
-            any(now_us in span for span in each.refused) or any(event.row[3] == UNDATED for event in each.events)
-            for each in session.participants
-        )
+def _is_wanted(step: Step, session: Session, began_us: int) -> bool:
+    """Whether a run surely had a session to export; one that may be taken for active or for ended is not sure."""
+    if step.dates != "true":
+        began_us += step.skew_us - 3 * SECOND_US  # an end that lies after its now is none
+    if session.ended_us > began_us and (not step.active_sessions or step.since_us or step.until_us):
+        return False
+    ended_us = session.ended_us if session.first_end is None else session.first_end[2]
+    is_late = step.until_us is not None and session.started_us >= step.until_us
+    return not is_late and (step.since_us is None or ended_us >= step.since_us)
 
 
 def _is_target(step: Step, unit: UnitKey) -> bool:
     return step.kind != "targets" or any(
         all(not named or named == own for named, own in zip(target, unit, strict=True)) for target in step.targets
     )
-
-
-def _scope_of(stage_arn: str) -> str:
-    *_, region, account_id, _ = stage_arn.split(":")
-    return f"{account_id}-{region}"
-
-
-def _lacking(wanted: Counter[Any], held: Counter[Any]) -> Counter[Any]:
-    return Counter({row: count - held[row] for row, count in wanted.items() if held[row] < count})
 
 
 def _some(rows: Counter[Any]) -> str:

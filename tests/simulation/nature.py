@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _NAMES = ("JOINED", "LEFT", "PUBLISH_STARTED", "PUBLISH_STOPPED", "SUBSCRIBE_STARTED", "SOMETHING_NEW")
 _OPERATIONS = ("ListStageSessions", "ListParticipants", "ListParticipantEvents", "ListParticipantEvents")
+#: Longer than a unit is read twice, whatever it meets.
+_READINGS_US = 300 * SECOND_US
 _LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 
 
@@ -97,6 +99,8 @@ def _draw_participant(  # noqa: PLR0917 - all of them are of its session
         if twin is not None:
             event = _draw_equal(plan, random, twin, latest_us)
         events.append(event)
+    if is_shifting:
+        events = _slow(events, plan.page_size)
     first_us = min([event.visible_us for event in events], default=joined_us)
     order = random.choice(("oldest first", "newest first", "mixed"))
     if order == "mixed":
@@ -112,6 +116,18 @@ def _draw_participant(  # noqa: PLR0917 - all of them are of its session
         refusal,
         (_draw_span(plan, random),) if "vanished units" in plan.features and random.random() < 0.2 else (),
     )
+
+
+def _slow(events: list[Event], page_size: int) -> list[Event]:
+    """Those of the events of which less than a page comes while a list is read twice.
+
+    A list that shifts by a whole page can show one event twice in both readings, and no rule tells that apart.
+    """
+    kept: list[Event] = []
+    for event in sorted(events, key=lambda each: each.visible_us):
+        if len(kept) < page_size - 1 or event.visible_us - kept[1 - page_size].visible_us > _READINGS_US:
+            kept.append(event)
+    return kept
 
 
 def _draw_event(random: Random, unit: tuple[str, str, str], at_us: int, latest_us: int, marks: dict[str, str]) -> Event:

@@ -42,10 +42,18 @@ FEATURES = frozenset(
         "undated events",
         "denied stages",
         "no conditions",
+        "damage",
     }
 )
 #: How likely a world has a feature; what makes all else unlikely is rare.
-_RARE = {"no conditions": 0.02, "undated events": 0.1, "denied stages": 0.15, "refused units": 0.25, "stale lists": 0.2}
+_RARE = {
+    "no conditions": 0.02,
+    "damage": 0.15,
+    "undated events": 0.1,
+    "denied stages": 0.15,
+    "refused units": 0.25,
+    "stale lists": 0.2,
+}
 _USUAL = 0.35
 DRAWN = FEATURES
 
@@ -103,11 +111,6 @@ class Step:
     faults: Faults = field(default_factory=Faults)
     dates: str = "true"
 
-    @property
-    def is_run(self) -> bool:
-        """Whether it exports."""
-        return self.kind in {"nightly", "backfill", "targets", "refetch"}
-
     def words(self) -> str:
         """The step in words."""
         told = [f"step {self.number} at {self.at_s:.1f} s: {self.kind} on {self.host}"]
@@ -159,6 +162,11 @@ class Plan:
     sessions_mean: float = 1.8
 
     @property
+    def is_whole(self) -> bool:
+        """Whether nothing is ever cut short, late or changed: what is unfinished then is being worked on."""
+        return not self.features & {"kills", "sleeps", "stops", "lake faults", "stale lists", "damage"}
+
+    @property
     def grace_us(self) -> int:
         """The grace time in microseconds."""
         return int(self.grace_s * SECOND_US)
@@ -177,6 +185,9 @@ def draw_plan(seed: str, drawn: Iterable[str] = DRAWN) -> Plan:
     """The world of a seed: ``drawn`` are the features that it may have, each with some chance."""
     random = Random(f"{seed}/plan")
     features = frozenset(name for name in sorted(drawn) if random.random() < _RARE.get(name, _USUAL))
+    if "damage" in features:
+        # Where a file is lost and AWS's list lacks the participants that it held, nothing names them any more.
+        features -= {"vanished units"}
     everywhere = [Scope(account, region) for account in ACCOUNTS for region in REGIONS]
     count = random.choice((1, 1, 1, 1, 2, 2, 3))
     scopes = tuple(sorted(random.sample(everywhere, count))) if count > 1 else (everywhere[0],)
@@ -187,7 +198,6 @@ def draw_plan(seed: str, drawn: Iterable[str] = DRAWN) -> Plan:
         scopes=scopes,
         features=features,
         grace_s=grace_s,
-        # A list of small pages that shifts by a whole page shows one event twice, twice over: no rule tells that apart.
         page_size=random.choice((10, 20, 100) if "shifting lists" in features else (3, 5, 10, 20, 100)),
         is_in_order=random.random() < 0.15,
         bounds=_draw_bounds(random),
@@ -248,8 +258,8 @@ def _draw_steps(random: Random, features: frozenset[str], grace_s: float) -> tup
 
 def _draw_step(random: Random, features: frozenset[str], number: int, at_s: float) -> Step:
     kind = random.choices(
-        ("nightly", "backfill", "targets", "refetch", "survey", "verify", "status", "repair"),
-        (10, 2, 3, 4, 1, 1, 1, 1),
+        ("nightly", "backfill", "targets", "refetch", "survey", "verify", "status", "repair", "damage"),
+        (10, 2, 3, 4, 1, 1, 1, 1, 3 if "damage" in features else 0),
     )[0]
     has = {name for name in sorted(features) if random.random() < 0.6}
     dates = _draw_dates(random, has)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tests.simulation.plan import Plan
     from tests.simulation.world import Told
 
-_SHOWN = 40
+_SHOWN = 60
 
 
 def shrink(told: Told) -> Told:

@@ -13,6 +13,7 @@ from exporter.log_reader import read_state
 from exporter.verify import Verified, verify
 from tests.simulation.aws import Aws
 from tests.simulation.commands import Commands
+from tests.simulation.facts import Facts
 from tests.simulation.lake import Lake, PlainLake
 from tests.simulation.laws import BrokenLaw, Laws
 from tests.simulation.loop import OWNER, EndlessError, SeededLoop
@@ -72,9 +73,9 @@ class _World:
         self.trace: list[tuple[float, str, str, str, str]] = []
         self.loop = SeededLoop(plan.random("schedule"), is_in_order=plan.is_in_order)
         self.truth = draw_truth(plan)
-        self.laws = Laws(plan, self.truth, self.loop)
-        self.lake = Lake(self.laws, ignores_conditions="no conditions" in plan.features)
-        self.laws.lake = self.lake
+        self.facts = Facts(self.truth, self.loop)
+        self.laws = Laws(self.facts, self.loop)
+        self.lake = self.facts.lake = Lake(self.laws, ignores_conditions="no conditions" in plan.features)
         self.aws = Aws(plan, self.truth, self.laws)
         self.processes: list[SimulatedProcess] = []
         self.commands = Commands(
@@ -99,7 +100,10 @@ class _World:
     async def _live(self) -> None:
         for step in self.plan.steps:
             await asyncio.sleep(max(0.0, step.at_s - self.loop.time()))
-            self._start(step)
+            if step.kind == "damage":
+                self._spoil(step)
+            else:
+                self._start(step)
         for process in self.processes:
             await process.has_ended
         if not self.lake.ignores_conditions:
@@ -109,6 +113,8 @@ class _World:
         """Runs that nothing disturbs, once everything is over: after them the lake is the truth."""
         over_s = max([(each.last_us - EPOCH_US) / SECOND_US for each in self.truth.sessions()], default=0.0)
         await asyncio.sleep(max(0.0, over_s + self.plan.grace_s - self.loop.time()) + 300.0)
+        if self.facts.spoilt:
+            await self._start(Step(_LAST_FROM, "repair", self.loop.time(), "anna")).has_ended
         successes, began_us = 0, 0
         for number in range(1, _LAST_RUNS_MAX + 1):
             await asyncio.sleep(DAY_S)
@@ -119,7 +125,7 @@ class _World:
             successes += process.exit_code == 0
             if successes == _LAST_SUCCESSES:
                 break
-        if not successes and not self.laws.is_something_in_the_way:
+        if not successes and not self.facts.is_anything_in_the_way:
             self.laws.broken("quiet nights are complete", f"none of {_LAST_RUNS_MAX} ended with 0")
         self.laws.at_the_end(began_us)
         await self._check_log()
@@ -134,6 +140,15 @@ class _World:
             state.snapshot_number = whole.snapshot_number
             if state != whole:
                 self.laws.broken("the log reads back", f"{scope}: a snapshot differs from its records")
+
+    def _spoil(self, step: Step) -> None:
+        """Let one of the files that readers see be gone or changed, as a disk or somebody's hand does it."""
+        random = self.plan.random(f"damage {step.number}")
+        keys = sorted(key for key in self.lake.visible if key.startswith("events/") and key not in self.facts.spoilt)
+        if keys:
+            key, at = random.choice(keys), random.choice((None, random.randrange(1 << 20)))
+            self.note("", "damage", key, "gone" if at is None else "changed")
+            self.lake.spoil(key, at)
 
     def _start(self, step: Step) -> SimulatedProcess:
         process = SimulatedProcess(self.loop, step, self.plan.random(f"process {step.number}"))
