@@ -27,6 +27,7 @@ from exporter.tables import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from exporter.commit import Journal
     from exporter.domain import SessionKey
@@ -76,8 +77,10 @@ class Mending:
                 self.done[key] = "lost; its sessions are open again"
         if lost:
             keys = {line.key for line in lost}
-            sessions = [line for line in self.lines.values() if not keys.isdisjoint(line.earlier_files)]
-            await self._commit(lost=lost, sessions=[self._opened(line, without=keys) for line in sessions])
+            lines = {name: line for name, line in self.lines.items() if not keys.isdisjoint(line.earlier_files)}
+            named = await self._units_of(lines.keys())
+            opened = [self._opened(line, without=keys, named=named[name]) for name, line in lines.items()]
+            await self._commit(lost=lost, sessions=opened)
 
     async def name_again(self, keys: Sequence[str]) -> None:
         """Let the log name visible files that it does not know, and open their sessions: they may be incomplete.
@@ -221,12 +224,29 @@ class Mending:
         """The last that was said of a session; of one that the log does not know, that it is open."""
         return self.lines.get(session) or SessionLine(*session, "open")
 
-    def _opened(self, line: SessionLine, places: tuple[int, ...] = (), without: Iterable[str] = ()) -> SessionLine:
-        """A session that is asked for again: every unit that was final, and whatever else there may be."""
+    async def _units_of(self, sessions: AbstractSet[SessionKey]) -> Mapping[SessionKey, set[str]]:
+        """The units that the log has ever named of some sessions: a file that is lost may have named them alone."""
+        named: defaultdict[SessionKey, set[str]] = defaultdict(set)
+        async for record in records_after(self.store, self.journal.scope):
+            for line in record.sessions:
+                session = (line.stage_arn, line.session_id)
+                if session in sessions:
+                    named[session].update(filter(None, line.units))
+        return named
+
+    def _opened(
+        self,
+        line: SessionLine,
+        places: tuple[int, ...] = (),
+        without: Iterable[str] = (),
+        named: Iterable[str] = (),
+    ) -> SessionLine:
+        """A session that is asked for again: each unit that was final or is ``named``, and what else there may be."""
         session = (line.stage_arn, line.session_id)
         self.opened.add(session)
         known = self.journal.state.session(*session)
-        units = {} if known is None else {name: UnitState(rows=unit.rows) for name, unit in known.units.items()}
+        units = dict.fromkeys(sorted(named), UnitState())
+        units |= {} if known is None else {name: UnitState(rows=unit.rows) for name, unit in known.units.items()}
         kept = tuple(key for key in line.earlier_files if key not in set(without))
         return msgspec.structs.replace(
             line, status="open", units=units, files=places, earlier_files=kept, is_unsure=True

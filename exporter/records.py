@@ -77,7 +77,8 @@ class SessionLine(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a commit says of one session.
 
     ``status`` tells what it is from now on: ``open``; ``sealed``; or ``vanished``, known and no longer listed.
-    ``units`` are those whose state is another one now. ``files`` are the places, among the record's files, of those
+    ``units`` are those whose state is another one now; where the session is sealed, only their names are kept, and
+    which of them are given up. ``files`` are the places, among the record's files, of those
     that hold rows of the session. ``earlier_files`` are the keys of others that do: all of them where the
     session is sealed or opened again. One that is opened again is ``is_unsure``: they may hold rows of units that are
     not named. ``latest_end_us`` is the latest end that was ever told of it, where ``ended_us`` is not.

@@ -14,7 +14,7 @@ import pytest
 
 from exporter.api.operations import Operation
 from exporter.commit import Journal
-from exporter.errors import FileDamaged, LakeRefused, LogDamaged, Overtaken
+from exporter.errors import FileDamaged, LakeRefused, LogDamaged, Overtaken, Refused
 from exporter.log_reader import read_state, records_after
 from exporter.problems import Kind, Problem
 from exporter.processes import is_gone, this_process
@@ -434,3 +434,43 @@ async def test_a_repair_that_dies_at_any_step_is_finished_by_the_next(moment: st
         if not failing.has_failed:
             break
     assert step >= 15
+
+
+async def lake_that_lost_a_name() -> tuple[Service, MemoryStore]:
+    """All files of a lake of one night are lost, and the service's list lacks a participant of a sealed session."""
+    service, store = Service(), MemoryStore()
+    for stage in (STAGE, TWO, THREE):
+        service.add("st-1", events={"p1": 2, "p2": 4, "p3": 1, "p-silent": 0}, stage=stage)
+    service.unlisted.add(f"{TWO}/st-1/p3")
+    await run(service, store, "r1")
+    for key in files_in(store):
+        del store.visible[key]
+    await repair(service, store)
+    service.unlisted = {f"{TWO}/st-1/p2"}
+    service.now_us += 24 * HOUR_US
+    return service, store
+
+
+async def test_a_session_is_not_sealed_without_those_that_a_lost_file_had() -> None:
+    """The list lacks one of them and shows another one that it lacked before; the log names both."""
+    service, store = await lake_that_lost_a_name()
+    ledger = await run(service, store, "r2")
+    assert (ledger.is_complete, ledger.sessions_sealed) == (True, 2)
+    assert lake_rows(store) == service.truth()
+    service.unlisted.clear()
+    ledger = await run(service, store, "r3")
+    assert (ledger.is_complete, ledger.sessions_sealed) == (True, 3)
+    assert await problems(store) == []
+
+
+async def test_what_a_lost_file_had_and_nobody_shows_any_more_is_given_up_in_the_end() -> None:
+    """It fails by its name for 30 days, and is counted as abandoned then."""
+    service, store = await lake_that_lost_a_name()
+    service.stages[TWO]["st-1"].participants["p2"].error = Refused("gone", "ResourceNotFoundException")
+    outcomes: list[bool] = []
+    for day in (0, 1, 29):
+        service.now_us += day * 24 * HOUR_US
+        outcomes.append((await run(service, store, f"r{2 + len(outcomes)}")).is_complete)
+    assert outcomes == [False, False, True]
+    state = await read_state(store, SCOPE)
+    assert list(state.abandoned) == [f"{TWO}/st-1/p2"]

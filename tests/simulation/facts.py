@@ -37,7 +37,7 @@ class Facts:
     ``named`` are the files that records name, each with the record's key; ``committed`` are their rows by session;
     ``visible`` are the rows that readers see, and ``identities`` the same without what has no column. ``abandoned`` are
     the names of units, or sessions, that were given up. ``units`` are those that the log has named. ``spoilt`` are the
-    files that something else than the program has removed or changed.
+    files that something else than the program has removed or changed, and ``lost`` those of which the log knows it.
     """
 
     def __init__(self, truth: Truth, loop: SeededLoop) -> None:
@@ -52,6 +52,7 @@ class Facts:
         self.abandoned: set[str] = set()
         self.units: set[UnitKey] = set()
         self.spoilt: set[str] = set()
+        self.lost: set[str] = set()
         self.sessions = {session.key: session for session in truth.sessions()}
         self.stages = {stage.arn: stage for stages in truth.stages.values() for stage in stages}
         self._loop = loop
@@ -97,9 +98,9 @@ class Facts:
                 self.ids.discard(((row[0], row[1], row[2]), number))
 
     def is_spoilt(self, session: SessionKey) -> bool:
-        """Whether rows of a session were lost, and the log does not know it yet."""
-        is_sealed = self.log_of(session).status.get(session) == "sealed"
-        return is_sealed and any((row[0], row[1]) == session for key in self.spoilt for _, row in self._rows_in[key])
+        """Whether rows of a session were lost, and the log does not know it yet: to find that is a repair's work."""
+        unknown = self.spoilt - self.lost
+        return any((row[0], row[1]) == session for key in unknown for _, row in self._rows_in[key])
 
     def lacks(self, session: Session, held: Counter[Row]) -> Counter[Row]:
         """Those of a session's rows that are not held, those to come included, but for units that are excused."""

@@ -69,7 +69,7 @@ class Laws:
             log.status[session] = line["status"]
             for participant_id, state in line.get("units", {}).items():
                 self._note_unit((*session, participant_id), is_abandoned=state.get("is_abandoned", False))
-            if line["status"] == "sealed":
+            if line["status"] == "sealed" and not facts.is_spoilt(session):
                 self._check_whole(session, f"{key} seals")
 
     def _check_order(self, key: str, record: Mapping[str, Any], log: ScopeLog) -> None:
@@ -83,7 +83,8 @@ class Laws:
 
     def _check_files(self, key: str, record: Mapping[str, Any], log: ScopeLog) -> None:
         facts, lake = self.facts, self.facts.lake
-        if lost := set(record.get("lost", ())) - facts.spoilt:
+        facts.lost |= set(record.get("lost", ()))
+        if lost := facts.lost - facts.spoilt:
             self.broken("nothing that a record names goes", f"{key} says that {sorted(lost)} are gone")
         if record["kind"] == "commit":
             hidden = [each for each in log.last_files if each not in lake.visible and each not in facts.spoilt]
@@ -105,6 +106,7 @@ class Laws:
                 self.broken("a record tells what is in its files", f"{key}: {file['key']} has {len(rows)} rows")
             for _, row in rows:
                 facts.committed.setdefault((row[0], row[1]), Counter())[row] += 1
+                facts.units.add((row[0], row[1], row[2]))
 
     def _note_unit(self, unit: UnitKey, *, is_abandoned: bool) -> None:
         facts, name = self.facts, "/".join(unit).rstrip("/")

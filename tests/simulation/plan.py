@@ -20,7 +20,7 @@ ACCOUNTS = ("111122223333", "444455556666")
 REGIONS = ("us-east-1", "eu-west-1")
 HOSTS = ("anna", "bert")
 
-#: What a world may have beyond the ordinary. What the program does not do yet is left out of `DRAWN`.
+#: What a world may have beyond the ordinary.
 FEATURES = frozenset(
     {
         "kills",
@@ -55,8 +55,6 @@ _RARE = {
     "stale lists": 0.2,
 }
 _USUAL = 0.35
-# A lost file takes the names of its participants with it; what must hold of such a lake is not settled yet.
-DRAWN = FEATURES - {"damage"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,13 +180,10 @@ def few(random: Random, most: int, mean: float) -> int:
     return min(most, int(random.expovariate(1.0 / mean))) if mean > 0 else 0
 
 
-def draw_plan(seed: str, drawn: Iterable[str] = DRAWN) -> Plan:
+def draw_plan(seed: str, drawn: Iterable[str] = FEATURES) -> Plan:
     """The world of a seed: ``drawn`` are the features that it may have, each with some chance."""
     random = Random(f"{seed}/plan")
     features = frozenset(name for name in sorted(drawn) if random.random() < _RARE.get(name, _USUAL))
-    if "damage" in features:
-        # Where a file is lost and AWS's list lacks the participants that it held, nothing names them any more.
-        features -= {"vanished units"}
     everywhere = [Scope(account, region) for account in ACCOUNTS for region in REGIONS]
     count = random.choice((1, 1, 1, 1, 2, 2, 3))
     scopes = tuple(sorted(random.sample(everywhere, count))) if count > 1 else (everywhere[0],)
