@@ -40,6 +40,7 @@ class Archived:
             line.started_us,
             line.ended_us,
             line.latest_end_us,
+            units=dict(line.units),
             files=list(line.earlier_files),
             is_unsure=True,
             has_rejects=line.has_rejects,
@@ -68,20 +69,21 @@ class Archive:
 
 
 def fold_lines(lines: dict[SessionKey, SessionLine], record: Record) -> None:
-    """Add what the next record says; each line names all files of its session, and no units."""
+    """Add what the next record says; each line names all files of its session, and its units where it is not sealed."""
     for line in record.sessions:
         session = (line.stage_arn, line.session_id)
         files = [*line.earlier_files, *(record.files[place].key for place in line.files)]
-        has_rejects, retired = line.has_rejects, line.retired
+        has_rejects, retired, units = line.has_rejects, line.retired, line.units
         if session in lines:
             files = [*lines[session].earlier_files, *files]
             has_rejects |= lines[session].has_rejects
             retired = tuple(dict.fromkeys((*lines[session].retired, *retired)))
+            units = lines[session].units | units
         lines[session] = msgspec.structs.replace(
             line,
             earlier_files=tuple(dict.fromkeys(files)),
             files=(),
-            units={},
+            units={} if line.status == "sealed" else {name: unit.named for name, unit in units.items()},
             has_rejects=has_rejects,
             retired=retired,
         )

@@ -72,6 +72,11 @@ class UnitState(msgspec.Struct, frozen=True, omit_defaults=True):
     rejects: int = 0
     is_abandoned: bool = False
 
+    @property
+    def named(self) -> UnitState:
+        """What is left of it where only its name is kept, and whether it is given up."""
+        return self if self.is_abandoned else UnitState()
+
 
 class SessionLine(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a commit says of one session.

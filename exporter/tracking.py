@@ -231,7 +231,8 @@ class Tracked:
     def line(self, places: tuple[int, ...]) -> SessionLine:
         """What the next commit says of the session, some of whose rows are in that record's files at ``places``."""
         is_sealed = self.is_sealed
-        self.committing, self.changed = self.changed | self._found(), {}
+        let_go_of = self.known.units if self.is_new else {}
+        self.committing, self.changed = let_go_of | self.changed | self._found(), {}
         is_named = is_sealed and not self.was_sealed
         return SessionLine(
             self.session.stage_arn,
@@ -240,7 +241,7 @@ class Tracked:
             self.session.started_us,
             self.session.ended_us,
             self._latest_end_us,
-            units={name: _named(unit) if is_named else unit for name, unit in self.committing.items()},
+            units={name: unit.named if is_named else unit for name, unit in self.committing.items()},
             files=places,
             earlier_files=tuple(self.known.files) if is_sealed or self.is_new else (),
             is_unsure=self.known.is_unsure and not is_sealed,
@@ -283,11 +284,6 @@ class Tracked:
         final_from_us = self.final_from_us
         is_final = final_from_us is not None and unit.began_us is not None and unit.began_us >= final_from_us
         return is_final or unit.is_abandoned
-
-
-def _named(unit: UnitState) -> UnitState:
-    """What is said of a unit of a sealed session: its name, for a file may be lost, and whether it is given up."""
-    return unit if unit.is_abandoned else _UNKNOWN
 
 
 def _is_given_up(since_us: int, now_us: int, give_up_days: float) -> bool:

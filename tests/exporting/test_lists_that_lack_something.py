@@ -124,6 +124,22 @@ async def test_a_unit_that_was_found_and_deferred_is_not_forgotten(world: World)
     assert {(row[0], row[1]) for row in lake_rows(world.store)} == {named[1:] for named in known}
 
 
+async def test_a_session_that_comes_back_without_a_known_unit_is_not_sealed_without_it(world: World) -> None:
+    """A session was gone from its list and comes back, and its own list lacks a participant that is owed."""
+    world.odd.participants["p2"].error = GaveUp("500s")
+    await world.night()
+    gone = world.service.stages[STAGES[1]].pop("st-1-0")
+    assert (await world.night()).sessions_vanished == 1
+    world.service.stages[STAGES[1]]["st-1-0"] = gone
+    world.service.unlisted.add("p2")
+    assert (await world.night()).outcomes[Outcome.FAILED] == 1
+    assert (await read_state(world.store, SCOPE)).session(STAGES[1], "st-1-0")
+    world.odd.participants["p2"].error = None
+    assert (await world.night()).is_complete
+    assert world.is_whole
+    assert (await world.night()).sessions_sealed == 6
+
+
 async def test_a_vanished_unit_that_is_refused_is_given_up_in_the_end(world: World) -> None:
     """No longer listed and refused for good, it fails each night, until it is given up and its session is sealed."""
     world.odd.participants["p2"].error = GaveUp("500s")
