@@ -226,7 +226,9 @@ class Service:
         start = int(params.get("nextToken", "0"))
         end = start + self.page_size
         token = str(end) if end < len(items) else None
-        return Page(_encoded(items[start:end]), token, self.service_time.answered(self.date()))
+        return Page(
+            _encoded(items[start:end]), token, self.service_time.answered(self.date(), self.service_time.asked())
+        )
 
     def _items(self, operation: Operation, params: Mapping[str, Any]) -> list[dict[str, Any]]:
         if operation is Operation.LIST_STAGES:

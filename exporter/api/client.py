@@ -72,10 +72,11 @@ class Client:
         now_us = (self.signing_us or self.wall_us)()
         at = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now_us // 1_000_000))
         headers = self._signer.headers(url, sent, keys, at)
+        asked = self.service_time.asked()
         answer = await self.connections.post(operation, url, sent, headers, self.endpoint.proxy)
         if answer.status == _OK:
             body = unpacked(operation, answer.headers.get("Content-Encoding", ""), answer.body)
-            return read_page(operation, body, self.service_time.answered(answer.headers.get("Date", "")))
+            return read_page(operation, body, self.service_time.answered(answer.headers.get("Date", ""), asked))
         named = {name.lower(): value for name, value in answer.headers.items()}
         now = datetime.fromtimestamp(self.wall_us() / 1e6, UTC)
         raise read_refusal(operation, answer.status, named, answer.body, now, url=url, proxy=self.endpoint.proxy)

@@ -49,6 +49,14 @@ class FarDates:
             )
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The moment at which a call is made: the local clock, and the latest time that the scope's log knows then."""
+
+    local_us: int
+    latest_us: int
+
+
 @dataclass(slots=True)
 class ServiceTime:
     """The service's time in one scope, in microseconds since the epoch.
@@ -56,6 +64,9 @@ class ServiceTime:
     It is what an answer's ``Date`` says where that lies within :data:`FAR_US` of the local clock ``wall_us``, else the
     local clock; and never before ``latest_us``, the latest time that the scope's log knows, unless that lies further
     than this ahead of the local clock. So it is never more than :data:`FAR_US` from the local clock.
+
+    Of an answer, clock and log count as they stood when its call was made: whoever reads it may have been suspended
+    meanwhile, and a list is no younger than the moment at which it was made.
     """
 
     wall_us: Callable[[], int]
@@ -69,22 +80,27 @@ class ServiceTime:
         """The time, as the last answer told it; before the first answer, the local clock's."""
         local_us = self.wall_us()
         told_us = self._answered_us
-        return self._bounded(told_us if told_us is not None and _is_near(told_us, local_us) else local_us, local_us)
+        moment_us = told_us if told_us is not None and _is_near(told_us, local_us) else local_us
+        return _bounded(moment_us, self.asked())
 
-    def answered(self, date: str) -> int:
-        """The time of an answer that comes just now with this ``Date`` header, whatever it holds."""
+    def asked(self) -> Asked:
+        """The moment of a call that is made just now."""
+        return Asked(self.wall_us(), self.latest_us())
+
+    def answered(self, date: str, asked: Asked) -> int:
+        """The time of an answer with this ``Date`` header, whatever it holds, to a call that was made at ``asked``."""
         if date != self._date[0]:
             self._date = (date, read_date_us(date))
-        local_us, told_us = self.wall_us(), self._date[1]
-        if told_us is None or not _is_near(told_us, local_us):
-            self.far_dates.tell(date, local_us)
-            told_us = local_us
+        told_us = self._date[1]
+        if told_us is None or not _is_near(told_us, asked.local_us):
+            self.far_dates.tell(date, asked.local_us)
+            told_us = asked.local_us
         self._answered_us = told_us
-        return self._bounded(told_us, local_us)
+        return _bounded(told_us, asked)
 
-    def _bounded(self, moment_us: int, local_us: int) -> int:
-        latest_us = self.latest_us()
-        return max(moment_us, latest_us) if latest_us <= local_us + FAR_US else moment_us
+
+def _bounded(moment_us: int, asked: Asked) -> int:
+    return max(moment_us, asked.latest_us) if asked.latest_us <= asked.local_us + FAR_US else moment_us
 
 
 def _is_near(moment_us: int, local_us: int) -> bool:
