@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class ScopeLog:
-    """What the records of a scope say so far, folded by hand."""
+    """What the records of a scope say so far, folded by hand. ``vanished_by`` is the run that told so of a session."""
 
     number: int = 0
     epoch: int = 0
     last_files: list[str] = field(default_factory=list)
     status: dict[SessionKey, str] = field(default_factory=dict)
+    vanished_by: dict[SessionKey, str] = field(default_factory=dict)
 
     def sessions(self, status: str) -> frozenset[SessionKey]:
         """The sessions that are ``open``, ``sealed`` or ``vanished``."""

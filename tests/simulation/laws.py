@@ -66,6 +66,8 @@ class Laws:
         self._check_files(key, record, log)
         for line in record.get("sessions", ()):
             session = (line["stage_arn"], line["session_id"])
+            if line["status"] == "vanished" and log.status.get(session) != "vanished":
+                log.vanished_by[session] = record["run_id"]
             log.status[session] = line["status"]
             for participant_id, state in line.get("units", {}).items():
                 self._note_unit((*session, participant_id), is_abandoned=state.get("is_abandoned", False))
@@ -199,6 +201,7 @@ class Laws:
         if exit_code == 0:
             self._check_nothing_is_short(step, began_us)
             self._check_nothing_is_denied(step)
+            self._check_nothing_was_told_to_vanish(step)
             if step.kind in {"nightly", "refetch"}:
                 self._check_nothing_vanished(step, began_us)
 
@@ -238,11 +241,21 @@ class Laws:
         if needed:
             self.broken("never exit 0 when denied", f"step {step.number} was denied {sorted(needed)}")
 
+    def _check_nothing_was_told_to_vanish(self, step: Step) -> None:
+        """Exit 0: this run has told of no session that it vanished."""
+        for log in self.facts.logs.values():
+            for session, run_id in log.vanished_by.items():
+                if run_id == f"r{step.number}":
+                    self.broken("what vanishes is told", f"{session}: step {step.number} wrote so, and ended with 0")
+
     def _check_nothing_vanished(self, step: Step, began_us: int) -> None:
-        """Exit 0: every session that was open is listed still."""
+        """Exit 0: every session that was open is listed still, or another run beside this one told of it."""
         for session in self._open_before[step.number]:
             if session in self.facts.sessions and self.facts.was_hidden(session, began_us):
-                status = self.facts.log_of(session).status[session]
+                log = self.facts.log_of(session)
+                status = log.status[session]
+                if status == "vanished" and log.vanished_by[session] != f"r{step.number}":
+                    continue
                 self.broken("what vanishes is told", f"{session} was not listed in step {step.number}, and is {status}")
 
     def _check_whole(self, key: SessionKey, what: str) -> None:
