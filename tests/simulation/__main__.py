@@ -57,14 +57,14 @@ def _nights(seed: str, nights: int) -> int:
 
 
 def _defects(seed: str, part: str, processes: int) -> int:
-    """Put back each defect whose name has this part; 1 where one is not found."""
+    """Put back each defect whose name has this part, and say of each when it is known; 1 where one is not found."""
     defects = {f"{seed}/{each.name}": each for each in DEFECTS if part in each.name}
-    found = dict(looked_at(worlds_until_found, list(defects), processes))
-    _say("| defect | what it does | worlds | law |\n| --- | --- | --- | --- |")
-    for name, defect in defects.items():
-        worlds, law = found[name]
-        _say(f"| {defect.name} | {defect.sentence} | {worlds or 'not found'} | {law} |")
-    return int(not all(worlds for worlds, _ in found.values()))
+    are_found = True
+    _say("| defect | put back | worlds | law |\n| --- | --- | --- | --- |")
+    for name, (worlds, law) in looked_at(worlds_until_found, list(defects), processes):
+        are_found &= worlds > 0
+        _say(f"| {defects[name].name} | {defects[name].sentence} | {worlds or 'not found'} | {law} |")
+    return int(not are_found)
 
 
 def _tell(told: Told) -> int:

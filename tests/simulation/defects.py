@@ -36,6 +36,7 @@ from exporter import (
 )
 from exporter.api import service_time
 from exporter.api.denials import Denials
+from exporter.api.service_time import ServiceTime
 from exporter.archive import Archive, Archived
 from exporter.commit import Journal
 from exporter.data_files import is_older
@@ -248,6 +249,12 @@ def _far_dates_obeyed() -> Sequence[tuple[Any, str, Any]]:
         (service_time, "FAR_US", 1 << 62),
         (healing, "AHEAD_US_MAX", 1 << 62),
     ]
+
+
+@defect("dated when read", "An answer is dated by the clocks of the moment at which it is read.")
+def _dated_when_read() -> Sequence[tuple[Any, str, Any]]:
+    right = ServiceTime.answered
+    return [(ServiceTime, "answered", lambda self, date, _asked: right(self, date, self.asked()))]
 
 
 @defect("a denied operation asked on", "A denied operation is asked for each unit anew.")

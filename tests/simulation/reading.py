@@ -26,7 +26,8 @@ def read_rows(key: str, data: bytes) -> list[tuple[int | None, Row]]:
     """The rows of a data file, each with its id; those of a file of rejects have none."""
     if not key.endswith(".parquet"):
         return [(None, _reject(json.loads(line))) for line in data.splitlines()]
-    table = pq.read_table(pa.BufferReader(data), columns=["event_id", *_COLUMNS], use_threads=False)
+    with pq.ParquetFile(pa.BufferReader(data), pre_buffer=False) as file:  # no other thread need fetch what is here
+        table = file.read(["event_id", *_COLUMNS], use_threads=False)
     place = table.schema.get_field_index("event_time")
     table = table.set_column(place, "event_time", table.column("event_time").cast(pa.int64()))
     ids, *columns = (table.column(name).to_pylist() for name in ("event_id", *_COLUMNS))
