@@ -9,10 +9,10 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from exporter.target_columns import COLUMNS, find_columns, shown
+from exporter.target_columns import COLUMNS, cell, find_columns, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from exporter.target_columns import Places, Row
     from exporter.target_text import Place
@@ -23,6 +23,12 @@ _SHAPES_MAX = 1_000
 _BLANKS = re.compile(r"\s*")
 #: The members of AWS's answers that hold their items. Source: botocore's model `ivs-realtime` 2020-07-14.
 _LISTS = {"stages": "stages", "stagesessions": "stageSessions", "participants": "participants"}
+#: Which of the columns an item of each is refused without, or has from around it.
+_NAMED_BY_ITEMS: dict[str, tuple[str, ...]] = {
+    "stages": ("stage_arn",),
+    "stageSessions": ("session_id",),
+    "participants": ("session_id", "participant_id"),
+}
 _NEXT = "nexttoken"
 #: What AWS calls a stage's ARN in the stage itself.
 _ALSO = {"arn": "stage_arn"}
@@ -51,7 +57,7 @@ class _RowReader:
         self._place = place
         self._stage_arn = stage_arn or ""
         self._notes = notes
-        self._shapes: dict[tuple[str, ...], Places] = {}
+        self._shapes: dict[tuple[tuple[str, ...], Collection[str]], Places] = {}
 
     def rows(self, value: Value) -> Iterator[Row]:
         """The rows that a value holds: one, or those of an answer of AWS's."""
@@ -78,7 +84,7 @@ class _RowReader:
         """The rows of an answer. A stageArn or sessionId that stands beside its items is that of each of them."""
         beside = {name: value for name, value in answer.items() if name != member}
         kind = _LISTS[_flat(member)]
-        around = self._row(beside, self._places(beside), ("" if kind == "stages" else self._stage_arn, "", ""))
+        around = self._row(beside, self._places(beside, COLUMNS), ("" if kind == "stages" else self._stage_arn, "", ""))
         if any(value for name, value in beside.items() if _flat(name) == _NEXT):
             self._notes.append(
                 f"{self._place.name}: AWS has more {kind} than this page of them: it ends with nextToken"
@@ -87,7 +93,7 @@ class _RowReader:
             if isinstance(item, str) and kind == "stages":
                 yield item.strip(), "", ""
             elif isinstance(item, dict):
-                row = self._row(item, self._places(item), around)
+                row = self._row(item, self._places(item, _NAMED_BY_ITEMS[kind]), around)
                 self._check_answer_row(row, kind)
                 yield row
             else:
@@ -116,12 +122,12 @@ class _RowReader:
         )
         return stage, session, participant
 
-    def _places(self, value: dict[str, Value]) -> Places:
-        shape = tuple(value)
+    def _places(self, value: dict[str, Value], elsewhere: Collection[str] = ()) -> Places:
+        shape = (tuple(value), elsewhere)
         places = self._shapes.get(shape)
         if places is None:
             try:
-                places = find_columns(shape, _ALSO)
+                places = find_columns(shape[0], _ALSO, elsewhere)
             except ValueError as error:
                 raise self._place.refusal(str(error)) from None
             if len(self._shapes) < _SHAPES_MAX:
@@ -133,7 +139,7 @@ class _RowReader:
             return ""
         if not isinstance(value, str):
             raise self._place.refusal(f"{column} is {_named(value)}, not text")
-        return value.strip()
+        return cell(value)
 
 
 def _values(place: Place, texts: Iterable[str]) -> Iterator[Value]:

@@ -16,7 +16,7 @@ from exporter.parquet_pages import (
     RLE_DICTIONARY,
     page_sizes,
 )
-from exporter.target_columns import COLUMNS, find_columns, shown
+from exporter.target_columns import COLUMNS, cell, find_columns, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,7 +71,7 @@ def _rows(place: Place, file: IO[bytes], stage_arn: str | None) -> Iterator[Row]
         ]
         for values in zip(*columns, strict=True):
             place.line += 1
-            stage, session, participant = ((value or "").strip() for value in values)
+            stage, session, participant = (cell(value or "") for value in values)
             if places[0] is None and not session:
                 raise place.refusal("session_id is missing")
             yield stage_arn or "" if places[0] is None else stage, session, participant

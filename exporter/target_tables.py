@@ -8,7 +8,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from exporter.domain import scope_of
-from exporter.target_columns import COLUMNS, find_columns, resembled, shown
+from exporter.target_columns import COLUMNS, cell, find_columns, resembled, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,8 +17,25 @@ if TYPE_CHECKING:
     from exporter.target_text import Place
 
 _DELIMITERS = (",", ";", "\t")
+#: What may stand between fields, and what else is found there, as people call it.
+DELIMITERS = {
+    ",": "commas (,)",
+    ";": "semicolons (;)",
+    "\t": "tabs",
+    "|": "pipes (|)",
+    "\x01": "control characters (0x01)",
+    "^": "carets (^)",
+    "~": "tildes (~)",
+    ":": "colons (:)",
+    " ": "blanks",
+}
+DELIMITERS_TOLD = "commas, semicolons or tabs are taken, the same in all lines"
+# They are also parts of names, and so count between two of ours alone.
+_DOUBTFUL_DELIMITERS = (":", " ")
+_COLUMNS = frozenset({"stagearn", "sessionid", "participantid"})
 _BETWEEN_ARNS = re.compile(r"[\s,;]+")
 _QUOTES = "\"'"
+_AROUND_NAMES = " \t\r\n" + _QUOTES
 
 
 def table_rows(place: Place, lines: Iterator[str], stage_arn: str | None) -> Iterator[Row]:
@@ -28,6 +45,7 @@ def table_rows(place: Place, lines: Iterator[str], stage_arn: str | None) -> Ite
         return iter(())
     if scope_of(next(iter(_bare_arns(first)), "")) is not None:
         return _bare_rows(place, chain([first], lines))
+    _check_delimiter(place, first)
     return _csv_rows(place, chain([first], lines), _delimiter_of(first), stage_arn)
 
 
@@ -79,23 +97,36 @@ def _read_header(place: Place, fields: list[str], stage_arn: str | None) -> Plac
 
 def _row(place: Place, fields: list[str], places: Places, stage_arn: str | None) -> Row:
     stage, session, participant = (
-        fields[index].strip() if index is not None and index < len(fields) else "" for index in places
+        cell(fields[index]) if index is not None and index < len(fields) else "" for index in places
     )
     if places[0] is None and not session:
         raise place.refusal("session_id is missing")
     return stage_arn or "" if places[0] is None else stage, session, participant
 
 
+def _check_delimiter(place: Place, first: str) -> None:
+    """Refuse a first line whose fields stand between something that is not taken, by its name."""
+    for field in re.split("[,;\t]", first):
+        for delimiter, name in DELIMITERS.items():
+            parts = [part.strip(_AROUND_NAMES) for part in field.strip(_AROUND_NAMES).split(delimiter)]
+            ours = sum(_flat(part) in _COLUMNS or scope_of(part) is not None for part in parts)
+            if ours > (delimiter in _DOUBTFUL_DELIMITERS) and len(parts) > 1:
+                raise place.refusal(f"fields stand between {name}: {DELIMITERS_TOLD}")
+
+
 def _delimiter_of(header: str) -> str:
     """What stands between a header's fields: what gives the most columns that mean something, then the most fields."""
 
     def score(delimiter: str) -> tuple[int, int]:
-        names = [name.strip(" \r\n" + _QUOTES) for name in header.split(delimiter)]
+        names = [name.strip(_AROUND_NAMES) for name in header.split(delimiter)]
         return sum(_means_something(name) for name in names), len(names)
 
     return max(_DELIMITERS, key=score)
 
 
 def _means_something(name: str) -> bool:
-    flat = "".join(filter(str.isalnum, name.lower()))
-    return flat in {"stagearn", "sessionid", "participantid"} or resembled(name) is not None
+    return _flat(name) in _COLUMNS or resembled(name) is not None
+
+
+def _flat(name: str) -> str:
+    return "".join(filter(str.isalnum, name.lower()))

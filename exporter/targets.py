@@ -14,13 +14,14 @@ import sys
 from contextlib import contextmanager
 from itertools import chain
 from typing import IO, TYPE_CHECKING
+from unicodedata import category
 
 from exporter.domain import ID_LENGTH_MAX, Scope, is_participant_id, is_region, is_session_id, scope_of
 from exporter.errors import UsageError
 from exporter.target_columns import shown
 from exporter.target_json import json_rows
 from exporter.target_parquet import parquet_rows
-from exporter.target_tables import table_rows
+from exporter.target_tables import DELIMITERS, DELIMITERS_TOLD, table_rows
 from exporter.target_text import PARQUET_MAGIC, Place, lines_of, pieces_of, seekable, texts_of
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     #: Opens a list that stands at an address, such as ``s3://bucket/key``. Raises ExportError.
     OpenRemote = Callable[[str], IO[bytes]]
 
+# Blanks of all kinds, letters without width, and control characters.
+_BLANK_CATEGORIES = ("Zs", "Zl", "Zp", "Cf", "Cc")
 _BLANK_PIECES_MAX = 16
 _REMOTE = "s3://"
 _ROWS_MAX = 50_000_000
@@ -229,10 +232,19 @@ def _flaw_of_stage(stage_arn: str) -> str | None:
         return "stage_arn is missing"
     scope = scope_of(stage_arn)
     if scope is None:
-        return f"stage_arn {shown(stage_arn)} is no ARN of a stage"
+        return f"stage_arn {shown(stage_arn)} is no ARN of a stage{_flaw_of_delimiter(stage_arn)}"
     if not is_region(scope.region):
         return f"stage_arn {shown(stage_arn)} is in no region of AWS's"
     return None
+
+
+def _flaw_of_delimiter(text: str) -> str:
+    """What stands between an ARN and the rest of a text, where something does."""
+    for delimiter, name in DELIMITERS.items():
+        first, found, _ = text.partition(delimiter)
+        if found and scope_of(first.strip(" \"'")) is not None:
+            return f": {name} follow one, and not what stands between the names of the columns; {DELIMITERS_TOLD}"
+    return ""
 
 
 def _flaw_of_session(session_id: str, participant_id: str) -> str | None:
@@ -246,4 +258,6 @@ def _flaw_of_session(session_id: str, participant_id: str) -> str | None:
 def _flaw_of_id(column: str, text: str) -> str:
     if len(text) > ID_LENGTH_MAX:
         return f"{column} {shown(text)} has {len(text):,} characters, more than {ID_LENGTH_MAX}"
+    if all(category(letter) in _BLANK_CATEGORIES for letter in text):
+        return f"{column} {shown(text)} holds nothing that can be seen: leave it empty where all are meant"
     return f"{column} {shown(text)} holds a blank, or what can't be seen"

@@ -200,7 +200,32 @@ WRONG: dict[str, tuple[str | bytes, str, str]] = {
         ":1:",
         "must be a header with the column stage_arn, or the ARN of a stage: 'note', 'count'",
     ),
-    "pipes": (f"stage_arn|session_id\n{A}|{S1}", ":1:", "the column 'stage_arn|session_id' is none of"),
+    "pipes": (f"stage_arn|session_id\n{A}|{S1}", ":1:", "fields stand between pipes (|): commas, semicolons or tabs"),
+    "pipes and quotes": (f'"stage_arn"|"session_id"\n"{A}"|"{S1}"', ":1:", "fields stand between pipes (|): commas"),
+    "pipes without a header": (f"{A}|{S1}", ":1:", "fields stand between pipes (|): commas, semicolons or tabs"),
+    "carets": (f"note^stage_arn\nx^{A}", ":1:", "fields stand between carets (^): commas"),
+    "blanks between fields": (f"stage_arn session_id\n{A} {S1}", ":1:", "fields stand between blanks: commas"),
+    "colons": (f"session_id:stage_arn\n{S1}:{A}", ":1:", "fields stand between colons (:): commas"),
+    "pipes below commas": (f"stage_arn,session_id\n{A}|{S1}", ":2:", "of a stage: pipes (|) follow one"),
+    "semicolons below commas": (f"stage_arn,session_id\n{A};{S1}", ":2:", "of a stage: semicolons (;) follow one"),
+    "semicolons below a name alone": (f"stage_arn\n{A};{S1}", ":2:", "of a stage: semicolons (;) follow one"),
+    "tabs in JSON": (json.dumps([f"{A}\t{S1}"]), ":1: item 1:", "of a stage: tabs follow one"),
+    "a blank that can't be seen": (
+        f"stage_arn,session_id\n{A},\u00a0",
+        ":2:",
+        "'\\xa0' holds nothing that can be seen",
+    ),
+    "a letter without width alone": (f"stage_arn,session_id\n{A},\u200b", ":2:", "holds nothing that can be seen"),
+    "a blank participant in JSON": (
+        json.dumps({"stage_arn": A, "session_id": S1, "participant_id": "\u00a0\u3000"}),
+        ":1:",
+        "participant_id '\\xa0\\u3000' holds nothing that can be seen: leave it empty",
+    ),
+    "a blank in Parquet": (
+        as_parquet([(A, "\u2003", None)]),
+        ":1:",
+        "session_id '\\u2003' holds nothing that can be seen",
+    ),
     "a name that stands there twice": ("stage_arn,stage_arn\n", ":1:", "stage_arn stands there twice"),
     "two spellings of a name": (f"stage_arn,StageArn\n{A},{B}", ":1:", "twice, as 'stage_arn' and 'StageArn'"),
     "an open quote": ('stage_arn\n"abc', ":2:", "not CSV"),
@@ -320,6 +345,57 @@ def test_name_that_resembles_one_of_the_three_is_refused(
         UsageError, match=re.escape(f"{column!r} is none of {', '.join(COLUMNS)}: did you mean {meant_column}?")
     ):
         read_bytes(tmp_path, content)
+
+
+#: What people call ids of sessions and participants, beside what is there already.
+NARROWER = [
+    *((name, "session_id", ()) for name in ("active_session_id", "source_session_id", "destination_session_id")),
+    *((name, "session_id", ()) for name in ("ivs_session", "session_number", "sessionStart", "my session name")),
+    *((name, "session_id", ()) for name in ("broadcast", "meeting_id", "stream-id", "callId", "oldest_session")),
+    *(
+        (name, "participant_id", ())
+        for name in ("user_id", "publisher_id", "userId", "viewers", "subscriber", "host_id")
+    ),
+    *(
+        (name, "participant_id", ("session_id",))
+        for name in ("user_id", "publisher", "remote_participant_id", "peer id")
+    ),
+]
+
+
+@pytest.mark.parametrize(("column", "meant_column", "beside"), NARROWER)
+@pytest.mark.parametrize("form", ["csv", "json", "parquet"])
+def test_column_that_looks_narrower_than_what_is_there_is_refused(
+    form: str, column: str, meant_column: str, beside: tuple[str, ...], tmp_path: Path
+) -> None:
+    """Whole stages and sessions are exported where nothing in a list could mean less."""
+    names = ["stage_arn", *beside, column]
+    values = [A, *(S1 for _ in beside), S2]
+    if form == "csv":
+        content = f"{','.join(names)}\n{','.join(values)}\n".encode()
+    elif form == "json":
+        content = json.dumps(dict(zip(names, values, strict=True))).encode()
+    else:
+        content = as_parquet([tuple(values)], names=names)
+    with pytest.raises(UsageError) as refused:
+        read_bytes(tmp_path, content)
+    said = str(refused.value)
+    assert f"the column {column!r} looks like" in said
+    assert f"there is no column {meant_column}: rename it to {meant_column}" in said
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        ("name", "date", "count", "region", "account", "account_id", "note", "tags", "stage_name", "owner", "run_id"),
+        ("session_count", "participants_total", "max_viewers", "num_users", "host", "peak_publishers", "event_id"),
+    ],
+)
+def test_harmless_columns_beside_stages_are_passed_over(others: tuple[str, ...], tmp_path: Path) -> None:
+    """What tells of a stage, or counts what is in it, chooses nothing of it."""
+    content = f"stage_arn,{','.join(others)}\n{A}{',1' * len(others)}\n"
+    assert tree(read_bytes(tmp_path, content.encode())) == {A: None}
+    assert tree(read_bytes(tmp_path, json.dumps({"stage_arn": A} | dict.fromkeys(others, 1)).encode())) == {A: None}
 
 
 def test_columns_of_the_lake_and_of_others_are_passed_over(tmp_path: Path) -> None:
