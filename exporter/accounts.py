@@ -23,7 +23,7 @@ from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalE
 from exporter import __version__
 from exporter.api.credentials import keys_of, renewal_of
 from exporter.aws_endpoints import check_endpoint_settings
-from exporter.aws_errors import providing_credentials, words_of
+from exporter.aws_errors import is_of_process, providing_credentials, words_of
 from exporter.errors import CredentialsLost, ExportError
 
 if TYPE_CHECKING:
@@ -238,7 +238,8 @@ class _Role:
             # Not chained: STS quotes what it calls invalid.
             raise self._error(words_of(error)) from None
         except Exception as error:  # noqa: BLE001 - whatever else botocore comes to, it is over what was answered
-            raise self._error(f"STS's answer can't be read: {type(error).__name__}") from None
+            own = words_of(error) if is_of_process(error) else ""
+            raise self._error(own or f"STS's answer can't be read: {type(error).__name__}") from None
         try:
             given = answer["Credentials"]
             keys = {

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from exporter.aws_endpoints import check_endpoint_settings
+from exporter.credential_process import METHOD, process_fault
 from exporter.errors import CredentialsLost, ExportError, UsageError
 from exporter.masking import foreign_words
 
@@ -32,7 +33,7 @@ _PROVIDERS = {
     "assume-role-with-web-identity": "web identity",
     "config-file": "the profile's keys",
     "container-role": "the container's credentials",
-    "custom-process": "credential_process",
+    METHOD: "credential_process",
     "env": "the environment's keys",
     "iam-role": "the instance's role",
     "shared-credentials-file": "the credentials file",
@@ -73,12 +74,21 @@ def reading_configuration(what: str) -> Iterator[None]:
 def lost(error: Exception) -> CredentialsLost:
     """The :class:`CredentialsLost` that a provider's error stands for."""
     name = _provider_of(error)
+    if is_of_process(error):
+        return CredentialsLost(f"no AWS credentials can be used: {process_fault(error)}")
     provider = f"{_PROVIDERS.get(name, name)}: " if name and name not in str(error) else ""
     return CredentialsLost(f"no AWS credentials can be used: {provider}{_named(error)}")
 
 
+def is_of_process(error: BaseException) -> bool:
+    """Whether the program of a profile's ``credential_process`` is what failed."""
+    return _provider_of(error) == METHOD
+
+
 def words_of(error: BaseException) -> str:
     """What an error says, in one line without secrets; with its class where its text alone says little."""
+    if is_of_process(error):
+        return process_fault(error)
     text = foreign_words(error)
     if isinstance(error, OSError) and error.strerror:
         text = foreign_words(error.strerror)
@@ -104,7 +114,7 @@ def _named(error: Exception) -> str:
     return f"{', '.join(sorted(repeated))}: {words}" if repeated else words
 
 
-def _provider_of(error: Exception) -> str:
+def _provider_of(error: BaseException) -> str:
     """Give botocore's name of the provider that was asked; "" where it is not known.
 
     ``JSONDecodeError: Expecting value`` says nothing of the program whose output it is about. Each provider carries its

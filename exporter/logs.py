@@ -97,9 +97,19 @@ def _name_exception(_logger: object, _method: str, event: MutableMapping[str, An
         raised = sys.exc_info()
     error = raised[1] if isinstance(raised, tuple) else raised
     if isinstance(error, BaseException):
-        event["exception"] = f"{type(error).__name__}: {foreign_words(error)}"
+        event["exception"] = _words_of(error)
     event.pop("stack_info", None)
     return event
+
+
+def _words_of(error: BaseException) -> str:
+    """An exception's name and text; of a program that prints secrets, what is wrong with it instead.
+
+    botocore logs that keys could not be renewed by itself, with the exception, before anybody can translate it.
+    """
+    from exporter.aws_errors import is_of_process, words_of  # noqa: PLC0415 - brings botocore; logs do without
+
+    return words_of(error) if is_of_process(error) else f"{type(error).__name__}: {foreign_words(error)}"
 
 
 def _for_people(_logger: object, _method: str, event: MutableMapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from exporter.aws_errors import providing_credentials
+from exporter.credential_process import process_of
 from exporter.errors import CredentialsLost
 
 if TYPE_CHECKING:
@@ -84,10 +85,11 @@ async def keys_of(provided: Any) -> Keys:  # noqa: ANN401 - botocore has no type
     with providing_credentials():
         keys: Keys = await provided.get_frozen_credentials()
         _suit_renewal(provided)
-    _check("access key id", keys.access_key)
-    _check("secret access key", keys.secret_key)
+    place = process_of(provided)
+    _check("access key id", keys.access_key, place)
+    _check("secret access key", keys.secret_key, place)
     if keys.token:
-        _check("session token", keys.token)
+        _check("session token", keys.token, place)
     return keys
 
 
@@ -119,11 +121,15 @@ def _suit_renewal(provided: Any) -> None:  # noqa: ANN401 - botocore has no type
         provided._ivs_export_suited = ends  # noqa: SLF001 - the end of the keys that it was done for
 
 
-def _check(name: str, value: object) -> None:
-    """Refuse what no header can carry. A key in a file that ``echo`` has made ends with a line break, say."""
+def _check(name: str, value: object, process: str) -> None:
+    """Refuse what no header can carry. A key in a file that ``echo`` has made ends with a line break, say.
+
+    ``process`` names the program that gave it, if one did.
+    """
     if isinstance(value, str) and value and value.isascii() and value.isprintable() and " " not in value:
         return
     variable = _VARIABLES[name]
-    place = variable if value and os.environ.get(variable) == value else "where it comes from"
+    place = variable if value and os.environ.get(variable) == value else process or "where it comes from"
     fault = "holds a space, a line break or another character that no key has" if value else "is empty"
+    fault = fault if value in (None, "") or isinstance(value, str) else "is no text"
     raise CredentialsLost(f"no AWS credentials can be used: the {name} {fault}: mend {place}")

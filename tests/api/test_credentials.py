@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import aioboto3
 import pytest
 from aiobotocore.credentials import AioRefreshableCredentials
 from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import CredentialRetrievalError
 
+from exporter import logs
 from exporter.api.credentials import Credentials, keys_of
 from exporter.aws_errors import providing_credentials
 from exporter.errors import CredentialsLost, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
 OLD, NEW = (ReadOnlyCredentials(name, "hidden", None) for name in ("OLD", "NEW"))
 
@@ -203,3 +208,38 @@ async def test_a_bug_of_ours_is_not_a_providers() -> None:
         raise asyncio.CancelledError
     with pytest.raises(UsageError), providing_credentials():
         raise UsageError("ours")
+
+
+@pytest.mark.parametrize(
+    ("printed", "said"),
+    [
+        ("{SECRET}", "it prints no JSON"),
+        ('{"Version": "SECRET"}', "it prints no Version, or another than the number 1"),
+    ],
+)
+async def test_a_program_that_breaks_in_mid_run_is_named_without_what_it_prints(
+    printed: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the error nor what botocore logs by itself repeats it."""
+    file, stream = tmp_path / "printed", io.StringIO()
+    ends = (datetime.now(UTC) + timedelta(minutes=5)).isoformat()
+    given = {"Version": 1, "AccessKeyId": "AKIA", "SecretAccessKey": "x", "Expiration": ends}
+    file.write_text(json.dumps(given))
+    (tmp_path / "config").write_text(f"[profile nightly]\ncredential_process = cat {file}\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_PROFILE", "nightly")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    logs.configure("info", stream)
+    provided = await aioboto3.Session().get_credentials()
+    await keys_of(provided)
+    secret = "hUsh0hush1"
+    file.write_text(printed.replace("SECRET", secret))
+    provided._expiry_time = datetime.now(UTC)  # noqa: SLF001 - the keys' end, brought nearer
+    with pytest.raises(CredentialsLost) as caught:
+        await keys_of(provided)
+    told = f"credential_process of the profile 'nightly': {said}"
+    assert str(caught.value).startswith(f"no AWS credentials can be used: {told}")
+    [line] = stream.getvalue().splitlines()
+    assert json.loads(line)["exception"].startswith(told)
+    assert secret not in str(caught.value) + line

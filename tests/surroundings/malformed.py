@@ -94,7 +94,34 @@ GARBAGE: dict[str, str] = {
     "an end in the year 10000": json.dumps({**GIVEN, "Token": SECRET, "Expiration": "10000-01-01T00:00:00Z"}),
     "an error": json.dumps({"code": "AuthorizationFailed", "message": "\x1b[2Jnot\nallowed"}),
 }
+_NO_JSON = "credential_process of the profile 'default': it prints no JSON"
+_NO_OBJECT = "credential_process of the profile 'default': it prints JSON that is no object"
+_NO_VERSION = "credential_process of the profile 'default': it prints no Version, or another than the number 1"
+_NO_END = "credential_process of the profile 'default': its Expiration is no time with a zone"
+_NO_KEY = "mend credential_process of the profile 'default'"
+#: What is said of a program that prints some of them.
+_TOLD_OF_PROCESSES = {
+    **dict.fromkeys(("nothing", "a blank line", "a warning before it", "a line behind it", "half of it"), _NO_JSON),
+    **dict.fromkeys(("two of them", "a page", "a word", "deep lists"), _NO_JSON),
+    **dict.fromkeys(("a text", "a number", "null", "true", "a list", "a list with it"), _NO_OBJECT),
+    **dict.fromkeys(("an empty object", "an error", "no version", "version 2", "version as text"), _NO_VERSION),
+    "a secret as version": _NO_VERSION,
+    **dict.fromkeys(("an end without a zone", "an end that is a date", "an end that is no time"), _NO_END),
+    **dict.fromkeys(("an end in words", "an end as a number", "an end as a list"), _NO_END),
+    "an end in the year 10000": _NO_END,
+    "an end that is past": "credential_process of the profile 'default': the keys that it gives have expired already",
+    "no access key": "credential_process of the profile 'default': it prints no AccessKeyId",
+    "no secret": "credential_process of the profile 'default': it prints no SecretAccessKey",
+    **dict.fromkeys(("half a surrogate pair", "no key", "an empty key", "a number as key", "a list as key"), _NO_KEY),
+    **dict.fromkeys(
+        ("a key with a line break", "a key that is not ASCII", "a null secret", "a number as secret"), _NO_KEY
+    ),
+    **dict.fromkeys(("an object as secret", "a secret with a line break", "a token with a line break"), _NO_KEY),
+    "a number as token": _NO_KEY,
+}
 _ONLY_OF_PROCESSES = {
+    "no access key": json.dumps({name: value for name, value in GIVEN.items() if name != "AccessKeyId"}),
+    "a secret as version": json.dumps({**GIVEN, "Version": SECRET}),
     "no version": json.dumps({name: value for name, value in GIVEN.items() if name != "Version"}),
     "version 2": json.dumps({**GIVEN, "Version": 2}),
     "version as text": json.dumps({**GIVEN, "Version": "1"}),
@@ -105,15 +132,34 @@ def processes() -> Iterator[Case]:
     """Programs that a profile asks for keys."""
     for name, text in {**GARBAGE, **_ONLY_OF_PROCESSES}.items():
         command = f"credential_process = cat {FOLDER}/printed"
-        yield Case(f"a process prints {name}", config=profile(command), files={"printed": text})
+        told = _TOLD_OF_PROCESSES.get(name, "")
+        yield Case(f"a process prints {name}", config=profile(command), files={"printed": text}, said=told)
+    for name, text, fault in [
+        ("no JSON", "ok", "it prints no JSON"),
+        ("no zone", GARBAGE["an end without a zone"], "its Expiration is no time"),
+    ]:
+        command, files = f"credential_process = cat {FOLDER}/printed", {"printed": text}
+        yield Case(
+            f"a process of a named profile prints {name}",
+            environment={"AWS_PROFILE": "by night"},
+            config=profile(**{"profile_'by night'": (command,)}),
+            files=files,
+            said=f"credential_process of the profile 'by night': {fault}",
+        )
+        yield Case(
+            f"a process of a role's source prints {name}",
+            config=profile(f"role_arn = {ROLE}", "source_profile = base", profile_base=(command,)),
+            files=files,
+            said=f"credential_process of the profile 'base': {fault}",
+        )
     for name, command, said in [
         ("that is not there", "/no/such/program", "/no/such/program"),
         ("that is a folder", FOLDER, "Permission denied"),
         ("that is no program", f"{FOLDER}/printed", "Permission denied"),
         ("with half a quotation", "cat 'x", "quotation"),
         ("that ends with an error", f"{sys.executable} -S -I -c 'raise SystemExit(\"over, token={SECRET}\")'", "over"),
-        ("that is killed", "sh -c 'kill -9 $$'", "custom-process"),
-        ("that prints no UTF-8", f"cat {FOLDER}/bytes", "utf-8"),
+        ("that is killed", "sh -c 'kill -9 $$'", "it fails, without a word"),
+        ("that prints no UTF-8", f"cat {FOLDER}/bytes", "is not UTF-8"),
         ("that complains in no UTF-8", f"sh -c 'cat {FOLDER}/bytes >&2; exit 1'", ""),
     ]:
         files: dict[str, str | bytes] = {"printed": "", "bytes": b"\xff\xfe{}"}

@@ -83,7 +83,7 @@ async def test_new_keys_are_found(exports: Exports, rotation: Callable[[str], Ro
         ("file", "the same", IVS_EXPIRED),
         ("file", "an error", "^no AWS credentials can be used: Unable to parse config file"),
         ("process", "an error", "^no AWS credentials can be used: .*: the login is over$"),
-        ("process", "keys that have expired", "^no AWS credentials can be used: .*still expired"),
+        ("process", "keys that have expired", "^no AWS credentials can be used: .*expired already"),
     ],
 )
 async def test_no_new_keys_are_to_be_had(
@@ -134,7 +134,7 @@ async def test_new_keys_are_found_for_the_lake(
     ("kind_and_then", "said"),
     [
         (("environment", "the same"), LAKE_EXPIRED),
-        (("process", "keys that have expired"), "^s3://lakes: no AWS credentials can be used: .*still expired"),
+        (("process", "keys that have expired"), "^s3://lakes: no AWS credentials can be used: .*expired already"),
         (("file", "an error"), "^s3://lakes: no AWS credentials can be used: .*Unable to parse config file"),
     ],
 )
