@@ -13,6 +13,7 @@ import aiohttp
 
 from exporter.errors import Transient, Unreachable
 from exporter.masking import foreign_words
+from exporter.tls_faults import is_alert, speaks_no_tls
 
 if TYPE_CHECKING:
     from exporter.errors import ApiError
@@ -34,20 +35,24 @@ _VARIANTS = (("-fips.", "AWS_USE_FIPS_ENDPOINT", "FIPS"), (".api.aws", "AWS_USE_
 def not_answered(what: str, error: Exception, url: str, proxy: str | None) -> ApiError:
     """The error for a request to ``url`` that an exception ended, whatever its class; ``what`` was asked.
 
-    :class:`Unreachable` where another try would end alike: a certificate that is not trusted, a proxy that refuses, a
-    kind of endpoint that does not exist. Else :class:`Transient`.
+    :class:`Unreachable` where another try would end alike: a certificate that is not trusted, a port that speaks no TLS
+    or nothing else, a proxy that refuses, a kind of endpoint that does not exist. Else :class:`Transient`.
     """
     host, by = host_of(url), f" through the proxy {host_of(proxy)}" if proxy else ""
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return of_proxy(what, error.status, foreign_words(error.message), host, proxy or "")
     if isinstance(error, (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError)):
-        return _of_tls(what, error, host, by)
+        return _of_tls(what, error, host, by, proxy)
+    if isinstance(error, aiohttp.ClientResponseError) and is_alert(error):
+        return of_plain_http(what, host)
     if isinstance(error, aiohttp.ClientProxyConnectionError):
         cause = _cause_of(error.os_error)
         return Transient(f"{what}: the proxy {host_of(proxy or '')} can't be reached: {cause}; look at HTTPS_PROXY")
     if isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)):
         return _not_connected(what, getattr(error, "os_error", error), host, by)
-    return Transient(f"{what}: {host} gave no whole answer{by}: {_broken_cause(error)}")
+    is_plain = url.startswith("http://") and isinstance(error, aiohttp.ServerDisconnectedError)
+    asked = "; if TLS is spoken there, write https:// in the endpoint" if is_plain else ""
+    return Transient(f"{what}: {host} gave no whole answer{by}: {_broken_cause(error)}{asked}")
 
 
 def of_proxy(what: str, status: int, said: str, host: str, proxy: str) -> ApiError:
@@ -65,6 +70,11 @@ def of_proxy(what: str, status: int, said: str, host: str, proxy: str) -> ApiErr
     return Unreachable(f"{what}: the proxy {name} refuses to lead to {host} ({told}): allow it there, or set NO_PROXY")
 
 
+def of_plain_http(what: str, host: str) -> Unreachable:
+    """The error for a port that takes TLS alone, and was asked without it."""
+    return Unreachable(f"{what}: {host} speaks TLS alone, and was asked without it: use https:// in the endpoint")
+
+
 def host_of(url: str) -> str:
     """Host and port of a URL, without user and password; whatever is no URL is not repeated."""
     try:
@@ -77,11 +87,15 @@ def host_of(url: str) -> str:
     return host if port is None else f"{host}:{port}"
 
 
-def _of_tls(what: str, error: aiohttp.ClientError, host: str, by: str) -> ApiError:
+def _of_tls(what: str, error: aiohttp.ClientError, host: str, by: str, proxy: str | None) -> ApiError:
     if not isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return Transient(
-            f"{what}: {host} is reached{by}, but TLS fails: {_tls_cause(getattr(error, 'os_error', error))}"
-        )
+        cause = getattr(error, "os_error", error)
+        if not speaks_no_tls(cause):
+            return Transient(f"{what}: {host} is reached{by}, but TLS fails: {_tls_cause(cause)}")
+        place = f"{getattr(error, 'host', '')}:{getattr(error, 'port', '')}"
+        if proxy is not None and place == host_of(proxy):
+            return Unreachable(f"{what}: the proxy {place} speaks no TLS: use http:// in HTTPS_PROXY")
+        return Unreachable(f"{what}: {host} speaks no TLS{by}: use http:// in the endpoint")
     cause = error.certificate_error
     said = foreign_words(getattr(cause, "verify_message", "") or cause)
     return Unreachable(
@@ -121,8 +135,6 @@ def _cause_of(error: BaseException) -> str:
 
 def _tls_cause(error: BaseException) -> str:
     reason = str(getattr(error, "reason", None) or getattr(error, "strerror", None) or error)
-    if reason == "WRONG_VERSION_NUMBER":
-        return "what listens there does not speak TLS: should it be http://?"
     return foreign_words(reason.replace("_", " ").lower() if reason.isupper() else reason)
 
 

@@ -16,9 +16,10 @@ from urllib.parse import urlsplit
 import msgspec
 
 from exporter.api.answers import unpacked
-from exporter.api.network import host_of, of_proxy
+from exporter.api.network import host_of, of_plain_http, of_proxy
 from exporter.errors import ApiError, ClockWrong, CredentialsLost, Malformed, Refused, Throttled, Transient
 from exporter.masking import foreign_words
+from exporter.tls_faults import wants_tls
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -132,8 +133,8 @@ def read_refusal(
     if not told.is_aws and url:
         message += f"; {host_of(url)} was asked" + (f" through the proxy {host_of(proxy)}" if proxy else "")
     retry_after_s = read_retry_after_s(headers.get("retry-after"), now)
-    if status == _STATUS_PROXY_PASSWORD:
-        return of_proxy(str(operation), status, "", host_of(url), proxy or "")
+    if (between := _of_something_between(operation, status, body, url, proxy)) is not None:
+        return between
     if status == _STATUS_THROTTLED or told.code in _THROTTLING_CODES:
         return Throttled(message, retry_after_s)
     if told.code in _CLOCK_CODES or (told.code in _SIGNATURE_CODES and _EXPIRED_SIGNATURE.search(told.message)):
@@ -145,6 +146,16 @@ def read_refusal(
         pause = f"; it asks for a pause of {retry_after_s:g} s" if retry_after_s else ""
         return Transient(message + pause, retry_after_s)
     return Refused(message, told.code or str(status), is_aws=told.is_aws)
+
+
+def _of_something_between(
+    operation: Operation, status: int, body: bytes, url: str, proxy: str | None
+) -> ApiError | None:
+    """The error where no other try will be answered by AWS: a proxy asks for a password, or a port for TLS."""
+    if status == _STATUS_PROXY_PASSWORD:
+        return of_proxy(str(operation), status, "", host_of(url), proxy or "")
+    is_plain = url.startswith("http://") and wants_tls(status, body)
+    return of_plain_http(str(operation), host_of(url)) if is_plain else None
 
 
 def read_retry_after_s(text: str | None, now: datetime) -> float | None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from exporter.tls_faults import wants_tls
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -38,12 +40,16 @@ _LISTS = {
 
 
 class NotOfS3(Exception):
-    """Something else than S3 has answered, with this ``status``; or S3, with half an answer."""
+    """Something else than S3 has answered, with this ``status``; or S3, with half an answer.
 
-    def __init__(self, said: str, status: int = _SUCCESS) -> None:
+    ``wants_tls`` says that it takes TLS alone, and was asked without it.
+    """
+
+    def __init__(self, said: str, status: int = _SUCCESS, *, wants_tls: bool = False) -> None:
         super().__init__(said)
         self.said = said
         self.status = status
+        self.wants_tls = wants_tls
 
 
 def check_raw(operation: str, status: int, headers: Mapping[str, str], body: bytes | None) -> None:
@@ -52,7 +58,7 @@ def check_raw(operation: str, status: int, headers: Mapping[str, str], body: byt
     if status >= _NOT_SUCCESS:
         # S3's refusals are XML, or have no body at all.
         if body and not body.isspace() and _first_element(body) != _ERROR:
-            raise NotOfS3(_kind(headers), status)
+            raise NotOfS3(_kind(headers), status, wants_tls=wants_tls(status, body))
         return
     root = _ROOTS.get(operation)
     if root is not None:

@@ -219,6 +219,8 @@ def _of_stranger(error: NotOfS3, call: Call) -> LakeError:
         return LakeRefused(
             f"{call.lake}: the proxy before {call.host} asks for a password (407): set it in HTTPS_PROXY"
         )
+    if error.wants_tls:
+        return LakeRefused(f"{call.lake}: {call.host} speaks TLS alone: use https:// in AWS_ENDPOINT_URL_S3")
     is_passing = error.status >= _STATUS_SERVER_ERROR or error.status in _STATUSES_PASSING
     message = f"{call.lake}: {call.name} is answered{_by(call.host)} with {error.said}, status {error.status}"
     if is_passing:

@@ -9,11 +9,12 @@ import ssl
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from aiohttp import ClientHttpProxyError, ClientPayloadError
+from aiohttp import ClientHttpProxyError, ClientPayloadError, ClientResponseError
 from botocore import exceptions as aws
 from botocore.parsers import ResponseParserError
 
 from exporter.masking import foreign_words
+from exporter.tls_faults import is_alert, speaks_no_tls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,13 +73,19 @@ def _said_below(error: BaseException) -> str:
     if isinstance(error, ssl.SSLCertVerificationError) and hasattr(error, "verify_message"):  # aiohttp's own has none
         reason = foreign_words(error.verify_message)
         return f"its certificate is not trusted ({reason}): set AWS_CA_BUNDLE to the right one"
+    if speaks_no_tls(error):
+        return "what listens there speaks no TLS: use http:// in AWS_ENDPOINT_URL_S3, or HTTPS_PROXY for a proxy"
+    if isinstance(error, ClientResponseError) and is_alert(error):
+        return "it speaks TLS alone: use https:// in AWS_ENDPOINT_URL_S3"
     return "the name does not resolve" if isinstance(error, socket.gaierror) else ""
 
 
 def is_final(error: BaseException) -> bool:
-    """Whether trying again is of no use: a certificate that is not trusted, a proxy that refuses."""
+    """Whether trying again is of no use: a certificate that is not trusted, a wrong scheme, a proxy that refuses."""
     return any(
         isinstance(each, ssl.SSLCertVerificationError)
+        or speaks_no_tls(each)
+        or (isinstance(each, ClientResponseError) and is_alert(each))
         or (isinstance(each, ClientHttpProxyError) and each.status < _STATUS_SERVER_ERROR)
         for each in _below(error)
     )

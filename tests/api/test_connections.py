@@ -233,10 +233,40 @@ async def test_a_host_where_nothing_listens(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 async def test_a_server_that_does_not_speak_tls(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An https:// that should be http:// is asked about."""
-    async with served(no_stages()) as (port, _):
-        with pytest.raises(Transient, match="does not speak TLS"):
+    """An https:// that should be http:// is for good, and the line says what to write."""
+    async with served(no_stages()) as (port, asked):
+        with pytest.raises(Unreachable, match=rf"127\.0\.0\.1:{port} speaks no TLS: use http:// in the endpoint"):
             await ask(f"https://127.0.0.1:{port}", monkeypatch)
+        monkeypatch.setenv("HTTPS_PROXY", f"https://user:hush@127.0.0.1:{port}")
+        with pytest.raises(Unreachable, match=rf"proxy 127\.0\.0\.1:{port} speaks no TLS: use http:// in HTTPS_PROXY"):
+            await ask("https://ivs.example", monkeypatch)
+    assert not asked
+
+
+PLAIN_AT_TLS = [
+    b"<html><h1>400 Bad Request</h1><center>The plain HTTP request was sent to HTTPS port</center></html>",
+    b"Client sent an HTTP request to an HTTPS server.\n",
+    b"Reason: You're speaking plain HTTP to an SSL-enabled server port.<br />",
+]
+
+
+@pytest.mark.parametrize(
+    "said", [*(b"HTTP/1.1 400 Bad Request\r\n\r\n" + body for body in PLAIN_AT_TLS), bytes.fromhex("15030100020246")]
+)
+async def test_a_server_that_speaks_tls_alone(said: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An http:// that should be https:// is for good where the server says so, in words or by an alert of TLS's."""
+    async with saying(said) as port:
+        with pytest.raises(Unreachable, match=rf"127\.0\.0\.1:{port} speaks TLS alone.*use https:// in the endpoint"):
+            await ask(f"http://127.0.0.1:{port}", monkeypatch)
+
+
+async def test_a_server_that_speaks_tls_alone_and_says_nothing(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It closes the connection, which may also pass: it is tried again, and the line asks for the scheme."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(bundle)
+    async with served(no_stages(), context) as (port, _):
+        with pytest.raises(Transient, match="if TLS is spoken there, write https:// in the endpoint"):
+            await ask(f"http://127.0.0.1:{port}", monkeypatch)
 
 
 def connector_error(kind: type[aiohttp.ClientConnectorError], host: str, error: OSError) -> Exception:

@@ -44,6 +44,19 @@ def untrusted() -> Exception:
     return error
 
 
+def without_tls(reason: str) -> Exception:
+    cause = ssl.SSLError(1, f"[SSL: {reason}]")
+    cause.reason = reason
+    error: Exception = aws.SSLError(endpoint_url="https://x:9", error=aiohttp.ClientConnectorSSLError(KEY, cause))
+    return error
+
+
+def alert() -> Exception:
+    said = aiohttp.ClientResponseError(SimpleNamespace(real_url="http://x"), (), message="b'\\x15\\x03\\x01\\x00'")  # type: ignore[arg-type] # all that it reads
+    error: Exception = aws.HTTPClientError(error=said)
+    return error
+
+
 def proxy_says(status: int) -> Exception:
     said = aiohttp.ClientHttpProxyError(SimpleNamespace(real_url="http://x"), (), status=status)  # type: ignore[arg-type] # all that it reads
     error: Exception = aws.ProxyConnectionError(proxy_url="http://***:***@p:3128", error=said)
@@ -132,6 +145,11 @@ def test_each_error_has_a_meaning(error: Exception, kind: type[LakeError], said:
         (proxy_says(407), "(p:3128: the proxy refuses to connect, status 407: set the password in HTTPS_PROXY"),
         (proxy_says(403), "(p:3128: the proxy refuses to connect, status 403;"),
         (untrusted(), "(x: its certificate is not trusted (self-signed certificate): set AWS_CA_BUNDLE"),
+        (
+            without_tls("WRONG_VERSION_NUMBER"),
+            "x:9: what listens there speaks no TLS: use http:// in AWS_ENDPOINT_URL_S3",
+        ),
+        (alert(), "s3.test: it speaks TLS alone: use https:// in AWS_ENDPOINT_URL_S3"),
         (aws.HTTPClientError(error=KeyError("u")), "s3.test: KeyError 'u'"),
     ],
 )
@@ -140,7 +158,7 @@ def test_what_goes_wrong_on_the_way_names_the_host_and_the_cause(error: Exceptio
     found = translated(error, HEAD)
     assert said in str(found)
     assert str(found).startswith("s3://my-bucket does not answer (")
-    is_final = "not trusted" in said or "status 40" in said
+    is_final = any(words in said for words in ("not trusted", "status 40", "TLS"))
     assert type(found) is (LakeRefused if is_final else LakeBusy)
     assert "u:p@" not in str(found)
 
