@@ -57,7 +57,8 @@ class _Spent:
 class _Lane:
     """One operation of a scope: its pace, what it was denied, and when it last had an answer that was no throttle.
 
-    ``throttled_s`` is when the first throttle after that answer came, None where none did, and ``is_pause_told`` that
+    ``throttled_s`` is when the pause began: with the first throttle since the last answer to what was sent after the
+    pause before. It is None where there is no pause, and ``is_pause_told`` that
     the log has a line of it; ``starved`` is why the operation is given up.
     """
 
@@ -74,9 +75,14 @@ class _Lane:
             raise Starved(self.starved)
         self.denials.check(stage_arn)
 
-    def answered(self, now_s: float) -> None:
-        """Note an answer that was no throttle."""
-        self.answered_s, self.throttled_s, self.is_pause_told = now_s, None, False
+    def answered(self, now_s: float, sent_s: float) -> None:
+        """Note an answer that was no throttle, to what was sent at ``sent_s``.
+
+        What was on its way when the pause began says nothing of its end: else one pause would be told twice.
+        """
+        self.answered_s = now_s
+        if self.throttled_s is None or sent_s >= self.throttled_s:
+            self.throttled_s, self.is_pause_told = None, False
 
 
 @dataclass(slots=True)
@@ -150,7 +156,7 @@ class Caller:
                 self._throttled(operation, lane, spent, error, began_s)
                 raise
             except Refused as error:
-                lane.answered(self.clock.monotonic_s())
+                lane.answered(self.clock.monotonic_s(), began_s)
                 if lane.denials.refused(stage_arn, error):
                     _log.info("asked no more", scope=self.ledger.name, operation=operation, stage_arn=stage_arn)
                 raise
@@ -159,7 +165,7 @@ class Caller:
                 raise
             finally:
                 spent.seconds += self.clock.monotonic_s() - began_s
-        lane.answered(self.clock.monotonic_s())
+        lane.answered(self.clock.monotonic_s(), began_s)
         lane.denials.granted(stage_arn)
         if page.unknown:
             self.ledger.note_unknown(page.unknown)

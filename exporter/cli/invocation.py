@@ -49,7 +49,7 @@ class Invocation:
     ``ledger`` is there as soon as a run has begun; ``export`` where another is to be used than the exporter's own.
     ``estimates`` are a dry run's. ``is_json`` says that standard output gets one JSON object, and nothing else.
     ``lake`` and ``tag`` are the run's, as soon as they are known. ``began_us`` is the local time, in microseconds since
-    the epoch.
+    the epoch. ``after_cause`` says what follows from the error that ended the run, once that has been said.
     """
 
     is_json: bool
@@ -61,6 +61,7 @@ class Invocation:
     tag: str | None = None
     began_s: float = field(default_factory=time.monotonic)
     began_us: int = field(default_factory=lambda: time.time_ns() // 1_000)
+    after_cause: Callable[[], None] | None = None
     signals: Signals = field(init=False)
 
     def __post_init__(self) -> None:
@@ -73,6 +74,8 @@ class Invocation:
         error = self.ledger.error
         if error is not None:
             _complain(error.kind, str(error))
+            if self.after_cause is not None:
+                self.after_cause()
         elif self.ledger.outcome == "failed":
             first = self.ledger.failures[0]
             what = "every scope failed" if all(scope.is_lost for scope in self.ledger.scopes) else "a scope stopped"

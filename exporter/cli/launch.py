@@ -19,6 +19,7 @@ from exporter.cli.display import Progress, showing
 from exporter.cli.other_clock import other_clock
 from exporter.domain import REGIONS, nearest_region
 from exporter.errors import ExportError, UsageError
+from exporter.failures import DEFERRED
 from exporter.request import DEADLINE, Request, Stop
 from exporter.run_ledger import RunLedger
 from exporter.settings import Settings, shown
@@ -131,7 +132,12 @@ async def carry_out(
         ledger.stopped_by = invocation.signals.received or _deadline(stop)
     code = exits.of_run(ledger, invocation.signals.received)
     if console is None or invocation.is_json:  # else the summary says the same in the same place
-        _log_failures(ledger)
+        _log_failures(ledger, are_deferred=False)
+        if ledger.error is None:
+            _log_failures(ledger, are_deferred=True)
+        else:  # what ended the run is the cause, and is said at the very end
+            invocation.after_cause = lambda: _log_failures(ledger, are_deferred=True)
+        _log_empty_regions(ledger)
     _log.info("run ended", run_id=ledger.run_id, outcome=ledger.outcome, stopped_by=stop.reason, exit_code=code)
     return code
 
@@ -141,12 +147,15 @@ def _deadline(stop: Stop) -> str | None:
     return stop.reason if stop.reason == DEADLINE else None
 
 
-def _log_failures(ledger: RunLedger) -> None:
-    """A line for each cause, but for what ended the run as a whole: that has its own."""
+def _log_failures(ledger: RunLedger, *, are_deferred: bool) -> None:
+    """A line for each cause, or for what was deferred; but what ended the run as a whole has its own."""
     for failure in ledger.failures:
-        if failure["unit"] is not None:
+        if failure["unit"] is not None and (failure["error"] == DEFERRED) == are_deferred:
             named = {name: failure[name] for name in ("error", "message", "count", "unit")}
             _log.warning("failure", run_id=ledger.run_id, **named)
+
+
+def _log_empty_regions(ledger: RunLedger) -> None:
     for place in ledger.empty_regions:
         _log.warning("no stage", run_id=ledger.run_id, **place, regions_with_stages=sorted(ledger.regions_with_stages))
 

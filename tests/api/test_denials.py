@@ -236,3 +236,40 @@ async def test_a_long_pause_by_throttling_is_told_once(capsys: pytest.CaptureFix
     lines = [line for line in capsys.readouterr().out.splitlines() if "paused by throttling" in line]
     assert len(lines) == 1
     assert "ListParticipantEvents" in lines[0]
+
+
+async def test_an_answer_that_was_on_its_way_ends_no_pause(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of three calls sent together one is answered between the throttles of the others: it is one pause, told once."""
+    service = a_world(1, 1, 1)
+    arrived = [asyncio.Event() for _ in range(3)]
+    throttles = iter((Throttled("slow down", 90.0), None, Throttled("slow down", 90.0)))
+
+    class Throttling(Denying):
+        async def ask(self, operation: Operation, params: Mapping[str, Any]) -> Page:
+            if (event := next(events, None)) is not None:
+                answer = next(throttles)
+                await event.wait()
+                if answer is not None:
+                    raise answer
+            return await super().ask(operation, params)
+
+    async def sleep(seconds: float) -> None:
+        if seconds > 1.0:
+            await arrived[-1].wait()  # nobody's pause is over before all three have their answers
+        passed_s[0] += seconds
+        await asyncio.sleep(0)
+
+    events, passed_s = iter(arrived), [0.0]
+    client: Any = Throttling(service, {})
+    clock = Clock(lambda: passed_s[0], lambda: service.now_us, sleep, lambda: 0.5)
+    ledger = ScopeLedger(SCOPE.region, SCOPE.account_id)
+    caller = Caller(client, QuotaSettings(calls_per_second=5_000.0), RetrySettings(), 4, clock, ledger)
+    params = {"stageArn": "arn:aws:ivs:us-east-1:111122223333:stage/s0", "sessionId": f"st-{0:013}"}
+    calls = [asyncio.create_task(caller.call(EVENTS, {**params, "participantId": "p0"})) for _ in range(3)]
+    for event in arrived:
+        for _ in range(20):
+            await asyncio.sleep(0)
+        passed_s[0] += 1.0
+        event.set()
+    await asyncio.gather(*calls)
+    assert capsys.readouterr().out.count("paused by throttling") == 1

@@ -323,6 +323,8 @@ def test_causes_stand_first_and_the_run_s_own_before_them(capfd: pytest.CaptureF
     warned = [(line["error"], line["count"]) for line in lines if line["level"] == "warning"]
     assert warned == [("refused", 40), ("deferred", 2)]
     assert [line["message"] for line in lines if line["level"] == "error"] == ["they have expired"]
+    in_order = [line["error"] for line in lines if "error" in line]
+    assert in_order == ["refused", "credentials", "deferred"]  # what was deferred does not stand before its cause
 
 
 def test_a_run_all_of_whose_scopes_failed_says_so_once(capfd: pytest.CaptureFixture[str]) -> None:

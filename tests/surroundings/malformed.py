@@ -138,18 +138,18 @@ def processes() -> Iterator[Case]:
         ("no JSON", "ok", "it prints no JSON"),
         ("no zone", GARBAGE["an end without a zone"], "its Expiration is no time"),
     ]:
-        command, files = f"credential_process = cat {FOLDER}/printed", {"printed": text}
+        command, printed = f"credential_process = cat {FOLDER}/printed", {"printed": text}
         yield Case(
             f"a process of a named profile prints {name}",
             environment={"AWS_PROFILE": "by night"},
             config=profile(**{"profile_'by night'": (command,)}),
-            files=files,
+            files=printed,
             said=f"credential_process of the profile 'by night': {fault}",
         )
         yield Case(
             f"a process of a role's source prints {name}",
             config=profile(f"role_arn = {ROLE}", "source_profile = base", profile_base=(command,)),
-            files=files,
+            files=printed,
             said=f"credential_process of the profile 'base': {fault}",
         )
     for name, command, said in [
