@@ -1,6 +1,7 @@
 """A region without a stage: whose sessions are missed there, and which other regions have stages.
 
-It may be empty. A wrong region, or a wrong profile, looks the same.
+It may be empty. A wrong region, or a wrong profile, looks the same. The account that was asked is the role's; else that
+of the stages which the same credentials show in the run's other regions.
 """
 
 from __future__ import annotations
@@ -8,9 +9,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import structlog
+
 from exporter.api.operations import Operation
 from exporter.errors import ExportError
 from exporter.log_reader import read_state, scopes_in
+from exporter.records import record_key
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -18,24 +22,76 @@ if TYPE_CHECKING:
     from exporter.api.client import Client
     from exporter.domain import Scope
     from exporter.ledger import ScopeLedger
+    from exporter.scope_plan import Part
+    from exporter.settings import AccountSettings
     from exporter.store import Records
 
 # It is a hint, not worth a second try, and the run has done all else.
 _WAIT_S = 10.0
 _NO_ITEMS = b"[]"
+_FIRST_RECORD = 1
+_log = structlog.get_logger(__name__)
 
 
-async def sessions_open_in(records: Records, region: str, account_id: str | None) -> dict[Scope, int]:
-    """The scopes that the lake has in a region, of one account or of all, each with the count of its open sessions.
+class AccountsShown:
+    """Which account the stages of each region show, for the regions that show none.
 
-    Raises :class:`LakeError` where a log can't be read.
+    Each part is settled once, whatever becomes of it: who asks waits for the others with the same credentials.
     """
-    scopes = [scope for scope in await scopes_in(records) if scope.region == region]
-    return {
-        scope: sum(map(len, (await read_state(records, scope)).open.values()))
-        for scope in scopes
-        if account_id in (None, scope.account_id)
-    }
+
+    def __init__(self, parts: Iterable[Part]) -> None:
+        self._open: dict[AccountSettings | None, set[Part]] = {}
+        for part in parts:
+            self._open.setdefault(part.account, set()).add(part)
+        self._shown: dict[AccountSettings | None, set[str]] = {account: set() for account in self._open}
+        self._settled = {account: asyncio.Event() for account in self._open}
+
+    def settle(self, part: Part, account_id: str | None = None) -> None:
+        """Note the account that AWS's list of a part's stages shows; None where there was no such list, or no stage."""
+        if account_id is not None:
+            self._shown[part.account].add(account_id)
+        self._open[part.account].discard(part)
+        if not self._open[part.account]:
+            self._settled[part.account].set()
+
+    async def account_of(self, part: Part) -> str | None:
+        """The account that the part's credentials are of, once its neighbours are settled; None where none tells."""
+        self.settle(part)
+        if part.account is not None:
+            return part.account.account_id
+        await self._settled[part.account].wait()
+        shown = self._shown[part.account]
+        return next(iter(shown)) if len(shown) == 1 else None
+
+
+async def warn_of_other_accounts(records: Records, scope: Scope) -> None:
+    """Warn where a scope is new to a lake that has scopes of others in its region: the profile may be a wrong one.
+
+    Raises :class:`LakeError` where the lake can't be read.
+    """
+    if await records.read(record_key(str(scope), _FIRST_RECORD)) is None:
+        warn_of_accounts(scope.region, scope.account_id, await scopes_in(records))
+
+
+def warn_of_accounts(region: str, account_id: str, scopes: Iterable[Scope]) -> None:
+    """Warn where a lake's ``scopes`` in a region are all of other accounts than the one that was asked."""
+    others = sorted(scope.account_id for scope in scopes if scope.region == region)
+    if others and account_id not in others:
+        _log.warning(
+            "another account",
+            region=region,
+            account_id=account_id,
+            in_lake=others,
+            reason=(
+                f"the lake has scopes of account {', '.join(others)} in {region}, and this run's credentials are of"
+                f" account {account_id}: if that is not meant, mend the profile"
+            ),
+        )
+
+
+async def sessions_open_in(records: Records, scopes: Iterable[Scope]) -> dict[Scope, int]:
+    """The open sessions that the lake has in each of ``scopes``, counted. Raises :class:`LakeError` for a damaged log."""
+    return {scope: sum(map(len, (await read_state(records, scope)).open.values())) for scope in scopes}
 
 
 async def regions_with_stages(

@@ -16,11 +16,18 @@ from exporter.api.service_time import FarDates
 from exporter.budget import Budget
 from exporter.discover import Listed, list_stages
 from exporter.domain import REGIONS, scope_of
-from exporter.empty_regions import regions_with_stages, sessions_open_in
+from exporter.empty_regions import (
+    AccountsShown,
+    regions_with_stages,
+    sessions_open_in,
+    warn_of_accounts,
+    warn_of_other_accounts,
+)
 from exporter.errors import ApiError, CredentialsLost, ExportError, Held, LogDamaged, Malformed, Overtaken, Vanished
 from exporter.exporting import ScopeExport
 from exporter.lake_identity import look_at_lake, open_lake
 from exporter.ledger import ScopeLedger
+from exporter.log_reader import scopes_in
 from exporter.scope_plan import Part, plan_parts
 from exporter.surroundings import real_surroundings
 
@@ -46,8 +53,8 @@ _WAITING_SIZE_BYTES_A_SCOPE = 256 << 10
 # Each may be asked in as many regions as there are.
 _ACCOUNTS_LOOKED_FOR = 3
 _NOT_SHOWN = (
-    "ListStages in {region} shows no stage, and the lake has {count} open sessions of this account there: which account"
-    " was asked can't be told; mend the profile or the region, or name each account's role in [[accounts]]"
+    "ListStages in {region} shows no stage, and the lake has {open} of this account there: {asked}: mend the profile or"
+    " the region, or name each account's role in [[accounts]]"
 )
 
 
@@ -105,7 +112,8 @@ async def _over_scopes(
                 draw = surroundings.clock.draw
                 await stop.cut(open_lake(services.store, lake, made_by, ledger.run_id, draw))
             budget = Budget(max(_WAITING_SIZE_BYTES_MAX, _WAITING_SIZE_BYTES_A_SCOPE * len(parts)))
-            a_run = _Run(settings, request, ledger, stop, surroundings, services, budget, work)
+            shown = AccountsShown(parts)
+            a_run = _Run(settings, request, ledger, stop, surroundings, services, budget, work, shown)
             works = [a_run.work_on(part, scope) for part, scope in zip(parts, ledger.scopes, strict=True)]
             ended = await asyncio.gather(*works, return_exceptions=True)
             for error in ended:
@@ -132,6 +140,7 @@ class _Run:
     services: Services
     budget: Budget
     work: Work
+    shown: AccountsShown
     far_dates: FarDates = field(default_factory=FarDates)
 
     async def work_on(self, part: Part, ledger: ScopeLedger) -> None:
@@ -145,6 +154,7 @@ class _Run:
                 raise
             ledger.lose(error, is_held=isinstance(error, (Held, Overtaken)), is_damaged=isinstance(error, LogDamaged))
         finally:
+            self.shown.settle(part)
             ledger.seconds = self.surroundings.clock.monotonic_s() - began_s
 
     async def _work_on(self, part: Part, ledger: ScopeLedger) -> None:
@@ -161,6 +171,7 @@ class _Run:
         if first is None:
             return
         if scope is not None:
+            await self._note_account(part, scope)
             self.ledger.regions_with_stages.add(part.region)
             await self.work(self._scope_export(scope, part, client, caller, ledger), _chained(first, stages))
         elif ledger.is_empty and (missed := await self._missed(part, ledger)):
@@ -168,22 +179,41 @@ class _Run:
             export = self._scope_export(missed, part, client, caller, ledger)
             await self.work(replace(export, is_empty=True), _chained(first, stages))
 
-    async def _missed(self, part: Part, ledger: ScopeLedger) -> Scope | None:
-        """The scope of an empty region whose open sessions are missed there.
+    async def _note_account(self, part: Part, scope: Scope) -> None:
+        """Let regions without stages know whose credentials these are, and say where the lake knows only others."""
+        is_listed = not part.stage_arns
+        self.shown.settle(part, scope.account_id if is_listed else None)
+        if is_listed and part.account is None:
+            await warn_of_other_accounts(self.services.store, scope)
 
-        Without a role nobody tells the account that was asked. It is taken to be the only one that the lake has in the
-        region; where the lake has several, those with open sessions are named, and nothing is written of them.
+    async def _missed(self, part: Part, ledger: ScopeLedger) -> Scope | None:
+        """The scope of an empty region, where the lake has it: what is open is missed there, and the run is recorded.
+
+        Where neither a role nor a neighbour tells the account that was asked, it is taken to be the only one that the
+        lake has in the region. Else the scopes with open sessions are named, and nothing is written of them.
         """
-        account_id = None if part.account is None else part.account.account_id
-        open_sessions = await sessions_open_in(self.services.store, part.region, account_id)
-        if len(open_sessions) == 1:
-            [(scope, count)] = open_sessions.items()
-            ledger.account_id = scope.account_id
-            return scope if count else None
-        for scope, count in open_sessions.items():
-            if count:
-                ledger.fail(str(scope), Vanished(_NOT_SHOWN.format(region=part.region, count=count)))
+        ledger.account_id = await self.stop.cut(self.shown.account_of(part))
+        if self.stop.reason is not None:
+            return None
+        scopes = [scope for scope in await scopes_in(self.services.store) if scope.region == part.region]
+        own = [scope for scope in scopes if ledger.account_id in (None, scope.account_id)]
+        if len(own) == 1:
+            ledger.account_id = own[0].account_id
+            return own[0]
+        if part.account is None:
+            await self._name_others(part.region, scopes, ledger)
         return None
+
+    async def _name_others(self, region: str, scopes: list[Scope], ledger: ScopeLedger) -> None:
+        """Let those of ``scopes`` fail by name that have open sessions which nobody looked for."""
+        asked = "which account was asked can't be told"
+        if ledger.account_id is not None:
+            warn_of_accounts(region, ledger.account_id, scopes)
+            asked = f"the credentials are of account {ledger.account_id}"
+        for scope, count in (await sessions_open_in(self.services.store, scopes)).items():
+            if count:
+                missed = "1 open session" if count == 1 else f"{count:,} open sessions"
+                ledger.fail(str(scope), Vanished(_NOT_SHOWN.format(region=region, open=missed, asked=asked)))
 
     async def look_elsewhere(self, parts: Sequence[Part]) -> None:
         """Where whole regions have nothing at all, note which others have stages. It is a hint: nothing fails by it."""

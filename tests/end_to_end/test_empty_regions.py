@@ -10,6 +10,8 @@ from exporter.request import Request, Stop
 from exporter.run_ledger import RunLedger
 from exporter.running import survey
 from exporter.settings import AccountSettings, Settings
+from exporter.status import statuses
+from exporter.stores.directory import DirectoryStore
 from exporter.times import text_of
 from tests.end_to_end.exports import ACCOUNT, FAST, NOW_US, REGION, beside, options_of, small_world, stage_of
 from tests.end_to_end.oracle import expected, lake_rows
@@ -25,7 +27,7 @@ ELSEWHERE, OTHER = "eu-west-1", "444455556666"
 HOUR_US = 3_600_000_000
 
 
-def stages_of(account: str = ACCOUNT, stages: int = 2) -> list[dict[str, Any]]:
+def stages_of(account: str = ACCOUNT, stages: int = 2, region: str = REGION) -> list[dict[str, Any]]:
     """Stages with a session that has ended and one that has not."""
 
     def session(name: str, ended_us: int | None = None) -> dict[str, Any]:
@@ -37,7 +39,7 @@ def stages_of(account: str = ACCOUNT, stages: int = 2) -> list[dict[str, Any]]:
 
     return [
         {
-            "arn": stage_of(f"s{n}", account),
+            "arn": stage_of(f"s{n}", account, region),
             "sessions": [session("st-ended00000000", NOW_US - 2 * HOUR_US), session("st-active0000000")],
         }
         for n in range(stages)
@@ -96,6 +98,9 @@ async def test_open_sessions_of_a_region_that_shows_no_stage_are_missed(exports:
         assert scope["complete_until"] == until
         again = await exports.run(emulator)
         assert (again.exit_code, again.summary["empty_regions"]) == (0, [{"region": REGION, "account_id": ACCOUNT}])
+        assert again.summary["scopes"][0]["complete_until"] == until
+        [status] = await statuses(DirectoryStore(exports.lake), 2)
+        assert [each.run_id for each in status.runs] == ["run3", "run2"]  # it leaves a trace
         world.data = stages_of()
         emulator.calls.reset()
         back = await exports.run(emulator)
@@ -120,6 +125,60 @@ async def test_of_several_accounts_none_is_blamed(exports: Exports, monkeypatch:
             assert set(exported.failed) == {f"{ACCOUNT}-{REGION}", f"{OTHER}-{REGION}"}
             assert "mend the profile" in exported.summary["failures"][0]["message"]
             assert files_of(exports.lake) == before
+
+
+def warned(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    return [line for line in capsys.readouterr().out.splitlines() if "another account" in line]
+
+
+async def test_a_neighbour_tells_whose_an_empty_region_is(
+    exports: Exports, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Stages in one region name the account that was asked in another: its sessions are missed, and nobody else's."""
+    worlds = {
+        (ACCOUNT, REGION): FixedWorld(stages_of()),
+        (OTHER, REGION): FixedWorld(stages_of(OTHER)),
+        (OTHER, ELSEWHERE): FixedWorld(stages_of(OTHER, region=ELSEWHERE)),
+    }
+    accounts = (Account(), Account("emulator-2", "emulator", OTHER))
+    regions = (REGION, ELSEWHERE)
+    async with Emulator(options_of(small_world(), accounts=accounts, regions=regions), worlds) as emulator:
+        await exports.run(emulator, regions=(REGION,))
+        assert not warned(capsys)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "emulator-2")
+        await exports.run(emulator, regions=(REGION,))
+        [line] = warned(capsys)
+        assert f"the lake has scopes of account {ACCOUNT} in {REGION}, and this run's credentials are of" in line
+        worlds[OTHER, REGION].data = []
+        exported = await exports.run(emulator, regions=regions)
+        assert not warned(capsys)  # its scope is known by now
+        assert exported.exit_code == 3
+        assert set(exported.failed) == {stage_of(f"s{n}", OTHER) + "/st-active0000000" for n in range(2)}
+        assert exported.summary["empty_regions"] == [{"region": REGION, "account_id": OTHER}]
+
+
+async def test_a_profile_of_another_account_is_told_where_its_region_is_empty(
+    exports: Exports, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its stages elsewhere name it: the lake's scope of the other account fails by name, and is left as it is."""
+    worlds = {
+        (ACCOUNT, REGION): FixedWorld(stages_of()),
+        (OTHER, REGION): FixedWorld(),
+        (OTHER, ELSEWHERE): FixedWorld(stages_of(OTHER, region=ELSEWHERE)),
+    }
+    accounts = (Account(), Account("emulator-2", "emulator", OTHER))
+    regions = (REGION, ELSEWHERE)
+    async with Emulator(options_of(small_world(), accounts=accounts, regions=regions), worlds) as emulator:
+        await exports.run(emulator, regions=(REGION,))
+        before = files_of(exports.lake / "_log" / f"{ACCOUNT}-{REGION}")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "emulator-2")
+        for _ in range(2):
+            exported = await exports.run(emulator, regions=regions)
+            assert (exported.exit_code, exported.failed) == (3, {f"{ACCOUNT}-{REGION}": "vanished"})
+            assert f"the credentials are of account {OTHER}" in exported.summary["failures"][0]["message"]
+            assert exported.summary["empty_regions"] == [{"region": REGION, "account_id": OTHER}]
+            assert len(warned(capsys)) == 1
+        assert files_of(exports.lake / "_log" / f"{ACCOUNT}-{REGION}") == before
 
 
 async def test_a_role_tells_whose_sessions_are_missed(exports: Exports, monkeypatch: pytest.MonkeyPatch) -> None:
