@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from exporter.errors import LogDamaged, Overtaken
 from exporter.log_reader import records_after
 from exporter.records import record_key, records_prefix
+from exporter.terminal import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -74,7 +75,7 @@ class NamedFiles:
             ):
                 raise Overtaken(f"another run has committed to {self._scope} in the meantime")
             if unnamed:
-                others = f" (and {len(unnamed) - 1} others)" if len(unnamed) > 1 else ""
+                others = f" (and {counted(len(unnamed) - 1, 'other')})" if len(unnamed) > 1 else ""
                 raise LogDamaged(
                     f"the commit log of {self._scope} does not name a file that is there: {min(unnamed)}{others}. The"
                     " log is older than the files, or parts of it are missing"

@@ -90,7 +90,7 @@ def warn_of_accounts(region: str, account_id: str, scopes: Iterable[Scope]) -> N
 
 
 async def sessions_open_in(records: Records, scopes: Iterable[Scope]) -> dict[Scope, int]:
-    """The open sessions that the lake has in each of ``scopes``, counted. Raises :class:`LakeError` for a damaged log."""
+    """How many open sessions the lake has in each of ``scopes``. Raises :class:`LakeError` for a damaged log."""
     return {scope: sum(map(len, (await read_state(records, scope)).open.values())) for scope in scopes}
 
 

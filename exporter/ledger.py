@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from exporter.failures import Failures
+from exporter.terminal import counted
 from exporter.times import text_of
 
 if TYPE_CHECKING:
@@ -209,7 +210,7 @@ class ScopeLedger:
         if self.units_open:
             self._outcomes[Outcome.DEFERRED] += self.units_open
         if self._listings_open:
-            what = "1 list" if self._listings_open == 1 else f"{self._listings_open:,} lists"
+            what = counted(self._listings_open, "list")
             message = f"{what} of stages, sessions or participants not read to the end"
             self._failures.defer(self.name, message, self._listings_open)
 

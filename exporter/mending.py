@@ -24,6 +24,7 @@ from exporter.records import FileLine, Record, SessionLine, UnitState
 from exporter.rewriting import rows_in, sort_out
 from exporter.set_aside import set_aside
 from exporter.tables import TABLES
+from exporter.terminal import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -143,7 +144,8 @@ class Mending:
         for line in replaced:
             await self.store.remove(line.key)
         dropped, numbered = sum(map(len, rewrite.dropped.values())), sum(map(len, rewrite.ids.values()))
-        self.done[folder] = f"{dropped:,} rows taken out, {numbered:,} numbered anew, {len(replaced):,} files replaced"
+        rows, old = counted(dropped, "row"), counted(len(replaced), "file")
+        self.done[folder] = f"{rows} taken out, {numbered:,} numbered anew, {old} replaced"
 
     async def _plan(self, folder: str) -> Rewrite:
         """What becomes of the rows of a folder; one file at a time is in memory."""

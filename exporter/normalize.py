@@ -19,6 +19,7 @@ from exporter.errors import EventUndated, EventUnreadable, TemporaryFolderRefuse
 from exporter.events import decode
 from exporter.identity import fields_of, hashes
 from exporter.tables import EVENTS
+from exporter.terminal import undated as undated_words
 from exporter.times import MICROS, read_column_us, read_us
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def _take_undated(decoded: dict[Unit, Decoded], times_us: pa.Int64Array) -> dict
         at += len(each.events)
         if missing:
             del decoded[unit]
-            undated[unit] = EventUndated(f"{missing} of {len(each.events)} events have no eventTime that can be read")
+            undated[unit] = EventUndated(undated_words(missing, len(each.events)))
     return undated
 
 

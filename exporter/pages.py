@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING
 import structlog
 
 from exporter.errors import TemporaryFolderRefused
-from exporter.terminal import plain
+from exporter.terminal import counted, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -115,7 +115,7 @@ def _read(file: IO[bytes], start: int, length: int) -> bytes:
         file.seek(start)
         page = file.read(length)
         if len(page) < length:
-            raise OSError(f"a file in it is {length - len(page)} bytes short")
+            raise OSError(f"a file in it is {counted(length - len(page), 'byte')} short")
     return page
 
 

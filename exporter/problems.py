@@ -30,10 +30,15 @@ _REMEDIES = {
     Kind.UNFINISHED: "`ivs-export run` or `ivs-export repair` finishes it",
     Kind.MISSING: "restore it from a backup, or let `ivs-export repair` open its sessions again; if it was removed on"
     " purpose: `ivs-export verify --accept-missing {partition}`",
-    Kind.UNREADABLE: "let it be read (s3:GetObject, its key, or a restore from the archive), and verify again",
+    Kind.UNREADABLE: "let it be read, and verify again",
     Kind.DAMAGED: "restore it from a backup, or let `ivs-export repair` set it aside and open its sessions again",
     Kind.REPEATED: "`ivs-export repair` takes them out",
 }
+
+
+# How whatever S3's store raises begins; a directory's own advice stands in its message.
+_ON_S3 = "s3://"
+_REMEDY_ON_S3 = "let it be read (s3:GetObject, its key, or a restore from the archive), and verify again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,4 +56,6 @@ class Problem:
     @property
     def remedy(self) -> str:
         """What to do about it."""
+        if self.kind is Kind.UNREADABLE and _ON_S3 in self.message:
+            return _REMEDY_ON_S3
         return _REMEDIES[self.kind].format(partition=self.key.split("/")[1] if "/" in self.key else "")

@@ -30,6 +30,7 @@ from exporter.ledger import ScopeLedger
 from exporter.log_reader import scopes_in
 from exporter.scope_plan import Part, plan_parts
 from exporter.surroundings import real_surroundings
+from exporter.terminal import counted
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -212,7 +213,7 @@ class _Run:
             asked = f"the credentials are of account {ledger.account_id}"
         for scope, count in (await sessions_open_in(self.services.store, scopes)).items():
             if count:
-                missed = "1 open session" if count == 1 else f"{count:,} open sessions"
+                missed = counted(count, "open session")
                 ledger.fail(str(scope), Vanished(_NOT_SHOWN.format(region=region, open=missed, asked=asked)))
 
     async def look_elsewhere(self, parts: Sequence[Part]) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from exporter.domain import scope_of
 from exporter.target_columns import COLUMNS, cell, find_columns, resembled, shown
+from exporter.terminal import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +76,7 @@ def _csv_rows(place: Place, lines: Iterator[str], delimiter: str, stage_arn: str
             if places is None:
                 places, width = _read_header(place, fields, stage_arn), len(fields)
             elif len(fields) > width:
-                raise place.refusal(f"{len(fields)} fields, but {width} in the header")
+                raise place.refusal(f"{counted(len(fields), 'field')}, but {width:,} in the header")
             elif any(field.strip() for field in fields):
                 yield _row(place, fields, places, stage_arn)
     except csv.Error as error:

@@ -23,6 +23,7 @@ from exporter.target_json import json_rows
 from exporter.target_parquet import parquet_rows
 from exporter.target_tables import DELIMITERS, DELIMITERS_TOLD, table_rows
 from exporter.target_text import PARQUET_MAGIC, Place, lines_of, pieces_of, seekable, texts_of
+from exporter.terminal import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -124,7 +125,7 @@ def _gather(place: Place, file: IO[bytes], stage_arn: str | None) -> Targets:
         if (flaw := gathering.put(row)) is not None:
             raise place.refusal(flaw)
         if count > _ROWS_MAX or gathering.held_bytes > _HELD_BYTES_MAX:
-            raise place.refusal(f"the list is too long, with {count:,} rows up to here: cut it into several")
+            raise place.refusal(f"the list is too long, with {counted(count, 'row')} up to here: cut it into several")
     place.line = place.item = 0
     targets = gathering.targets(tuple(dict.fromkeys(notes)))
     if not targets.count:

@@ -22,6 +22,7 @@ from exporter.log_reader import records_after, scopes_in, snapshots_of, whole_lo
 from exporter.problems import Kind, Problem
 from exporter.state import ScopeState, decode_state
 from exporter.tables import FOLDERS
+from exporter.terminal import counted
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Sequence
@@ -207,7 +208,7 @@ async def _verify_folder(
         else:
             verified.rows += line.rows
     for unit, count in await _repeats(store, ids):
-        message = f"{count} event ids stand twice in unit {unit}"
+        message = f"{counted(count, 'event id')} {'stands' if count == 1 else 'stand'} twice in unit {unit}"
         yield Problem(Kind.REPEATED, folder_of(files[0].key), message, str(log.scope))
 
 

@@ -37,6 +37,7 @@ from exporter.retired import without_retired
 from exporter.stage import discard, stage, stage_lines
 from exporter.state import SessionState
 from exporter.tables import EVENTS, REJECTS
+from exporter.terminal import counted, undated
 from exporter.times import text_of
 
 if TYPE_CHECKING:
@@ -165,7 +166,8 @@ class Writer:
         rows = sum(unit.rows for unit in known.units.values())
         name = Session(stage_arn, session_id).name
         self.ledger.session_vanished(
-            name, Vanished(f"no longer listed; {rows} rows of {len(known.units)} units are in the lake")
+            name,
+            Vanished(f"no longer listed; in the lake: {counted(rows, 'row')} of {counted(len(known.units), 'unit')}"),
         )
         return SessionLine(
             stage_arn,
@@ -288,7 +290,7 @@ class Writer:
         if is_given_up:
             self._held.outcomes.append(Outcome.ABANDONED)
             return
-        message = f"{parted.count} of {unit.events + parted.count} events have no eventTime that can be read"
+        message = undated(parted.count, unit.events + parted.count)
         self.ledger.unit_failed(unit.fetched.unit.name, EventUndated(f"{message}: they are kept in {REJECTS}/"))
 
     async def _checkpoint(self) -> None:

@@ -220,4 +220,5 @@ class Caller:
 
 def _give_up(state: RetryCallState) -> Any:  # noqa: ANN401 - tenacity's own signature; it always raises
     error = state.outcome.exception() if state.outcome else None
-    raise GaveUp(f"gave up after {state.attempt_number} tries: {error}", str(error)) from error
+    tries = "1 try" if state.attempt_number == 1 else f"{state.attempt_number} tries"
+    raise GaveUp(f"gave up after {tries}: {error}", str(error)) from error

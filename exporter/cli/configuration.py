@@ -42,6 +42,7 @@ _FLAGS: dict[Key, str] = {
 }
 _SECTIONS_IN_FLAGS = ("retry", "s3")
 _ACCOUNTS = "accounts"
+_LAKE: Key = ("lake",)
 
 
 class _Environment(Settings, BaseSettings):
@@ -73,8 +74,10 @@ def load(options: Mapping[str, Any], config: Path | None = None) -> Settings:
         _Layer(EnvSettingsSource(_Environment)(), variable_of),
         _Layer(_read(file) if file else {}, lambda key: f"{file}: {'.'.join(key)}"),
     ]
+    values = _merged(layers)
+    _check_lake_is_named(values)
     try:
-        return Settings.model_validate(_merged(layers))
+        return Settings.model_validate(values)
     except ValidationError as error:
         raise UsageError(_told(error, layers)) from None
 
@@ -162,6 +165,21 @@ def _check_variables() -> None:
         is_ours = name.upper().startswith(PREFIX) and not _OF_KUBERNETES.fullmatch(name)
         if is_ours and name.upper() not in known:
             raise UsageError(f"{shown(name)[1:-1]} is no variable of ivs-export{_meant(name.upper(), known)}")
+
+
+def _check_lake_is_named(values: Mapping[str, Any]) -> None:
+    """Refuse an empty ``IVS_EXPORT_LAKE`` where nothing else names a lake.
+
+    Other empty variables are as those that are not set. This one is what is left of a name that nobody has put a value
+    in place of, and the lake of a container would be a folder in it.
+    """
+    variable = variable_of(_LAKE)
+    is_empty = any(name.upper() == variable and not value for name, value in os.environ.items())
+    if is_empty and _LAKE[0] not in values:
+        raise UsageError(
+            f"{variable} is empty, and nothing else says where the lake is: give it a directory or s3://bucket/prefix,"
+            " or unset it for ./lake"
+        )
 
 
 def _check_keys(file: Path, values: Mapping[str, Any]) -> None:

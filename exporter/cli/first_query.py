@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from exporter.errors import ExportError
+from exporter.terminal import counted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,7 +56,7 @@ def first_answers(lake: Path) -> str:
         raise ExportError(f"DuckDB can't read the lake: {error}") from error
     return (
         f"A first query, with DuckDB:\n\n    {query}\n\n{_table(names)}\n\n"
-        f"The busiest session, {session_id}, had {participants:,} participants; so many at a time (UTC):\n\n"
+        f"The busiest session, {session_id}, had {counted(participants, 'participant')}; so many at a time (UTC):\n\n"
         f"{_bars(present)}"
     )
 

@@ -12,7 +12,7 @@ from exporter.cli.summary import duration_of
 from exporter.errors import LakeRefused
 from exporter.status import ScopeStatus, statuses
 from exporter.stores.opening import open_store
-from exporter.terminal import plain
+from exporter.terminal import counted, plain
 from exporter.times import text_of
 
 if TYPE_CHECKING:
@@ -55,14 +55,14 @@ def _status_text(status: ScopeStatus) -> str:
     lines = [
         f"{status.scope.account_id} in {status.scope.region}",
         f"  complete until  {_time(status.complete_until_us)}",
-        f"  lake            {status.rows:,} events in {status.files:,} files{_dates(status)}",
+        f"  lake            {counted(status.rows, 'event')} in {counted(status.files, 'file')}{_dates(status)}",
         f"  sessions        {status.sealed:,} sealed, {status.waiting:,} ended and waiting, {status.active:,} active"
         + (f", {status.vanished:,} vanished" if status.vanished else ""),
     ]
     if status.oldest_unsealed:
         ended, ago = _time(status.oldest_unsealed_ended_us), duration_of(status.oldest_waits_s or 0.0)
         lines.append(f"  oldest waiting  {status.oldest_unsealed}, ended {ended}, {ago} ago")
-    lines += _some("failing", [f"{name}, for {days:g} days" for name, days in status.failing.items()])
+    lines += _some("failing", [f"{name}, for {_days(days)}" for name, days in status.failing.items()])
     lines += _some("abandoned", status.abandoned)
     lines.append("  last runs")
     lines += [f"    {_run_text(run.run_id, run.outcome, run.summary)}" for run in status.runs]
@@ -73,8 +73,12 @@ def _run_text(run_id: str, outcome: str, summary: dict[str, Any] | None) -> str:
     if summary is None:
         return f"{run_id}  {outcome}"
     units = summary["units"]
-    told = f"{summary['events']['written']:,} events written, {units['found']:,} units"
+    told = f"{counted(summary['events']['written'], 'event')} written, {counted(units['found'], 'unit')}"
     return f"{run_id}  {outcome:<9}  {told}, {units['failed']:,} failed, {units['deferred']:,} deferred"
+
+
+def _days(days: float) -> str:
+    return "1 day" if days == 1 else f"{days:g} days"
 
 
 def _dates(status: ScopeStatus) -> str:
@@ -86,7 +90,7 @@ def _some(what: str, names: list[str]) -> list[str]:
     if not names:
         return []
     more = f", the first {_SHOWN}" if len(names) > _SHOWN else ""
-    return [f"  {what:<15} {len(names):,} units{more}:", *(f"    {name}" for name in names[:_SHOWN])]
+    return [f"  {what:<15} {counted(len(names), 'unit')}{more}:", *(f"    {name}" for name in names[:_SHOWN])]
 
 
 def _time(moment_us: int | None) -> str:

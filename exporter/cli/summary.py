@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from exporter import __version__
-from exporter.terminal import plain
+from exporter.terminal import counted, plain
 
 _UNITS = ("found", "exported", "empty", "unchanged", "failed", "deferred", "abandoned")
 _SESSIONS = ("found", "sealed", "active", "vanished")
@@ -144,7 +144,7 @@ def _failures(failures: list[dict[str, Any]]) -> list[str]:
         return []
     shown = ["    " + plain(_failure(item)) for item in failures[:_FAILURES_SHOWN]]
     rest = len(failures) - len(shown)
-    more = [f"    and {rest:,} more causes; --json names them"] if rest else []
+    more = [f"    and {counted(rest, 'further cause')}: --json names all"] if rest else []
     return [f"  failures   {sum(item['count'] for item in failures):,}", *shown, *more]
 
 

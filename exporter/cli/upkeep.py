@@ -17,7 +17,7 @@ from exporter.processes import is_gone, this_process
 from exporter.repair import Repair, Repaired
 from exporter.retention import accept_missing, parse_partitions
 from exporter.stores.opening import open_store
-from exporter.terminal import plain
+from exporter.terminal import counted, plain
 from exporter.upkeep import Upkeep
 from exporter.verify import Verified, verify
 
@@ -77,10 +77,10 @@ def repair_lake(invocation: Invocation, settings: Settings, *, is_dry: bool) -> 
     lines = [f"{key}: {done}" for key, done in sorted(repaired.done.items())]
     lines += [f"{problem.key}: {problem.message}; {problem.remedy}" for problem in repaired.left]
     if is_dry:
-        end = f"{would:,} to repair, {len(repaired.left):,} problems that a repair leaves; nothing was changed"
+        end = f"{would:,} to repair, {counted(len(repaired.left), 'problem')} that a repair leaves; nothing was changed"
     else:
-        opened = f"{repaired.sessions_opened:,} sessions to be asked for by the next run"
-        end = f"{len(repaired.done):,} repaired, {len(repaired.left):,} problems left, {opened}"
+        opened = f"{counted(repaired.sessions_opened, 'session')} to be asked for by the next run"
+        end = f"{len(repaired.done):,} repaired, {counted(len(repaired.left), 'problem')} left, {opened}"
     invocation.say("\n".join(map(plain, [*lines, end])))
     return exits.OK if is_clean else exits.FAILED
 
@@ -146,5 +146,5 @@ def _words(problem: Problem) -> dict[str, Any]:
 def _end(problems: Sequence[Problem], verified: Verified) -> str:
     if not problems and not verified.files:
         return f"the lake is empty: a log is there, and names no file; scopes: {verified.scopes:,}"
-    read = f"{verified.files:,} files with {verified.rows:,} events, scopes: {verified.scopes:,}"
-    return f"{len(problems):,} problems in {read}" if problems else f"no problems: {read}"
+    read = f"{counted(verified.files, 'file')} with {counted(verified.rows, 'event')}, scopes: {verified.scopes:,}"
+    return f"{counted(len(problems), 'problem')} in {read}" if problems else f"no problems: {read}"

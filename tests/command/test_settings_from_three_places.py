@@ -401,8 +401,23 @@ def test_stage_or_target_outside_the_regions_is_refused() -> None:
 
 def test_names_are_kept_once_and_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     """Repeated regions would be exported twice; an empty variable is how many tools write none."""
-    monkeypatch.setenv("IVS_EXPORT_LAKE", "")
+    monkeypatch.setenv("IVS_EXPORT_STAGES", "")
+    monkeypatch.setenv("IVS_EXPORT_RUN__CONCURRENCY", "")
     monkeypatch.setenv("IVS_EXPORT_REGIONS", "us-east-1, eu-west-1,us-east-1,")
     settings = load({})
-    assert (settings.lake, settings.regions) == ("./lake", ("us-east-1", "eu-west-1"))
-    assert os.environ["IVS_EXPORT_LAKE"] == ""
+    assert (settings.stages, settings.regions) == ((), ("us-east-1", "eu-west-1"))
+    assert settings.run.concurrency == Settings().run.concurrency
+    assert os.environ["IVS_EXPORT_STAGES"] == ""
+
+
+def test_an_empty_lake_is_no_folder_of_the_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable whose value nobody has filled in names no lake: it is refused where nothing else names one."""
+    monkeypatch.setenv("IVS_EXPORT_LAKE", "")
+    with pytest.raises(UsageError, match=r"^IVS_EXPORT_LAKE is empty, .* or unset it for \./lake$"):
+        load({})
+    assert load({"lake": "there"}).lake == "there"
+    (tmp_path / "file.toml").write_text('lake = "elsewhere"\n')
+    assert load({}, tmp_path / "file.toml").lake == "elsewhere"
+    monkeypatch.setenv("IVS_EXPORT_LAKE", " ")
+    with pytest.raises(UsageError, match="IVS_EXPORT_LAKE: ' ' is refused"):
+        load({})

@@ -15,8 +15,10 @@ from exporter.commit import Journal
 from exporter.domain import Scope
 from exporter.emulator import Emulator, EmulatorOptions
 from exporter.emulator.options import QuotaOptions
+from exporter.problems import Kind, Problem
 from exporter.state import ScopeState
 from exporter.stores.directory import DirectoryStore
+from exporter.terminal import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,6 +118,37 @@ def test_a_damaged_lake_fails_verification(tmp_path: Path, capsys: pytest.Captur
     assert (problem["file"], problem["kind"]) == (file.relative_to(lake).as_posix(), "missing")
     assert "ivs-export repair" in problem["remedy"]
     assert f"--accept-missing {file.parent.name}" in problem["remedy"]
+
+
+@pytest.mark.usefixtures("emulated")
+def test_a_directory_is_not_mended_as_s3_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that can't be read is one problem, not "1 problems", and what to do about it is a directory's."""
+    lake = tmp_path / "lake"
+    assert main(["run", "--lake", str(lake), "--json"]) == 0
+    capsys.readouterr()
+    file = min(lake.rglob("*.parquet"))
+    file.unlink()
+    file.mkdir()
+    assert main(["verify", "--lake", str(lake)]) == 1
+    told = capsys.readouterr().out
+    assert "a directory stands where a file should be: move it" in told
+    assert "let it be read, and verify again" in told
+    assert "1 problem in " in told
+    assert "s3" not in told.lower()
+
+
+@pytest.mark.parametrize(
+    ("message", "is_s3"), [("it can't be read: s3://lake: InvalidObjectState", True), ("it can't be read: no", False)]
+)
+def test_what_can_not_be_read_is_mended_where_it_lies(message: str, *, is_s3: bool) -> None:
+    """Permissions and archives of S3's are named for a lake on S3 alone."""
+    assert ("s3:GetObject" in Problem(Kind.UNREADABLE, "events/a.parquet", message).remedy) == is_s3
+
+
+@pytest.mark.parametrize(("count", "said"), [(0, "0 files"), (1, "1 file"), (2, "2 files"), (1_204, "1,204 files")])
+def test_one_thing_is_told_as_one(count: int, said: str) -> None:
+    """Nouns agree with their counts."""
+    assert counted(count, "file") == said
 
 
 @pytest.mark.usefixtures("emulated")

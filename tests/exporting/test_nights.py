@@ -115,7 +115,7 @@ async def test_a_session_that_vanishes_is_reported_once() -> None:
     ledger = await export(service, store, "r2")
     assert ledger.sessions_vanished == 1
     assert not ledger.is_complete
-    assert "2 rows of 1 units" in ledger.failures[0].message
+    assert "in the lake: 2 rows of 1 unit" in ledger.failures[0].message
     assert (await export(service, store, "r3")).is_complete
 
 
