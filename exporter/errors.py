@@ -28,6 +28,7 @@
         ├── LakeTooNew          written by a newer major version of the format
         ├── LogDamaged          a scope's commit log is not whole, or does not fit the files
         ├── FileDamaged         a data file is not what its record says
+        ├── FileLost            a data file that the log names is gone
         ├── Held                another run holds the scope
         └── Overtaken           another run committed first to the same scope
 
@@ -284,6 +285,12 @@ class FileDamaged(LakeError):
     """A data file is not what its record says, or can't be read as what it should be."""
 
     kind = "file_damaged"
+
+
+class FileLost(LakeError):
+    """A data file that the log names is gone: its sessions are opened again."""
+
+    kind = "file_lost"
 
 
 class Held(LakeError):

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from exporter.errors import FileDamaged
+from exporter.parquet_footer import row_groups_of
 from exporter.records import UNREADABLE, FileLine
 from exporter.rejects import decode_line
 from exporter.tables import REJECTS, TABLES, dates_in
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 UNIT = ("stage_arn", "session_id", "participant_id")
 ID = "event_id"
-#: What pyarrow raises where it is handed anything at all.
-NOT_PARQUET = (pa.ArrowException, OSError, ValueError, TypeError, KeyError)
 _BY_NAME = {table.name: table for table in TABLES}
 _DATE = re.compile(r"[^/]+/[^/=]+=([0-9]{4}-[0-9]{2}-[0-9]{2})/[^/]+")
 
@@ -89,9 +88,10 @@ def table_of(key: str) -> Table:
 def read_rows(table: Table, data: bytes, columns: Sequence[str] | None = None) -> pa.Table:
     """The rows of a file of the table. Raises :class:`FileDamaged` where it is no Parquet file with those columns."""
     try:
+        row_groups_of(data)  # PyArrow ends the process where a footer lacks parts
         rows = pq.read_table(pa.BufferReader(data), columns=None if columns is None else list(columns))
         return rows.select(table.schema.names if columns is None else list(columns))
-    except NOT_PARQUET as error:
+    except Exception as error:  # whatever PyArrow makes of a file that may hold anything
         raise FileDamaged(f"it is no Parquet file of {table.name} that can be read: {error}") from error
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from exporter.equals import repeated
-from exporter.errors import EventUnreadable, TemporaryFolderRefused
+from exporter.errors import EventUnreadable, FileDamaged, TemporaryFolderRefused
 from exporter.events import decode, slices
 from exporter.identity import page_hash_column
 from exporter.normalize import Normalized, Stamp, normalize
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from exporter.domain import Fetched
     from exporter.normalize import Unreadable
+    from exporter.present import NotHad
     from exporter.tracking import Tracked
     from exporter.turns import Turns
 
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 EVENTS_MAX = 2_000_000
 # The event loop stands still meanwhile: ten milliseconds, or seventy where each event has a field that is unknown.
 _TURN_SIZE_BYTES = 1 << 19
+_NOT_HAD = (TemporaryFolderRefused, FileDamaged)
 
 
 @dataclass(slots=True)
@@ -53,7 +55,7 @@ class UnitTaken:
     fetched: Fetched
     events: int = 0
     lacked: int = 0
-    error: Unreadable | None = None
+    error: Unreadable | NotHad | None = None
 
 
 @dataclass(slots=True)
@@ -77,7 +79,7 @@ class _Part(NamedTuple):
     hashes: pa.Int64Array
     has_equals: bool
     held: pa.Int64Array
-    error: Unreadable | None = None
+    error: Unreadable | NotHad | None = None
 
     @property
     def is_plain(self) -> bool:
@@ -123,11 +125,12 @@ class Intake:
         """One unit, piece by piece; it is whole with the last one, which names it.
 
         All of its events are numbered before the first piece. Raises :class:`EventUnreadable` and
-        :class:`TemporaryFolderRefused` where it can't be read: the pieces before are worth nothing then.
+        :class:`TemporaryFolderRefused` where it can't be read, and :class:`FileDamaged` where a file that holds rows of
+        it can't: the pieces before are worth nothing then.
         """
         hashes = await self._hashes(fetched)
         (held,) = await self.present.ids([(tracked, fetched.unit.participant_id)])
-        if isinstance(held, TemporaryFolderRefused):
+        if isinstance(held, _NOT_HAD):
             raise held
         part = _Part(tracked, fetched, 0, hashes, has_equals=True, held=held)
         (numbered,) = await self._numbered([part], self._extras_in_pages)
@@ -215,7 +218,7 @@ class Intake:
 
 
 def _parts(
-    batch: Sequence[tuple[Tracked, Fetched]], normal: Normalized, held: Sequence[pa.Int64Array | TemporaryFolderRefused]
+    batch: Sequence[tuple[Tracked, Fetched]], normal: Normalized, held: Sequence[pa.Int64Array | NotHad]
 ) -> list[_Part]:
     """The units of a batch, each with its part of the rows."""
     hashes, ends = normal.rows.column("event_id"), list(accumulate(normal.counts))
@@ -224,8 +227,8 @@ def _parts(
     parts = []
     for place, ((tracked, fetched), count, ids) in enumerate(zip(batch, normal.counts, held, strict=True)):
         start = ends[place] - count
-        error = normal.unreadable.get(fetched.unit) or (ids if isinstance(ids, TemporaryFolderRefused) else None)
-        held_ids = NO_IDS if isinstance(ids, TemporaryFolderRefused) else ids
+        error = normal.unreadable.get(fetched.unit) or (ids if isinstance(ids, _NOT_HAD) else None)
+        held_ids = NO_IDS if isinstance(ids, _NOT_HAD) else ids
         has_equals = is_repeated is not None and is_repeated.slice(start, count).true_count > 0
         parts.append(_Part(tracked, fetched, start, hashes.slice(start, count), has_equals, held_ids, error))
     return parts

@@ -85,6 +85,7 @@ class ScopeLedger:
         self._is_held = False
         self._is_lost = False
         self._is_damaged = False
+        self._is_reopened = False
         self._is_closed = False
 
     @property
@@ -191,6 +192,11 @@ class ScopeLedger:
         """Note what failed beside units and lists, under its name."""
         self._failures.add(name, error)
 
+    def files_lost(self, error: ExportError) -> None:
+        """Note that files of the lake are gone, and that the next run exports again what was in them."""
+        self._failures.add(self.name, error)
+        self._is_reopened = True
+
     def lose(self, error: ExportError, *, is_held: bool = False, is_damaged: bool = False) -> None:
         """Note that the scope ended as a whole: another run holds it, or ``error`` is its own.
 
@@ -265,7 +271,9 @@ class ScopeLedger:
     def more_to_do(self) -> bool:
         """Whether another run would go on with something: what failed, was deferred or is held."""
         left = self.outcomes[Outcome.FAILED] + self.outcomes[Outcome.DEFERRED] + self.units_open
-        return bool(left or self._listings_open or self._listings_failed or self._is_held or self._is_lost)
+        return bool(
+            left or self._listings_open or self._listings_failed or self._is_held or self._is_lost or self._is_reopened
+        )
 
     @property
     def outcome(self) -> str:

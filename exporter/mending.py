@@ -18,9 +18,10 @@ from exporter.data_files import file_name
 from exporter.errors import FileDamaged, LakeError, LakeRefused
 from exporter.file_checks import ids_of, line_of, read_rows, repeated, sessions_in, table_of
 from exporter.log_reader import records_after
+from exporter.lost_files import opened_line, units_of
 from exporter.parquet import encode
 from exporter.publish import publish
-from exporter.records import FileLine, Record, SessionLine, UnitState
+from exporter.records import FileLine, Record, SessionLine
 from exporter.rewriting import rows_in, sort_out
 from exporter.set_aside import set_aside
 from exporter.tables import TABLES
@@ -28,7 +29,6 @@ from exporter.terminal import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from collections.abc import Set as AbstractSet
 
     from exporter.commit import Journal
     from exporter.domain import SessionKey
@@ -79,7 +79,7 @@ class Mending:
         if lost:
             keys = {line.key for line in lost}
             lines = {name: line for name, line in self.lines.items() if not keys.isdisjoint(line.earlier_files)}
-            named = await self._units_of(lines.keys())
+            named = await units_of(self.store, self.journal.scope, lines.keys())
             opened = [self._opened(line, without=keys, named=named[name]) for name, line in lines.items()]
             await self._commit(lost=lost, sessions=opened)
 
@@ -226,16 +226,6 @@ class Mending:
         """The last that was said of a session; of one that the log does not know, that it is open."""
         return self.lines.get(session) or SessionLine(*session, "open")
 
-    async def _units_of(self, sessions: AbstractSet[SessionKey]) -> Mapping[SessionKey, set[str]]:
-        """The units that the log has ever named of some sessions: a file that is lost may have named them alone."""
-        named: defaultdict[SessionKey, set[str]] = defaultdict(set)
-        async for record in records_after(self.store, self.journal.scope):
-            for line in record.sessions:
-                session = (line.stage_arn, line.session_id)
-                if session in sessions:
-                    named[session].update(filter(None, line.units))
-        return named
-
     def _opened(
         self,
         line: SessionLine,
@@ -244,15 +234,8 @@ class Mending:
         named: Iterable[str] = (),
     ) -> SessionLine:
         """A session that is asked for again: each unit that was final or is ``named``, and what else there may be."""
-        session = (line.stage_arn, line.session_id)
-        self.opened.add(session)
-        known = self.journal.state.session(*session)
-        units = dict.fromkeys(sorted(named), UnitState())
-        units |= {} if known is None else {name: UnitState(rows=unit.rows) for name, unit in known.units.items()}
-        kept = tuple(key for key in line.earlier_files if key not in set(without))
-        return msgspec.structs.replace(
-            line, status="open", units=units, files=places, earlier_files=kept, is_unsure=True
-        )
+        self.opened.add((line.stage_arn, line.session_id))
+        return opened_line(line, self.journal.state, places=places, without=without, named=named)
 
 
 def _moved(line: SessionLine, places: tuple[int, ...], without: Iterable[str], *, is_open: bool) -> SessionLine:

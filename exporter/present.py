@@ -17,6 +17,7 @@ from exporter.errors import FileDamaged, TemporaryFolderRefused
 from exporter.identity import ROW_COLUMNS, row_hashes
 from exporter.known_ids import KnownIds, SessionIds
 from exporter.numbering import NO_IDS, LakeRow, extra_of
+from exporter.parquet_footer import row_groups_of
 from exporter.tables import EVENTS
 from exporter.threads import compute
 
@@ -24,11 +25,14 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 
     from exporter.domain import SessionKey
+    from exporter.parquet_footer import RowGroup
     from exporter.store import Files
     from exporter.tracking import Tracked
 
+    #: Why what the lake holds of a unit can't be had.
+    NotHad = TemporaryFolderRefused | FileDamaged
     #: The ids of sessions, or why they can't be had.
-    Sessions = dict[SessionKey, SessionIds | TemporaryFolderRefused]
+    Sessions = dict[SessionKey, SessionIds | NotHad]
 
 _log = structlog.get_logger()
 _ID_COLUMNS = ("stage_arn", "session_id", "participant_id", "event_id")
@@ -45,16 +49,21 @@ class Asked(NamedTuple):
 
 
 class Present:
-    """Reads from the lake which events it holds. ``known`` keeps what was read of sessions, while there is room."""
+    """Reads from the lake which events it holds. ``known`` keeps what was read of sessions, while there is room.
+
+    ``gone`` are the files that were to be read and that are there no longer.
+    """
 
     def __init__(self, files: Files, known: KnownIds | None = None) -> None:
+        self.gone: set[str] = set()
         self._files = files
         self._known = KnownIds() if known is None else known
 
-    async def ids(self, units: Sequence[tuple[Tracked, str]]) -> list[pa.Int64Array | TemporaryFolderRefused]:
+    async def ids(self, units: Sequence[tuple[Tracked, str]]) -> list[pa.Int64Array | NotHad]:
         """The ids of the rows that the lake holds of each unit, (session, participant); or why they can't be had.
 
-        Raises :class:`LakeError` where a file can't be read.
+        A damaged file fails the units of the sessions that it holds rows of. Raises :class:`LakeError` where the lake
+        can't be read.
         """
         asked = [tracked for tracked, participant_id in units if tracked.holds_rows_of(participant_id)]
         if not asked:
@@ -66,7 +75,7 @@ class Present:
         return _ids_of(units, sessions)
 
     async def rows(self, asked: Mapping[Unit, Asked]) -> AsyncIterator[tuple[Unit, list[LakeRow]]]:
-        """What the rows that are asked for say of themselves, a file and a unit at a time."""
+        """What the rows that are asked for say of themselves, a file and a unit at a time. Raises as `participants`."""
         of_file: dict[str, list[Unit]] = {}
         for unit, each in asked.items():
             for key in each.files if len(each.ids) else ():
@@ -78,16 +87,16 @@ class Present:
                     yield unit, rows
 
     async def participants(self, tracked: Tracked) -> set[str]:
-        """The participants of whom the lake holds events of a session. Raises :class:`LakeError` as `ids` does."""
+        """The participants of whom the lake holds events of a session. Raises :class:`LakeError`."""
         found: set[str] = set()
         for key in tracked.event_files:
             if data := await self._read(key):
                 found |= await compute(_participants_in, key, data, tracked.session.key)
         return found
 
-    def forget(self, tracked: Tracked) -> None:
-        """Let go of a session that needs no more comparing."""
-        self._known.forget(tracked.session.key)
+    def forget(self, session: SessionKey) -> None:
+        """Let go of a session that needs no more comparing, or whose files are others now."""
+        self._known.forget(session)
 
     async def _sessions(self, asked: Mapping[SessionKey, Tracked]) -> Sessions:
         found: Sessions = {}
@@ -111,7 +120,10 @@ class Present:
         try:
             for key, sessions in of_file.items():
                 if data := await self._read(key):
-                    await compute(_add_ids, key, data, loading, set(sessions), is_full=self._known.is_full)
+                    try:
+                        await compute(_add_ids, key, data, loading, set(sessions), is_full=self._known.is_full)
+                    except FileDamaged as error:
+                        loading |= dict.fromkeys(sessions, error)
                     grown = _size_bytes_of(loading.values()) - size_bytes
                     size_bytes += grown
                     self._known.loading_size_bytes += grown
@@ -125,13 +137,14 @@ class Present:
     async def _read(self, key: str) -> bytes | None:
         data = await self._files.read(key)
         if data is None:
-            # Whoever removed it, its rows are what the lake lacks now.
+            # Whoever removed it, its rows are what the lake lacks now, and the next record says so.
+            self.gone.add(key)
             _log.warning("file_missing", file=key)
         return data
 
 
-def _ids_of(units: Iterable[tuple[Tracked, str]], sessions: Sessions) -> list[pa.Int64Array | TemporaryFolderRefused]:
-    found: list[pa.Int64Array | TemporaryFolderRefused] = []
+def _ids_of(units: Iterable[tuple[Tracked, str]], sessions: Sessions) -> list[pa.Int64Array | NotHad]:
+    found: list[pa.Int64Array | NotHad] = []
     for tracked, participant_id in units:
         ids = sessions[tracked.session.key] if tracked.holds_rows_of(participant_id) else None
         try:
@@ -195,9 +208,9 @@ def _batches(
     """
     try:
         texts = [name for name in columns if pa.types.is_string(EVENTS.schema.field(name).type)]
+        groups = [place for place, group in enumerate(row_groups_of(data)) if _may_hold(group, sessions)]
         with pq.ParquetFile(pa.BufferReader(data), read_dictionary=texts) as file:
             _check_columns(file, columns)
-            groups = [place for place in range(file.num_row_groups) if _may_hold(file, place, sessions)]
             for batch in file.iter_batches(rows_max, row_groups=groups, columns=list(columns)):
                 is_of_session = pc.is_in(batch.column("session_id").dictionary_decode(), value_set=sessions)
                 yield pa.table(batch.filter(is_of_session).columns, names=batch.schema.names)
@@ -212,16 +225,13 @@ def _check_columns(file: pq.ParquetFile, columns: Iterable[str]) -> None:
             raise ValueError(f"its column {name} is missing, or of another type")
 
 
-def _may_hold(file: pq.ParquetFile, place: int, sessions: pa.StringArray) -> bool:
+def _may_hold(group: RowGroup, sessions: pa.StringArray) -> bool:
     """Whether a row group may hold rows of some sessions, as far as its statistics tell."""
-    group = file.metadata.row_group(place)
-    column = group.column(file.schema.names.index("session_id"))
-    statistics = column.statistics
-    if statistics is None or not statistics.has_min_max:
+    least, greatest = group.ranges.get("session_id", (None, None))
+    if least is None or greatest is None:
         return True
-    within = pc.and_(pc.less_equal(statistics.min, sessions), pc.less_equal(sessions, statistics.max))
-    return bool(pc.any(within).as_py())
+    return any(least <= session_id.encode() <= greatest for session_id in sessions.to_pylist())
 
 
-def _size_bytes_of(sessions: Iterable[SessionIds | TemporaryFolderRefused]) -> int:
+def _size_bytes_of(sessions: Iterable[SessionIds | NotHad]) -> int:
     return sum(ids.size_bytes for ids in sessions if isinstance(ids, SessionIds))

@@ -23,7 +23,17 @@ from exporter.empty_regions import (
     warn_of_accounts,
     warn_of_other_accounts,
 )
-from exporter.errors import ApiError, CredentialsLost, ExportError, Held, LogDamaged, Malformed, Overtaken, Vanished
+from exporter.errors import (
+    ApiError,
+    CredentialsLost,
+    ExportError,
+    FileDamaged,
+    Held,
+    LogDamaged,
+    Malformed,
+    Overtaken,
+    Vanished,
+)
 from exporter.exporting import ScopeExport
 from exporter.lake_identity import look_at_lake, open_lake
 from exporter.ledger import ScopeLedger
@@ -46,6 +56,7 @@ if TYPE_CHECKING:
 
     #: What is done in a scope, with the stages that it has.
     Work = Callable[[ScopeExport, AsyncIterator[Listed]], Awaitable[None]]
+    _OfScope = ApiError | Held | Overtaken | LogDamaged | FileDamaged
 
 # What waits in memory for its checkpoint, in the whole process: 250,000 everyday rows, of some 50 bytes each. Many
 # scopes get more, for small files cost much: to write, and to read ever after.
@@ -153,7 +164,8 @@ class _Run:
             if not _is_of_scope(error, part):
                 self.stop.ask("error")
                 raise
-            ledger.lose(error, is_held=isinstance(error, (Held, Overtaken)), is_damaged=isinstance(error, LogDamaged))
+            is_damaged = isinstance(error, (LogDamaged, FileDamaged))
+            ledger.lose(error, is_held=isinstance(error, (Held, Overtaken)), is_damaged=is_damaged)
         finally:
             self.shown.settle(part)
             ledger.seconds = self.surroundings.clock.monotonic_s() - began_s
@@ -258,14 +270,14 @@ class _Run:
         )
 
 
-def _is_of_scope(error: BaseException, part: Part) -> TypeGuard[ApiError | Held | Overtaken | LogDamaged]:
+def _is_of_scope(error: BaseException, part: Part) -> TypeGuard[_OfScope]:
     """Whether an error concerns one scope alone; one of the run's own credentials concerns them all.
 
-    Scopes share no log, so a damaged one stops its own scope; the others go on and commit.
+    Scopes share no log and no file, so a damaged one stops its own scope; the others go on and commit.
     """
     if isinstance(error, CredentialsLost):
         return part.account is not None
-    return isinstance(error, (Held, Overtaken, LogDamaged, ApiError))
+    return isinstance(error, (Held, Overtaken, LogDamaged, FileDamaged, ApiError))
 
 
 def _scope_told(first: Listed, part: Part, ledger: ScopeLedger) -> Scope | None:

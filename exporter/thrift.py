@@ -1,4 +1,4 @@
-"""Thrift's compact protocol, as far as Parquet's metadata uses it. Texts are passed over.
+"""Thrift's compact protocol, as far as Parquet's metadata uses it.
 
 Source: apache/thrift, `thrift-compact-protocol.md`.
 """
@@ -11,7 +11,7 @@ _DEPTH_MAX = 8
 _INT_BYTES_MAX = 10
 # Types are numbered: 1, 2 flags; 3 to 6 whole numbers; 7 doubles; 8 texts; 9, 10 lists and sets; 12 structs. Parquet
 # has no maps.
-_STOP, _TRUE, _DOUBLE = 0, 1, 7
+_STOP, _TRUE = 0, 1
 _DOUBLE_BYTES = 8
 _LENGTH_FOLLOWS = 15
 
@@ -21,14 +21,18 @@ class ThriftUnreadableError(Exception):
 
 
 class Thrift:
-    """Reads Thrift's compact protocol. Raises IndexError where the bytes end too early."""
+    """Reads Thrift's compact protocol; texts as bytes, or, without ``has_texts``, not at all.
 
-    def __init__(self, data: bytes) -> None:
+    Raises IndexError where the bytes end too early.
+    """
+
+    def __init__(self, data: bytes, *, has_texts: bool = False) -> None:
         self._data = data
+        self._has_texts = has_texts
         self.index = 0
 
     def struct(self, depth: int = 0) -> dict[int, Any]:
-        """The fields of a struct, by their ids; texts are passed over."""
+        """The fields of a struct, by their ids; what is passed over is None."""
         if depth > _DEPTH_MAX:
             raise ThriftUnreadableError("the metadata is nested too deeply")
         fields: dict[int, Any] = {}
@@ -44,8 +48,10 @@ class Thrift:
                 return kind == _TRUE
             case 3 | 4 | 5 | 6:
                 return self._zigzag()
-            case 7 | 8:
-                return self._skip(_DOUBLE_BYTES if kind == _DOUBLE else self._varint())
+            case 7:
+                return self._skip(_DOUBLE_BYTES)
+            case 8:
+                return self._text()
             case 9 | 10:
                 return self._list(depth)
             case 12:
@@ -66,6 +72,12 @@ class Thrift:
         value = self._data[self.index]
         self.index += 1
         return value
+
+    def _text(self) -> bytes | None:
+        length = self._varint()
+        start = self.index
+        self._skip(length)
+        return self._data[start : self.index] if self._has_texts else None
 
     def _skip(self, count: int) -> None:
         self.index += count

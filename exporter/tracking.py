@@ -55,9 +55,9 @@ class Tracked:
     ``unfinished`` those that were found and are not final. ``changed`` are the units whose state has changed
     since the last commit, and ``committing`` those of the commit under way. ``is_new`` says that the live state does
     not know the session; ``was_sealed``, that it is asked for again although it is sealed, and stays so;
-    ``is_refetched``, that what is final is asked for again; ``is_contested``, that one list told two ends of it, so
-    that none seals it in this run; ``is_told_sealed``, that a commit of this run sealed it; ``has_rejects``, that some
-    of its events could not be given a time.
+    ``is_refetched``, that what is final is asked for again; ``is_contested``, that one list told two ends of it, or
+    that rows of it were lost, so that none seals it in this run; ``is_told_sealed``, that a commit of this run sealed
+    it; ``has_rejects``, that some of its events could not be given a time.
     """
 
     session: Session
@@ -118,6 +118,18 @@ class Tracked:
     def holds_rejects_of(self, participant_id: str) -> bool:
         """Whether the lake may hold rejects of this unit already."""
         return self.known.is_unsure or self.known.units.get(participant_id, _UNKNOWN).rejects > 0
+
+    def lose(self, keys: Iterable[str]) -> None:
+        """Note that files are gone, and the session opened again in the log for that.
+
+        Which units had rows there, nobody knows: each is asked for again by the next run, and this one seals nothing.
+        """
+        self.known.files = [key for key in self.known.files if key not in set(keys)]
+        self.known.units = {name: UnitState(rows=unit.rows) for name, unit in self.known.units.items()}
+        self.changed = {name: msgspec.structs.replace(unit, began_us=None) for name, unit in self.changed.items()}
+        self.known.is_unsure = True
+        self.was_sealed = self.is_told_sealed = self.is_new = False
+        self.is_contested = True
 
     @property
     def event_files(self) -> list[str]:

@@ -19,6 +19,8 @@ from exporter.domain import Session
 from exporter.errors import (
     EventUndated,
     EventUnreadable,
+    FileDamaged,
+    FileLost,
     LakeError,
     LogDamaged,
     Overtaken,
@@ -28,6 +30,7 @@ from exporter.errors import (
 from exporter.held import Held
 from exporter.intake import Intake, UnitTaken
 from exporter.ledger import Outcome, add_names
+from exporter.lost_files import let_go_of
 from exporter.normalize import Stamp
 from exporter.present import Present
 from exporter.publish import publish
@@ -46,7 +49,7 @@ if TYPE_CHECKING:
     from exporter.budget import Budget, Share
     from exporter.clock import Clock
     from exporter.commit import Journal
-    from exporter.domain import Fetched
+    from exporter.domain import Fetched, SessionKey
     from exporter.finding import Finder
     from exporter.ledger import ScopeLedger
     from exporter.records import FileLine
@@ -70,7 +73,9 @@ _REJECTS_SIZE_BYTES = 4 << 20
 class Writer:
     """Writes what one scope's units gave. ``now_us`` is the service's time, in microseconds since the epoch.
 
-    A unit with events that can't be given a time is given up ``give_up_days`` after its session's end.
+    A unit with events that can't be given a time is given up ``give_up_days`` after its session's end. ``_lost`` are
+    files that were found gone, ``_opened`` the sessions that are opened again for that, and ``_unsealed`` those of
+    them that this run has been told of.
     """
 
     store: Store
@@ -87,6 +92,9 @@ class Writer:
     _intake: Intake = field(init=False)
     _share: Share = field(init=False)
     _named: NamedFiles = field(init=False)
+    _lost: set[str] = field(default_factory=set)
+    _opened: set[SessionKey] = field(default_factory=set)
+    _unsealed: set[str] = field(default_factory=set)
     _waiting: asyncio.Timeout | None = None
     _is_due: bool = False
     _stagings: int = 0
@@ -139,7 +147,8 @@ class Writer:
 
         ``is_whole`` says that the run was to take in everything that its scope lists.
         """
-        lines = [self._vanished(*session) for session in finder.vanished] + finder.returned
+        lines = [self._vanished(*session) for session in finder.vanished]
+        lines += [line for line in finder.returned if (line.stage_arn, line.session_id) not in self._opened]
         self.ledger.close()
         is_complete = is_whole and not self.ledger.listings_open and not self.ledger.listings_failed
         listed_us = self._listed_us(finder.began_us) if is_complete else None
@@ -221,7 +230,7 @@ class Writer:
                 apart, parted = Held(), await part(self.store, tracked, fetched)
                 unit, unknown_fields = await self._fill(apart, tracked, parted.fetched)
                 await self._fill_rejects(apart, tracked, parted)
-        except (EventUnreadable, TemporaryFolderRefused) as error:
+        except (EventUnreadable, TemporaryFolderRefused, FileDamaged) as error:
             unit = UnitTaken(tracked, fetched, error=type(error)(str(error)))  # without this frame in it
             await self._discard(apart.files)
         except LakeError:
@@ -296,6 +305,7 @@ class Writer:
     async def _checkpoint(self) -> None:
         """Commit all that is held: staged files, then the record, then their publication."""
         await self._normalize()
+        await self._let_go_of_lost()
         held, self._held = self._held, Held()
         held.tracked = {name: tracked for name, tracked in held.tracked.items() if tracked.has_news}
         if held.tracked:
@@ -305,6 +315,29 @@ class Writer:
         # Whoever woke this scope meanwhile meant what is committed now.
         self._is_due = False
         self._share.hold(self._held.size_bytes)
+
+    async def _let_go_of_lost(self) -> None:
+        """Commit which files were found gone, before what was fetched without them; so one of them is named no more."""
+        present = self._intake.present
+        if gone := present.gone:
+            present.gone = set()
+            lost, opened = await let_go_of(self.store, self.journal, gone, text_of(self.clock.wall_us()))
+            if lost:
+                others = f" (and {len(lost) - 1} others)" if len(lost) > 1 else ""
+                self.ledger.files_lost(
+                    FileLost(
+                        f"{min(lost)}{others}, which the log named, is gone; its sessions ({len(opened):,}) are opened"
+                        " again: run again. Do not put it back without `ivs-export repair` after it"
+                    )
+                )
+            self._lost |= lost
+            self._opened |= opened
+            for session in opened:
+                present.forget(session)
+        for name, tracked in self._held.tracked.items():
+            if name not in self._unsealed and tracked.session.key in self._opened:
+                self._unsealed.add(name)
+                tracked.lose(self._lost)
 
     async def _stage(self, held: Held) -> None:
         """Move the rows that are held to staged files; where that fails, what was staged before goes with them."""
@@ -357,7 +390,7 @@ class Writer:
             tracked.committed(line, keys[tracked.session.key])
             if tracked.is_told_sealed:
                 self.ledger.sessions_sealed += 1
-                self._intake.present.forget(tracked)
+                self._intake.present.forget(tracked.session.key)
 
     async def _publish(self, files: Sequence[FileLine]) -> None:
         if gone := await publish(self.store, files):

@@ -123,7 +123,7 @@ async def test_each_file_is_read_once_for_sessions_that_are_kept() -> None:
     for participant in ("p0", "p1", "p2"):
         await _asked(present, [(session, participant) for session in tracked])
     assert reads == ["events/0.parquet", "events/1.parquet"]
-    present.forget(tracked[0])
+    present.forget(tracked[0].session.key)
     await _asked(present, [(tracked[0], "p0")])
     assert len(reads) == 4
 

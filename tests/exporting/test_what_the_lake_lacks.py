@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cache
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 
 from exporter import intake as intake_module
 from exporter.domain import Fetched, Session, Unit
-from exporter.errors import EventUnreadable, LakeError
+from exporter.errors import EventUnreadable, FileDamaged
 from exporter.identity import event_id
 from exporter.intake import Intake, Taken
 from exporter.known_ids import KnownIds
@@ -259,8 +260,8 @@ async def test_a_file_that_is_gone_is_lacked() -> None:
 
 
 @pytest.mark.parametrize("damage", ["cut", "not Parquet", "another table"])
-async def test_a_damaged_file_ends_in_an_error_that_names_it(damage: str) -> None:
-    """What PyArrow finds wrong with a file is told with the file's name, whatever it is."""
+async def test_a_damaged_file_fails_the_units_that_need_it(damage: str) -> None:
+    """What is wrong with a file is told with the file's name and the remedy, and nothing is written of its units."""
     lake = Lake()
     lake.hold("events/0.parquet", {UNITS[0]: [(0, 0, None)]})
     data = lake.store.visible["events/0.parquet"]
@@ -271,8 +272,13 @@ async def test_a_damaged_file_ends_in_an_error_that_names_it(damage: str) -> Non
         "not Parquet": b"<html>",
         "another table": other.getvalue(),
     }[damage]
-    with pytest.raises(LakeError, match=r"events/0\.parquet is damaged"):
-        await take(lake, [fetched(UNITS[0], [[event(0, None)]])], 1 << 20)
+    [taken] = await take(lake, [fetched(unit, [[event(0, None)]]) for unit in (UNITS[0], UNITS[2])], 1 << 20)
+    broken, whole = taken.units
+    assert isinstance(broken.error, FileDamaged)
+    assert re.match(r"events/0\.parquet is damaged.*ivs-export repair", str(broken.error))
+    assert (whole.error, taken.rows.num_rows) == (None, 1)
+    with pytest.raises(FileDamaged):
+        await take(lake, [fetched(UNITS[0], [[event(0, None)]])], 1)
 
 
 async def test_a_unit_with_events_without_an_end_fails(monkeypatch: pytest.MonkeyPatch) -> None:
