@@ -144,7 +144,7 @@ def _failures(failures: list[dict[str, Any]]) -> list[str]:
         return []
     shown = ["    " + plain(_failure(item)) for item in failures[:_FAILURES_SHOWN]]
     rest = len(failures) - len(shown)
-    more = [f"    and {counted(rest, 'further cause')}: --json names all"] if rest else []
+    more = [f"    and {counted(rest, 'more cause')}; --json names them all"] if rest else []
     return [f"  failures   {sum(item['count'] for item in failures):,}", *shown, *more]
 
 
