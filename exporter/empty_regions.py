@@ -7,17 +7,20 @@ of the stages which the same credentials show in the run's other regions.
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING
 
 import structlog
 
 from exporter.api.operations import Operation
-from exporter.errors import ExportError
+from exporter.domain import scope_of
+from exporter.errors import ExportError, Vanished
 from exporter.log_reader import read_state, scopes_in
 from exporter.records import record_key
+from exporter.terminal import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from exporter.api.client import Client
     from exporter.domain import Scope
@@ -29,6 +32,11 @@ if TYPE_CHECKING:
 # It is a hint, not worth a second try, and the run has done all else.
 _WAIT_S = 10.0
 _NO_ITEMS = b"[]"
+_ARN = re.compile(rb'"arn"\s*:\s*"([\x21-\x7e]{1,128}?)"')
+_NOT_SHOWN = (
+    "ListStages in {region} shows no stage, and the lake has {open} of this account there: {asked}: mend the profile or"
+    " the region, or name each account's role in [[accounts]]"
+)
 _FIRST_RECORD = 1
 _log = structlog.get_logger(__name__)
 
@@ -89,34 +97,48 @@ def warn_of_accounts(region: str, account_id: str, scopes: Iterable[Scope]) -> N
         )
 
 
-async def sessions_open_in(records: Records, scopes: Iterable[Scope]) -> dict[Scope, int]:
-    """How many open sessions the lake has in each of ``scopes``. Raises :class:`LakeError` for a damaged log."""
-    return {scope: sum(map(len, (await read_state(records, scope)).open.values())) for scope in scopes}
+async def name_others(records: Records, region: str, scopes: Sequence[Scope], ledger: ScopeLedger) -> None:
+    """Let those of a lake's ``scopes`` in an empty region fail by name that have open sessions nobody looked for.
+
+    Raises :class:`LakeError` for a damaged log.
+    """
+    asked = "which account was asked can't be told"
+    if ledger.account_id is not None:
+        warn_of_accounts(region, ledger.account_id, scopes)
+        asked = f"the credentials are of account {ledger.account_id}"
+    for scope in scopes:
+        if count := sum(map(len, (await read_state(records, scope)).open.values())):
+            missed = counted(count, "open session")
+            ledger.fail(str(scope), Vanished(_NOT_SHOWN.format(region=region, open=missed, asked=asked)))
 
 
 async def regions_with_stages(
     regions: Iterable[str], client_of: Callable[[str], Awaitable[Client]], ledger: ScopeLedger
-) -> set[str]:
-    """Those of ``regions`` that show a stage, each asked once, all at the same time, within ten seconds.
+) -> dict[str, str | None]:
+    """Those of ``regions`` that show a stage, with its account, each asked once, all at the same time, in ten seconds.
 
     ``client_of`` gives the way to a region. The calls are counted in ``ledger``. A region that can't be asked is passed
     over, whatever the reason: nothing that a run was to do depends on it.
     """
 
-    async def ask(region: str) -> str | None:
+    async def ask(region: str) -> tuple[str, str | None] | None:
         try:
             client = await client_of(region)
             ledger.calls[Operation.LIST_STAGES] += 1
             page = await client.ask(Operation.LIST_STAGES, {"maxResults": 1})
         except ExportError:
             return None
-        return region if page.items.replace(b" ", b"") != _NO_ITEMS else None
+        if page.items.replace(b" ", b"") == _NO_ITEMS:
+            return None
+        shown = _ARN.search(page.items)
+        scope = scope_of(shown[1].decode()) if shown else None
+        return region, scope.account_id if scope else None
 
     asking = [asyncio.create_task(ask(region)) for region in regions]
     if not asking:
-        return set()
+        return {}
     done, late = await asyncio.wait(asking, timeout=_WAIT_S)
     for task in late:
         task.cancel()
     await asyncio.gather(*late, return_exceptions=True)
-    return {region for task in done if (region := task.result()) is not None}
+    return dict(found for task in done if (found := task.result()) is not None)

@@ -18,9 +18,8 @@ from exporter.discover import Listed, list_stages
 from exporter.domain import REGIONS, scope_of
 from exporter.empty_regions import (
     AccountsShown,
+    name_others,
     regions_with_stages,
-    sessions_open_in,
-    warn_of_accounts,
     warn_of_other_accounts,
 )
 from exporter.errors import (
@@ -32,7 +31,6 @@ from exporter.errors import (
     LogDamaged,
     Malformed,
     Overtaken,
-    Vanished,
 )
 from exporter.exporting import ScopeExport
 from exporter.lake_identity import look_at_lake, open_lake
@@ -40,10 +38,9 @@ from exporter.ledger import ScopeLedger
 from exporter.log_reader import scopes_in
 from exporter.scope_plan import Part, plan_parts
 from exporter.surroundings import real_surroundings
-from exporter.terminal import counted
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     from exporter.api.credentials import Credentials
     from exporter.api.endpoints import Endpoint
@@ -51,7 +48,7 @@ if TYPE_CHECKING:
     from exporter.estimate import Estimate
     from exporter.request import Request, Stop
     from exporter.run_ledger import RunLedger
-    from exporter.settings import Settings
+    from exporter.settings import AccountSettings, Settings
     from exporter.surroundings import FindEndpoint, Services, Surroundings
 
     #: What is done in a scope, with the stages that it has.
@@ -64,10 +61,6 @@ _WAITING_SIZE_BYTES_MAX = 12 << 20
 _WAITING_SIZE_BYTES_A_SCOPE = 256 << 10
 # Each may be asked in as many regions as there are.
 _ACCOUNTS_LOOKED_FOR = 3
-_NOT_SHOWN = (
-    "ListStages in {region} shows no stage, and the lake has {open} of this account there: {asked}: mend the profile or"
-    " the region, or name each account's role in [[accounts]]"
-)
 
 
 async def survey(
@@ -214,19 +207,8 @@ class _Run:
             ledger.account_id = own[0].account_id
             return own[0]
         if part.account is None:
-            await self._name_others(part.region, scopes, ledger)
+            await name_others(self.services.store, part.region, scopes, ledger)
         return None
-
-    async def _name_others(self, region: str, scopes: list[Scope], ledger: ScopeLedger) -> None:
-        """Let those of ``scopes`` fail by name that have open sessions which nobody looked for."""
-        asked = "which account was asked can't be told"
-        if ledger.account_id is not None:
-            warn_of_accounts(region, ledger.account_id, scopes)
-            asked = f"the credentials are of account {ledger.account_id}"
-        for scope, count in (await sessions_open_in(self.services.store, scopes)).items():
-            if count:
-                missed = counted(count, "open session")
-                ledger.fail(str(scope), Vanished(_NOT_SHOWN.format(region=region, open=missed, asked=asked)))
 
     async def look_elsewhere(self, parts: Sequence[Part]) -> None:
         """Where whole regions have nothing at all, note which others have stages. It is a hint: nothing fails by it."""
@@ -239,7 +221,17 @@ class _Run:
             with suppress(ExportError):
                 client_of = partial(self._client_in, await self.services.credentials(account), find)
                 found = await self.stop.cut(regions_with_stages(sorted(others), client_of, ledger))
-                self.ledger.regions_with_stages |= found or set()
+                self._note_elsewhere(account, parts, found or {})
+
+    def _note_elsewhere(
+        self, account: AccountSettings | None, parts: Sequence[Part], found: Mapping[str, str | None]
+    ) -> None:
+        """Note the regions that have stages, and whose those are: that account was asked in the empty ones, too."""
+        self.ledger.regions_with_stages |= set(found)
+        accounts = set(found.values())
+        for part, ledger in zip(parts, self.ledger.scopes, strict=True):
+            if part.account == account and ledger.account_id is None and len(accounts) == 1:
+                ledger.account_id = next(iter(accounts))
 
     async def _client_in(self, credentials: Credentials, find: FindEndpoint, region: str) -> Client:
         return self._client(credentials, await find(region))
