@@ -7,6 +7,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from exporter.errors import UsageError
 from exporter.failures import Failures
 from exporter.terminal import counted
 from exporter.times import text_of
@@ -84,6 +85,7 @@ class ScopeLedger:
         self._size_bytes = 0
         self._is_held = False
         self._is_lost = False
+        self._is_usage = False
         self._is_damaged = False
         self._is_reopened = False
         self._is_closed = False
@@ -198,10 +200,11 @@ class ScopeLedger:
         self._is_reopened = True
 
     def lose(self, error: ExportError, *, is_held: bool = False, is_damaged: bool = False) -> None:
-        """Note that the scope ended as a whole: another run holds it, or ``error`` is its own.
+        """Note that the scope ended as a whole: another run holds it, or ``error`` is its own, or ended the whole run.
 
         ``is_damaged`` says that nothing can be built on its commit log, which fails the whole run.
         """
+        self._is_usage = isinstance(error, UsageError)
         self._is_held = is_held
         self._is_lost = not is_held
         self._is_damaged = is_damaged
@@ -269,11 +272,12 @@ class ScopeLedger:
 
     @property
     def more_to_do(self) -> bool:
-        """Whether another run would go on with something: what failed, was deferred or is held."""
+        """Whether another run would go on with something: what failed, was deferred or is held, and wrong usage not."""
+        if self._is_usage:
+            return False
         left = self.outcomes[Outcome.FAILED] + self.outcomes[Outcome.DEFERRED] + self.units_open
-        return bool(
-            left or self._listings_open or self._listings_failed or self._is_held or self._is_lost or self._is_reopened
-        )
+        lists = self._listings_open or self._listings_failed
+        return bool(left or lists or self._is_held or self._is_lost or self._is_reopened)
 
     @property
     def outcome(self) -> str:

@@ -65,8 +65,11 @@ class RunLedger:
         failures = Failures()
         for scope in self.scopes:
             scope.add_failures_to(failures)
-        of_run = [] if self.error is None else [_of_run(self.error.kind, str(self.error))]
-        return of_run + [failure.summary() for failure in failures.causes()]
+        causes = [failure.summary() for failure in failures.causes()]
+        if self.error is None:
+            return causes
+        of_run = _of_run(self.error.kind, str(self.error))
+        return [of_run, *(cause for cause in causes if _told(cause) != _told(of_run))]
 
     @property
     def empty_regions(self) -> list[dict[str, str | None]]:
@@ -113,6 +116,10 @@ class RunLedger:
 def _of_run(error: str, message: str) -> dict[str, Any]:
     """The failure of a whole run: no unit has it."""
     return {"error": error, "message": message, "count": 1, "units": [], "unit": None}
+
+
+def _told(failure: dict[str, Any]) -> tuple[str, str]:
+    return failure["error"], failure["message"]
 
 
 def _added(scopes: list[dict[str, Any]], key: str, names: tuple[str, ...] = ()) -> dict[str, int]:

@@ -107,6 +107,9 @@ async def _over_scopes(
     """See whether the lake can be used, and do the work in every scope, all at once."""
     parts = plan_parts(settings, request)
     ledger.scopes = [ScopeLedger(part.region, part.account_id) for part in parts]
+    for scope in ledger.scopes:
+        scope.listing_needed()  # of stages: one that is never reached is not done
+    is_begun = False
     regions = sorted({part.region for part in parts})
     try:
         async with surroundings.open_services(settings, ledger.run_id, regions) as services:
@@ -120,6 +123,7 @@ async def _over_scopes(
             shown = AccountsShown(parts)
             a_run = _Run(settings, request, ledger, stop, surroundings, services, budget, work, shown)
             works = [a_run.work_on(part, scope) for part, scope in zip(parts, ledger.scopes, strict=True)]
+            is_begun = True
             ended = await asyncio.gather(*works, return_exceptions=True)
             for error in ended:
                 if error is not None:
@@ -127,6 +131,9 @@ async def _over_scopes(
             await a_run.look_elsewhere(parts)
     except ExportError as error:
         ledger.error = error
+        if not is_begun:
+            for scope in ledger.scopes:
+                scope.lose(error)
         raise
     finally:
         for scope in ledger.scopes:
@@ -156,6 +163,8 @@ class _Run:
         except BaseException as error:
             if not _is_of_scope(error, part):
                 self.stop.ask("error")
+                if isinstance(error, ExportError):
+                    ledger.lose(error)
                 raise
             is_damaged = isinstance(error, (LogDamaged, FileDamaged))
             ledger.lose(error, is_held=isinstance(error, (Held, Overtaken)), is_damaged=is_damaged)
@@ -164,7 +173,6 @@ class _Run:
             ledger.seconds = self.surroundings.clock.monotonic_s() - began_s
 
     async def _work_on(self, part: Part, ledger: ScopeLedger) -> None:
-        ledger.listing_needed()
         credentials = await self.stop.cut(self.services.credentials(part.account))
         if credentials is None:
             return

@@ -150,7 +150,7 @@ async def test_a_footer_that_is_damaged_anywhere_ends_no_process() -> None:
     _, store = await lake_of()
     [key] = files_of(store)
     program = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", FLIP, "3", "97", stdin=subprocess.PIPE, stderr=subprocess.PIPE
+        sys.executable, "-c", FLIP, "35", "97", stdin=subprocess.PIPE, stderr=subprocess.PIPE
     )
     _, told = await program.communicate(store.visible[key])
     assert (program.returncode, told.decode()) == (0, "")
