@@ -6,8 +6,9 @@ import re
 from typing import TYPE_CHECKING
 
 from exporter.errors import LogDamaged, Overtaken
-from exporter.log_reader import records_after
+from exporter.log_reader import records_after, scopes_in
 from exporter.records import record_key, records_prefix
+from exporter.tables import FOLDERS
 from exporter.terminal import counted
 
 if TYPE_CHECKING:
@@ -43,6 +44,20 @@ def is_older(key: str, scope: str, epoch: int) -> bool:
     """Whether a data file was written for this scope by a writer of an earlier epoch."""
     own = epoch_of(key, scope)
     return own is not None and own < epoch
+
+
+async def check_has_log(store: Store, scope: Scope | None = None) -> None:
+    """Raise :class:`LogDamaged` where visible files of a scope, or of any, are there and it has no log at all."""
+    found: dict[str, str] = {}
+    for folder in FOLDERS:
+        for key in await store.keys(f"{folder}/"):
+            if (own := scope_in(key)) is not None and (scope is None or own == str(scope)):
+                found.setdefault(own, key)
+    # The log after the files: a run that begins meanwhile commits a file before it shows it.
+    known = {str(each) for each in await scopes_in(store)} if found else set[str]()
+    for own, key in sorted(found.items()):
+        if own not in known:
+            raise LogDamaged(f"the lake has no commit log of {own}, and files of it are there, {key} for one")
 
 
 class NamedFiles:

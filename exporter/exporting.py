@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from exporter.archive import Archive
 from exporter.commit import Journal
+from exporter.data_files import check_has_log
 from exporter.errors import ScopeLost
 from exporter.estimate import Estimate, estimate
 from exporter.finding import Finder
@@ -75,7 +76,7 @@ class ScopeExport:
         if not await self.stop.cut(lease.acquire(wait=self.request.wait)):
             return
         try:
-            state = await read_state(self.store, self.scope)
+            state = await self._state()
             journal = Journal(self.store, self.scope, self.run_id, state, tag=self.request.tag)
             await journal.begin(text_of(self.clock.wall_us()))
             await recover(self.store, journal, text_of(self.clock.wall_us()))
@@ -84,6 +85,13 @@ class ScopeExport:
             await self._export(journal, stages)
         finally:
             await lease.release()
+
+    async def _state(self) -> ScopeState:
+        """What the log adds up to. One that is empty may be new, or lost: the files tell, before any call is made."""
+        state = await read_state(self.store, self.scope)
+        if not state.number:
+            await check_has_log(self.store, self.scope)
+        return state
 
     async def _heal(self, journal: Journal) -> None:
         """Take back, in one record, what rests on times that lie ahead of the local clock."""
@@ -95,7 +103,7 @@ class ScopeExport:
     async def survey(self, stages: AsyncIterator[Listed]) -> Estimate:
         """List what an export would fetch, and say what it would cost. Nothing is fetched, and nothing is written."""
         self.ledger.is_dry = True
-        state, now_us = await read_state(self.store, self.scope), self.clock.wall_us()
+        state, now_us = await self._state(), self.clock.wall_us()
         lines = await to_open_again(self.store, self.scope, state, now_us)
         if lines is not None:  # as the run's own first record will say
             state.take_back(now_us, lines)

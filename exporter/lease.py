@@ -122,7 +122,7 @@ class Lease:
 
     async def _acquire(self, *, wait: bool) -> None:
         seen, seen_s = "", 0.0
-        told: Holder | None = None
+        told: Holder | str | None = ""
         losses = 0
         while True:
             asked_s = self.clock.monotonic_s()
@@ -147,7 +147,16 @@ class Lease:
                 continue
             if (is_renewed or gone is False) and not wait:
                 raise Held(_told(self.scope, holder))
-            if holder != told:
+            if holder is None and told != newest:
+                told = newest
+                _log.warning(
+                    "lease_unreadable",
+                    lease=newest,
+                    reason="it can't be read: a run may have it, until it has not changed for so long",
+                    waits_s_max=self.lease_s,
+                    remedy="remove it, where no run is at work in this scope",
+                )
+            elif holder is not None and holder != told:
                 told = holder
                 _log.info("scope_waited_for", reason=_told(self.scope, holder))
             await self.clock.sleep(_POLL_S)

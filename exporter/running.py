@@ -14,6 +14,7 @@ from exporter.api.operations import Operation
 from exporter.api.paging import named_pages
 from exporter.api.service_time import FarDates
 from exporter.budget import Budget
+from exporter.data_files import check_has_log
 from exporter.discover import Listed, list_stages
 from exporter.domain import REGIONS, scope_of
 from exporter.empty_regions import (
@@ -114,9 +115,9 @@ async def _over_scopes(
     try:
         async with surroundings.open_services(settings, ledger.run_id, regions) as services:
             lake, made_by = settings.lake, request.made_by
-            if is_dry:
-                await stop.cut(look_at_lake(services.store, lake, made_by))
-            else:
+            if await stop.cut(look_at_lake(services.store, lake, made_by)) is None:
+                await stop.cut(check_has_log(services.store))
+            if not is_dry:
                 draw = surroundings.clock.draw
                 await stop.cut(open_lake(services.store, lake, made_by, ledger.run_id, draw))
             budget = Budget(max(_WAITING_SIZE_BYTES_MAX, _WAITING_SIZE_BYTES_A_SCOPE * len(parts)))

@@ -6,22 +6,22 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from exporter.clock import wall_us
+from exporter.errors import LakeTooNew, LogDamaged
 from exporter.lease import is_alive, read_claim
 from exporter.log_reader import read_state, records_after, scopes_in
 from exporter.processes import is_gone
+from exporter.state import ScopeState
 from exporter.times import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from exporter.domain import Scope
+    from exporter.errors import LakeError
     from exporter.processes import Process
     from exporter.records import Record
-    from exporter.state import ScopeState
     from exporter.store import Records
 
-#: Records that are looked through for runs, the last ones first.
-_RECORDS_READ = 400
 _DAY_US = 86_400_000_000
 _FAILING_DAYS_MIN = 1.0
 #: Units that are named; the others are counted.
@@ -30,7 +30,10 @@ NAMED_MAX = 100
 
 @dataclass(frozen=True, slots=True)
 class RunLine:
-    """One run in a scope, as its records tell. ``summary`` is None where the run has not written it, or not yet."""
+    """One run in a scope, as its records tell. ``summary`` is None where the run has not written it, or not yet.
+
+    ``command`` is what it was: ``run``, or ``repair`` or ``verify --accept-missing``, which export nothing.
+    """
 
     run_id: str
     began_at: str
@@ -44,13 +47,19 @@ class RunLine:
             return "running" if self.is_running else "cut short"
         return str(self.summary["outcome"])
 
+    @property
+    def command(self) -> str:
+        """The command that it was; ``run`` where it has not told."""
+        return str((self.summary or {}).get("command", "run"))
+
 
 @dataclass(frozen=True, slots=True)
 class ScopeStatus:
     """What is known of one scope. Times are in microseconds since the epoch; ``oldest_unsealed`` names a session.
 
     ``sealed`` and ``vanished`` count all sessions that ever were, ``waiting`` those that have ended and are not sealed.
-    ``failing`` are units that have failed for a day or more, with the days, the longest first.
+    ``failing`` are units that have failed for a day or more, with the days, the longest first. ``error`` is why the log
+    can't be read: nothing else is known then.
     """
 
     scope: Scope
@@ -69,6 +78,7 @@ class ScopeStatus:
     now_us: int
     failing: dict[str, float] = field(default_factory=dict)
     abandoned: list[str] = field(default_factory=list)
+    error: LakeError | None = None
 
     @property
     def oldest_waits_s(self) -> float | None:
@@ -81,6 +91,7 @@ class ScopeStatus:
         return {
             "account_id": self.scope.account_id,
             "region": self.scope.region,
+            "error": None if self.error is None else {"error": self.error.kind, "message": str(self.error)},
             "complete_until": _text(self.complete_until_us),
             "events": self.rows,
             "files": self.files,
@@ -100,7 +111,13 @@ class ScopeStatus:
             "abandoned_count": len(self.abandoned),
             "abandoned": self.abandoned[:NAMED_MAX],
             "runs": [
-                {"run_id": run.run_id, "began_at": run.began_at, "outcome": run.outcome, "summary": run.summary}
+                {
+                    "run_id": run.run_id,
+                    "began_at": run.began_at,
+                    "command": run.command,
+                    "outcome": run.outcome,
+                    "summary": run.summary,
+                }
                 for run in self.runs
             ],
         }
@@ -108,18 +125,22 @@ class ScopeStatus:
 
 @dataclass(slots=True)
 class _Told:
-    """What some of a log's records tell beside the state: the last runs, and the sessions that it has let go of."""
+    """What a log's records tell beside the state: the last runs, the sessions that it has let go of, files by date."""
 
     runs_max: int
     runs: dict[str, RunLine] = field(default_factory=dict)
     #: By the hash of its name, whether a session that was told of last as sealed or vanished is sealed.
     is_sealed: dict[int, bool] = field(default_factory=dict)
+    dates: dict[str, str] = field(default_factory=dict)
 
     def add(self, record: Record) -> None:
         run = self.runs.get(record.run_id) or RunLine(record.run_id, record.at)
         self.runs[record.run_id] = replace(run, summary=record.summary or run.summary)
         if len(self.runs) > self.runs_max:
             del self.runs[next(iter(self.runs))]
+        for key in record.removed:
+            self.dates.pop(key, None)
+        self.dates |= {file.key: file.date for file in record.files if file.date}
         for line in record.sessions:
             name = hash((line.stage_arn, line.session_id))
             if line.status == "open":
@@ -137,34 +158,37 @@ async def statuses(
     """The status of every scope of a lake, each with its last ``runs_max`` runs, the latest first.
 
     ``now_us`` is the local time, the machine's own where None is passed. ``is_gone`` says whether a process has ended,
-    None where that can't be seen from here. Raises :class:`LakeError` where a log can't be read.
+    None where that can't be seen from here. A damaged log is its own scope's ``error``. Raises :class:`LakeError` where
+    the lake can't be read.
     """
     found = []
     for scope in await scopes_in(records):
-        claims = [await read_claim(records, scope)]
-        state, told = await read_state(records, scope), _Told(runs_max)
-        await _read(records, scope, state, told)
-        # A run may have begun after the first look, or ended before the second.
-        claims.append(await read_claim(records, scope))
-        at_us = wall_us() if now_us is None else now_us
-        running = {claim.run_id for claim in claims if claim is not None and is_alive(claim, is_gone, at_us)}
-        runs = [replace(run, is_running=run.run_id in running) for run in reversed(told.runs.values())]
-        found.append(_status_of(scope, state, told, runs, at_us))
+        try:
+            found.append(await _status(records, scope, runs_max, now_us, is_gone))
+        except (LogDamaged, LakeTooNew) as error:
+            at_us = wall_us() if now_us is None else now_us
+            found.append(replace(_status_of(scope, ScopeState(), _Told(runs_max), [], at_us), error=error))
     return found
 
 
-async def _read(records: Records, scope: Scope, state: ScopeState, told: _Told) -> None:
-    """Let the last records be told; or all of them, where the state alone does not know all sessions."""
-    # The state has let go of sessions: only the whole log knows how many there were.
-    first = 0 if state.let_go_us else max(0, state.number - _RECORDS_READ)
-    is_begun = False
-    async for record in records_after(records, scope, first):
-        if not is_begun and record.kind != "begin" and record.epoch <= first:
-            async for begin in records_after(records, scope, record.epoch - 1):
-                told.add(begin)  # the run that was under way there began before
-                break
-        is_begun = True
+async def _status(
+    records: Records,
+    scope: Scope,
+    runs_max: int,
+    now_us: int | None,
+    is_gone: Callable[[Process], bool | None],
+) -> ScopeStatus:
+    claims = [await read_claim(records, scope)]
+    state, told = await read_state(records, scope), _Told(runs_max)
+    # The state has let go of sessions, and of files it knows the number alone: only the whole log knows.
+    async for record in records_after(records, scope):
         told.add(record)
+    # A run may have begun after the first look, or ended before the second.
+    claims.append(await read_claim(records, scope))
+    at_us = wall_us() if now_us is None else now_us
+    running = {claim.run_id for claim in claims if claim is not None and is_alive(claim, is_gone, at_us)}
+    runs = [replace(run, is_running=run.run_id in running) for run in reversed(told.runs.values())]
+    return _status_of(scope, state, told, runs, at_us)
 
 
 def _status_of(scope: Scope, state: ScopeState, told: _Told, runs: list[RunLine], now_us: int) -> ScopeStatus:
@@ -188,8 +212,8 @@ def _status_of(scope: Scope, state: ScopeState, told: _Told, runs: list[RunLine]
         runs=runs,
         rows=state.rows,
         files=state.files,
-        first_date=state.first_date,
-        last_date=state.last_date,
+        first_date=min(told.dates.values(), default=None),
+        last_date=max(told.dates.values(), default=None),
         sealed=sum(told.is_sealed.values()) if state.let_go_us else listed,
         vanished=sum(not is_sealed for is_sealed in told.is_sealed.values()),
         waiting=len(ended),

@@ -62,7 +62,8 @@ class Upkeep:
             yield journal
             ledger = ScopeLedger(scope.region, scope.account_id)
             ledger.close()
-            await journal.commit(self.now(), summary=ledger.summary())
+            told = {"command": "repair" if is_repair else "verify --accept-missing", "outcome": "complete"}
+            await journal.commit(self.now(), summary={**ledger.summary(), **told})
         finally:
             await lease.release()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from exporter.accounts import open_session
 from exporter.cli import exits
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from exporter.cli.invocation import Invocation
     from exporter.settings import Settings
+    from exporter.status import RunLine
     from exporter.store import Store
 
 _SHOWN = 10
@@ -30,7 +31,10 @@ def show_status(invocation: Invocation, settings: Settings, runs_max: int) -> in
     found = asyncio.run(_statuses(settings, runs_max))
     invocation.print_object({"lake": settings.lake, "scopes": [status.summary() for status in found]})
     invocation.say("\n\n".join(map(_status_text, found)))
-    return exits.OK
+    damaged = sum(status.error is not None for status in found)
+    if damaged == len(found):
+        return exits.FAILED
+    return exits.PARTIAL if damaged else exits.OK
 
 
 async def _statuses(settings: Settings, runs_max: int) -> list[ScopeStatus]:
@@ -52,6 +56,8 @@ def _empty(settings: Settings) -> LakeRefused:
 
 
 def _status_text(status: ScopeStatus) -> str:
+    if status.error is not None:
+        return plain(f"{status.scope.account_id} in {status.scope.region}\n  not known       {status.error}")
     lines = [
         f"{status.scope.account_id} in {status.scope.region}",
         f"  complete until  {_time(status.complete_until_us)}",
@@ -65,16 +71,18 @@ def _status_text(status: ScopeStatus) -> str:
     lines += _some("failing", [f"{name}, for {_days(days)}" for name, days in status.failing.items()])
     lines += _some("abandoned", status.abandoned)
     lines.append("  last runs")
-    lines += [f"    {_run_text(run.run_id, run.outcome, run.summary)}" for run in status.runs]
+    lines += [f"    {_run_text(run)}" for run in status.runs]
     return "\n".join(map(plain, lines))
 
 
-def _run_text(run_id: str, outcome: str, summary: dict[str, Any] | None) -> str:
-    if summary is None:
-        return f"{run_id}  {outcome}"
-    units = summary["units"]
-    told = f"{counted(summary['events']['written'], 'event')} written, {counted(units['found'], 'unit')}"
-    return f"{run_id}  {outcome:<9}  {told}, {units['failed']:,} failed, {units['deferred']:,} deferred"
+def _run_text(run: RunLine) -> str:
+    if run.summary is None:
+        return f"{run.run_id}  {run.outcome}"
+    if run.command != "run":
+        return f"{run.run_id}  {run.outcome:<9}  {run.command}"
+    units = run.summary["units"]
+    told = f"{counted(run.summary['events']['written'], 'event')} written, {counted(units['found'], 'unit')}"
+    return f"{run.run_id}  {run.outcome:<9}  {told}, {units['failed']:,} failed, {units['deferred']:,} deferred"
 
 
 def _days(days: float) -> str:

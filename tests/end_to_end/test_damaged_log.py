@@ -61,3 +61,28 @@ async def test_a_damaged_log_stops_its_own_scope(damage: Callable[[Path], None],
         assert of_region(rows, WEST) == of_region(expected(emulator.truth()), WEST)
         outcomes = {scope.region: scope.outcome for scope in exported.ledger.scopes}
         assert outcomes == {EAST: "failed", WEST: "complete"}
+
+
+async def test_a_lake_whose_logs_are_gone_costs_no_call(exports: Exports) -> None:
+    """The tables are there and `_log` is not: the run and the dry run fail before they ask IVS for anything."""
+    async with Emulator(options_of(small_world(3, stages=2), regions=(EAST, WEST))) as emulator:
+        await exports.run(emulator)
+        before = lake_rows(exports.lake)
+        shutil.rmtree(exports.lake / "_log")
+        exported = await exports.run(emulator, Request(refetch=True))
+        assert exported.exit_code == exits.FAILED
+        assert exported.summary["calls"] == {}
+        assert exported.error is not None
+        assert "ivs-export repair" in str(exported.error)
+        assert lake_rows(exports.lake) == before
+        assert not (exports.lake / "_log").exists()
+
+
+async def test_a_scope_whose_log_is_gone_costs_the_list_that_tells_the_account(exports: Exports) -> None:
+    """Nothing is listed or fetched in a scope whose files are there and whose log is not."""
+    async with Emulator(options_of(small_world(3, stages=2), regions=(EAST,))) as emulator:
+        await exports.run(emulator)
+        shutil.rmtree(exports.lake / "_log" / f"{ACCOUNT}-{EAST}" / "records")
+        exported = await exports.run(emulator, Request(refetch=True))
+        assert exported.exit_code == exits.FAILED
+        assert exported.summary["calls"] == {"ListStages": 1}

@@ -291,3 +291,17 @@ def test_a_process_is_alive_only_where_that_is_sure(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("exporter.processes._started", lambda _: "")
     assert is_gone(HERE) is None
     assert is_gone(msgspec.structs.replace(this_process(), pid=1 << 22)) is True
+
+
+async def test_a_lease_that_cannot_be_read_is_waited_for_with_a_word(records: Records) -> None:
+    """One line, at once, says what is waited for, how long at most, and what to do; then it is taken over."""
+    await records.create(f"{PREFIX}000000000007.json", b"garbage")
+    run = Run(records, "r1")
+    with capture_logs() as logs:
+        await run.acquire()
+    [line] = [line for line in logs if line["event"] == "lease_unreadable"]
+    assert (line["log_level"], line["waits_s_max"]) == ("warning", LEASE_S)
+    assert line["lease"].endswith("000000000007.json")
+    assert "remove" in line["remedy"]
+    assert await holders(records) == ["r1"]
+    await run.lease.release()

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from exporter import status as status_module
 from exporter.api.operations import Operation
 from exporter.budget import Budget
 from exporter.commit import SNAPSHOT_RECORDS
@@ -15,13 +14,17 @@ from exporter.exporting import ScopeExport
 from exporter.ledger import ScopeLedger
 from exporter.log_reader import read_state
 from exporter.processes import is_gone, this_process
+from exporter.repair import Repair
 from exporter.request import Request, Stop
+from exporter.retention import accept_missing, parse_partitions
 from exporter.settings import RunSettings
 from exporter.status import statuses
+from exporter.upkeep import Upkeep
 from tests.doubles import (
     HOUR_US,
     SCOPE,
     STAGE,
+    STAGES,
     Crash,
     MemoryStore,
     Service,
@@ -32,8 +35,6 @@ from tests.doubles import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    import pytest
 
     from exporter.api.answers import Page
     from exporter.estimate import Estimate
@@ -166,9 +167,8 @@ async def test_all_sessions_that_ever_were_sealed_or_vanished_are_counted() -> N
     assert [run.run_id for run in status.runs] == ["r3"]
 
 
-async def test_a_run_of_many_checkpoints_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where its first record lies further back than status looks, it is found all the same, as it began."""
-    monkeypatch.setattr(status_module, "_RECORDS_READ", 3)
+async def test_a_run_of_many_checkpoints_is_shown() -> None:
+    """However many records it has, it is one run."""
     service, store = Service(), MemoryStore()
     for number in range(12):
         service.add(f"st-{number}", events={"p1": 1})
@@ -247,3 +247,56 @@ async def test_snapshots_give_the_same_state_and_bound_what_is_read() -> None:
     assert len(read) <= SNAPSHOT_RECORDS + 4
     assert len([key for key in store.records if "/snapshots/" in key]) <= 2
     assert lake_rows(store) == service.truth()
+
+
+def an_upkeep(service: Service, store: MemoryStore, run_id: str) -> Upkeep:
+    return Upkeep(store, run_id, service.clock, this_process(), is_gone)
+
+
+async def two_days() -> tuple[Service, MemoryStore]:
+    """Sessions of two days in two stages, and a lake after two runs."""
+    service, store = Service(), MemoryStore()
+    service.add("st-a", events={"p1": 2}, stage=STAGE)
+    service.add("st-b", events={"p1": 2}, stage=STAGES[1])
+    await export(service, store, "r1")
+    service.now_us += 24 * HOUR_US
+    service.add("st-c", events={"p1": 2}, stage=STAGES[1])
+    await export(service, store, "r2")
+    return service, store
+
+
+async def test_a_date_that_was_removed_on_purpose_is_covered_no_more() -> None:
+    """First and last date are those of files that the log names now; what removed them is shown as what it was."""
+    service, store = await two_days()
+    [before] = await statuses(store, 10)
+    for key in [key for key in store.visible if f"={before.first_date}/" in key]:
+        del store.visible[key]
+    await accept_missing(an_upkeep(service, store, "r3"), [parse_partitions(f"event_date={before.first_date}")])
+    [after] = await statuses(store, 10)
+    assert (after.first_date, after.last_date) == (before.last_date, before.last_date)
+    told = [(run.run_id, run.command, run.outcome) for run in after.runs]
+    assert told == [("r3", "verify --accept-missing", "complete"), ("r2", "run", "complete"), ("r1", "run", "complete")]
+
+
+async def test_a_repair_is_no_run_that_did_nothing() -> None:
+    """It is listed as a repair."""
+    service, store = await two_days()
+    del store.visible[min(key for key in store.visible if key.startswith("events/"))]
+    await Repair(an_upkeep(service, store, "r3")).run()
+    [status] = await statuses(store, 1)
+    assert [(run["run_id"], run["command"], run["outcome"]) for run in status.summary()["runs"]] == [
+        ("r3", "repair", "complete")
+    ]
+
+
+async def test_a_scope_whose_log_is_damaged_hides_no_other() -> None:
+    """It is named with what is wrong and what to do; the others are shown."""
+    _, store = await two_days()
+    other = f"_log/{SCOPE.account_id}-eu-west-1/records/"
+    store.records[f"{other}000000000002.json"] = b"{}"
+    damaged, sound = await statuses(store, 1)
+    assert (str(damaged.scope), sound.scope, sound.error) == (f"{SCOPE.account_id}-eu-west-1", SCOPE, None)
+    error = damaged.summary()["error"]
+    assert error["error"] == "log_damaged"
+    assert "repair" in error["message"]
+    assert sound.rows == 6
