@@ -11,6 +11,7 @@ from exporter.errors import HOW_TO_GO_ON
 class Kind(StrEnum):
     """What is wrong, by what can be done about it."""
 
+    IDENTITY = "identity"
     LOG = "log"
     SNAPSHOT = "snapshot"
     UNNAMED = "unnamed"
@@ -23,6 +24,7 @@ class Kind(StrEnum):
 
 
 _REMEDIES = {
+    Kind.IDENTITY: "restore it from a backup, or let `ivs-export repair` make another",
     Kind.LOG: HOW_TO_GO_ON,
     Kind.SNAPSHOT: "`ivs-export repair` sets it aside; runs pass over it",
     Kind.UNNAMED: "`ivs-export repair` names it in the log again",

@@ -14,6 +14,7 @@ import structlog
 from exporter.data_files import scope_in
 from exporter.domain import Scope
 from exporter.errors import Held, LogDamaged, Overtaken
+from exporter.identity_checks import identity_problem
 from exporter.log_reader import read_state, snapshots_of, whole_log
 from exporter.mending import Mending
 from exporter.problems import Kind
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
     from exporter.upkeep import Upkeep
 
 _WOULD = {
-    Kind.LOG: "would set the log aside, and begin it anew from the files",
+    Kind.IDENTITY: "would make it anew",
+    Kind.LOG: "would set the log aside, and begin it anew: what can be read is named again, what can't is set aside,"
+    " rows that stand twice are taken out, and sessions are opened",
     Kind.SNAPSHOT: "would set it aside",
     Kind.UNNAMED: "would name it in the log again, and open its sessions",
     Kind.UNFINISHED: "would finish it",
@@ -39,6 +42,8 @@ _WOULD = {
     Kind.DAMAGED: "would set it aside, and open its sessions",
     Kind.REPEATED: "would take the rows out that stand twice",
 }
+#: What is done about these may show more: rows that stand twice, files that can't be read.
+_UNCOVERING = frozenset({Kind.LOG, Kind.UNNAMED, Kind.UNFINISHED})
 # What is named anew may hold rows that stand twice, and files written anew may be looked at once more.
 _ROUNDS_MAX = 4
 # A begin record each: minutes at most. A number beyond that was not counted up to.
@@ -50,13 +55,15 @@ _log = structlog.get_logger()
 class Repaired:
     """What was done, by file or folder; the problems that are left; and how many sessions the next run asks for again.
 
-    ``verified`` counts what the first look at the lake read.
+    ``verified`` counts what the first look at the lake read. ``is_more_likely`` says of a plan that more may be found,
+    and mended, once that is done.
     """
 
     done: dict[str, str] = field(default_factory=dict)
     left: list[Problem] = field(default_factory=list)
     sessions_opened: int = 0
     verified: Verified = field(default_factory=Verified)
+    is_more_likely: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +73,12 @@ class Repair:
     upkeep: Upkeep
 
     async def plan(self) -> Repaired:
-        """Say what `run` would do. Nothing is changed. Raises as `verify`."""
+        """Say what `run` would do first, and whether more may follow. Nothing is changed. Raises as `verify`."""
         repaired = Repaired()
-        for problem in await self._look(repaired.verified):
+        for problem in [*await self._identity(), *await self._look(repaired.verified)]:
             if problem.kind in _WOULD:
                 repaired.done[problem.key] = _WOULD[problem.kind]
+                repaired.is_more_likely |= problem.kind in _UNCOVERING
             else:
                 repaired.left.append(problem)
         return repaired
@@ -78,6 +86,8 @@ class Repair:
     async def run(self) -> Repaired:
         """Mend what can be mended. Raises :class:`LakeError` where the lake can't be read or written."""
         repaired = Repaired()
+        for problem in await self._identity():
+            await self._make_identity(problem.key, repaired)
         found = await self._look(repaired.verified)
         repaired.left += [problem for problem in found if not problem.scope]
         for name in sorted({problem.scope for problem in found if problem.scope}):
@@ -87,6 +97,19 @@ class Repair:
             else:
                 repaired.left += of_scope
         return repaired
+
+    async def _identity(self) -> list[Problem]:
+        """What is wrong with the lake's own file, where whoever keeps it up can make it."""
+        found = None if self.upkeep.make_sure is None else await identity_problem(self.upkeep.store)
+        return [] if found is None else [found]
+
+    async def _make_identity(self, key: str, repaired: Repaired) -> None:
+        """Make the lake's file anew; a damaged one is set aside."""
+        if await self.upkeep.store.read(key) is not None:
+            await set_aside(self.upkeep.store, key)
+        if self.upkeep.make_sure is not None:
+            await self.upkeep.make_sure()
+        repaired.done[key] = "made anew, with another id"
 
     async def _mend(self, scope: Scope, found: list[Problem], repaired: Repaired) -> list[Problem]:
         """Mend one scope, if no run holds it; gives the problems that are left in it."""

@@ -20,7 +20,8 @@ def status(
       ivs-export status
       ivs-export status --lake s3://my-lake/ivs --json
 
-    Exit codes: 0 shown, 1 the lake can't be read, 2 wrong usage.
+    Exit codes: 0 shown, 1 the lake can't be read, 2 wrong usage, 3 the log of
+    some scope is damaged; the others are shown.
     """
     from exporter.cli import configuration  # noqa: PLC0415 - slow to import; --help and a wrong option do without
 

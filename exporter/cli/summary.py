@@ -84,7 +84,11 @@ def plan_of(summary: dict[str, Any]) -> str:
             f"    calls    {calls}",
             f"    pages    {pages}",
         ]
-    if not summary["plan"]:
+    if summary["plan"]:
+        lines.append(
+            "  ListParticipantEvents was not called: a permission for it that is missing shows in the run alone"
+        )
+    else:
         lines.append("  nothing: no stage was found")
     lines += _empty_regions(summary)
     return "\n".join(lines + _failures(summary["failures"]))

@@ -12,6 +12,7 @@ from exporter.cli import exits
 from exporter.cli.other_clock import other_clock
 from exporter.clock import system_clock
 from exporter.errors import LakeRefused
+from exporter.identity_checks import identity_problem
 from exporter.lake_identity import KEY, decode_identity, open_lake
 from exporter.processes import is_gone, this_process
 from exporter.repair import Repair, Repaired
@@ -70,6 +71,7 @@ def repair_lake(invocation: Invocation, settings: Settings, *, is_dry: bool) -> 
             "dry_run": is_dry,
             **_counts(repaired.verified),
             "repaired": [{"file": key, "done": done} for key, done in sorted(repaired.done.items())],
+            "more_may_follow": repaired.is_more_likely,
             "sessions_opened": repaired.sessions_opened,
             "problems": [_words(problem) for problem in repaired.left],
         }
@@ -77,7 +79,9 @@ def repair_lake(invocation: Invocation, settings: Settings, *, is_dry: bool) -> 
     lines = [f"{key}: {done}" for key, done in sorted(repaired.done.items())]
     lines += [f"{problem.key}: {problem.message}; {problem.remedy}" for problem in repaired.left]
     if is_dry:
-        end = f"{would:,} to repair, {counted(len(repaired.left), 'problem')} that a repair leaves; nothing was changed"
+        more = "; what that shows a repair mends, too" if repaired.is_more_likely else ""
+        left = counted(len(repaired.left), "problem")
+        end = f"{would:,} to repair{more}, {left} that a repair leaves; nothing was changed"
     else:
         opened = f"{counted(repaired.sessions_opened, 'session')} to be asked for by the next run"
         end = f"{len(repaired.done):,} repaired, {counted(len(repaired.left), 'problem')} left, {opened}"
@@ -91,7 +95,9 @@ async def _verified(
     verified = Verified()
     async with opening as upkeep:
         accepted = await accept_missing(upkeep, partitions) if partitions else []
-        problems = [problem async for problem in verify(upkeep.store, verified, is_gone=is_gone)]
+        identity = await identity_problem(upkeep.store)
+        problems = [] if identity is None else [identity]
+        problems += [problem async for problem in verify(upkeep.store, verified, is_gone=is_gone)]
     _check_some(settings, verified, is_any=bool(problems))
     return accepted, problems, verified
 

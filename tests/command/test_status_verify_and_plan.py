@@ -8,6 +8,7 @@ import shutil
 import threading
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from exporter.cli.app import main
@@ -15,6 +16,7 @@ from exporter.commit import Journal
 from exporter.domain import Scope
 from exporter.emulator import Emulator, EmulatorOptions
 from exporter.emulator.options import QuotaOptions
+from exporter.lake_identity import LakeIdentity
 from exporter.problems import Kind, Problem
 from exporter.state import ScopeState
 from exporter.stores.directory import DirectoryStore
@@ -94,7 +96,9 @@ def test_people_get_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     """Without --json each of the three prints some lines that a person can read."""
     lake = str(tmp_path / "lake")
     assert main(["run", "--lake", lake, "--dry-run"]) == 0
-    assert "at the quota" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "at the quota" in out
+    assert "ListParticipantEvents was not called" in out
     assert main(["run", "--lake", lake]) == 0
     capsys.readouterr()
     assert main(["status", "--lake", lake]) == 0
@@ -200,12 +204,60 @@ def test_a_partition_that_was_removed_on_purpose_is_forgiven(
 def test_a_lake_whose_runs_all_failed_is_called_empty(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A log is there, and no file: that is not complete."""
     lake = tmp_path / "lake"
+    (lake / "_log").mkdir(parents=True)
+    (lake / "_log" / "lake.json").write_bytes(msgspec.json.encode(LakeIdentity("1", "run")))
     journal = Journal(DirectoryStore(lake), Scope("111122223333", "us-east-1"), "r1", ScopeState())
     asyncio.run(journal.begin("2026-11-23T12:00:00Z"))
     assert main(["verify", "--lake", str(lake), "--json"]) == 0
     assert last_object(capsys)["outcome"] == "empty"
     assert main(["verify", "--lake", str(lake)]) == 0
     assert "the lake is empty" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("emulated")
+@pytest.mark.parametrize("body", [None, b"{", b'{"format": "another", "id": "1", "made_by": "run"}'])
+def test_the_lake_s_own_file_is_verified_and_made_anew(
+    body: bytes | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Gone, garbled or another program's: verify names it, a repair sets it aside and makes another, and runs go on."""
+    lake = tmp_path / "lake"
+    options = ["--lake", str(lake), "--json"]
+    assert main(["run", *options]) == 0
+    own = lake / "_log" / "lake.json"
+    own.unlink()
+    if body is not None:
+        own.write_bytes(body)
+    capsys.readouterr()
+    assert main(["verify", *options]) == 1
+    [problem] = last_object(capsys)["problems"]
+    assert (problem["file"], problem["kind"]) == ("_log/lake.json", "identity")
+    assert "ivs-export repair" in problem["remedy"]
+    assert main(["repair", "--dry-run", *options]) == 1
+    assert last_object(capsys)["repaired"] == [{"file": "_log/lake.json", "done": "would make it anew"}]
+    assert main(["repair", *options]) == 0
+    assert (lake / "_damaged" / "_log" / "lake.json").exists() is (body is not None)
+    for command in ("verify", "run"):
+        assert main([command, *options]) == 0
+
+
+@pytest.mark.usefixtures("emulated")
+def test_status_shows_the_scopes_beside_a_damaged_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One of two is damaged: exit 3, and both are there; all are: exit 1."""
+    lake = tmp_path / "lake"
+    assert main(["run", "--lake", str(lake), "--json"]) == 0
+    sound = next((lake / "_log").glob("*-us-east-1"))
+    other = lake / "_log" / sound.name.replace("us-east-1", "eu-west-1") / "records" / "000000000002.json"
+    other.parent.mkdir(parents=True)
+    other.write_bytes(b"{}")
+    capsys.readouterr()
+    assert main(["status", "--lake", str(lake), "--json"]) == 3
+    errors = {scope["region"]: scope["error"] for scope in last_object(capsys)["scopes"]}
+    assert errors["us-east-1"] is None
+    assert errors["eu-west-1"]["error"] == "log_damaged"
+    assert main(["status", "--lake", str(lake)]) == 3
+    assert "complete until" in capsys.readouterr().out
+    (sound / "records" / "000000000001.json").unlink()
+    assert main(["status", "--lake", str(lake), "--json"]) == 1
 
 
 @pytest.mark.parametrize("command", ["status", "verify", "repair"])

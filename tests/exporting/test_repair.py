@@ -365,6 +365,18 @@ async def test_a_plan_changes_nothing() -> None:
     assert (store.records, store.visible) == before
     assert set(repaired.done) == {lost, odd}
     assert all(done.startswith("would") for done in repaired.done.values())
+    assert repaired.is_more_likely
+
+
+@pytest.mark.parametrize(("kind", "is_more_likely"), [("lost", False), ("a record is gone", True)])
+async def test_a_plan_says_where_a_repair_may_find_more(kind: str, is_more_likely: bool) -> None:
+    """What stands twice shows once a log is begun anew; of a lost file there is no more to find."""
+    service, store = await lake_of()
+    if kind == "lost":
+        del store.visible[files_in(store)[0]]
+    else:
+        without_a_record(store)
+    assert (await repair_of(service, store, "repair1").plan()).is_more_likely is is_more_likely
 
 
 def much_is_wrong(store: MemoryStore, other: MemoryStore) -> None:
