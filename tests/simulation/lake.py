@@ -189,7 +189,7 @@ class LakeHandle:
                 is_answered = not (is_failed or is_lost)
                 given = done if is_answered else LakeBusy(f"{operation} {key}: no answer")
                 loop.call_later(_delay_s(random), _settle, answer, given, context=NOBODY)
-                process.count()
+                process.count(is_change=operation in _CHANGES and not is_failed and _is_of_commits(key))
 
         loop.call_later(_delay_s(random), arrive, context=NOBODY)
         return await answer
@@ -207,6 +207,11 @@ class PlainLake(LakeHandle):
 
     async def _do(self, operation: str, key: str, act: Callable[[], Done]) -> Done:  # noqa: ARG002 - as above
         return act()
+
+
+def _is_of_commits(key: str) -> bool:
+    """Whether a key is a record's or a data file's."""
+    return "/records/" in key or not key.startswith("_log/")
 
 
 def _delay_s(random: Random) -> float:

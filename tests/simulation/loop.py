@@ -31,10 +31,13 @@ class Owner(Protocol):
     def is_dead(self) -> bool: ...
 
     @property
-    def asleep_until_s(self) -> float: ...
+    def is_asleep(self) -> bool: ...
 
     @property
     def dropped(self) -> list[asyncio.Handle]: ...
+
+    @property
+    def put_off(self) -> list[asyncio.Handle]: ...
 
     def own(self, task: asyncio.Task[Any]) -> None: ...
 
@@ -97,7 +100,7 @@ class SeededLoop(asyncio.BaseEventLoop):
             self.finding = finding
 
     def take_back(self, handles: Iterable[asyncio.Handle]) -> None:
-        """Run what was dropped, after all: so that a dead process can be cleared away."""
+        """Run, after all, what was put aside: a process has woken, or a dead one is to be cleared away."""
         self._ready.extend(handles)
 
     def run_in_executor(self, executor: object, func: Callable[..., Result], *args: Any) -> asyncio.Future[Result]:  # type: ignore[override]
@@ -158,8 +161,8 @@ class SeededLoop(asyncio.BaseEventLoop):
         if owner is not None and owner.is_dead:
             owner.dropped.append(handle)
             return False
-        if owner is not None and owner.asleep_until_s > self._now_s:
-            self.call_at(owner.asleep_until_s, self._ready.append, handle, context=NOBODY)
+        if owner is not None and owner.is_asleep:
+            owner.put_off.append(handle)
             return False
         return True
 

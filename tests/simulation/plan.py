@@ -80,8 +80,9 @@ class Step:
     """One command at its moment, ``at_s`` after the world began, and what befalls its process.
 
     ``targets`` are (stage, session, participant), with ``""`` for all. ``skew_us`` is by how much its clock is ahead.
-    ``killed_after`` and ``asleep_after`` count operations of the lake and calls; ``killed_s`` and ``stopped_s`` are
-    seconds after its start.
+    ``killed_after`` and ``asleep_after`` count operations of the lake and calls, or where ``is_asleep_by_changes``
+    the records and data files that it makes or removes; it sleeps for ``asleep_s``, or until others have made
+    ``woken_after`` such changes. ``killed_s`` and ``stopped_s`` are seconds after its start.
     """
 
     number: int
@@ -105,6 +106,8 @@ class Step:
     arrives_late: bool = False
     asleep_after: int | None = None
     asleep_s: float = 0.0
+    is_asleep_by_changes: bool = False
+    woken_after: int | None = None
     stopped_s: float | None = None
     stopped_by: str = "SIGTERM"
     faults: Faults = field(default_factory=Faults)
@@ -120,7 +123,10 @@ class Step:
         if self.killed_s is not None:
             told.append(f"killed after {self.killed_s:.1f} s")
         if self.asleep_after is not None:
-            told.append(f"asleep for {self.asleep_s:.0f} s after {self.asleep_after} operations")
+            unit = "changes" if self.is_asleep_by_changes else "operations"
+            told.append(f"asleep for {self.asleep_s:.0f} s after {self.asleep_after} {unit}")
+        if self.asleep_after is not None and self.woken_after is not None:
+            told.append(f"or until others have made {self.woken_after} changes")
         if self.stopped_s is not None:
             told.append(f"{self.stopped_by} after {self.stopped_s:.1f} s")
         if self.faults != Faults():
@@ -237,9 +243,19 @@ def _draw_bounds(random: Random) -> Bounds:
 
 def _draw_steps(random: Random, features: frozenset[str], grace_s: float) -> tuple[Step, ...]:
     at_s = random.uniform(0.0, 6 * HOUR_S)
-    steps = []
+    steps: list[Step] = []
+    is_to_be_overtaken = False
     for number in range(1, 2 + random.choice((1, 2, 3, 3, 4, 5, 7))):
-        steps.append(_draw_step(random, features, number, at_s))
+        step = _draw_step(random, features, number, at_s)
+        if is_to_be_overtaken:
+            step = replace(step, host=HOSTS[steps[-1].host == HOSTS[0]])
+        steps.append(step)
+        is_to_be_overtaken = "sleeps" in features and random.random() < 0.4
+        if is_to_be_overtaken:
+            # One falls asleep at any of its first changes, another overtakes it, and it wakes at any change of that.
+            steps[-1] = _asleep(random, steps[-1])
+            at_s += random.uniform(0.0, 3.0)
+            continue
         at_s += random.choice(
             (
                 random.uniform(0.0, 3.0),
@@ -262,6 +278,9 @@ def _draw_step(random: Random, features: frozenset[str], number: int, at_s: floa
     skew_us = int(random.uniform(-200.0, 200.0) * SECOND_US) if "skewed clocks" in has else 0
     since_us = EPOCH_US + int((at_s - random.uniform(0.0, 2.0) * DAY_S) * SECOND_US)
     is_killed_by_count = random.random() < 0.7
+    # What is decided is decided by changes of the lake: a sleep from one to another meets what would hardly ever meet.
+    is_asleep_by_changes = random.random() < 0.5
+    asleep_after = 1 + few(random, 7, 2.0) if is_asleep_by_changes else 1 + few(random, 300, 40.0)
     return Step(
         number=number,
         kind=kind,
@@ -284,12 +303,31 @@ def _draw_step(random: Random, features: frozenset[str], number: int, at_s: floa
         killed_after=1 + few(random, 400, 40.0) if "kills" in has and is_killed_by_count else None,
         killed_s=random.expovariate(1 / 10.0) if "kills" in has and not is_killed_by_count else None,
         arrives_late=random.random() < 0.5,
-        asleep_after=1 + few(random, 300, 40.0) if "sleeps" in has else None,
+        asleep_after=asleep_after if "sleeps" in has else None,
         asleep_s=random.choice((20.0, 70.0, 600.0, 5_000.0)),
+        is_asleep_by_changes=is_asleep_by_changes,
+        woken_after=1 + few(random, 11, 3.0) if random.random() < 0.5 else None,
         stopped_s=random.expovariate(1 / 5.0) if "stops" in has and random.random() < 0.5 else None,
         stopped_by=random.choice(("SIGTERM", "SIGINT", "deadline")),
         faults=_draw_faults(random, has),
         dates=dates,
+    )
+
+
+def _asleep(random: Random, step: Step) -> Step:
+    """The same step, to be overtaken."""
+    return replace(
+        step,
+        kind=random.choice(("nightly", "nightly", "refetch")),
+        since_us=None,
+        until_us=None,
+        killed_after=None,
+        killed_s=None,
+        stopped_s=None,
+        asleep_after=1 + few(random, 7, 2.0),
+        asleep_s=5_000.0,
+        is_asleep_by_changes=True,
+        woken_after=1 + few(random, 11, 3.0),
     )
 
 

@@ -151,7 +151,7 @@ class _World:
             self.lake.spoil(key, at)
 
     def _start(self, step: Step) -> SimulatedProcess:
-        process = SimulatedProcess(self.loop, step, self.plan.random(f"process {step.number}"))
+        process = SimulatedProcess(self.loop, step, self.plan.random(f"process {step.number}"), self.processes)
         self.processes.append(process)
         self.loop.begin()
         context = copy_context()
