@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from exporter.times import text_of
@@ -80,8 +81,9 @@ def _draw_participant(  # noqa: PLR0917 - all of them are of its session
     """A participant of a session, of which everything is shown at ``latest_us``."""
     participant_id = _id(random, 12)
     joined_us = random.randint(lasted.from_us, lasted.until_us)
-    count = few(random, 250, 3.0 * size) if random.random() < 0.96 else few(random, 250, 60.0)
     is_shifting = "shifting lists" in plan.features and random.random() < 0.7
+    is_long = random.random() < (0.2 if is_shifting else 0.04)  # what has one page only can't shift
+    count = few(random, 250, 60.0 if is_long else 3.0 * size)
     events: list[Event] = []
     for number in range(count):
         if events and not is_shifting and events[-1].row[3] != UNDATED and random.random() < 0.2:
@@ -92,6 +94,8 @@ def _draw_participant(  # noqa: PLR0917 - all of them are of its session
             at_us = max(lasted.from_us, at_us // SECOND_US * SECOND_US)
         marks = {"errorCode": f"E{number}"} if is_shifting else {}  # none equals another, for the list shifts
         event = _draw_event(random, (*of, participant_id), at_us, latest_us, marks)
+        if is_shifting and random.random() < 0.3:
+            event = _while_read(plan, random, event, latest_us)
         if "undated events" in plan.features and random.random() < 0.05:
             events.append(_undated(event))
             continue
@@ -116,6 +120,12 @@ def _draw_participant(  # noqa: PLR0917 - all of them are of its session
         refusal,
         (_draw_span(plan, random),) if "vanished units" in plan.features and random.random() < 0.2 else (),
     )
+
+
+def _while_read(plan: Plan, random: Random, event: Event, latest_us: int) -> Event:
+    """The same event, shown while a run reads, where that is possible."""
+    shown_us = EPOCH_US + int((random.choice(plan.moments_s) + random.uniform(1.0, 12.0)) * SECOND_US)
+    return replace(event, visible_us=shown_us) if event.row[3] <= shown_us <= latest_us else event
 
 
 def _slow(events: list[Event], page_size: int) -> list[Event]:
