@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from exporter.errors import LakeError, LakeTooNew, LogDamaged
-from exporter.lake_identity import KEY, decode_identity
+from exporter.lake_identity import KEY, REMEDY, decode_identity
 from exporter.log_reader import scopes_in
 from exporter.problems import Kind, Problem
 from exporter.records import FORMAT_MAJOR, decode_record, numbered, records_prefix
@@ -27,7 +27,7 @@ async def identity_problem(store: Store) -> Problem | None:
     except LakeTooNew:
         raise
     except LakeError as error:
-        return Problem(Kind.IDENTITY, KEY, str(error))
+        return Problem(Kind.IDENTITY, KEY, str(error).partition(f": {REMEDY}")[0])
     return None
 
 

@@ -27,7 +27,8 @@ FORMAT = "ivs-export lake"
 FORMAT_MAJOR, FORMAT_MINOR = 1, 0
 _TRIAL, _TRIAL_BODY = "_log/trial-", b"{}"
 _ID_PARTS = 4
-_HOW_TO_GO_ON = "restore it from a backup, or let `ivs-export repair` make another"
+#: What can be done where the lake's file is gone or garbled.
+REMEDY = "restore it from a backup, or let `ivs-export repair` make another"
 
 
 class LakeIdentity(msgspec.Struct, frozen=True):
@@ -80,11 +81,9 @@ def decode_identity(body: bytes) -> LakeIdentity:
     try:
         identity = msgspec.json.decode(body, type=LakeIdentity)
     except msgspec.MsgspecError as error:
-        raise LakeError(f"{KEY} is damaged ({error}): {_HOW_TO_GO_ON}") from error
+        raise LakeError(f"{KEY} is damaged ({error}): {REMEDY}") from error
     if identity.format != FORMAT:
-        raise LakeError(
-            f"{KEY} is no lake's file, but {identity.format[:80]!r}: {_HOW_TO_GO_ON}, or set another `lake`"
-        )
+        raise LakeError(f"{KEY} is no lake's file, but {identity.format[:80]!r}: {REMEDY}, or set another `lake`")
     if identity.major > FORMAT_MAJOR:
         raise LakeTooNew(f"{KEY} is of version {identity.major}, and this ivs-export reads up to {FORMAT_MAJOR}")
     return identity

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from exporter.errors import HOW_TO_GO_ON
+from exporter.lake_identity import REMEDY
 
 
 class Kind(StrEnum):
@@ -24,7 +25,7 @@ class Kind(StrEnum):
 
 
 _REMEDIES = {
-    Kind.IDENTITY: "restore it from a backup, or let `ivs-export repair` make another",
+    Kind.IDENTITY: REMEDY,
     Kind.LOG: HOW_TO_GO_ON,
     Kind.SNAPSHOT: "`ivs-export repair` sets it aside; runs pass over it",
     Kind.UNNAMED: "`ivs-export repair` names it in the log again",

@@ -232,6 +232,7 @@ def test_the_lake_s_own_file_is_verified_and_made_anew(
     [problem] = last_object(capsys)["problems"]
     assert (problem["file"], problem["kind"]) == ("_log/lake.json", "identity")
     assert "ivs-export repair" in problem["remedy"]
+    assert "repair" not in problem["message"]
     assert main(["repair", "--dry-run", *options]) == 1
     assert last_object(capsys)["repaired"] == [{"file": "_log/lake.json", "done": "would make it anew"}]
     assert main(["repair", *options]) == 0
