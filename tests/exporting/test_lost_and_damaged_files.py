@@ -10,7 +10,7 @@ import sys
 import pyarrow.parquet as pq
 import pytest
 
-from exporter.errors import FileDamaged, LogDamaged
+from exporter.errors import FileDamaged, LogDamaged, Refused
 from exporter.file_checks import read_rows
 from exporter.log_reader import records_after
 from exporter.parquet_footer import row_groups_of
@@ -21,7 +21,7 @@ from exporter.tables import EVENTS
 from exporter.thrift import ThriftUnreadableError
 from exporter.upkeep import Upkeep
 from exporter.verify import Verified, verify
-from tests.doubles import HOUR_US, SCOPE, STAGE, STAGES, MemoryStore, Service, export, lake_rows
+from tests.doubles import SCOPE, STAGE, STAGES, MemoryStore, Service, export, lake_rows
 
 REFETCH = Request(refetch=True)
 # Flips bits of a file's footer, each in a process of its own, which an abort of PyArrow's would end.
@@ -101,13 +101,17 @@ async def test_a_refetch_makes_up_for_a_lost_file_at_once() -> None:
     assert (await export(service, store, "r4")).units_found == 2
 
 
-async def test_a_session_sealed_beside_a_lost_file_is_not_sealed_without_its_rows() -> None:
-    """What was final before in a session that is sealed in the same run may have been in the file."""
-    service, store = await lake_of()
+async def test_a_session_that_would_be_sealed_is_not_where_a_file_of_it_is_lost() -> None:
+    """A unit that was final before had rows in it; all that was left to do was another unit, which had none."""
+    service, store = Service(), MemoryStore()
+    session = service.add("st-a", events={"p1": 3, "p2": 2}, stage=STAGE)
+    session.participants["p2"].error = Refused("denied", "AccessDeniedException")
+    active = service.add("st-open", ended=False, events={"p1": 2}, stage=STAGES[1])
+    await export(service, store, "r1")
+    session.participants["p2"].error = None
+    service.join(active, "p1")
     del store.visible[files_of(store)[0]]
-    session = service.stages[STAGES[1]]["st-open"]
-    session.ended_us = service.now_us - HOUR_US // 2
-    await export(service, store, "r2")
+    assert (await export(service, store, "r2")).sessions_sealed == 0
     await export(service, store, "r3")
     assert lake_rows(store) == service.truth()
     assert await kinds(store) == []
