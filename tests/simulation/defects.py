@@ -264,9 +264,14 @@ def _a_denied_operation_asked_on() -> Sequence[tuple[Any, str, Any]]:
 
 @defect("conditions unasked", "Whether a store keeps conditional puts is not asked.")
 def _conditions_unasked() -> Sequence[tuple[Any, str, Any]]:
-    async def open_lake(store: Any, *_: Any) -> None:
-        if await store.read(lake_identity.KEY) is None:
-            await store.create(lake_identity.KEY, b"{}")
+    right = lake_identity.open_lake
+
+    async def open_lake(store: Any, *given: Any) -> Any:
+        async def refused(*_: Any) -> bool:
+            return True
+
+        store.refuses = refused
+        return await right(store, *given)
 
     return [(running, "open_lake", open_lake)]
 

@@ -62,12 +62,15 @@ def is_broken(name: str) -> tuple[str, bool]:
 
 
 def worlds_until_found(name: str) -> tuple[str, tuple[int, str]]:
-    """How many worlds it took to find a defect, ``<seed>/<defect>``, and the law that it broke; 0 for never."""
+    """How many worlds it took to find a defect, ``<seed>/<defect>``, and the law that it broke; 0 for never.
+
+    A world that breaks a law without the defect, too, does not count.
+    """
     seed, _, of_name = name.partition("/")
     (defect,) = (each for each in DEFECTS if each.name == of_name)
     for number in range(DEFECT_WORLDS_MAX):
         with defect.put_back():
             told = live(draw_plan(f"{seed}-{number}"))
-        if told.finding is not None:
+        if told.finding is not None and live(draw_plan(f"{seed}-{number}")).finding is None:
             return name, (number + 1, told.law)
     return name, (0, "")
