@@ -147,6 +147,11 @@ class Facts:
         )
 
     @property
+    def is_any_stage_denied(self) -> bool:
+        """Whether a permission is missing somewhere, at any time."""
+        return any(stage.denied for stage in self.stages.values())
+
+    @property
     def is_anything_in_the_way(self) -> bool:
         """Whether the world holds something that no run can finish."""
         return any(map(self.is_denied, self.stages)) or any(map(self.is_in_the_way, self.sessions.values()))

@@ -197,6 +197,8 @@ class Laws:
             self.broken("a run fails for a reason", f"step {step.number}: {ledger.failures}")
         for scope in ledger.scopes:
             self._check_words(step, scope)
+            if is_calm and step.stopped_s is None:
+                self._check_nothing_is_put_off(step, scope)
             self._check_complete_until(step, scope)
         if exit_code == 0:
             self._check_nothing_is_short(step, began_us)
@@ -209,6 +211,12 @@ class Laws:
         units = scope.summary()["units"]
         if units["found"] != sum(units[name] for name in _OUTCOMES):
             self.broken("found is the sum of the outcomes", f"step {step.number}: {units}")
+
+    def _check_nothing_is_put_off(self, step: Step, scope: ScopeLedger) -> None:
+        """Nothing stops the run, or is in its way: no unit is without an outcome of its own."""
+        deferred = scope.summary()["units"]["deferred"]
+        if deferred and not self.facts.is_any_stage_denied:
+            self.broken("nothing is put off for no reason", f"step {step.number}: {deferred} units, {scope.failures}")
 
     def _check_complete_until(self, step: Step, scope: ScopeLedger) -> None:
         until_us = scope.complete_until_us

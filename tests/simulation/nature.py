@@ -25,7 +25,8 @@ _LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 def draw_truth(plan: Plan) -> Truth:
     """The truth of a plan; it does not depend on which of the plan's steps are carried out."""
     random = plan.random("truth")
-    size = random.choice((0.3, 0.5, 0.7, 1.0, 1.0, 1.5)) if random.random() < 0.97 else 4.0
+    is_wide = random.random() < (0.3 if "denied stages" in plan.features else 0.03)  # denied is told after dozens
+    size = 4.0 if is_wide else random.choice((0.3, 0.5, 0.7, 1.0, 1.0, 1.5))
     return Truth({scope: _draw_stages(plan, random, scope, size) for scope in plan.scopes})
 
 

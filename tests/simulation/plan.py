@@ -195,6 +195,8 @@ def draw_plan(seed: str, drawn: Iterable[str] = FEATURES) -> Plan:
     scopes = tuple(sorted(random.sample(everywhere, count))) if count > 1 else (everywhere[0],)
     grace_s = random.choice((900.0, 900.0, 900.0, 60.0, 0.0))
     steps = _draw_steps(random, features, grace_s)
+    if "refused units" in features and random.random() < 0.6:
+        steps = _day_by_day(steps)
     return Plan(
         seed=seed,
         scopes=scopes,
@@ -266,6 +268,14 @@ def _draw_steps(random: Random, features: frozenset[str], grace_s: float) -> tup
             )
         )
     return tuple(steps)
+
+
+def _day_by_day(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """The same steps, one each day, the last of them a refetch: what is refused is given up on the way to it."""
+    days = [replace(step, at_s=step.at_s % DAY_S + day * DAY_S, give_up_days=1.0) for day, step in enumerate(steps)]
+    days[:-1] = [replace(step, kind="nightly", since_us=None, until_us=None) for step in days[:-1]]
+    days[-1] = replace(days[-1], kind="refetch", since_us=None, until_us=None)
+    return tuple(days)
 
 
 def _draw_step(random: Random, features: frozenset[str], number: int, at_s: float) -> Step:
