@@ -275,8 +275,9 @@ async def test_credentials_that_expire_on_the_way(exports: Exports) -> None:
 
 
 async def test_credentials_that_are_expired_at_the_start(exports: Exports) -> None:
-    """Nothing is written, the run fails, and says that it has not seen all stages."""
+    """Nothing is written, and the run fails with its scope: there is more to do."""
     async with Emulator(options_of(faults=("expired_token",))) as emulator:
         exported = await exports.run(emulator)
-        assert exported.failed == {None: "credentials", REGION: "deferred"}
+        assert exported.failed == {None: "credentials"}
+        assert [(scope["outcome"], scope["more_to_do"]) for scope in exported.summary["scopes"]] == [("failed", True)]
         assert exported.exit_code == 1

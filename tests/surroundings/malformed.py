@@ -507,10 +507,10 @@ def _streams() -> Iterator[Answered]:
         "a chunk that is none": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
         "a chunk too short": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n{}",
         "a header without an end": b"HTTP/1.1 200 OK\r\nX: " + b"x" * 20_000,
-        "TLS": b"\x15\x03\x03\x00\x02\x02\x28",
         "another protocol": b"SSH-2.0-OpenSSH_9.2\r\n",
     }.items():
         yield Answered(f"on the wire: {name}", ("transient", "malformed"), raw)
+    yield Answered("on the wire: TLS", ("unreachable",), b"\x15\x03\x03\x00\x02\x02\x28", said="use https://")
     long = b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n"
     yield Answered("a length beyond all bounds", ("endless",), long, said="64 MiB")
 
