@@ -1,4 +1,4 @@
-"""What each choice of ``exporter/parquet.py`` costs and gains: bytes an event, by the number of rows in a file.
+"""What each choice of ``exporter/lake/parquet.py`` costs and gains: bytes an event, by the number of rows in a file.
 
 A week's events of a seeded world are written as the exporter writes them, with one option changed at a time. Beside the
 bytes stands the processor's time for writing a million rows in the largest files. ``seconds`` and ``milliseconds`` are
@@ -21,14 +21,14 @@ import pyarrow.parquet as pq
 
 from benchmarks.figures import Figure, show
 from benchmarks.made_up import week
-from exporter.normalize import Stamp, normalize
-from exporter.parquet import GROUP_ROWS_MAX, encode, writer_options
-from exporter.tables import EVENTS
+from exporter.lake.parquet import GROUP_ROWS_MAX, encode, writer_options
+from exporter.lake.tables.events import EVENTS
+from exporter.normalize.events import Stamp, normalize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from exporter.domain import Fetched
+    from exporter.model import Fetched
 
 _STAGES, _STAGES_QUICK = 17, 1
 _ROWS = (10, 100, 1_000, 10_000, GROUP_ROWS_MAX)

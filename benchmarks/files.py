@@ -36,17 +36,16 @@ import pyarrow.parquet as pq
 
 from benchmarks.figures import Figure, show
 from benchmarks.made_up import week
-from exporter.held import Held
-from exporter.normalize import Stamp, normalize
-from exporter.publish import publish
-from exporter.stage import stage
-from exporter.stores.directory import DirectoryStore
-from exporter.tables import EVENTS
+from exporter.lake.staging import publish, stage
+from exporter.lake.stores.directory import DirectoryStore
+from exporter.lake.tables.events import EVENTS
+from exporter.normalize.events import Stamp, normalize
+from exporter.pipeline.checkpoint import Held
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from exporter.domain import Fetched
+    from exporter.model import Fetched
 
 _STAGES, _STAGES_QUICK = 17, 1
 _ROUNDS, _ROUNDS_QUICK = 72, 3

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from exporter.domain import Fetched, Scope, Session, Unit
 from exporter.emulator.options import Size, WorldOptions
-from exporter.emulator.seeded_world import SeededWorld
+from exporter.emulator.world.seeded_world import SeededWorld
+from exporter.model import Fetched, Scope, Session, Unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -39,14 +39,14 @@ import msgspec
 
 from benchmarks.command import Measured, emulator, run
 from benchmarks.figures import Figure, show
-from exporter.domain import REGIONS, Scope
 from exporter.emulator import Account, Emulator, EmulatorOptions, FixedWorld, Size, WorldOptions
-from exporter.emulator.seeded_world import SeededWorld
+from exporter.emulator.world.seeded_world import SeededWorld
+from exporter.model import REGIONS, Scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from exporter.emulator.worlds import Listing
+    from exporter.emulator.world.world import Listing
 
 _ROOT = Path(__file__).resolve().parent.parent
 #: Numbers of scopes, and of the processes that share their accounts.

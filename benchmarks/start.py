@@ -30,12 +30,12 @@ from typing import TYPE_CHECKING, Any
 import aioboto3
 
 from benchmarks.figures import Figure, show
-from exporter.archive import Archive
-from exporter.commit import SNAPSHOT_RECORDS
-from exporter.log_reader import read_state
-from exporter.stores.directory import DirectoryStore
-from exporter.stores.s3 import S3Store
-from exporter.stores.s3_options import S3Options
+from exporter.commit_log.archive import Archive
+from exporter.commit_log.journal import SNAPSHOT_RECORDS
+from exporter.commit_log.reader import read_state
+from exporter.lake.stores.directory import DirectoryStore
+from exporter.lake.stores.s3.options import S3Options
+from exporter.lake.stores.s3.store import S3Store
 from tests.doubles import SCOPE, STAGE, MemoryStore
 from tests.exporting.past_nights import COMMITS_A_NIGHT, Past
 from tests.servers.seaweedfs import ACCESS_KEY, SECRET_KEY, seaweedfs
@@ -43,7 +43,7 @@ from tests.servers.seaweedfs import ACCESS_KEY, SECRET_KEY, seaweedfs
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from exporter.store import Records, Store
+    from exporter.lake.store import Records, Store
 
 _FEW, _MANY, _MANY_QUICK = 100, 10_000, 1_000
 _RATIO_MAX = 2.0

@@ -8,16 +8,16 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from exporter.errors import UsageError
-from exporter.failures import Failures
-from exporter.terminal import counted
-from exporter.times import text_of
+from exporter.telemetry.failures import Failures
+from exporter.text import counted
+from exporter.timestamps import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from exporter.commit_log.records import FileLine
     from exporter.errors import ExportError
-    from exporter.failures import Failure
-    from exporter.records import FileLine
+    from exporter.telemetry.failures import Failure
 
 UNIT_OUTCOMES = ("exported", "empty", "unchanged", "failed", "deferred", "abandoned")
 

@@ -1,6 +1,6 @@
 """What a run is told by options, environment and file: frozen, checked, and complete with defaults.
 
-These are the values alone; `exporter.cli.configuration` gathers them and says of a wrong one where it stands.
+These are the values alone; `exporter.cli.settings_sources` gathers them and says of a wrong one where it stands.
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ from pydantic import (
     field_validator,
 )
 
-from exporter.domain import is_region, nearest_region, scope_of
-from exporter.lake_address import checked_address
+from exporter.model import checked_address, is_region, nearest_region, scope_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

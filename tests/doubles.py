@@ -17,27 +17,27 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 import pyarrow.parquet as pq
 
-from exporter.api.answers import Page
-from exporter.api.operations import Operation
-from exporter.api.service_time import ServiceTime
-from exporter.budget import Budget
-from exporter.clock import Clock
-from exporter.discover import Listed
-from exporter.domain import Scope
+from exporter.commit_log.process import is_gone, this_process
+from exporter.discovery.listings import Listed
+from exporter.discovery.request import Request, Stop
 from exporter.errors import ApiError, LakeError, Refused
-from exporter.exporting import ScopeExport
-from exporter.known_ids import KnownIds
+from exporter.ivs.operations import Operation
+from exporter.ivs.responses import Page
+from exporter.ivs.service_time import ServiceTime
+from exporter.lake.store import Staged
 from exporter.ledger import ScopeLedger
-from exporter.processes import is_gone, this_process
-from exporter.request import Request, Stop
+from exporter.machine.clock import Clock
+from exporter.model import Scope
+from exporter.pipeline.budget import Budget
+from exporter.pipeline.known_ids import KnownIds
+from exporter.pipeline.scope import ScopeExport
 from exporter.settings import RunSettings
-from exporter.store import Staged
-from exporter.times import text_of
+from exporter.timestamps import text_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
-    from exporter.store import Store
+    from exporter.lake.store import Store
 
 SCOPE = Scope("111122223333", "us-east-1")
 STAGE = "arn:aws:ivs:us-east-1:111122223333:stage/one"

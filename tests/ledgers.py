@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from exporter.commit_log.records import FileLine
 from exporter.errors import LakeRefused, Overtaken
 from exporter.ledger import Outcome, ScopeLedger
-from exporter.records import FileLine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

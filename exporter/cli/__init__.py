@@ -1,1 +1,1 @@
-"""The command line: one module a command, composed in `exporter.cli.app`."""
+"""The command line: what is typed (`commands`), what it does (`actions`), composed in `app`."""

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from exporter import __version__
-from exporter.cli import exits
-from exporter.cli.demo import demo
-from exporter.cli.emulate import emulate
+from exporter.cli import exit_codes
+from exporter.cli.commands.demo import demo
+from exporter.cli.commands.emulate import emulate
+from exporter.cli.commands.repair import repair
+from exporter.cli.commands.run import run
+from exporter.cli.commands.status import status
+from exporter.cli.commands.verify import verify
 from exporter.cli.invocation import Invocation
-from exporter.cli.repair import repair
-from exporter.cli.run import run
-from exporter.cli.status import status
-from exporter.cli.verify import verify
 from exporter.errors import ExportError, UsageError
-from exporter.masking import foreign_words
+from exporter.text import foreign_words
 
 if TYPE_CHECKING:
     from exporter.cli.invocation import Export
@@ -60,7 +60,8 @@ def _about(
 def main(arguments: Sequence[str] | None = None, export: "Export | None" = None) -> int:
     """Run the program and return its exit code.
 
-    ``arguments`` are the command line's where None is given; ``export`` is used in place of `exporter.running.run`.
+    ``arguments`` are the command line's where None is given; ``export`` is used in place of
+    `exporter.pipeline.run.run`.
     """
     _open_missing_streams()
     given = list(sys.argv[1:] if arguments is None else arguments)
@@ -94,8 +95,8 @@ def _run(invocation: Invocation, arguments: list[str]) -> int:
     except typer.TyperException as error:
         raise UsageError(f"{error.format_message().rstrip('.')}; see {_help_of(arguments)}") from error
     except SystemExit as ended:  # how the options for completion end, and a help text whose reader has seen enough
-        code = exits.OK if isinstance(ended.__context__, BrokenPipeError) else ended.code
-    return code if isinstance(code, int) else exits.OK
+        code = exit_codes.OK if isinstance(ended.__context__, BrokenPipeError) else ended.code
+    return code if isinstance(code, int) else exit_codes.OK
 
 
 def _help_of(arguments: list[str]) -> str:

@@ -13,21 +13,21 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from exporter.cli import exits, summary
+from exporter.cli import exit_codes, summary
 from exporter.cli.signals import Signals
 from exporter.errors import ExportError, UsageError
-from exporter.terminal import plain
+from exporter.text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from typing import TextIO
 
-    from exporter.estimate import Estimate
-    from exporter.request import Request, Stop
-    from exporter.run_ledger import RunLedger
+    from exporter.discovery.cost import Estimate
+    from exporter.discovery.request import Request, Stop
+    from exporter.pipeline.run_ledger import RunLedger
     from exporter.settings import Settings
 
-    #: Exports what a request asks for, as `exporter.running.run` does.
+    #: Exports what a request asks for, as `exporter.pipeline.run.run` does.
     Export = Callable[[Settings, Request, RunLedger, Stop], Awaitable[None]]
 
 
@@ -109,7 +109,7 @@ class Invocation:
         It raises nothing: it has the last word.
         """
         self.signals.release(signal.SIG_IGN)
-        code = exits.of_error(error)
+        code = exit_codes.of_error(error)
         _complain(error.kind, str(error))
         if self.ledger is not None:
             self.ledger.error = error
@@ -151,7 +151,7 @@ class Invocation:
 
     def _end_at_once(self, name: str) -> NoReturn:
         """End the process with the signal's code, writing past Python's buffers, which may be in use just now."""
-        code = exits.SIGNALS[name]
+        code = exit_codes.SIGNALS[name]
         try:
             self.signals.release()
             stopped = Stopped(f"stopped at once by {name}")

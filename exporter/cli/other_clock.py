@@ -19,14 +19,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from exporter.clock import system_clock
 from exporter.errors import UsageError
-from exporter.times import read_us
+from exporter.machine.clock import system_clock
+from exporter.timestamps import read_us
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from exporter.clock import Clock
+    from exporter.machine.clock import Clock
     from exporter.settings import Settings
 
 VARIABLE = "IVS_EXPORT_TEST_CLOCK"
@@ -85,8 +85,8 @@ async def _endpoints(settings: Settings) -> list[str]:
     """
     import aioboto3  # noqa: PLC0415 - slow to import; needed where the variable is set alone
 
-    from exporter.aws_endpoints import check_endpoint_settings  # noqa: PLC0415 - the same
-    from exporter.aws_errors import providing_credentials  # noqa: PLC0415 - the same
+    from exporter.aws.endpoints import check_endpoint_settings  # noqa: PLC0415 - the same
+    from exporter.aws.errors import providing_credentials  # noqa: PLC0415 - the same
 
     found = []
     with providing_credentials():

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from exporter import __version__
-from exporter.terminal import counted, plain
+from exporter.text import counted, plain
 
 _UNITS = ("found", "exported", "empty", "unchanged", "failed", "deferred", "abandoned")
 _SESSIONS = ("found", "sealed", "active", "vanished")

@@ -6,9 +6,9 @@ It is good enough to develop and test an exporter against without an AWS account
         ...  # clients call emulator.url with the keys "emulator" / "emulator"
 """
 
-from exporter.emulator.fixed_world import FixedWorld
 from exporter.emulator.options import Account, EmulatorOptions, QuotaOptions, RoleOptions, Size, WorldOptions
 from exporter.emulator.server import Emulator, serve
+from exporter.emulator.world.fixed_world import FixedWorld
 
 __all__ = [
     "Account",

@@ -21,16 +21,16 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from aiohttp import web
 
-from exporter.emulator.fault_texts import kinds
+from exporter.emulator.faults.syntax import kinds
 from exporter.emulator.visitors import refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from exporter.emulator.calls import CallLog
+    from exporter.emulator.call_log import CallLog
     from exporter.emulator.clock import Clock
-    from exporter.emulator.faults import FaultPlan
-    from exporter.emulator.quota import Quota
+    from exporter.emulator.faults.plan import FaultPlan
+    from exporter.emulator.protocol.quota import Quota
     from exporter.emulator.truth import Truth
 
 PREFIX = "/_emulator/"

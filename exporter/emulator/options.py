@@ -10,12 +10,12 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Self
 
-from exporter.domain import is_region
+from exporter.model import is_region
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: The widest indexes that an id can carry; see `exporter.emulator.ids`.
+#: The widest indexes that an id can carry; see `exporter.emulator.world.ids`.
 STAGES_MAX = 1 << 22
 SESSIONS_MAX = 1 << 24
 PARTICIPANTS_MAX = 1 << 24
@@ -187,7 +187,7 @@ class EmulatorOptions:
     ``clock_start_us`` is the emulator's time at its start, in microseconds since the epoch; None means real time.
     ``page_token_life_s`` of None lets page tokens live for ever. With ``paging="live"`` a page counts from the list
     as it is when the page is asked for, so that an active list shifts under its reader; ``"snapshot"`` counts from
-    the list as it was at the first page. ``faults`` are texts in the grammar of `exporter.emulator.fault_texts`.
+    the list as it was at the first page. ``faults`` are texts in the grammar of `exporter.emulator.faults.syntax`.
     ``tls`` is a certificate's file and its key's, both PEM, for HTTPS. Pages that cannot change any more are kept, up
     to ``page_cache_bytes`` of them.
     """

@@ -11,29 +11,29 @@ from uuid import uuid4
 
 from aiohttp import web
 
-from exporter.domain import Scope
-from exporter.emulator.calls import CallLog
+from exporter.emulator.call_log import CallLog
 from exporter.emulator.clock import Clock
 from exporter.emulator.control import PREFIX, Control
-from exporter.emulator.fault_answers import faulty_answer
-from exporter.emulator.faults import FaultPlan
-from exporter.emulator.model import OPERATIONS
+from exporter.emulator.faults.plan import FaultPlan
+from exporter.emulator.faults.responses import faulty_answer
 from exporter.emulator.options import EmulatorOptions
-from exporter.emulator.problems import Problem
-from exporter.emulator.quota import Quota
-from exporter.emulator.roles import Roles
-from exporter.emulator.service import Service
-from exporter.emulator.signatures import Call, SignatureChecker
-from exporter.emulator.sts import CONTENT_TYPE, STS, Sts, refusal
+from exporter.emulator.protocol.errors import Problem
+from exporter.emulator.protocol.quota import Quota
+from exporter.emulator.protocol.request_rules import OPERATIONS
+from exporter.emulator.protocol.service import Service
+from exporter.emulator.protocol.signatures import Call, SignatureChecker
+from exporter.emulator.sts.roles import Roles
+from exporter.emulator.sts.sts import CONTENT_TYPE, STS, Sts, refusal
 from exporter.emulator.truth import Truth
 from exporter.emulator.visitors import is_own_host
+from exporter.model import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from exporter.emulator.fault_texts import Fault
-    from exporter.emulator.service import Known
-    from exporter.emulator.worlds import World
+    from exporter.emulator.faults.syntax import Fault
+    from exporter.emulator.protocol.service import Known
+    from exporter.emulator.world.world import World
 
 _PATHS = {f"/{operation}": operation for operation in OPERATIONS}
 _STS_PATH = "/"

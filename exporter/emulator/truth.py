@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from exporter.domain import Scope, Unit
-from exporter.emulator.asks import Ask
-from exporter.emulator.page_tokens import Place
+from exporter.emulator.protocol.page_tokens import Place
+from exporter.emulator.protocol.requests import Ask
+from exporter.model import Scope, Unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from exporter.emulator.service import Service
-    from exporter.emulator.worlds import Item, Listing
+    from exporter.emulator.protocol.service import Service
+    from exporter.emulator.world.world import Item, Listing
 
 _EVENTS_AT_ONCE = 1_000
 

@@ -12,9 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.api.answers import UNPACKED_BYTES_MAX, read_page, unpacked
-from exporter.api.operations import Operation
-from exporter.api.refusals import read_refusal, read_retry_after_s
 from exporter.errors import (
     ApiError,
     ClockWrong,
@@ -26,6 +23,9 @@ from exporter.errors import (
     Transient,
     Unreachable,
 )
+from exporter.ivs.operations import Operation
+from exporter.ivs.refusals import read_refusal, read_retry_after_s
+from exporter.ivs.responses import UNPACKED_BYTES_MAX, read_page, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

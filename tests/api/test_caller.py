@@ -7,10 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from exporter.api.answers import Page
-from exporter.api.caller import Caller
-from exporter.api.operations import Operation
-from exporter.clock import Clock
 from exporter.errors import (
     ApiError,
     ClockWrong,
@@ -24,7 +20,11 @@ from exporter.errors import (
     Transient,
     Unreachable,
 )
+from exporter.ivs.operations import Operation
+from exporter.ivs.responses import Page
+from exporter.ivs.retry import Caller
 from exporter.ledger import ScopeLedger
+from exporter.machine.clock import Clock
 from exporter.settings import QuotaSettings, RetrySettings
 
 if TYPE_CHECKING:

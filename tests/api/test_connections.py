@@ -23,15 +23,15 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from exporter.api.client import Client
-from exporter.api.connections import open_connections, proxy_for
-from exporter.api.credentials import Credentials
-from exporter.api.endpoints import find_endpoint
-from exporter.api.network import not_answered
-from exporter.api.operations import Operation
-from exporter.aws_endpoints import check_endpoint
+from exporter.aws.credentials import Credentials
+from exporter.aws.endpoints import check_endpoint
 from exporter.errors import ApiError, Endless, Refused, Transient, Unreachable, UsageError
-from exporter.open_files import connections_max
+from exporter.ivs.client import Client
+from exporter.ivs.endpoints import find_endpoint
+from exporter.ivs.http import open_connections, proxy_for
+from exporter.ivs.network import not_answered
+from exporter.ivs.operations import Operation
+from exporter.machine.open_files import connections_max
 from exporter.settings import HttpSettings
 from tests.servers.ports import free_ports
 from tests.servers.raw import raw_server
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from exporter.api.answers import Page
+    from exporter.ivs.responses import Page
 
 NOW = datetime.now(UTC)
 
@@ -392,7 +392,7 @@ def test_connections_leave_files_for_the_rest(soft: int, connections: int, monke
 def test_the_limit_to_open_files_is_raised() -> None:
     """What the system lets a process ask for is asked for."""
     code = (
-        "import resource; from exporter.open_files import raise_limit; kind = resource.RLIMIT_NOFILE;"
+        "import resource; from exporter.machine.open_files import raise_limit; kind = resource.RLIMIT_NOFILE;"
         "resource.setrlimit(kind, (100, 200)); raise_limit(); print(*resource.getrlimit(kind))"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).split() == ["200", "200"]

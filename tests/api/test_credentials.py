@@ -14,10 +14,10 @@ from aiobotocore.credentials import AioRefreshableCredentials
 from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import CredentialRetrievalError
 
-from exporter import logs
-from exporter.api.credentials import Credentials, keys_of
-from exporter.aws_errors import providing_credentials
+from exporter.aws.credentials import Credentials, keys_of
+from exporter.aws.errors import providing_credentials
 from exporter.errors import CredentialsLost, UsageError
+from exporter.telemetry import logs
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -10,20 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.api.caller import Caller
-from exporter.api.denials import SCOPE_REFUSALS, SCOPE_STAGES, STAGE_REFUSALS, Denials
-from exporter.api.operations import Operation
-from exporter.clock import Clock
+from exporter.commit_log.records import UnitState, decode_record
 from exporter.errors import Refused, ShutOut, Throttled
+from exporter.ivs.denials import SCOPE_REFUSALS, SCOPE_STAGES, STAGE_REFUSALS, Denials
+from exporter.ivs.operations import Operation
+from exporter.ivs.retry import Caller
 from exporter.ledger import Outcome, ScopeLedger
-from exporter.records import UnitState, decode_record
+from exporter.machine.clock import Clock
 from exporter.settings import QuotaSettings, RetrySettings, RunSettings
 from tests.doubles import SCOPE, MemoryStore, Service, export, lake_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from exporter.api.answers import Page
+    from exporter.ivs.responses import Page
 
 EVENTS, PARTICIPANTS, SESSIONS = (
     Operation.LIST_PARTICIPANT_EVENTS,

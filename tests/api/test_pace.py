@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.api.pace import Bucket, Pace
+from exporter.ivs.pace import Bucket, Pace
 
 
 class VirtualTime:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from exporter.api.pace import Bucket
+from exporter.ivs.pace import Bucket
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from exporter.api import paging
-from exporter.api.answers import Page
-from exporter.api.operations import Operation
-from exporter.api.paging import named_pages, pages
 from exporter.errors import Endless, Refused, TokenRefused
+from exporter.ivs import paging
+from exporter.ivs.operations import Operation
+from exporter.ivs.paging import named_pages, pages
+from exporter.ivs.responses import Page
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

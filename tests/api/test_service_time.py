@@ -11,12 +11,12 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.api.client import Client
-from exporter.api.connections import Answer
-from exporter.api.credentials import Credentials
-from exporter.api.endpoints import find_endpoint
-from exporter.api.operations import Operation
-from exporter.api.service_time import FAR_US, FarDates, ServiceTime, read_date_us
+from exporter.aws.credentials import Credentials
+from exporter.ivs.client import Client
+from exporter.ivs.endpoints import find_endpoint
+from exporter.ivs.http import Answer
+from exporter.ivs.operations import Operation
+from exporter.ivs.service_time import FAR_US, FarDates, ServiceTime, read_date_us
 
 NOW_US = 1_795_435_200_000_000
 SECOND_US = 1_000_000

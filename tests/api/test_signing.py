@@ -15,12 +15,12 @@ from botocore.credentials import ReadOnlyCredentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.api.client import Client
-from exporter.api.connections import Answer
-from exporter.api.credentials import Credentials
-from exporter.api.endpoints import find_endpoint
-from exporter.api.operations import Operation
-from exporter.api.signing import Signer
+from exporter.aws.credentials import Credentials
+from exporter.ivs.client import Client
+from exporter.ivs.endpoints import find_endpoint
+from exporter.ivs.http import Answer
+from exporter.ivs.operations import Operation
+from exporter.ivs.signing import Signer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from exporter.cli import configuration
-from exporter.cli.configuration import load, with_regions
-from exporter.domain import Scope
+from exporter.cli import settings_sources
+from exporter.cli.settings_sources import load, with_regions
+from exporter.discovery.request import Request
+from exporter.discovery.target_list import Targets
 from exporter.errors import UsageError
-from exporter.request import Request
-from exporter.scope_plan import plan_parts
+from exporter.model import Scope
+from exporter.pipeline.scope_plan import plan_parts
 from exporter.settings import AccountSettings, Settings
-from exporter.targets import Targets
 
 if TYPE_CHECKING:
-    from exporter.scope_plan import Part
+    from exporter.pipeline.scope_plan import Part
 
 SECRET = "hush-hush-hush"
 ONE, TWO, OTHER = "111122223333", "444455556666", "777788889999"
@@ -151,7 +151,7 @@ def test_a_stage_or_target_elsewhere_is_refused(scope: Scope, message: str, tmp_
 
 def test_the_sample_policies_fit_each_other() -> None:
     """The trust policy lets the one who exports assume roles, and asks for an external id that the settings take."""
-    config = Path(configuration.__file__).parents[2] / "config"
+    config = Path(settings_sources.__file__).parents[2] / "config"
     (statement,) = json.loads((config / "trust-policy.json").read_text())["Statement"]
     assert statement["Action"] == "sts:AssumeRole"
     external_id = statement["Condition"]["StringEquals"]["sts:ExternalId"]

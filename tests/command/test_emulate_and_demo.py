@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import exporter
-from exporter.cli import demonstration, exits, first_query
+from exporter.cli import exit_codes
+from exporter.cli.actions import demo, demo_queries
 from exporter.cli.app import main
 from exporter.emulator import EmulatorOptions, QuotaOptions, Size, WorldOptions
 from exporter.errors import UsageError
@@ -26,13 +27,13 @@ ROOT = Path(exporter.__file__).parents[1]
 @pytest.fixture
 def small_day(monkeypatch: pytest.MonkeyPatch) -> None:
     """A demo of a few units, in an environment that would break any other run."""
-    options = demonstration.emulator_options(1_790_000_000.0)
+    options = demo.emulator_options(1_790_000_000.0)
     size = Size.fixed(2)
     world = WorldOptions(
         stages=2, sessions=size, participants=size, events=Size.fixed(8), start_us=options.world.start_us, days=1.0
     )
     small = EmulatorOptions(world=world, accounts=options.accounts, quota=QuotaOptions(1000.0, 1000))
-    monkeypatch.setattr(demonstration, "emulator_options", lambda _: small)
+    monkeypatch.setattr(demo, "emulator_options", lambda _: small)
     hostile = {
         "AWS_PROFILE": "missing",
         "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
@@ -54,7 +55,7 @@ def test_demo_exports_a_day_and_asks_it_twice_over(tmp_path: Path, capfd: pytest
     lake = tmp_path / "q*[c]?"
     outputs = []
     for _ in range(2):
-        assert main(["demo", "--lake", str(lake)]) == exits.OK
+        assert main(["demo", "--lake", str(lake)]) == exit_codes.OK
         outputs.append(capfd.readouterr().out)
     answers = [re.findall(r"^ +([A-Z_]+) +([0-9,]+)$", output, re.MULTILINE) for output in outputs]
     assert answers[0] == answers[1]
@@ -76,17 +77,17 @@ def test_a_demos_lake_takes_no_real_export(
 ) -> None:
     """A run into it is wrong usage, told before anything is written; so is a dry run. The next demo goes on."""
     lake = tmp_path / "lake"
-    assert main(["demo", "--lake", str(lake)]) == exits.OK
+    assert main(["demo", "--lake", str(lake)]) == exit_codes.OK
     assert json.loads((lake / "_log/lake.json").read_text())["made_by"] == "demo"
     before = {path for path in lake.rglob("*") if path.is_file()}
     for name in ("IVS_EXPORT_LAEK", "IVS_EXPORT_CONFIG"):
         monkeypatch.delenv(name)
     for options in ([], ["--dry-run"]):
         capfd.readouterr()
-        assert main(["run", "--lake", str(lake), "--region", "us-east-1", "--json", *options]) == exits.USAGE
+        assert main(["run", "--lake", str(lake), "--region", "us-east-1", "--json", *options]) == exit_codes.USAGE
         assert "made by `ivs-export demo` and holds made-up data: set another `lake`" in capfd.readouterr().err
     assert {path for path in lake.rglob("*") if path.is_file()} == before
-    assert main(["demo", "--lake", str(lake)]) == exits.OK
+    assert main(["demo", "--lake", str(lake)]) == exit_codes.OK
 
 
 @pytest.mark.usefixtures("small_day")
@@ -95,7 +96,7 @@ def test_demo_without_duckdb_says_how_to_get_it(
 ) -> None:
     """The export works without the optional extra, and one line says what is missing."""
     monkeypatch.setitem(sys.modules, "duckdb", None)
-    assert main(["demo", "--lake", str(tmp_path / "lake")]) == exits.OK
+    assert main(["demo", "--lake", str(tmp_path / "lake")]) == exit_codes.OK
     assert "pip install 'ivs-export[demo]'" in capfd.readouterr().out
 
 
@@ -124,16 +125,16 @@ def test_demo_touches_nothing_of_others(files: Mapping[str, str], tmp_path: Path
     """A folder with files, another's lake, and a demo's lake that is not surely a demo's alone stay as they are."""
     before = make(tmp_path, files)
     with pytest.raises(UsageError, match="holds something that is no demo's"):
-        demonstration.clear(tmp_path)
+        demo.clear(tmp_path)
     assert {path for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 def test_demo_removes_its_own_lake_alone(tmp_path: Path) -> None:
     """Of an earlier demo's folder the lake is removed, and what somebody else put beside it is not."""
     make(tmp_path, {"events/x.parquet": "", "_log/111122223333-us-east-1/x": "", "notes.txt": "mine", **MARKER})
-    demonstration.clear(tmp_path)
+    demo.clear(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [*MARKER, "notes.txt"]
-    demonstration.clear(tmp_path / "new" / "lake")
+    demo.clear(tmp_path / "new" / "lake")
     assert (tmp_path / "new" / "lake").is_dir()
 
 
@@ -141,13 +142,13 @@ def test_demo_refuses_what_is_no_folder(tmp_path: Path) -> None:
     """A file in the place of the lake is an error that says so."""
     (tmp_path / "lake").write_text("")
     with pytest.raises(UsageError, match="can't be used for a lake: Not a directory"):
-        demonstration.clear(tmp_path / "lake")
+        demo.clear(tmp_path / "lake")
 
 
 @pytest.mark.parametrize("now_s", [1_790_000_000.0, 1_790_035_199.9])
 def test_demo_day_is_a_whole_one_before_now(now_s: float) -> None:
     """The emulated day began at a midnight in UTC, and is over."""
-    options = demonstration.emulator_options(now_s)
+    options = demo.emulator_options(now_s)
     assert options.world.start_us is not None
     assert options.world.start_us % 86_400_000_000 == 0
     assert 86_400 <= now_s - options.world.start_us / 1_000_000 < 2 * 86_400
@@ -178,7 +179,7 @@ def test_people_present_are_counted_from_comings_and_goings(tmp_path: Path) -> N
     folder = tmp_path / "events" / "event_date=1970-01-01"
     folder.mkdir(parents=True)
     pq.write_table(table, folder / "x.parquet")
-    answers = first_query.first_answers(tmp_path)
+    answers = demo_queries.first_answers(tmp_path)
     assert "The busiest session, s, had 3 participants" in answers
     assert [line.split()[:2] for line in answers.splitlines()[-3:]] == [["00:00", "2"], ["00:15", "3"], ["00:45", "2"]]
 
@@ -220,6 +221,6 @@ def test_emulator_serves_a_run_until_it_is_stopped(tmp_path: Path) -> None:
 )
 def test_wrong_options_of_the_emulator_are_refused(wrong: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     """A world that can't be is told in one line."""
-    assert main(["emulate", *wrong]) == exits.USAGE
+    assert main(["emulate", *wrong]) == exit_codes.USAGE
     out, err = capfd.readouterr()
     assert (out, err.count("\n")) == ("", 1)

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from exporter.cli import exits, summary
+from exporter.cli import exit_codes, summary
 from exporter.cli.app import main
 from exporter.cli.signals import STOPPING
 from exporter.errors import CredentialsLost, ExportError, LakeRefused, Refused, UsageError
-from exporter.run_ledger import RunLedger
+from exporter.pipeline.run_ledger import RunLedger
 from tests.ledgers import Outcome, a_held_scope, a_lost_scope, a_scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from exporter.request import Request, Stop
+    from exporter.discovery.request import Request, Stop
     from exporter.settings import Settings
 
     Fill = Callable[[RunLedger], None]
@@ -103,7 +103,7 @@ def test_people_get_a_summary(fill: Fill, code: int, outcome: str, capfd: pytest
     """Without --json a run that began says in words what became of it."""
     assert start(fill, RUN) == code
     out, _ = capfd.readouterr()
-    if code in (exits.OK, exits.PARTIAL, exits.HELD):
+    if code in (exit_codes.OK, exit_codes.PARTIAL, exit_codes.HELD):
         assert f": {outcome}, in " in out
         assert " found" in out
     if fill in (partial, held, lost):
@@ -144,11 +144,11 @@ def test_wrong_usage_starts_nothing(
     def fill(_: RunLedger) -> None:
         raise AssertionError("a run was started")
 
-    assert start(fill, arguments) == exits.USAGE
+    assert start(fill, arguments) == exit_codes.USAGE
     out, err = capfd.readouterr()
     assert out == ""
     assert err.count("\n") == 1
-    assert start(fill, [*arguments, "--json"]) == exits.USAGE
+    assert start(fill, [*arguments, "--json"]) == exit_codes.USAGE
     out, err = capfd.readouterr()
     assert out.count("\n") == 1
     [failure] = json.loads(out)["failures"]
@@ -176,7 +176,7 @@ def test_wishes_are_handed_on(tmp_path: Path) -> None:
 
     times = ["--since", "2026-11-23", "--until", "2026-11-24T02:00:00+02:00"]
     more = ["--refetch", "--wait", "--tag", "night 7", "--no-active-sessions", "--s3-sse", "aws:kms", "--lake", "here"]
-    assert main(["run", "--targets", str(tmp_path / "list.csv"), *times, *more], export) == exits.OK
+    assert main(["run", "--targets", str(tmp_path / "list.csv"), *times, *more], export) == exit_codes.OK
     [(settings, request)] = seen
     day_us = 86_400_000_000
     assert request.since_us is not None
@@ -198,37 +198,46 @@ def test_deadline_asks_the_run_to_stop() -> None:
             await stop.asked.wait()
         assert stop.reason == "deadline"
 
-    assert main([*RUN, "--deadline-s", "0.001"], export) == exits.PARTIAL
+    assert main([*RUN, "--deadline-s", "0.001"], export) == exit_codes.PARTIAL
 
 
 def test_failure_of_the_whole_counts_for_more_than_a_signal() -> None:
     """A signal's code says that what was fetched is committed, so a run that could not commit has its own."""
     ledger = RunLedger("x")
     partial(ledger)
-    assert exits.of_run(ledger, "SIGINT") == 130
-    assert exits.of_run(ledger, "SIGTERM") == 143
-    assert exits.of_run(ledger, "deadline") == exits.PARTIAL
+    assert exit_codes.of_run(ledger, "SIGINT") == 130
+    assert exit_codes.of_run(ledger, "SIGTERM") == 143
+    assert exit_codes.of_run(ledger, "deadline") == exit_codes.PARTIAL
     ledger.error = LakeRefused("no space")
-    assert exits.of_run(ledger, "SIGINT") == exits.FAILED
+    assert exit_codes.of_run(ledger, "SIGINT") == exit_codes.FAILED
 
 
 def test_codes_are_those_of_the_table() -> None:
     """The table in the module's words is the one in its code."""
-    assert exits.__doc__ is not None
-    codes = {exits.OK, exits.FAILED, exits.USAGE, exits.PARTIAL, exits.HELD, *exits.SIGNALS.values()}
-    rows = [line.split("|")[1] for line in exits.__doc__.splitlines() if line.startswith("| ") and line[2].isdigit()]
+    assert exit_codes.__doc__ is not None
+    codes = {
+        exit_codes.OK,
+        exit_codes.FAILED,
+        exit_codes.USAGE,
+        exit_codes.PARTIAL,
+        exit_codes.HELD,
+        *exit_codes.SIGNALS.values(),
+    }
+    rows = [
+        line.split("|")[1] for line in exit_codes.__doc__.splitlines() if line.startswith("| ") and line[2].isdigit()
+    ]
     assert {int(code) for row in rows for code in row.split(",")} == codes
-    assert all(code == 128 + signal.Signals[name] for name, code in exits.SIGNALS.items())
+    assert all(code == 128 + signal.Signals[name] for name, code in exit_codes.SIGNALS.items())
 
 
 def test_bug_shows_its_traceback_at_debug_alone(capfd: pytest.CaptureFixture[str]) -> None:
     """A bug's traceback is in the log, in its JSON form, for whoever asks for it."""
     bug = raising(ZeroDivisionError("a defect"))
-    assert start(bug, [*RUN, "--log-level", "debug"]) == exits.FAILED
+    assert start(bug, [*RUN, "--log-level", "debug"]) == exit_codes.FAILED
     _, err = capfd.readouterr()
     [line] = [line for line in map(json.loads, err.splitlines()) if line["level"] == "debug"]
     assert "test_exit_codes_and_last_words.py" in line["exception"]
-    assert start(bug, RUN) == exits.FAILED
+    assert start(bug, RUN) == exit_codes.FAILED
     _, err = capfd.readouterr()
     assert "test_exit_codes_and_last_words.py" not in err
 
@@ -297,7 +306,7 @@ def test_every_field_is_there_on_every_exit(
     for scope in words["scopes"]:
         assert {*list(FIELDS)[:14], "complete_until", "more_to_do", "account_id", "region"} <= set(scope)
     assert words["exit_code"] == code
-    assert words["more_to_do"] is (code not in {exits.OK, exits.USAGE} and fill is not partial)
+    assert words["more_to_do"] is (code not in {exit_codes.OK, exit_codes.USAGE} and fill is not partial)
     assert words["began_at"] <= words["ended_at"]
     assert words["stopped_by"] is None
 
@@ -314,7 +323,7 @@ def test_causes_stand_first_and_the_run_s_own_before_them(capfd: pytest.CaptureF
                 scope.fail(f"{ARN}/st-{number}", Refused("denied", "AccessDeniedException"))
         raise CredentialsLost("they have expired")
 
-    assert start(fill, [*RUN, "--json"]) == exits.FAILED
+    assert start(fill, [*RUN, "--json"]) == exit_codes.FAILED
     out, err = capfd.readouterr()
     failures = json.loads(out)["failures"]
     told = [(failure["error"], failure["count"], len(failure["units"])) for failure in failures]
@@ -329,7 +338,7 @@ def test_causes_stand_first_and_the_run_s_own_before_them(capfd: pytest.CaptureF
 
 def test_a_run_all_of_whose_scopes_failed_says_so_once(capfd: pytest.CaptureFixture[str]) -> None:
     """Without an error of the run's own, one line at the level error says that it failed, and by what."""
-    assert start(lost, RUN) == exits.FAILED
+    assert start(lost, RUN) == exit_codes.FAILED
     [line] = [line for line in map(json.loads, capfd.readouterr().err.splitlines()) if line["level"] == "error"]
     assert "every scope failed" in line["message"]
 
@@ -343,7 +352,7 @@ def test_a_summary_that_cannot_be_made_is_an_object_all_the_same(
         raise OverflowError("date value out of range")
 
     monkeypatch.setattr(RunLedger, "summary", broken)
-    assert start(raising(LakeRefused("no such bucket")), [*RUN, "--json"]) == exits.FAILED
+    assert start(raising(LakeRefused("no such bucket")), [*RUN, "--json"]) == exit_codes.FAILED
     out, err = capfd.readouterr()
     words = json.loads(out)
     assert (words["outcome"], words["exit_code"], words["failures"][0]["error"]) == ("failed", 1, "bug")
@@ -359,7 +368,7 @@ def test_no_moment_breaks_the_summary(moment_us: int, capfd: pytest.CaptureFixtu
         complete(ledger)
         ledger.scopes[0].complete_until_us = moment_us
 
-    assert start(fill, [*RUN, "--json"]) == exits.OK
+    assert start(fill, [*RUN, "--json"]) == exit_codes.OK
     [scope] = json.loads(capfd.readouterr().out)["scopes"]
     assert scope["complete_until"][:4] in {"9999", "0001"}
 
@@ -382,7 +391,7 @@ def test_texts_that_an_output_cannot_encode_are_escaped(encoding: str, monkeypat
 
     out = Bound(encoding)
     monkeypatch.setattr("sys.stdout", out)
-    assert start(fill, RUN) == exits.PARTIAL
+    assert start(fill, RUN) == exit_codes.PARTIAL
     text = out.written.getvalue().decode(encoding)
     assert "failures   1" in text
 
@@ -395,7 +404,7 @@ def test_the_program_runs_in_any_thread(capfd: pytest.CaptureFixture[str]) -> No
         thread = threading.Thread(target=lambda given=arguments: codes.append(start(complete, given)))
         thread.start()
         thread.join(60)
-    assert codes == [exits.OK, exits.USAGE]
+    assert codes == [exit_codes.OK, exit_codes.USAGE]
     assert {number: signal.getsignal(number) for number in STOPPING} == handlers
     first, second = map(json.loads, capfd.readouterr().out.splitlines())
     assert (first["exit_code"], second["exit_code"]) == (0, 2)

@@ -11,11 +11,11 @@ import pytest
 import structlog
 from rich.console import Console
 
-from exporter import logs
-from exporter.cli.display import Progress, showing
+from exporter.cli.progress import Progress, showing
 from exporter.errors import Refused
-from exporter.masking import foreign_words
-from exporter.run_ledger import RunLedger
+from exporter.pipeline.run_ledger import RunLedger
+from exporter.telemetry import logs
+from exporter.text import foreign_words
 from tests.ledgers import Outcome, a_scope
 
 if TYPE_CHECKING:

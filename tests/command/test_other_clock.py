@@ -12,7 +12,7 @@ import pytest
 from exporter.cli.app import main
 from exporter.cli.other_clock import VARIABLE, is_loopback
 from exporter.emulator import Emulator, EmulatorOptions, QuotaOptions, WorldOptions
-from exporter.times import text_of
+from exporter.timestamps import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,18 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.cli import configuration
+from exporter.cli import settings_sources
 from exporter.cli.app import app
-from exporter.cli.configuration import flag_of, keys, load, variable_of, with_regions
-from exporter.domain import REGIONS
+from exporter.cli.settings_sources import flag_of, keys, load, variable_of, with_regions
+from exporter.discovery.target_list import Targets
 from exporter.errors import UsageError
+from exporter.model import REGIONS
 from exporter.settings import AccountSettings, RetrySettings, Settings, shown
-from exporter.targets import Targets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-EXAMPLE = Path(configuration.__file__).parents[2] / "config" / "ivs-export.toml"
+EXAMPLE = Path(settings_sources.__file__).parents[2] / "config" / "ivs-export.toml"
 ARN = "arn:aws:ivs:eu-west-1:123456789012:stage/AbCd"
 
 

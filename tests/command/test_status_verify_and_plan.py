@@ -12,15 +12,15 @@ import msgspec
 import pytest
 
 from exporter.cli.app import main
-from exporter.commit import Journal
-from exporter.domain import Scope
+from exporter.commit_log.journal import Journal
+from exporter.commit_log.state import ScopeState
 from exporter.emulator import Emulator, EmulatorOptions
 from exporter.emulator.options import QuotaOptions
-from exporter.lake_identity import LakeIdentity
-from exporter.problems import Kind, Problem
-from exporter.state import ScopeState
-from exporter.stores.directory import DirectoryStore
-from exporter.terminal import counted
+from exporter.health.problems import Kind, Problem
+from exporter.lake.identity import LakeIdentity
+from exporter.lake.stores.directory import DirectoryStore
+from exporter.model import Scope
+from exporter.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,13 +17,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from exporter.cli import exits
+from exporter.cli import exit_codes
+from exporter.cli.actions.run import open_on_s3
 from exporter.cli.app import main
-from exporter.cli.launch import open_on_s3
-from exporter.domain import Scope
+from exporter.discovery.target_list import Targets, read
 from exporter.errors import UsageError
-from exporter.tables import EVENTS
-from exporter.targets import Targets, read
+from exporter.lake.tables.events import EVENTS
+from exporter.model import Scope
 from tests.servers.moto_s3 import moto_s3
 
 if TYPE_CHECKING:
@@ -305,7 +305,7 @@ def test_wrong_list_ends_in_one_line(what: str, tmp_path: Path, capfd: pytest.Ca
     """The command says file, line and reason in one line, cut, and with nothing that a terminal would obey."""
     content, place, reason = WRONG[what]
     (tmp_path / "targets").write_bytes(content if isinstance(content, bytes) else content.encode())
-    assert main(["run", "--targets", str(tmp_path / "targets"), "--lake", str(tmp_path / "lake")]) == exits.USAGE
+    assert main(["run", "--targets", str(tmp_path / "targets"), "--lake", str(tmp_path / "lake")]) == exit_codes.USAGE
     out, err = capfd.readouterr()
     assert (out, err.count("\n")) == ("", 1)
     message = json.loads(err)["message"]
@@ -592,7 +592,7 @@ def test_list_on_s3_is_read_with_the_runs_own_credentials(
         "s3://nowhere/x": "s3://nowhere/x can't be read: there is no such object",
         "s3://lists": "'s3://lists' is not s3://bucket/key",
     }.items():
-        assert main(["run", "--targets", address, "--lake", str(tmp_path / "lake")]) == exits.USAGE
+        assert main(["run", "--targets", address, "--lake", str(tmp_path / "lake")]) == exit_codes.USAGE
         message = json.loads(capfd.readouterr().err.splitlines()[-1])["message"]  # moto logs, too
         assert message.startswith(reason)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import duckdb
 import pytest
 
-from exporter.tables import EVENTS
+from exporter.lake.tables.events import EVENTS
 
 if TYPE_CHECKING:
     from tests.docs.conftest import Shell

@@ -7,9 +7,9 @@ from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.domain import Scope
 from exporter.emulator import Emulator, QuotaOptions
-from exporter.emulator.quota import Quota
+from exporter.emulator.protocol.quota import Quota
+from exporter.model import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable

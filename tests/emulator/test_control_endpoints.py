@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from exporter.emulator import Account, Emulator, EmulatorOptions, FixedWorld, QuotaOptions, Size, WorldOptions, serve
-from exporter.times import read_us
+from exporter.timestamps import read_us
 
 if TYPE_CHECKING:
     from collections.abc import Callable

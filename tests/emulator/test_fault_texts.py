@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from exporter.emulator import EmulatorOptions
-from exporter.emulator.fault_texts import KINDS, kinds, parse_fault
+from exporter.emulator.faults.syntax import KINDS, kinds, parse_fault
 from exporter.emulator.server import Emulator
 
 

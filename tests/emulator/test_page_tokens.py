@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.emulator import Emulator, Size
-from exporter.emulator.page_tokens import PageTokens, Place
-from exporter.emulator.problems import Problem
+from exporter.emulator.protocol.errors import Problem
+from exporter.emulator.protocol.page_tokens import PageTokens, Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable

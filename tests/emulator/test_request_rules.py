@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from exporter.emulator import Emulator
-from exporter.emulator.model import read_request
-from exporter.emulator.problems import Problem
+from exporter.emulator.protocol.errors import Problem
+from exporter.emulator.protocol.request_rules import read_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable

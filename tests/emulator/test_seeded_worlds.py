@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.domain import Scope, scope_of
 from exporter.emulator import Emulator, Size, WorldOptions
-from exporter.emulator.ids import IdMaker
-from exporter.emulator.iso_forms import FORM_COUNT, time_text
-from exporter.emulator.orders import Order, shown_indexes
-from exporter.emulator.seeded_world import SeededWorld
-from exporter.times import read_us
+from exporter.emulator.world.ids import IdMaker
+from exporter.emulator.world.iso_forms import FORM_COUNT, time_text
+from exporter.emulator.world.orders import Order, shown_indexes
+from exporter.emulator.world.seeded_world import SeededWorld
+from exporter.model import Scope, scope_of
+from exporter.timestamps import read_us
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

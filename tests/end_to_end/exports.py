@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from exporter.cli import exits
-from exporter.clock import system_clock
+from exporter.cli import exit_codes
+from exporter.discovery.request import Request, Stop
 from exporter.emulator import EmulatorOptions, QuotaOptions, Size, WorldOptions
 from exporter.errors import ExportError
-from exporter.request import Request, Stop
-from exporter.run_ledger import RunLedger
-from exporter.running import run
+from exporter.machine.clock import system_clock
+from exporter.pipeline.run import run
+from exporter.pipeline.run_ledger import RunLedger
+from exporter.pipeline.surroundings import real_surroundings
 from exporter.settings import HttpSettings, QuotaSettings, RetrySettings, RunSettings, Settings
-from exporter.surroundings import real_surroundings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
     from exporter.emulator import Emulator
-    from exporter.surroundings import Surroundings
+    from exporter.pipeline.surroundings import Surroundings
 
 #: A Monday, noon of 2026-11-23; the worlds are of the week before.
 NOW_US = 1_795_435_200_000_000
@@ -127,7 +127,7 @@ class Exports:
             await run(Settings(**given), request or Request(), ledger, stop or Stop(), beside(emulator))
         except ExportError as ended:
             error = ended
-        exported = Exported(ledger, error, exits.of_run(ledger, None))
+        exported = Exported(ledger, error, exit_codes.of_run(ledger, None))
         units = exported.summary["units"]
         assert units.pop("found") == sum(units.values())
         self.assert_layout()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from exporter.emulator import Emulator
     from exporter.emulator.truth import Truth
-    from exporter.emulator.worlds import Listing
+    from exporter.emulator.world.world import Listing
 
 Row = tuple[Any, ...]
 UnitKey = tuple[str, str, str]

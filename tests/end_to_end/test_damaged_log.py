@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from exporter.cli import exits
+from exporter.cli import exit_codes
+from exporter.discovery.request import Request
 from exporter.emulator import Emulator
-from exporter.request import Request
 from tests.end_to_end.exports import ACCOUNT, options_of, small_world
 from tests.end_to_end.oracle import expected, lake_rows
 
@@ -53,7 +53,7 @@ async def test_a_damaged_log_stops_its_own_scope(damage: Callable[[Path], None],
         before = lake_rows(exports.lake)
         emulator.clock.advance(24 * 3_600.0)
         exported = await exports.run(emulator, Request(refetch=True))
-        assert exported.exit_code == exits.FAILED
+        assert exported.exit_code == exit_codes.FAILED
         assert exported.ledger.outcome == "failed"
         assert exported.failed == {f"{ACCOUNT}-{EAST}": "log_damaged"}
         rows = lake_rows(exports.lake)
@@ -70,7 +70,7 @@ async def test_a_lake_whose_logs_are_gone_costs_no_call(exports: Exports) -> Non
         before = lake_rows(exports.lake)
         shutil.rmtree(exports.lake / "_log")
         exported = await exports.run(emulator, Request(refetch=True))
-        assert exported.exit_code == exits.FAILED
+        assert exported.exit_code == exit_codes.FAILED
         assert exported.summary["calls"] == {}
         assert exported.error is not None
         assert "ivs-export repair" in str(exported.error)
@@ -84,5 +84,5 @@ async def test_a_scope_whose_log_is_gone_costs_the_list_that_tells_the_account(e
         await exports.run(emulator)
         shutil.rmtree(exports.lake / "_log" / f"{ACCOUNT}-{EAST}" / "records")
         exported = await exports.run(emulator, Request(refetch=True))
-        assert exported.exit_code == exits.FAILED
+        assert exported.exit_code == exit_codes.FAILED
         assert exported.summary["calls"] == {"ListStages": 1}

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from exporter.discovery.request import Request, Stop
 from exporter.emulator import Account, Emulator
-from exporter.emulator.fixed_world import FixedWorld
-from exporter.request import Request, Stop
-from exporter.run_ledger import RunLedger
-from exporter.running import survey
+from exporter.emulator.world.fixed_world import FixedWorld
+from exporter.health.status import statuses
+from exporter.lake.stores.directory import DirectoryStore
+from exporter.pipeline.run import survey
+from exporter.pipeline.run_ledger import RunLedger
 from exporter.settings import AccountSettings, Settings
-from exporter.status import statuses
-from exporter.stores.directory import DirectoryStore
-from exporter.times import text_of
+from exporter.timestamps import text_of
 from tests.end_to_end.exports import ACCOUNT, FAST, NOW_US, REGION, beside, options_of, small_world, stage_of
 from tests.end_to_end.oracle import expected, lake_rows
 

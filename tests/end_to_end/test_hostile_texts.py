@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from exporter.emulator import Emulator, FixedWorld
-from exporter.stores.directory import DirectoryStore
+from exporter.lake.stores.directory import DirectoryStore
 from tests.doubles import Service, export
 from tests.end_to_end.exports import ACCOUNT, REGION, options_of, stage_of
 from tests.end_to_end.oracle import expected, expected_row, lake_rows

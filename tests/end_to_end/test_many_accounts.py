@@ -17,10 +17,10 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
-from exporter.domain import REGIONS
 from exporter.emulator import Account, Emulator, FixedWorld, RoleOptions, Size
+from exporter.lake.stores import open as open_module
+from exporter.model import REGIONS
 from exporter.settings import AccountSettings
-from exporter.stores import opening
 from tests.end_to_end.commands import until
 from tests.end_to_end.exports import ACCOUNT, options_of, small_world, stage_of
 from tests.end_to_end.oracle import expected, lake_rows
@@ -306,13 +306,13 @@ async def test_the_lake_is_written_with_the_runs_own_credentials(
 ) -> None:
     """The session that the store is opened with has those, whatever roles are assumed beside it."""
     opened: list[Any] = []
-    really = opening.open_store
+    really = open_module.open_store
 
     def spy(address: str, session: aioboto3.Session, s3: Any, **others: Any) -> AbstractAsyncContextManager[Any]:
         opened.append(session)
         return really(address, session, s3, **others)
 
-    monkeypatch.setattr("exporter.surroundings.open_store", spy)
+    monkeypatch.setattr("exporter.pipeline.surroundings.open_store", spy)
     async with emulator_of(ACCOUNT, OTHER) as emulator:
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", emulator.url)
         accounts = (AccountSettings(role_arn=f"arn:aws:iam::{OTHER}:role/ivs-export"),)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from exporter.discovery.request import Request
 from exporter.emulator import Emulator, Size
-from exporter.request import Request
 from tests.end_to_end.exports import NOW_US, options_of, small_world
 from tests.end_to_end.oracle import expected, lake_rows, session_times
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from exporter.cli import exits
+from exporter.cli import exit_codes
 from exporter.emulator import Emulator
 from exporter.errors import LakeRefused
+from exporter.lake.stores.directory import DirectoryStore
 from exporter.settings import RetrySettings
-from exporter.stores.directory import DirectoryStore
 from tests.end_to_end.exports import options_of, small_world
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ REGIONS = ("us-east-1", "eu-west-1")
 
 
 def assert_all_failed(exported: Exported, error: str) -> None:
-    assert exported.exit_code == exits.FAILED
+    assert exported.exit_code == exit_codes.FAILED
     summary = exported.summary
     assert [(scope["outcome"], scope["more_to_do"]) for scope in summary["scopes"]] == [("failed", True)] * 2
     assert [[failure["error"] for failure in scope["failures"]] for scope in summary["scopes"]] == [[error]] * 2
@@ -58,7 +58,7 @@ async def test_a_lake_that_refuses_ends_one_scope_and_stops_the_other(
     monkeypatch.setattr(DirectoryStore, "create", refuse)
     async with Emulator(options_of(small_world(3, stages=2), regions=REGIONS)) as emulator:
         exported = await exports.run(emulator)
-    assert exported.exit_code == exits.FAILED
+    assert exported.exit_code == exit_codes.FAILED
     scopes = {scope["region"]: scope for scope in exported.summary["scopes"]}
     assert (scopes["eu-west-1"]["outcome"], scopes["eu-west-1"]["more_to_do"]) == ("failed", True)
     assert scopes["us-east-1"]["outcome"] != "nothing"

@@ -8,9 +8,9 @@ import aioboto3
 from structlog.testing import capture_logs
 
 from exporter.emulator import Emulator
-from exporter.status import statuses
-from exporter.stores.opening import open_store
-from exporter.verify import Verified, verify
+from exporter.health.status import statuses
+from exporter.health.verify import Verified, verify
+from exporter.lake.stores.open import open_store
 from tests.end_to_end.exports import REGION, Exports, options_of, small_world
 from tests.end_to_end.oracle import expected, lake_rows
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from exporter import targets
+from exporter.discovery import target_list
+from exporter.discovery.request import Request
 from exporter.emulator import Account, Emulator, EmulatorOptions
-from exporter.request import Request
 from exporter.settings import RetrySettings, RunSettings
 from tests.end_to_end.exports import ACCOUNT, NOW_US, REGION, options_of, small_world
 from tests.end_to_end.oracle import expected, lake_rows, micros, session_times
@@ -38,7 +38,7 @@ def list_of(path: Path, rows: Iterable[tuple[str, ...]]) -> Request:
         writer = csv.writer(file)
         writer.writerow(("stage_arn", "session_id", "participant_id"))
         writer.writerows((*row, "", "")[:3] for row in rows)
-    return Request(targets.read(str(path)))
+    return Request(target_list.read(str(path)))
 
 
 def units_of(emulator: Emulator) -> list[tuple[str, str, str]]:

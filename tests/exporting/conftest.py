@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from exporter.stores.directory import DirectoryStore
+from exporter.lake.stores.directory import DirectoryStore
 from tests.doubles import MemoryStore
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from exporter.store import Records
+    from exporter.lake.store import Records
 
 
 @pytest.fixture(params=["memory", "directory"])

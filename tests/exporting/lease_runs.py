@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from structlog.testing import capture_logs
 
-from exporter.clock import Clock
-from exporter.lease import LEASE_S, Holder, Lease
-from exporter.processes import Process, is_gone, this_process
+from exporter.commit_log.lease import LEASE_S, Holder, Lease
+from exporter.commit_log.process import Process, is_gone, this_process
+from exporter.machine.clock import Clock
 from tests.doubles import SCOPE, MemoryStore
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from exporter.store import Records
+    from exporter.lake.store import Records
 
 PREFIX = f"_log/{SCOPE}/lease/"
 RENEWAL_S = LEASE_S / 4

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from exporter.commit import Journal
-from exporter.data_files import file_name
-from exporter.records import FileLine, SessionLine, UnitState
-from exporter.state import ScopeState
-from exporter.times import text_of
+from exporter.commit_log.journal import Journal
+from exporter.commit_log.records import FileLine, SessionLine, UnitState
+from exporter.commit_log.state import ScopeState
+from exporter.lake.data_files import file_name
+from exporter.timestamps import text_of
 from tests.doubles import DAY_US, HOUR_US, SCOPE
 
 if TYPE_CHECKING:
-    from exporter.store import Records
+    from exporter.lake.store import Records
 
 CHECKPOINTS = 8
 #: With the one that begins a night and the one that closes it.

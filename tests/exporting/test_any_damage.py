@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
+from exporter.commit_log.process import is_gone, this_process
+from exporter.commit_log.records import number_of
 from exporter.errors import FileDamaged, LogDamaged
-from exporter.processes import is_gone, this_process
-from exporter.records import number_of
-from exporter.repair import Repair
-from exporter.upkeep import Upkeep
-from exporter.verify import Verified, verify
+from exporter.health.repair import Repair
+from exporter.health.upkeep import Upkeep
+from exporter.health.verify import Verified, verify
 from tests.doubles import SCOPE
 from tests.exporting.test_any_history import REQUESTS, History
 

@@ -16,9 +16,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from exporter.commit_log.reader import read_state
+from exporter.discovery.request import Request
 from exporter.errors import GaveUp, LakeError, Overtaken, Refused
-from exporter.log_reader import read_state
-from exporter.request import Request
 from exporter.settings import RunSettings
 from tests.doubles import (
     HOUR_US,

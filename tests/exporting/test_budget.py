@@ -8,23 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from exporter import writer as writer_module
-from exporter.budget import Budget, Share
-from exporter.channel import Channel
-from exporter.clock import Clock
-from exporter.commit import Journal
+from exporter.commit_log.journal import Journal
+from exporter.commit_log.reader import records_after
+from exporter.commit_log.state import ScopeState
 from exporter.ledger import ScopeLedger
-from exporter.log_reader import records_after
+from exporter.machine.clock import Clock
+from exporter.pipeline import writer as writer_module
+from exporter.pipeline.budget import Budget, Share
+from exporter.pipeline.channel import Channel
+from exporter.pipeline.writer import Writer
 from exporter.settings import RunSettings
-from exporter.state import ScopeState
-from exporter.writer import Writer
 from tests import doubles
 from tests.doubles import SCOPE, MemoryStore, Service, export, lake_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from exporter.store import Staged
+    from exporter.lake.store import Staged
 
 
 def test_the_fullest_scope_is_woken_when_the_bound_is_reached() -> None:

@@ -9,16 +9,16 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.domain import Session, Unit
-from exporter.known_ids import KnownIds, SessionIds, SpillFile
-from exporter.normalize import Stamp
-from exporter.parquet import encode
-from exporter.present import Present
-from exporter.records import UnitState
-from exporter.request import Request
-from exporter.state import SessionState
-from exporter.tables import EVENTS
-from exporter.tracking import Tracked
+from exporter.commit_log.records import UnitState
+from exporter.commit_log.sealing import Tracked
+from exporter.commit_log.state import SessionState
+from exporter.discovery.request import Request
+from exporter.lake.parquet import encode
+from exporter.lake.tables.events import EVENTS
+from exporter.model import Session, Unit
+from exporter.normalize.events import Stamp
+from exporter.pipeline.known_events import Present
+from exporter.pipeline.known_ids import KnownIds, SessionIds, SpillFile
 from tests.doubles import DAY_US, STAGE, MemoryStore, Service, export, lake_rows
 
 if TYPE_CHECKING:

@@ -9,19 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.domain import Fetched, Session, Unit
+from exporter.commit_log.records import Record, decode_record
+from exporter.commit_log.sealing import Tracked
+from exporter.discovery.request import Request
 from exporter.errors import LakeRefused
-from exporter.intake import Intake
 from exporter.ledger import Outcome
-from exporter.normalize import Stamp
-from exporter.pages import Pages
-from exporter.present import Present
-from exporter.records import Record, decode_record
-from exporter.request import Request
+from exporter.model import Fetched, Session, Unit
+from exporter.normalize.events import Stamp
+from exporter.pipeline.budget import Turns
+from exporter.pipeline.known_events import Present
+from exporter.pipeline.new_rows import Intake
+from exporter.pipeline.page_spool import Pages
 from exporter.settings import RunSettings
-from exporter.times import text_of
-from exporter.tracking import Tracked
-from exporter.turns import Turns
+from exporter.timestamps import text_of
 from tests.doubles import DAY_US, SECOND_US, STAGE, MemoryStore, Service, export, lake_rows
 
 UNIT = Unit(STAGE, "st-a", "p1")

@@ -12,16 +12,16 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
+from exporter.commit_log.lease import LEASE_S, Holder
+from exporter.commit_log.process import Process, is_gone, this_process
 from exporter.errors import Held
-from exporter.lease import LEASE_S, Holder
-from exporter.processes import Process, is_gone, this_process
 from tests.doubles import SCOPE, MemoryStore
 from tests.exporting.lease_runs import FOREIGN, HERE, POLL_S, PREFIX, RENEWAL_S, SINCE, Pausing, Run, holders, put
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from exporter.store import Records
+    from exporter.lake.store import Records
 
 ELSEWHERE = {
     "another host": FOREIGN,
@@ -31,7 +31,7 @@ ELSEWHERE = {
 }
 PROCESS_OF_ITS_OWN = """
 import sys, msgspec
-from exporter.processes import this_process
+from exporter.commit_log.process import this_process
 sys.stdout.buffer.write(msgspec.json.encode(this_process()) + b"\\n")
 sys.stdout.flush()
 sys.stdin.read()
@@ -288,7 +288,7 @@ async def test_an_unreadable_lease_that_changes_is_a_live_runs() -> None:
 def test_a_process_is_alive_only_where_that_is_sure(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the system does not tell when a process started, one that is there may be another, and nothing is known."""
     assert is_gone(HERE) is False
-    monkeypatch.setattr("exporter.processes._started", lambda _: "")
+    monkeypatch.setattr("exporter.commit_log.process._started", lambda _: "")
     assert is_gone(HERE) is None
     assert is_gone(msgspec.structs.replace(this_process(), pid=1 << 22)) is True
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
+from exporter.commit_log.lease import LEASE_S
 from exporter.errors import Held, LakeBusy
-from exporter.lease import LEASE_S
 from tests.doubles import MemoryStore
 from tests.exporting.lease_runs import FOREIGN, PREFIX, Pausing, Run, holders
 
 if TYPE_CHECKING:
-    from exporter.store import Records
+    from exporter.lake.store import Records
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
@@ -177,7 +177,7 @@ async def test_a_run_that_is_stopped_while_it_takes_the_scope_gives_it_back() ->
 
 async def test_a_lake_that_hangs_does_not_keep_a_run_that_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """Giving the lease back has a bound in time, also behind a renewal that never comes back."""
-    monkeypatch.setattr("exporter.lease._RELEASE_S", 0.01)
+    monkeypatch.setattr("exporter.commit_log.lease._RELEASE_S", 0.01)
     lake = MemoryStore()
     run = Run(Hanging(lake))
     await run.acquire()

@@ -11,14 +11,14 @@ import msgspec
 import pytest
 import structlog
 
-from exporter.api.operations import Operation
+from exporter.commit_log.reader import read_state
+from exporter.commit_log.records import UnitState
+from exporter.discovery.request import Request, Stop
 from exporter.errors import GaveUp, Refused
+from exporter.health.status import statuses
+from exporter.ivs.operations import Operation
 from exporter.ledger import Outcome
-from exporter.log_reader import read_state
-from exporter.records import UnitState
-from exporter.request import Request, Stop
 from exporter.settings import RunSettings
-from exporter.status import statuses
 from tests.doubles import HOUR_US, SCOPE, SECOND_US, STAGE, MemoryStore, Service, SessionDouble, export, lake_rows
 
 if TYPE_CHECKING:

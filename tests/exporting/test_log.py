@@ -8,17 +8,17 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from exporter.commit import SNAPSHOT_RECORDS, Journal
-from exporter.domain import Scope
+from exporter.commit_log.journal import SNAPSHOT_RECORDS, Journal
+from exporter.commit_log.reader import read_state, records_after, scopes_in
+from exporter.commit_log.records import FORMAT_MAJOR, record_key
+from exporter.commit_log.state import ScopeState
 from exporter.errors import LakeError, LakeTooNew, Overtaken
-from exporter.log_reader import read_state, records_after, scopes_in
-from exporter.records import FORMAT_MAJOR, record_key
-from exporter.state import ScopeState
+from exporter.model import Scope
 from tests.doubles import SCOPE, MemoryStore
 from tests.exporting.past_nights import COMMITS_A_NIGHT, Past
 
 if TYPE_CHECKING:
-    from exporter.store import Records
+    from exporter.lake.store import Records
 
 AT = "2026-11-23T12:00:00Z"
 STRANGE = (".DS_Store", "000000000001 (copy).json", "000000000003.json~", "3.json", "000000000003/x.json", "~$x.json")

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from structlog.testing import capture_logs
 
-from exporter.api.operations import Operation
+from exporter.commit_log.reader import read_state, records_after
+from exporter.discovery.request import Request
 from exporter.errors import Refused
-from exporter.log_reader import read_state, records_after
-from exporter.request import Request
+from exporter.ivs.operations import Operation
 from exporter.settings import RunSettings
 from tests.doubles import (
     DAY_US,
@@ -36,7 +36,7 @@ from tests.doubles import (
 from tests.exporting.test_status_and_plan import survey
 
 if TYPE_CHECKING:
-    from exporter.state import ScopeState
+    from exporter.commit_log.state import ScopeState
 
 LAKE = Path(__file__).parents[1] / "data" / "log-ahead"
 NOW_US = DAY_US + 12 * HOUR_US

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
-from exporter.api.operations import Operation
 from exporter.errors import LakeBusy, Refused
+from exporter.health.verify import Verified, verify
+from exporter.ivs.operations import Operation
 from exporter.settings import RunSettings
-from exporter.verify import Verified, verify
 from tests.doubles import (
     DAY_US,
     HOUR_US,
@@ -24,7 +24,7 @@ from tests.doubles import (
 )
 
 if TYPE_CHECKING:
-    from exporter.store import Staged
+    from exporter.lake.store import Staged
 
 SETTINGS = RunSettings(checkpoint_s=1e9)
 YESTERDAY, TODAY = "event_date=2026-11-22", "event_date=2026-11-23"

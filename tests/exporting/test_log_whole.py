@@ -11,12 +11,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from exporter.commit import SNAPSHOT_RECORDS
+from exporter.commit_log.journal import SNAPSHOT_RECORDS
+from exporter.commit_log.reader import read_state, records_after
+from exporter.commit_log.records import (
+    Record,
+    check_head,
+    decode_record,
+    encode_record,
+    number_of,
+    record_key,
+    with_checksum,
+)
+from exporter.commit_log.state import ScopeState, decode_state, encode_state
+from exporter.discovery.request import Request
 from exporter.errors import LakeTooNew, LogDamaged
-from exporter.log_reader import read_state, records_after
-from exporter.records import Record, check_head, decode_record, encode_record, number_of, record_key, with_checksum
-from exporter.request import Request
-from exporter.state import ScopeState, decode_state, encode_state
 from tests.doubles import HOUR_US, SCOPE, STAGE, MemoryStore, Service, export, lake_rows
 
 if TYPE_CHECKING:

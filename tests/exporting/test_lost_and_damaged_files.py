@@ -10,17 +10,17 @@ import sys
 import pyarrow.parquet as pq
 import pytest
 
+from exporter.commit_log.process import is_gone, this_process
+from exporter.commit_log.reader import records_after
+from exporter.discovery.request import Request
 from exporter.errors import FileDamaged, LogDamaged, Refused
-from exporter.file_checks import read_rows
-from exporter.log_reader import records_after
-from exporter.parquet_footer import row_groups_of
-from exporter.processes import is_gone, this_process
-from exporter.repair import Repair
-from exporter.request import Request
-from exporter.tables import EVENTS
-from exporter.thrift import ThriftUnreadableError
-from exporter.upkeep import Upkeep
-from exporter.verify import Verified, verify
+from exporter.health.file_checks import read_rows
+from exporter.health.repair import Repair
+from exporter.health.upkeep import Upkeep
+from exporter.health.verify import Verified, verify
+from exporter.lake.parquet_footer import row_groups_of
+from exporter.lake.tables.events import EVENTS
+from exporter.lake.thrift import ThriftUnreadableError
 from tests.doubles import SCOPE, STAGE, STAGES, MemoryStore, Service, export, lake_rows
 
 REFETCH = Request(refetch=True)
@@ -29,9 +29,9 @@ FLIP = """
 import os, sys
 import pyarrow as pa
 from exporter.errors import FileDamaged
-from exporter.file_checks import read_rows
-from exporter.present import _batches
-from exporter.tables import EVENTS
+from exporter.health.file_checks import read_rows
+from exporter.pipeline.known_events import _batches
+from exporter.lake.tables.events import EVENTS
 data = sys.stdin.buffer.read()
 start = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
 for bit in range(start * 8 + int(sys.argv[1]), len(data) * 8, int(sys.argv[2])):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from exporter.api.operations import Operation
+from exporter.discovery.request import Request
 from exporter.errors import Refused
+from exporter.ivs.operations import Operation
 from exporter.ledger import Outcome
-from exporter.request import Request
 from exporter.settings import RunSettings
 from tests.doubles import HOUR_US, STAGE, MemoryStore, Service, export, lake_rows
 

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
-from exporter.data_files import file_name, is_older
 from exporter.errors import LakeBusy, Overtaken
+from exporter.health.verify import Verified, verify
+from exporter.lake.data_files import file_name, is_older
 from exporter.settings import RunSettings
-from exporter.verify import Verified, verify
 from tests.doubles import DAY_US, HOUR_US, SCOPE, SECOND_US, MemoryStore, Service, export, lake_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from exporter.lake.store import Store
     from exporter.ledger import ScopeLedger
-    from exporter.store import Store
 
 Done = TypeVar("Done")
 

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from msgspec import structs
 
-from exporter.archive import fold_lines
+from exporter.commit_log.archive import fold_lines
+from exporter.commit_log.reader import read_state, records_after
+from exporter.commit_log.records import SessionLine
+from exporter.discovery.request import Request
 from exporter.errors import EventUndated, GaveUp, LakeError
+from exporter.health.status import statuses
+from exporter.health.verify import Verified, verify
 from exporter.ledger import Outcome
-from exporter.log_reader import read_state, records_after
-from exporter.records import SessionLine
-from exporter.request import Request
 from exporter.settings import RunSettings
-from exporter.status import statuses
-from exporter.verify import Verified, verify
 from tests.doubles import (
     HOUR_US,
     SCOPE,

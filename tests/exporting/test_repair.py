@@ -12,18 +12,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from exporter.api.operations import Operation
-from exporter.commit import Journal
+from exporter.commit_log.journal import Journal
+from exporter.commit_log.process import is_gone, this_process
+from exporter.commit_log.reader import read_state, records_after
+from exporter.commit_log.records import record_key
+from exporter.discovery.request import Request
 from exporter.errors import FileDamaged, LakeRefused, LogDamaged, Overtaken, Refused
-from exporter.log_reader import read_state, records_after
-from exporter.problems import Kind, Problem
-from exporter.processes import is_gone, this_process
-from exporter.records import record_key
-from exporter.repair import Repair, Repaired
-from exporter.request import Request
+from exporter.health.problems import Kind, Problem
+from exporter.health.repair import Repair, Repaired
+from exporter.health.upkeep import Upkeep
+from exporter.health.verify import Verified, verify
+from exporter.ivs.operations import Operation
 from exporter.settings import RunSettings
-from exporter.upkeep import Upkeep
-from exporter.verify import Verified, verify
 from tests.doubles import (
     DAY_US,
     HOUR_US,

@@ -7,13 +7,13 @@ from datetime import date
 import msgspec
 import pytest
 
+from exporter.commit_log.process import is_gone, this_process
+from exporter.commit_log.reader import read_state, records_after
+from exporter.discovery.request import Request
 from exporter.errors import Held, LakeRefused, UsageError
-from exporter.log_reader import read_state, records_after
-from exporter.processes import is_gone, this_process
-from exporter.request import Request
-from exporter.retention import Partitions, accept_missing, parse_partitions
-from exporter.upkeep import Upkeep
-from exporter.verify import Verified, verify
+from exporter.health.retention import Partitions, accept_missing, parse_partitions
+from exporter.health.upkeep import Upkeep
+from exporter.health.verify import Verified, verify
 from tests.doubles import DAY_US, HOUR_US, SCOPE, SECOND_US, STAGE, MemoryStore, Service, export, lake_rows
 
 YESTERDAY, TODAY = "events/event_date=2026-11-22/", "events/event_date=2026-11-23/"

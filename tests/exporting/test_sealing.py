@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from exporter.api.operations import Operation
+from exporter.commit_log.reader import read_state
+from exporter.discovery.request import Request, Stop
 from exporter.errors import EventUnreadable, GaveUp, Refused
+from exporter.health.status import statuses
+from exporter.ivs.operations import Operation
 from exporter.ledger import Outcome
-from exporter.log_reader import read_state
-from exporter.request import Request, Stop
-from exporter.status import statuses
 from tests.doubles import HOUR_US, SCOPE, SECOND_US, STAGE, MemoryStore, Service, export, lake_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from exporter.api.answers import Page
+    from exporter.ivs.responses import Page
 
 
 class Targets:

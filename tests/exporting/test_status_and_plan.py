@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from exporter.api.operations import Operation
-from exporter.budget import Budget
-from exporter.commit import SNAPSHOT_RECORDS
+from exporter.commit_log.journal import SNAPSHOT_RECORDS
+from exporter.commit_log.process import is_gone, this_process
+from exporter.commit_log.reader import read_state
+from exporter.discovery.request import Request, Stop
 from exporter.errors import Refused
-from exporter.exporting import ScopeExport
+from exporter.health.repair import Repair
+from exporter.health.retention import accept_missing, parse_partitions
+from exporter.health.status import statuses
+from exporter.health.upkeep import Upkeep
+from exporter.ivs.operations import Operation
 from exporter.ledger import ScopeLedger
-from exporter.log_reader import read_state
-from exporter.processes import is_gone, this_process
-from exporter.repair import Repair
-from exporter.request import Request, Stop
-from exporter.retention import accept_missing, parse_partitions
+from exporter.pipeline.budget import Budget
+from exporter.pipeline.scope import ScopeExport
 from exporter.settings import RunSettings
-from exporter.status import statuses
-from exporter.upkeep import Upkeep
 from tests.doubles import (
     HOUR_US,
     SCOPE,
@@ -36,8 +36,8 @@ from tests.doubles import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from exporter.api.answers import Page
-    from exporter.estimate import Estimate
+    from exporter.discovery.cost import Estimate
+    from exporter.ivs.responses import Page
 
 
 async def survey(service: Service, store: MemoryStore) -> Estimate:

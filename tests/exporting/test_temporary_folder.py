@@ -10,9 +10,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from exporter.errors import TemporaryFolderRefused
-from exporter.known_ids import KnownIds
 from exporter.ledger import Outcome
-from exporter.pages import Pages, warn_of_temporary_folder
+from exporter.pipeline.known_ids import KnownIds
+from exporter.pipeline.page_spool import Pages, warn_of_temporary_folder
 from tests.doubles import STAGE, MemoryStore, Service, export, lake_rows
 
 if TYPE_CHECKING:

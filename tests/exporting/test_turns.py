@@ -8,15 +8,15 @@ from itertools import pairwise
 
 import pytest
 
-from exporter import intake as intake_module
-from exporter.domain import Fetched, Session, Unit
+from exporter.commit_log.sealing import Tracked
+from exporter.compute import compute
 from exporter.errors import EventUnreadable
-from exporter.intake import Intake
-from exporter.normalize import Normalized, Stamp, normalize
-from exporter.present import Present
-from exporter.threads import compute
-from exporter.tracking import Tracked
-from exporter.turns import Turns
+from exporter.model import Fetched, Session, Unit
+from exporter.normalize.events import Normalized, Stamp, normalize
+from exporter.pipeline import new_rows as new_rows_module
+from exporter.pipeline.budget import Turns
+from exporter.pipeline.known_events import Present
+from exporter.pipeline.new_rows import Intake
 from tests.doubles import MemoryStore
 
 STAMP = Stamp("r", 1_768_000_000_000_000)
@@ -105,7 +105,7 @@ async def test_only_what_takes_long_is_normalized_in_the_thread(
         threads.append(threading.get_ident())
         return normalize(fetched, stamp)
 
-    monkeypatch.setattr(intake_module, "normalize", noting)
+    monkeypatch.setattr(new_rows_module, "normalize", noting)
     intake = Intake(Present(MemoryStore()), Turns(), piece_size_bytes=2_000_000)
     await intake.take([(Tracked(SESSION, 0), a_unit(size_bytes=size_bytes))], STAMP)
     assert [thread == threading.get_ident() for thread in threads] == [is_in_loop]

@@ -11,16 +11,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from exporter.commit_log.process import is_gone, this_process
+from exporter.commit_log.reader import read_state
+from exporter.commit_log.records import Link, Record, decode_record, encode_record, link_of, record_key
+from exporter.commit_log.state import encode_state
 from exporter.errors import LakeBusy, LakeError, LakeRefused, LakeTooNew
-from exporter.log_reader import read_state
-from exporter.problems import Kind, Problem
-from exporter.processes import is_gone, this_process
-from exporter.records import Link, Record, decode_record, encode_record, link_of, record_key
-from exporter.repair import Repair
+from exporter.health.problems import Kind, Problem
+from exporter.health.repair import Repair
+from exporter.health.upkeep import Upkeep
+from exporter.health.verify import Verified, verify
 from exporter.settings import RunSettings
-from exporter.state import encode_state
-from exporter.upkeep import Upkeep
-from exporter.verify import Verified, verify
 from tests.doubles import HOUR_US, SCOPE, STAGE, Crash, MemoryStore, Service, export
 
 

@@ -18,22 +18,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter import intake as intake_module
-from exporter.domain import Fetched, Session, Unit
+from exporter.commit_log.records import UnitState
+from exporter.commit_log.sealing import Tracked
+from exporter.commit_log.state import SessionState
 from exporter.errors import EventUnreadable, FileDamaged
-from exporter.identity import event_id
-from exporter.intake import Intake, Taken
-from exporter.known_ids import KnownIds
-from exporter.normalize import Stamp, normalize
-from exporter.pages import Pages
-from exporter.parquet import encode
-from exporter.present import Present
-from exporter.records import UnitState
-from exporter.state import SessionState
-from exporter.tables import EVENTS
-from exporter.times import text_of
-from exporter.tracking import Tracked
-from exporter.turns import Turns
+from exporter.lake.parquet import encode
+from exporter.lake.tables.events import EVENTS
+from exporter.model import Fetched, Session, Unit
+from exporter.normalize.event_id import event_id
+from exporter.normalize.events import Stamp, normalize
+from exporter.pipeline import new_rows as new_rows_module
+from exporter.pipeline.budget import Turns
+from exporter.pipeline.known_events import Present
+from exporter.pipeline.known_ids import KnownIds
+from exporter.pipeline.new_rows import Intake, Taken
+from exporter.pipeline.page_spool import Pages
+from exporter.timestamps import text_of
 from tests.doubles import DAY_US, SECOND_US, STAGE, MemoryStore
 
 if TYPE_CHECKING:
@@ -283,7 +283,7 @@ async def test_a_damaged_file_fails_the_units_that_need_it(damage: str) -> None:
 
 async def test_a_unit_with_events_without_an_end_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     """More events than any participant can have are refused before a row is made of them."""
-    monkeypatch.setattr(intake_module, "EVENTS_MAX", 7)
+    monkeypatch.setattr(new_rows_module, "EVENTS_MAX", 7)
     with pytest.raises(EventUnreadable, match="more than 7 events"):
         await take(Lake(), [fetched(UNITS[0], [[event(0, None)] * 4] * 2)], 1)
     assert await take(Lake(), [fetched(UNITS[0], [[event(0, None)] * 7])], 1)

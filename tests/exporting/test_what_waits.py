@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from exporter.api.operations import Operation
-from exporter.log_reader import records_after
+from exporter.commit_log.reader import records_after
+from exporter.ivs.operations import Operation
 from tests.doubles import SCOPE, MemoryStore, Service, export, lake_rows
 
 if TYPE_CHECKING:
-    from exporter.store import Staged
+    from exporter.lake.store import Staged
 
 _EVENT_SIZE_BYTES = 100_000
 _UNITS = 60

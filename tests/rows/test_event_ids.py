@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from xxhash import xxh3_64_intdigest
 
-from exporter.domain import Unit
 from exporter.errors import EventUnreadable
-from exporter.events import Token
-from exporter.identity import VERSION, Fields, event_id, hashes, page_hashes
+from exporter.model import Unit
+from exporter.normalize.decode import Token
+from exporter.normalize.event_id import VERSION, Fields, event_id, hashes, page_hashes
 
 UNIT = Unit("arn:aws:ivs:us-east-1:123456789012:stage/abc", "st-AbCdEfGhIjKlM", "p1")
 _FILE: dict[str, Any] = json.loads((Path(__file__).parent / "event_id_vectors.json").read_text())

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter import equals
-from exporter.identity import event_id
-from exporter.numbering import Extra, LakeRow, Numbered, choose, joined, nothing, number, plain
+from exporter.normalize import equals
+from exporter.normalize.event_id import event_id
+from exporter.normalize.numbering import Extra, LakeRow, Numbered, choose, joined, nothing, number, plain
 
 _HASHES = st.integers(1, 3)
 _EXTRAS = st.sampled_from([None, None, 7, 8])

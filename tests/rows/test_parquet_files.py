@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.domain import Fetched, Session, Unit
-from exporter.normalize import Stamp, normalize
-from exporter.parquet import encode
-from exporter.tables import EVENTS
+from exporter.lake.parquet import encode
+from exporter.lake.tables.events import EVENTS
+from exporter.model import Fetched, Session, Unit
+from exporter.normalize.events import Stamp, normalize
 
 if TYPE_CHECKING:
     from pathlib import Path

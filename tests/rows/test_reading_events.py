@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET
 
-from exporter import events as events_module
-from exporter.domain import Unit
 from exporter.errors import EventUnreadable
-from exporter.events import Decoded, Event, decode, slices
+from exporter.model import Unit
+from exporter.normalize import decode as decode_module
+from exporter.normalize.decode import Decoded, Event, decode, slices
 
 UNIT = Unit("arn:aws:ivs:us-east-1:123456789012:stage/abc", "st-AbCdEfGhIjKlM", "p1")
 _COLUMNS = {
@@ -254,7 +254,7 @@ def test_what_cannot_be_cut_stays_whole(page: bytes) -> None:
 
 def test_an_event_of_more_values_than_memory_can_hold_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Values are counted before they are made; what stands in a text is none, however it looks."""
-    monkeypatch.setattr(events_module, "_VALUES_MAX", 20)
+    monkeypatch.setattr(decode_module, "_VALUES_MAX", 20)
     page = json.dumps([{"name": "JOINED", "unheardOf": r'[{",,\\"}]' * 20}]).encode()
     (extra,) = decode(UNIT, (page,)).extras.values()
     assert json.loads(extra) == {"unheardOf": r'[{",,\\"}]' * 20}

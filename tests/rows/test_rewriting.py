@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.file_checks import repeated
-from exporter.identity import event_id
-from exporter.rewriting import rows_in, sort_out
-from exporter.tables import EVENTS
+from exporter.health.file_checks import repeated
+from exporter.health.rewriting import rows_in, sort_out
+from exporter.lake.tables.events import EVENTS
+from exporter.normalize.event_id import event_id
 
 if TYPE_CHECKING:
     from typing import Any

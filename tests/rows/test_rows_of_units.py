@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.domain import Fetched, Session, Unit
-from exporter.identity import page_hashes
-from exporter.normalize import Stamp, normalize
-from exporter.tables import EVENTS, dates_in, of_date
+from exporter.lake.tables.events import EVENTS, dates_in, of_date
+from exporter.model import Fetched, Session, Unit
+from exporter.normalize.event_id import page_hashes
+from exporter.normalize.events import Stamp, normalize
 
 STAGE = "arn:aws:ivs:eu-west-1:123456789012:stage/abc"
 SESSION = "st-AbCdEfGhIjKlM"

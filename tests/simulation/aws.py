@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
-from exporter.api.connections import Answer
-from exporter.api.endpoints import Endpoint
-from exporter.api.network import not_answered
-from exporter.api.operations import Operation
-from exporter.domain import Scope
-from exporter.times import text_of
+from exporter.ivs.endpoints import Endpoint
+from exporter.ivs.http import Answer
+from exporter.ivs.network import not_answered
+from exporter.ivs.operations import Operation
+from exporter.model import Scope
+from exporter.timestamps import text_of
 from tests.simulation.loop import NOBODY
 from tests.simulation.plan import DAY_S, SECOND_US
 from tests.simulation.process import Killed, true_us

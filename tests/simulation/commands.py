@@ -6,18 +6,18 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from exporter import running
-from exporter.cli import exits
+from exporter.cli import exit_codes
+from exporter.discovery.request import DEADLINE, Request, Stop
+from exporter.discovery.target_list import Targets
 from exporter.errors import ExportError
-from exporter.repair import Repair
-from exporter.request import DEADLINE, Request, Stop
-from exporter.run_ledger import RunLedger
+from exporter.health.repair import Repair
+from exporter.health.status import statuses
+from exporter.health.upkeep import Upkeep
+from exporter.health.verify import Verified, verify
+from exporter.pipeline import run as run_module
+from exporter.pipeline.run_ledger import RunLedger
+from exporter.pipeline.surroundings import Services, Surroundings
 from exporter.settings import AccountSettings, QuotaSettings, RetrySettings, RunSettings, Settings
-from exporter.status import statuses
-from exporter.surroundings import Services, Surroundings
-from exporter.targets import Targets
-from exporter.upkeep import Upkeep
-from exporter.verify import Verified, verify
 from tests.simulation.aws import Connections, Credentials, endpoint
 from tests.simulation.lake import LakeHandle
 from tests.simulation.process import Killed, true_us
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
     from random import Random
 
-    from exporter.processes import Process
-    from exporter.store import Store
+    from exporter.commit_log.process import Process
+    from exporter.lake.store import Store
     from tests.simulation.aws import Aws
     from tests.simulation.lake import Lake
     from tests.simulation.laws import Laws
@@ -61,7 +61,7 @@ class Commands:
         try:
             process.exit_code = await self._command(process)
         except ExportError:
-            process.exit_code = exits.FAILED
+            process.exit_code = exit_codes.FAILED
         except Killed:
             return
         except Exception as error:  # noqa: BLE001 - whatever it is, it is a finding
@@ -109,12 +109,12 @@ class Commands:
         surroundings = self._surroundings(process)
         try:
             if step.kind == "survey":
-                await running.survey(settings, request, ledger, stop, surroundings)
-                return exits.of_run(ledger, None)
-            await running.run(settings, request, ledger, stop, surroundings)
+                await run_module.survey(settings, request, ledger, stop, surroundings)
+                return exit_codes.of_run(ledger, None)
+            await run_module.run(settings, request, ledger, stop, surroundings)
         except ExportError as error:
             ledger.error = error
-        code = exits.of_run(ledger, stopped_by[0] if stopped_by else None)
+        code = exit_codes.of_run(ledger, stopped_by[0] if stopped_by else None)
         if not process.is_killed:
             self.laws.ended(step, ledger, code, began_us, was_alone=self.was_alone(process))
         return code

@@ -16,46 +16,37 @@ from unittest.mock import patch
 import msgspec
 import pyarrow as pa
 
-from exporter import (
-    archive,
-    commit,
-    equals,
-    exporting,
-    fetch,
-    finding,
-    healing,
-    held,
-    lake_identity,
-    pipeline,
-    publish,
-    recovery,
-    rejects,
-    running,
-    stage,
-    writer,
-)
-from exporter.api import service_time
-from exporter.api.denials import Denials
-from exporter.api.service_time import ServiceTime
-from exporter.archive import Archive, Archived
-from exporter.commit import Journal
-from exporter.data_files import is_older
+from exporter.commit_log import archive, healing, recovery, rejects
+from exporter.commit_log import journal as journal_module
+from exporter.commit_log.archive import Archive, Archived
+from exporter.commit_log.journal import Journal
+from exporter.commit_log.reader import read_on, records_after
+from exporter.commit_log.records import FileLine, encode_record, link_of, record_key
+from exporter.commit_log.sealing import Tracked
+from exporter.commit_log.state import ScopeState, encode_state
+from exporter.discovery import finder as finder_module
 from exporter.errors import LakeBusy, LakeError, Overtaken
-from exporter.intake import Intake
-from exporter.known_ids import KnownIds
+from exporter.ivs import service_time
+from exporter.ivs.denials import Denials
+from exporter.ivs.service_time import ServiceTime
+from exporter.lake import identity as identity_module
+from exporter.lake import staging
+from exporter.lake.data_files import is_older
+from exporter.lake.tables.events import FOLDERS, dates_in
 from exporter.ledger import ScopeLedger
-from exporter.log_reader import read_on, records_after
-from exporter.present import Present
-from exporter.records import FileLine, encode_record, link_of, record_key
-from exporter.state import ScopeState, encode_state
-from exporter.tables import FOLDERS, dates_in
-from exporter.tracking import Tracked
-from exporter.writer import Writer
+from exporter.normalize import equals
+from exporter.pipeline import checkpoint as checkpoint_module
+from exporter.pipeline import fan_out, fetch, run, writer
+from exporter.pipeline import scope as scope_module
+from exporter.pipeline.known_events import Present
+from exporter.pipeline.known_ids import KnownIds
+from exporter.pipeline.new_rows import Intake
+from exporter.pipeline.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from exporter.held import Held
+    from exporter.pipeline.checkpoint import Held
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +97,14 @@ def _commit_before_stage() -> Sequence[tuple[Any, str, Any]]:
     waiting: set[asyncio.Task[Any]] = set()
 
     async def stage_one(files: Any, table: Any, day: Any, rows: Any, name: str) -> FileLine:
-        data, digest, count = stage._encoded(table, day, rows)
+        data, digest, count = staging._encoded(table, day, rows)
         key = f"{table.name}/{table.date_key}={day.isoformat()}/{name}.parquet"
         task = asyncio.create_task(files.stage(key, memoryview(data)))
         waiting.add(task)
         task.add_done_callback(waiting.discard)
         return FileLine(table.name, key, day.isoformat(), count, len(data), digest, ("",))
 
-    return [(stage, "_stage_one", stage_one)]
+    return [(staging, "_stage_one", stage_one)]
 
 
 @defect("publish before record", "Files become visible before the record that names them.")
@@ -121,7 +112,7 @@ def _publish_before_record() -> Sequence[tuple[Any, str, Any]]:
     right = Writer._commit
 
     async def commit_files(self: Any, waiting: Held) -> None:
-        await publish.publish(self.store, waiting.files)
+        await staging.publish(self.store, waiting.files)
         await right(self, waiting)
 
     return [(Writer, "_commit", commit_files)]
@@ -158,7 +149,7 @@ def _a_named_file_discarded() -> Sequence[tuple[Any, str, Any]]:
                     await store.discard(staged)
         await right(store, journal, at, is_repair=is_repair)
 
-    return [(exporting, "recover", recover)]
+    return [(scope_module, "recover", recover)]
 
 
 @defect("recovery publishes nothing", "Recovery leaves the last record's files where they are.")
@@ -166,7 +157,7 @@ def _recovery_publishes_nothing() -> Sequence[tuple[Any, str, Any]]:
     async def recover(*_: Any) -> None:
         """Do nothing."""
 
-    return [(exporting, "recover", recover)]
+    return [(scope_module, "recover", recover)]
 
 
 @defect("another's file discarded", "A run discards all that is staged, also what a later run has staged.")
@@ -264,7 +255,7 @@ def _a_denied_operation_asked_on() -> Sequence[tuple[Any, str, Any]]:
 
 @defect("conditions unasked", "Whether a store keeps conditional puts is not asked.")
 def _conditions_unasked() -> Sequence[tuple[Any, str, Any]]:
-    right = lake_identity.open_lake
+    right = identity_module.open_lake
 
     async def open_lake(store: Any, *given: Any) -> Any:
         async def refused(*_: Any) -> bool:
@@ -273,7 +264,7 @@ def _conditions_unasked() -> Sequence[tuple[Any, str, Any]]:
         store.refuses = refused
         return await right(store, *given)
 
-    return [(running, "open_lake", open_lake)]
+    return [(run, "open_lake", open_lake)]
 
 
 @defect("rejects kept again", "An event without a time is kept anew by each run.")
@@ -290,7 +281,7 @@ def _a_snapshot_one_record_short() -> Sequence[tuple[Any, str, Any]]:
             short.sealed.get(line.stage_arn, {}).pop(line.session_id, None)
         return encode_state(short)
 
-    return [(commit, "encode_state", encode)]
+    return [(journal_module, "encode_state", encode)]
 
 
 @defect(
@@ -327,7 +318,7 @@ def _a_lost_answer_is_a_loss() -> Sequence[tuple[Any, str, Any]]:
 
 @defect("publication unawaited", "The next record is written while the last one's files are still being published.")
 def _publication_unawaited() -> Sequence[tuple[Any, str, Any]]:
-    right = publish.publish
+    right = staging.publish
     waiting: set[asyncio.Task[Any]] = set()
 
     async def publish_beside(files: Any, lines: Any) -> list[FileLine]:
@@ -361,7 +352,7 @@ def _stale_ids() -> Sequence[tuple[Any, str, Any]]:
     "a session come back is new", "A session that was gone from its list and is listed again is taken for a new one."
 )
 def _a_session_come_back_is_new() -> Sequence[tuple[Any, str, Any]]:
-    return [(finding, "is_suspect", lambda *_: False)]
+    return [(finder_module, "is_suspect", lambda *_: False)]
 
 
 @defect("deferred units forgotten", "What the run did not come to is in no outcome.")
@@ -400,7 +391,7 @@ def _complete_past_a_failed_list() -> Sequence[tuple[Any, str, Any]]:
 
 @defect("one date a checkpoint", "Of rows on both sides of a midnight only the first date's are written.")
 def _one_date_a_checkpoint() -> Sequence[tuple[Any, str, Any]]:
-    return [(held, "dates_in", lambda table, rows: dates_in(table, rows)[:1])]
+    return [(checkpoint_module, "dates_in", lambda table, rows: dates_in(table, rows)[:1])]
 
 
 @defect("given up by a refetch's failure", "A refetch that fails takes back that a unit was given up.")
@@ -439,4 +430,4 @@ def _a_last_reading_limited() -> Sequence[tuple[Any, str, Any]]:
     async def limited(pages: Any, unit: Any, session: Any, _final_from_us: int | None) -> Any:
         return await right(pages, unit, session, None)
 
-    return [(pipeline, "fetch", limited)]
+    return [(fan_out, "fetch", limited)]

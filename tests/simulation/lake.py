@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from exporter.errors import LakeBusy
-from exporter.store import SIZE_UNKNOWN, Staged
+from exporter.lake.store import SIZE_UNKNOWN, Staged
 from tests.simulation.loop import NOBODY
 from tests.simulation.process import Killed
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from exporter.api.operations import Operation
-from exporter.cli.exits import FAILED
+from exporter.cli.exit_codes import FAILED
+from exporter.ivs.operations import Operation
 from tests.simulation.facts import ScopeLog, lacking, scope_of
 from tests.simulation.plan import EPOCH_US, SECOND_US, Faults
 from tests.simulation.reading import read_record, scope_name
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from exporter.ledger import ScopeLedger
-    from exporter.run_ledger import RunLedger
+    from exporter.pipeline.run_ledger import RunLedger
     from tests.simulation.facts import Facts
     from tests.simulation.loop import SeededLoop
     from tests.simulation.plan import Step

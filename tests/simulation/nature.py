@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from exporter.times import text_of
+from exporter.timestamps import text_of
 from tests.simulation.plan import EPOCH_US, HOUR_S, SECOND_US, few
 from tests.simulation.truth import UNDATED, Event, Participant, Session, Span, Stage, Truth, canonical
 
 if TYPE_CHECKING:
     from random import Random
 
-    from exporter.domain import Scope
+    from exporter.model import Scope
     from tests.simulation.plan import Plan
 
 _NAMES = ("JOINED", "LEFT", "PUBLISH_STARTED", "PUBLISH_STOPPED", "SUBSCRIBE_STARTED", "SOMETHING_NEW")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import TYPE_CHECKING
 
-from exporter.domain import Scope
+from exporter.model import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

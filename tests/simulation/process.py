@@ -6,8 +6,8 @@ import asyncio
 import math
 from typing import TYPE_CHECKING, Any
 
-from exporter.clock import Clock
-from exporter.processes import Process
+from exporter.commit_log.process import Process
+from exporter.machine.clock import Clock
 from tests.simulation.loop import NOBODY
 from tests.simulation.plan import EPOCH_US, SECOND_US
 

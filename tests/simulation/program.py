@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from exporter import commit, known_ids, running, writer
+from exporter.commit_log import journal
+from exporter.pipeline import known_ids, run, writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, MutableMapping
@@ -19,12 +20,12 @@ if TYPE_CHECKING:
 def small_bounds(bounds: Bounds) -> Iterator[None]:
     """The program's own bounds, as a plan has them."""
     changes: list[tuple[Any, str, object]] = [
-        (running, "_WAITING_SIZE_BYTES_MAX", bounds.waiting_size_bytes),
-        (running, "_WAITING_SIZE_BYTES_A_SCOPE", bounds.waiting_size_bytes),
+        (run, "_WAITING_SIZE_BYTES_MAX", bounds.waiting_size_bytes),
+        (run, "_WAITING_SIZE_BYTES_A_SCOPE", bounds.waiting_size_bytes),
         (known_ids.KnownIds.__init__, "__defaults__", (bounds.known_size_bytes,)),
         (writer, "_PIECE_SIZE_BYTES", bounds.piece_size_bytes),
         (writer, "_BATCH_SIZE_BYTES", bounds.batch_size_bytes),
-        (commit, "SNAPSHOT_RECORDS", bounds.snapshot_records),
+        (journal, "SNAPSHOT_RECORDS", bounds.snapshot_records),
     ]
     before = [(module, name, getattr(module, name)) for module, name, _ in changes]
     for module, name, value in changes:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from exporter.domain import Scope
+    from exporter.model import Scope
 
 #: One event as a row of the lake: (stage, session, participant, time, name, remote participant, error code, extra).
 Row = tuple[str, str, str, int, str, str | None, str | None, str | None]

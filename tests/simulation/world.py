@@ -9,8 +9,8 @@ from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from exporter.log_reader import read_state
-from exporter.verify import Verified, verify
+from exporter.commit_log.reader import read_state
+from exporter.health.verify import Verified, verify
 from tests.simulation.aws import Aws
 from tests.simulation.commands import Commands
 from tests.simulation.facts import Facts
@@ -23,7 +23,7 @@ from tests.simulation.process import SimulatedProcess, true_us
 from tests.simulation.program import logs_in, small_bounds
 
 if TYPE_CHECKING:
-    from exporter.processes import Process
+    from exporter.commit_log.process import Process
 
 #: More virtual time than any run of a simulated world takes.
 RUN_S_MAX = 12 * 3_600.0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from exporter.channel import Channel, Closed
+from exporter.pipeline.channel import Channel, Closed
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.api.answers import Page
-from exporter.discover import list_participants, list_sessions, list_stages
-from exporter.domain import Session
+from exporter.discovery.listings import list_participants, list_sessions, list_stages
+from exporter.discovery.request import Request
+from exporter.discovery.selection import is_wanted, rank
 from exporter.errors import Malformed
-from exporter.plan import is_wanted, rank
-from exporter.request import Request
+from exporter.ivs.responses import Page
+from exporter.model import Session
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

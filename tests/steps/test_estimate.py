@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from exporter.estimate import estimate
-from exporter.records import Record
+from exporter.commit_log.records import Record
+from exporter.discovery.cost import estimate
 
 EVENTS = "ListParticipantEvents"
 LISTING = {"ListStages": 1, "ListStageSessions": 3, "ListParticipants": 40}

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.errors import EventUndated, GaveUp, Refused, ShutOut
-from exporter.failures import CAUSES_MAX, UNITS_NAMED, Failures
+from exporter.telemetry.failures import CAUSES_MAX, UNITS_NAMED, Failures
 
 ARN = "arn:aws:ivs:eu-west-1:123456789012:stage/AbCd"
 

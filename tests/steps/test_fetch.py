@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from exporter.api.answers import Page
-from exporter.domain import Fetched, Session, Unit
 from exporter.errors import TokenRefused
-from exporter.fetch import fetch
-from exporter.identity import page_hashes
+from exporter.ivs.responses import Page
+from exporter.model import Fetched, Session, Unit
+from exporter.normalize.event_id import page_hashes
+from exporter.pipeline.fetch import fetch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from exporter.errors import Refused
 from exporter.ledger import Outcome, ScopeLedger
-from exporter.run_ledger import RunLedger
+from exporter.pipeline.run_ledger import RunLedger
 
 ERROR = Refused("denied", "AccessDeniedException")
 VERBS = ("found", "ended", "failed", "deferred")

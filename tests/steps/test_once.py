@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.once import Once
+from exporter.commit_log.once import Once
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import aioboto3
 import pytest
 
-from exporter.stores.opening import open_store
+from exporter.lake.stores.open import open_store
 from tests.servers.faulty_proxy import faulty_proxy
 from tests.servers.moto_s3 import moto_s3
 from tests.servers.seaweedfs import ACCESS_KEY, SECRET_KEY, seaweedfs
@@ -17,7 +17,7 @@ from tests.servers.seaweedfs import ACCESS_KEY, SECRET_KEY, seaweedfs
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
-    from exporter.store import Store
+    from exporter.lake.store import Store
     from tests.servers.faulty_proxy import Proxy
 
 BUCKET = "lakes"

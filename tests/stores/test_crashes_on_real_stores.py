@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.parquet as pq
 import pytest
 
+from exporter.health.verify import Verified, verify
+from exporter.lake.tables.events import EVENTS
 from exporter.settings import RunSettings
-from exporter.tables import EVENTS
-from exporter.times import text_of
-from exporter.verify import Verified, verify
+from exporter.timestamps import text_of
 from tests.doubles import SECOND_US, Crash, Service, export
 from tests.stores.conftest import SEAWEEDFS
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from exporter.store import Store
+    from exporter.lake.store import Store
 
 SETTINGS = RunSettings(checkpoint_s=1e9)
 OPERATIONS = ("stage", "publish", "discard", "leftovers", "read", "create", "keys", "delete")

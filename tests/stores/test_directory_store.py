@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from exporter.errors import LakeBusy, LakeRefused
-from exporter.stores import directory
-from exporter.stores.directory import DirectoryStore
+from exporter.lake.stores import directory
+from exporter.lake.stores.directory import DirectoryStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,7 +32,7 @@ DAY_S = 86_400.0
 #: The command on a disk whose syncs never come back, and that is given up soon.
 HANGING = """
 import os, sys, threading
-from exporter.stores import directory
+from exporter.lake.stores import directory
 os.fsync = lambda _: threading.Event().wait()
 directory.DirectoryStore.__init__.__defaults__ = (directory.time.time, 0.2)
 from exporter.__main__ import main

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from exporter.errors import UsageError
-from exporter.stores.directory import DirectoryStore
-from exporter.stores.opening import open_store
-from exporter.stores.s3 import S3Store
+from exporter.lake.stores.directory import DirectoryStore
+from exporter.lake.stores.open import open_store
+from exporter.lake.stores.s3.store import S3Store
 
 if TYPE_CHECKING:
     import aioboto3
@@ -40,7 +40,7 @@ def test_a_lake_in_a_directory_needs_no_botocore() -> None:
     """What takes long to import is imported for S3 alone."""
     code = (
         "import asyncio, sys\n"
-        "from exporter.stores.opening import open_store\n"
+        "from exporter.lake.stores.open import open_store\n"
         "asyncio.run(open_store('x', session=None, s3={}).__aenter__())\n"
         "print(sorted({'botocore', 'aiobotocore', 'aiohttp'} & set(sys.modules)))"
     )

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
+from exporter.commit_log.reader import scopes_in
 from exporter.errors import LakeError, LakeRefused, LakeTooNew, UsageError
-from exporter.lake_identity import DEMO_MARKER, KEY, LakeIdentity, look_at_lake, open_lake
-from exporter.log_reader import scopes_in
+from exporter.lake.identity import DEMO_MARKER, KEY, LakeIdentity, look_at_lake, open_lake
 from tests.doubles import MemoryStore
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from exporter.lake_identity import Maker
-    from exporter.store import Store
+    from exporter.lake.identity import Maker
+    from exporter.lake.store import Store
 
     Seen = Callable[[], Awaitable[set[str]]]
 

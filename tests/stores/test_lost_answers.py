@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from exporter.errors import LakeBusy, LakeRefused
-from exporter.stores.s3 import S3Store
-from exporter.stores.s3_calls import Limits
-from exporter.stores.s3_options import S3Options
+from exporter.lake.stores.s3.calls import Limits
+from exporter.lake.stores.s3.options import S3Options
+from exporter.lake.stores.s3.store import S3Store
 from tests.servers.faulty_proxy import Answer
 
 if TYPE_CHECKING:

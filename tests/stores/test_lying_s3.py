@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from exporter.errors import LakeBusy, LakeRefused
-from exporter.lake_identity import open_lake
-from exporter.stores import s3_http
-from exporter.stores.s3 import S3Store
-from exporter.stores.s3_calls import Limits
-from exporter.stores.s3_options import S3Options
+from exporter.lake.identity import open_lake
+from exporter.lake.stores.s3 import http
+from exporter.lake.stores.s3.calls import Limits
+from exporter.lake.stores.s3.options import S3Options
+from exporter.lake.stores.s3.store import S3Store
 from tests.servers.faulty_proxy import Answer, faulty_proxy
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ async def test_answers_are_bounded(
     session: aioboto3.Session, prefix: str, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A list or a record that does not end is refused when it is longer than any of the exporter's."""
-    monkeypatch.setattr(s3_http, "ANSWER_BYTES_MAX", 10_000)
+    monkeypatch.setattr(http, "ANSWER_BYTES_MAX", 10_000)
     limits = Limits(record_bytes=10_000, file_bytes=20_000)
     async with S3Store(session, "lakes", prefix, S3Options(), limits=limits, sleep=at_once) as store:
         for key, size_bytes in ((RECORD, 10_001), (KEY, 20_001)):

@@ -14,9 +14,9 @@ from botocore import exceptions as aws
 from botocore.parsers import ResponseParserError
 
 from exporter.errors import CredentialsLost, LakeBusy, LakeError, LakeRefused
-from exporter.stores.s3_answers import NotOfS3
-from exporter.stores.s3_errors import Call, Conflict, Expired, Missing, Taken, translated, without_credentials
-from exporter.stores.s3_http import TooLong
+from exporter.lake.stores.s3.answers import NotOfS3
+from exporter.lake.stores.s3.errors import Call, Conflict, Expired, Missing, Taken, translated, without_credentials
+from exporter.lake.stores.s3.http import TooLong
 
 #: 2026-11-23T12:00:00Z
 NOW_US = 1_795_435_200_000_000

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from exporter.store import Store
+    from exporter.lake.store import Store
 
 RECORD = "_log/111122223333-us-east-1/records/000000000001.json"
 REAL = pytest.mark.parametrize(

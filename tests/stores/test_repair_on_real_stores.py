@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from exporter.problems import Kind
-from exporter.processes import is_gone, this_process
-from exporter.repair import Repair
-from exporter.request import Request
-from exporter.retention import accept_missing, parse_partitions
+from exporter.commit_log.process import is_gone, this_process
+from exporter.discovery.request import Request
+from exporter.health.problems import Kind
+from exporter.health.repair import Repair
+from exporter.health.retention import accept_missing, parse_partitions
+from exporter.health.upkeep import Upkeep
+from exporter.health.verify import Verified, verify
 from exporter.settings import RunSettings
-from exporter.upkeep import Upkeep
-from exporter.verify import Verified, verify
 from tests.doubles import DAY_US, HOUR_US, SECOND_US, STAGE, Service, export
 from tests.stores.test_crashes_on_real_stores import rows_of
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from exporter.store import Store
+    from exporter.lake.store import Store
 
 SETTINGS = RunSettings(checkpoint_s=1e9)
 YESTERDAY = "events/event_date=2026-11-22/"

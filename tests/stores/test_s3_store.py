@@ -10,9 +10,9 @@ import aioboto3
 import pytest
 
 from exporter.errors import LakeBusy, LakeRefused, UsageError
-from exporter.stores.s3 import S3Store
-from exporter.stores.s3_calls import Limits
-from exporter.stores.s3_options import S3Options
+from exporter.lake.stores.s3.calls import Limits
+from exporter.lake.stores.s3.options import S3Options
+from exporter.lake.stores.s3.store import S3Store
 from tests.servers.faulty_proxy import faulty_proxy
 from tests.servers.ports import free_ports
 from tests.servers.seaweedfs import ACCESS_KEY, SECRET_KEY
@@ -20,7 +20,7 @@ from tests.servers.seaweedfs import ACCESS_KEY, SECRET_KEY
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from exporter.store import Store
+    from exporter.lake.store import Store
 
 SEAWEEDFS = (pytest.mark.xdist_group("seaweedfs"), pytest.mark.slow)
 KEY = "events/event_date=2026-11-23/a.parquet"

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from exporter.errors import LakeRefused
-from exporter.store import SIZE_UNKNOWN, Staged
+from exporter.lake.store import SIZE_UNKNOWN, Staged
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from exporter.store import Store
+    from exporter.lake.store import Store
 
     Seen = Callable[[], Awaitable[set[str]]]
 

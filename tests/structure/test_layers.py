@@ -1,4 +1,4 @@
-"""The shape of the code: no step imports another, and what all stand on imports none of them."""
+"""The shape of the code: packages in one line, and each imports only what stands before it."""
 
 from __future__ import annotations
 
@@ -10,64 +10,96 @@ import pytest
 import exporter
 
 ROOT = Path(exporter.__file__).parent
-STEPS = ("discover", "plan", "fetch", "normalize", "stage", "commit", "publish")
-COMPOSERS = (
-    "exporter.finding",
-    "exporter.intake",
-    "exporter.writer",
-    "exporter.pipeline",
-    "exporter.recovery",
-    "exporter.exporting",
-    "exporter.running",
+#: All that lies in ``exporter/``, from what depends on nothing to what depends on anything.
+LAYERS = (
+    "errors",
+    "model",
+    "text",
+    "timestamps",
+    "compute",
+    "machine",
+    "settings",
+    "aws",
+    "telemetry",
+    "lake",
+    "ledger",
+    "normalize",
+    "commit_log",
+    "ivs",
+    "health",
+    "discovery",
+    "pipeline",
+    "emulator",
+    "cli",
 )
-#: Each package or module, and what of the exporter it must not import.
+#: Modules beside the packages; any other module has a room in one of them.
+ROOT_MODULES = {"errors", "model", "text", "timestamps", "compute", "settings", "ledger", "__init__", "__main__"}
+#: The emulator knows nothing of what it is there to test.
+ONLY = {"emulator": {"model"}}
+#: The steps of the way from the API to the lake: each knows its types and no other step.
+STEPS = (
+    "discovery.listings",
+    "discovery.selection",
+    "pipeline.fetch",
+    "normalize.events",
+    "lake.staging",
+    "commit_log.journal",
+)
+#: What a module may not import although it stands in the same package, or before its own.
 FORBIDDEN = {
-    "exporter.domain": {"exporter"},
-    "exporter.errors": {"exporter"},
-    "exporter.times": {"exporter"},
-    "exporter.stores": {"exporter.api", "exporter.cli", "exporter.emulator"},
-    "exporter.lake_identity": {"exporter.api", "exporter.cli", "exporter.emulator", "exporter.stores", *COMPOSERS},
-    "exporter.emulator": {"exporter.api", "exporter.cli", "exporter.stores", "exporter.running"},
-    "exporter.api": {"exporter.stores", "exporter.store", "exporter.cli", "exporter.emulator"},
-    **{f"exporter.{step}": {"exporter.cli", "exporter.emulator", "exporter.stores", *COMPOSERS} for step in STEPS},
-    **{name: {"exporter.cli", "exporter.emulator"} for name in COMPOSERS},
+    **{step: {other for other in STEPS if other != step} for step in STEPS},
+    "lake.identity": {"lake.stores"},
+    "cli.commands": {"pipeline", "aws", "lake"},
 }
 
 
-def module_name(path: Path) -> str:
-    parts = path.relative_to(ROOT.parent).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
 def imports_of(path: Path) -> set[str]:
-    """The exporter's modules that a file imports, for types, too."""
+    """The names below ``exporter`` that a file imports from, for types, too."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
+        names = []
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module == "exporter":
+            names = [f"exporter.{alias.name}" for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return {name for name in found if name.startswith("exporter.")}
+            names = [node.module]
+        found |= {name.split(".")[1] for name in names if name.startswith("exporter.")}
+    return found - {"__version__"}
 
 
-MODULES = {module_name(path): imports_of(path) for path in sorted(ROOT.rglob("*.py"))}
+def modules_imported(path: Path) -> set[str]:
+    """The modules that a file imports, and the names in them, all below ``exporter``."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("exporter."):
+            module = node.module.removeprefix("exporter.")
+            found |= {module} | {f"{module}.{alias.name}" for alias in node.names}
+    return found
 
 
-def below(name: str, package: str) -> bool:
-    return name == package or name.startswith(package + ".")
+def layer_of(path: Path) -> str:
+    return path.relative_to(ROOT).with_suffix("").parts[0]
 
 
-@pytest.mark.parametrize("step", STEPS)
-def test_no_step_imports_another(step: str) -> None:
-    """Each step knows its types and no other step."""
-    others = {f"exporter.{other}" for other in STEPS if other != step}
-    assert not {name for name in MODULES[f"exporter.{step}"] if any(below(name, other) for other in others)}
+FILES = sorted(path for path in ROOT.rglob("*.py") if path.parent != ROOT or not path.name.startswith("__"))
 
 
-@pytest.mark.parametrize("package", FORBIDDEN)
-def test_no_layer_reaches_up(package: str) -> None:
-    """What others stand on imports none of them."""
-    for module, imported in MODULES.items():
-        if below(module, package):
-            wrong = {name for name in imported if any(below(name, upper) for upper in FORBIDDEN[package])}
-            assert not {name for name in wrong if not below(name, package)}, f"{module} reaches up to {wrong}"
+def test_everything_has_its_place_in_the_line() -> None:
+    """No package and no module beside the line; what is planned may be there or not."""
+    assert {path.stem for path in ROOT.glob("*.py")} == ROOT_MODULES
+    there = {path.name for path in ROOT.iterdir() if path.is_dir() and path.name != "__pycache__"} | ROOT_MODULES
+    assert there - {"__init__", "__main__"} == set(LAYERS)
+
+
+@pytest.mark.parametrize("name", FORBIDDEN)
+def test_what_stands_apart_stays_apart(name: str) -> None:
+    """No step imports another, a lake's identity knows no kind of store, and commands are cheap to import."""
+    place = ROOT.joinpath(*name.split("."))
+    paths = sorted(place.rglob("*.py")) if place.is_dir() else [place.with_suffix(".py")]
+    for path in paths:
+        assert not {
+            module
+            for module in modules_imported(path)
+            if any(module == other or module.startswith(f"{other}.") for other in FORBIDDEN[name])
+        }, path

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import aioboto3
 
-from exporter.stores.opening import open_store
-from exporter.verify import Verified, verify
+from exporter.health.verify import Verified, verify
+from exporter.lake.stores.open import open_store
 from tests.chaos.laws import check_equal, check_reading
 from tests.end_to_end.oracle import expected
 from tests.servers.seaweedfs import ACCESS_KEY, SECRET_KEY

@@ -14,13 +14,13 @@ from aiohttp import web
 from botocore.credentials import ReadOnlyCredentials, SSOProvider
 from botocore.tokens import SSOTokenProvider
 
-from exporter.accounts import Accounts
-from exporter.api.client import Client
-from exporter.api.connections import Connections, open_connections
-from exporter.api.credentials import Credentials
-from exporter.api.endpoints import Endpoint, find_endpoint
-from exporter.api.operations import Operation
+from exporter.aws.accounts import Accounts
+from exporter.aws.credentials import Credentials
 from exporter.errors import ExportError
+from exporter.ivs.client import Client
+from exporter.ivs.endpoints import Endpoint, find_endpoint
+from exporter.ivs.http import Connections, open_connections
+from exporter.ivs.operations import Operation
 from exporter.settings import HttpSettings, Settings
 from tests.servers.raw import raw_server
 from tests.surroundings.malformed import ANSWERS, FOLDER, GARBAGE, SECRET, SERVER, STARTS, Answered, Case

@@ -1,0 +1,128 @@
+"""What AWS's own libraries raise, as errors of the exporter's: fenced where they are called, whatever their class.
+
+Providers of credentials run programs, read files and ask services, and raise whatever comes of that: JSONDecodeError,
+KeyError, FileNotFoundError. A list of their classes would never be whole. Source: botocore's `credentials.py`,
+`utils.py` and `configloader.py`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import contextmanager
+from traceback import walk_tb
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from exporter.aws.credential_process import METHOD, process_fault
+from exporter.aws.endpoints import check_endpoint_settings
+from exporter.errors import CredentialsLost, ExportError, UsageError
+from exporter.text import foreign_words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: Under the names that their variables have.
+_ASKED_BY_PROVIDERS = ("STS", "SSO", "SSO_OIDC")
+# Values of these stand in many a text: a secret's is masked, a region or a profile is not what is wrong, and botocore's
+# own words for a damaged file name it.
+_TOO_COMMON = re.compile("ACCESS_KEY|_TOKEN$|REGION$|PROFILE$|^AWS_CONFIG_FILE$|^AWS_SHARED_CREDENTIALS_FILE$")
+_PROVIDERS = {
+    "assume-role": "the profile's role_arn",
+    "assume-role-with-web-identity": "web identity",
+    "config-file": "the profile's keys",
+    "container-role": "the container's credentials",
+    METHOD: "credential_process",
+    "env": "the environment's keys",
+    "iam-role": "the instance's role",
+    "shared-credentials-file": "the credentials file",
+    "sso": "IAM Identity Center (sso)",
+}
+
+
+@contextmanager
+def providing_credentials() -> Iterator[None]:
+    """Let whatever a provider of credentials raises in this block be a :class:`CredentialsLost`, with its own words.
+
+    Where the endpoint of a service that providers ask is wrong, that is said instead, by a :class:`UsageError`.
+    """
+    try:
+        yield
+    except ExportError:
+        raise
+    except Exception as error:
+        for service in _ASKED_BY_PROVIDERS:
+            check_endpoint_settings(service)
+        raise lost(error) from error
+
+
+@contextmanager
+def reading_configuration(what: str) -> Iterator[None]:
+    """Let what AWS's environment or profile says, and botocore refuses, be a :class:`UsageError`.
+
+    ``what`` can't be done so. The variable is named where its value is what botocore complains of.
+    """
+    try:
+        yield
+    except ExportError:
+        raise
+    except Exception as error:
+        raise UsageError(f"{what}: {_named(error)}") from error
+
+
+def lost(error: Exception) -> CredentialsLost:
+    """The :class:`CredentialsLost` that a provider's error stands for."""
+    name = _provider_of(error)
+    if is_of_process(error):
+        return CredentialsLost(f"no AWS credentials can be used: {process_fault(error)}")
+    provider = f"{_PROVIDERS.get(name, name)}: " if name and name not in str(error) else ""
+    return CredentialsLost(f"no AWS credentials can be used: {provider}{_named(error)}")
+
+
+def is_of_process(error: BaseException) -> bool:
+    """Whether the program of a profile's ``credential_process`` is what failed."""
+    return _provider_of(error) == METHOD
+
+
+def words_of(error: BaseException) -> str:
+    """What an error says, in one line without secrets; with its class where its text alone says little."""
+    if is_of_process(error):
+        return process_fault(error)
+    text = foreign_words(error)
+    if isinstance(error, OSError) and error.strerror:
+        text = foreign_words(error.strerror)
+        return text if error.filename is None else f"{foreign_words(error.filename)}: {text}"
+    if isinstance(error, EOFError):
+        return "something was to be typed, such as the code of an MFA device, and nobody is there to type it"
+    if isinstance(error, (BotoCoreError, ClientError, RuntimeError)) and text:
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _named(error: Exception) -> str:
+    """An error's words, after the names of AWS's variables whose values it repeats."""
+    words = words_of(error)
+    repeated = [
+        name
+        for name, value in os.environ.items()
+        if name.startswith("AWS_")
+        and not _TOO_COMMON.search(name)
+        and value
+        and re.search(rf"(?<![\w/.-]){re.escape(value)}(?![\w/-])", words)
+    ]
+    return f"{', '.join(sorted(repeated))}: {words}" if repeated else words
+
+
+def _provider_of(error: BaseException) -> str:
+    """Give botocore's name of the provider that was asked; "" where it is not known.
+
+    ``JSONDecodeError: Expecting value`` says nothing of the program whose output it is about. Each provider carries its
+    name, as do the credentials that one gave, and the innermost that the error passed is the one that failed.
+    """
+    name = ""
+    for frame, _ in walk_tb(error.__traceback__):
+        asked = frame.f_locals.get("self")
+        method = getattr(asked, "METHOD", None) or getattr(asked, "method", None)
+        name = method if isinstance(method, str) and method in _PROVIDERS else name
+    return name

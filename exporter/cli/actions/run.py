@@ -1,0 +1,221 @@
+"""An export as a command carries it out: with signals, a deadline, logs, the display and the last words."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import sys
+import time
+from dataclasses import dataclass
+from functools import partial
+from typing import IO, TYPE_CHECKING
+
+import structlog
+from rich.console import Console
+
+from exporter.cli import exit_codes, settings_sources
+from exporter.cli.other_clock import other_clock
+from exporter.cli.progress import Progress, showing
+from exporter.discovery import target_list
+from exporter.discovery.request import DEADLINE, Request, Stop
+from exporter.errors import ExportError, UsageError
+from exporter.machine import open_files
+from exporter.model import REGIONS, nearest_region
+from exporter.pipeline.run_ledger import RunLedger
+from exporter.settings import Settings, shown
+from exporter.telemetry import logs
+from exporter.telemetry.failures import DEFERRED
+from exporter.timestamps import read_us
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from exporter.cli.invocation import Export, Invocation
+    from exporter.discovery.cost import Estimate
+    from exporter.machine.clock import Clock
+
+_log = structlog.get_logger(__name__)
+_SWITCH_S = 0.0005
+_GARBAGE_OBJECTS = 20_000
+_TAG_LENGTH_MAX = 200
+_DATE_LENGTH = len("2026-11-23")
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a run is asked for, as it was typed."""
+
+    targets: str | None = None
+    since: str | None = None
+    until: str | None = None
+    refetch: bool = False
+    wait: bool = False
+    is_dry: bool = False
+    tag: str | None = None
+
+    def request(self, stages: Sequence[str] = ()) -> Request:
+        """What was typed, read and checked. A list that names no stage is of the one in ``stages``.
+
+        Raises :class:`UsageError`, and for a list on S3 what its store raises.
+        """
+        since_us, until_us = _moment("--since", self.since), _moment("--until", self.until)
+        if since_us is not None and until_us is not None and until_us <= since_us:
+            raise UsageError(f"--until {self.until} is not after --since {self.since}")
+        stage_arn = stages[0] if len(stages) == 1 else None
+        named = None if self.targets is None else target_list.read(self.targets, stage_arn, open_on_s3)
+        for note in named.notes if named else ():
+            _log.warning(note)
+        return Request(named, since_us, until_us, self.refetch, self.wait, tag=_checked_tag(self.tag))
+
+
+def export(invocation: Invocation, settings: Settings, wishes: Wishes, level: str) -> int:
+    """Carry out ``ivs-export run``, to its exit code. Raises :class:`UsageError` before anything was started."""
+    console = start_logs(level)
+    open_files.raise_limit()
+    invocation.lake, invocation.tag = settings.lake, wishes.tag
+    request = wishes.request(settings.stages)
+    settings = settings_sources.with_regions(settings, request.targets, _profile_region)
+    for region in set(settings.regions) - set(REGIONS):
+        _log.info("region is new to this version, or misspelt", region=region, meant=nearest_region(region))
+    if wishes.is_dry:
+        invocation.estimates = []
+    code = asyncio.run(carry_out(invocation, settings, request, console, other_clock(settings)))
+    invocation.finish(code)
+    return code
+
+
+def start_logs(level: str) -> Console | None:
+    """Send logs where they belong, and return the console for the live display where standard error is a terminal.
+
+    There the display and the summary tell what the logs' level ``info`` would, so warnings are shown in its place.
+    """
+    console = Console(stderr=True)
+    if not console.is_terminal or console.is_dumb_terminal:
+        logs.configure(level, sys.stderr)
+        return None
+    shown_level = "warning" if level == "info" else level
+    logs.configure(shown_level, sys.stderr, lambda line: console.print(line, markup=False, highlight=False))
+    return console
+
+
+async def carry_out(
+    invocation: Invocation,
+    settings: Settings,
+    request: Request,
+    console: Console | None,
+    clock: Clock | None = None,
+) -> int:
+    """Export, stopping gracefully for a signal or the deadline, and return the exit code. The ledger says the rest.
+
+    ``clock`` counts in place of this machine's, where a test has another.
+    """
+    ledger = invocation.ledger = RunLedger(
+        invocation.run_id, lake=settings.lake, tag=request.tag, began_us=invocation.began_us
+    )
+    stop, loop = Stop(), asyncio.get_running_loop()
+    run = invocation.export or _export(clock)
+    quota = settings.quota.calls_per_second * (1.0 - settings.quota.reserve)
+    invocation.signals.graceful = lambda name: _ask(loop, stop, name)
+    if settings.run.deadline_s:
+        loop.call_later(settings.run.deadline_s, stop.ask, DEADLINE)
+    _log.info(
+        "run began", run_id=ledger.run_id, lake=settings.lake, regions=settings.regions, stages=len(settings.stages)
+    )
+    try:
+        async with showing(Progress(ledger, quota, time.monotonic), console):
+            if invocation.estimates is None:
+                await run(settings, request, ledger, stop)
+            else:
+                invocation.estimates += await _survey(clock)(settings, request, ledger, stop)
+    except ExportError as error:
+        ledger.error = error
+    finally:
+        invocation.signals.graceful = None
+        ledger.stopped_by = invocation.signals.received or _deadline(stop)
+    code = exit_codes.of_run(ledger, invocation.signals.received)
+    if console is None or invocation.is_json:  # else the summary says the same in the same place
+        _log_failures(ledger, are_deferred=False)
+        if ledger.error is None:
+            _log_failures(ledger, are_deferred=True)
+        else:  # what ended the run is the cause, and is said at the very end
+            invocation.after_cause = lambda: _log_failures(ledger, are_deferred=True)
+        _log_empty_regions(ledger)
+    _log.info("run ended", run_id=ledger.run_id, outcome=ledger.outcome, stopped_by=stop.reason, exit_code=code)
+    return code
+
+
+def _deadline(stop: Stop) -> str | None:
+    """``deadline``, where that stopped the run; a run stops itself, too, where one of its scopes ends it."""
+    return stop.reason if stop.reason == DEADLINE else None
+
+
+def _log_failures(ledger: RunLedger, *, are_deferred: bool) -> None:
+    """A line for each cause, or for what was deferred; but what ended the run as a whole has its own."""
+    for failure in ledger.failures:
+        if failure["unit"] is not None and (failure["error"] == DEFERRED) == are_deferred:
+            named = {name: failure[name] for name in ("error", "message", "count", "unit")}
+            _log.warning("failure", run_id=ledger.run_id, **named)
+
+
+def _log_empty_regions(ledger: RunLedger) -> None:
+    for place in ledger.empty_regions:
+        _log.warning("no stage", run_id=ledger.run_id, **place, regions_with_stages=sorted(ledger.regions_with_stages))
+
+
+def _ask(loop: asyncio.AbstractEventLoop, stop: Stop, name: str) -> None:
+    loop.call_soon_threadsafe(stop.ask, name)  # which also wakes the loop, where it sleeps
+
+
+def _export(clock: Clock | None) -> Export:
+    from exporter.pipeline.run import run  # noqa: PLC0415 - brings aioboto3; a wrong list does without
+    from exporter.pipeline.surroundings import real_surroundings  # noqa: PLC0415 - the same
+
+    # Files are made in a thread. Each time that the loop has sent or received, it waits so long until it can go on.
+    sys.setswitchinterval(_SWITCH_S)
+    # What was imported is no garbage, and to look through it again and again takes a tenth of a short run's time. Nor
+    # is what is on its way through: little is left of it in cycles, and to look every 700 objects takes a twentieth.
+    gc.freeze()
+    gc.set_threshold(_GARBAGE_OBJECTS)
+    return partial(run, surroundings=real_surroundings(clock))
+
+
+def _survey(clock: Clock | None) -> Callable[[Settings, Request, RunLedger, Stop], Awaitable[list[Estimate]]]:
+    from exporter.pipeline.run import survey  # noqa: PLC0415 - the same
+    from exporter.pipeline.surroundings import real_surroundings  # noqa: PLC0415 - the same
+
+    return partial(survey, surroundings=real_surroundings(clock))
+
+
+def open_on_s3(address: str) -> IO[bytes]:
+    """A list of targets at ``s3://bucket/key``, read with the run's own credentials. Raises as its store does."""
+    from exporter.aws.accounts import open_session  # noqa: PLC0415 - brings aioboto3; a list in a file does without
+    from exporter.lake.stores.s3.object import copy_of  # noqa: PLC0415 - the same
+
+    return asyncio.run(copy_of(address, open_session()))
+
+
+def _profile_region() -> str | None:
+    import aioboto3  # noqa: PLC0415 - slow to import, and asked for only where nothing else gives a region
+
+    from exporter.aws.errors import reading_configuration  # noqa: PLC0415 - the same
+
+    with reading_configuration("no region is given, and the AWS profile can't tell one"):
+        region: str | None = aioboto3.Session().region_name
+    return region
+
+
+def _checked_tag(text: str | None) -> str | None:
+    """A run's tag: it stands in records and logs, so it is one short line."""
+    if text is not None and not (0 < len(text) <= _TAG_LENGTH_MAX and text.isprintable()):
+        raise UsageError(f"--tag {shown(text)} is refused: a tag has 1 to {_TAG_LENGTH_MAX} characters, all printable")
+    return text
+
+
+def _moment(option: str, text: str | None) -> int | None:
+    """A date or a time in microseconds since the epoch."""
+    if text is None:
+        return None
+    micros = read_us(f"{text}T00" if len(text) == _DATE_LENGTH else text)
+    if micros is None:
+        raise UsageError(f"{option} {shown(text)} is no date and no ISO time, such as 2026-11-23 or 2026-11-23T15:04Z")
+    return micros

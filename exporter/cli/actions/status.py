@@ -1,0 +1,105 @@
+"""What ``status`` asks of a lake, and how it tells it."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from exporter.aws.accounts import open_session
+from exporter.cli import exit_codes
+from exporter.cli.summary import duration_of
+from exporter.errors import LakeRefused
+from exporter.health.status import ScopeStatus, statuses
+from exporter.lake.stores.open import open_store
+from exporter.text import counted, plain
+from exporter.timestamps import text_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from exporter.cli.invocation import Invocation
+    from exporter.health.status import RunLine
+    from exporter.lake.store import Store
+    from exporter.settings import Settings
+
+_SHOWN = 10
+
+
+def show_status(invocation: Invocation, settings: Settings, runs_max: int) -> int:
+    """Carry out ``ivs-export status``. Raises :class:`LakeError`."""
+    found = asyncio.run(_statuses(settings, runs_max))
+    invocation.print_object({"lake": settings.lake, "scopes": [status.summary() for status in found]})
+    invocation.say("\n\n".join(map(_status_text, found)))
+    damaged = sum(status.error is not None for status in found)
+    if damaged == len(found):
+        return exit_codes.FAILED
+    return exit_codes.PARTIAL if damaged else exit_codes.OK
+
+
+async def _statuses(settings: Settings, runs_max: int) -> list[ScopeStatus]:
+    async with _lake(settings) as store:
+        found = await statuses(store, runs_max)
+    if not found:
+        raise _empty(settings)
+    return found
+
+
+@asynccontextmanager
+async def _lake(settings: Settings) -> AsyncIterator[Store]:
+    async with open_store(settings.lake, session=open_session(), s3=settings.s3.options()) as store:
+        yield store
+
+
+def _empty(settings: Settings) -> LakeRefused:
+    return LakeRefused(f"{settings.lake} holds no export: mend --lake, or make one with `ivs-export run`")
+
+
+def _status_text(status: ScopeStatus) -> str:
+    if status.error is not None:
+        return plain(f"{status.scope.account_id} in {status.scope.region}\n  not known       {status.error}")
+    lines = [
+        f"{status.scope.account_id} in {status.scope.region}",
+        f"  complete until  {_time(status.complete_until_us)}",
+        f"  lake            {counted(status.rows, 'event')} in {counted(status.files, 'file')}{_dates(status)}",
+        f"  sessions        {status.sealed:,} sealed, {status.waiting:,} ended and waiting, {status.active:,} active"
+        + (f", {status.vanished:,} vanished" if status.vanished else ""),
+    ]
+    if status.oldest_unsealed:
+        ended, ago = _time(status.oldest_unsealed_ended_us), duration_of(status.oldest_waits_s or 0.0)
+        lines.append(f"  oldest waiting  {status.oldest_unsealed}, ended {ended}, {ago} ago")
+    lines += _some("failing", [f"{name}, for {_days(days)}" for name, days in status.failing.items()])
+    lines += _some("abandoned", status.abandoned)
+    lines.append("  last runs")
+    lines += [f"    {_run_text(run)}" for run in status.runs]
+    return "\n".join(map(plain, lines))
+
+
+def _run_text(run: RunLine) -> str:
+    if run.summary is None:
+        return f"{run.run_id}  {run.outcome}"
+    if run.command != "run":
+        return f"{run.run_id}  {run.outcome:<9}  {run.command}"
+    units = run.summary["units"]
+    told = f"{counted(run.summary['events']['written'], 'event')} written, {counted(units['found'], 'unit')}"
+    return f"{run.run_id}  {run.outcome:<9}  {told}, {units['failed']:,} failed, {units['deferred']:,} deferred"
+
+
+def _days(days: float) -> str:
+    return "1 day" if days == 1 else f"{days:g} days"
+
+
+def _dates(status: ScopeStatus) -> str:
+    return f", {status.first_date} to {status.last_date}" if status.first_date else ""
+
+
+def _some(what: str, names: list[str]) -> list[str]:
+    """The count of some units, and the first of them by name."""
+    if not names:
+        return []
+    more = f", the first {_SHOWN}" if len(names) > _SHOWN else ""
+    return [f"  {what:<15} {counted(len(names), 'unit')}{more}:", *(f"    {name}" for name in names[:_SHOWN])]
+
+
+def _time(moment_us: int | None) -> str:
+    return "unknown" if moment_us is None else text_of(moment_us)

@@ -1,0 +1,156 @@
+"""What ``verify`` and ``repair`` do with a lake, and how they tell it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from exporter.aws.accounts import open_session
+from exporter.cli import exit_codes
+from exporter.cli.other_clock import other_clock
+from exporter.commit_log.process import is_gone, this_process
+from exporter.errors import LakeRefused
+from exporter.health.identity_checks import identity_problem
+from exporter.health.repair import Repair, Repaired
+from exporter.health.retention import accept_missing, parse_partitions
+from exporter.health.upkeep import Upkeep
+from exporter.health.verify import Verified, verify
+from exporter.lake.identity import KEY, decode_identity, open_lake
+from exporter.lake.stores.open import open_store
+from exporter.machine.clock import system_clock
+from exporter.text import counted, plain
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from contextlib import AbstractAsyncContextManager
+
+    from exporter.cli.invocation import Invocation
+    from exporter.health.problems import Problem
+    from exporter.health.retention import Partitions
+    from exporter.lake.identity import Maker
+    from exporter.machine.clock import Clock
+    from exporter.settings import Settings
+
+
+def verify_lake(invocation: Invocation, settings: Settings, removed: Sequence[str]) -> int:
+    """Carry out ``ivs-export verify``; ``removed`` are the partitions that were removed on purpose, as they were typed.
+
+    Raises :class:`UsageError` and :class:`LakeError`.
+    """
+    partitions = [parse_partitions(text) for text in removed]
+    opening = _opening(invocation, settings)
+    accepted, problems, verified = asyncio.run(_verified(opening, settings, partitions))
+    invocation.print_object(
+        {
+            "lake": settings.lake,
+            "outcome": _outcome(problems, verified),
+            **_counts(verified),
+            "accepted": accepted,
+            "problems": [_words(problem) for problem in problems],
+            "notes": [{"file": key, "message": note} for key, note in sorted(verified.notes.items())],
+        }
+    )
+    lines = [f"{key}: removed on purpose, and let go of" for key in accepted]
+    lines += [f"{key}: note: {note}" for key, note in sorted(verified.notes.items())]
+    lines += [f"{problem.key}: {problem.message}; {problem.remedy}" for problem in problems]
+    invocation.say("\n".join(map(plain, [*lines, _end(problems, verified)])))
+    return exit_codes.FAILED if problems else exit_codes.OK
+
+
+def repair_lake(invocation: Invocation, settings: Settings, *, is_dry: bool) -> int:
+    """Carry out ``ivs-export repair``. Raises :class:`LakeError`."""
+    repaired = asyncio.run(_repaired(_opening(invocation, settings), settings, is_dry=is_dry))
+    would = len(repaired.done) if is_dry else 0
+    is_clean = not (repaired.left or would)
+    invocation.print_object(
+        {
+            "lake": settings.lake,
+            "outcome": "complete" if is_clean else "failed",
+            "dry_run": is_dry,
+            **_counts(repaired.verified),
+            "repaired": [{"file": key, "done": done} for key, done in sorted(repaired.done.items())],
+            "more_may_follow": repaired.is_more_likely,
+            "sessions_opened": repaired.sessions_opened,
+            "problems": [_words(problem) for problem in repaired.left],
+        }
+    )
+    lines = [f"{key}: {done}" for key, done in sorted(repaired.done.items())]
+    lines += [f"{problem.key}: {problem.message}; {problem.remedy}" for problem in repaired.left]
+    if is_dry:
+        more = "; what that shows a repair mends, too" if repaired.is_more_likely else ""
+        left = counted(len(repaired.left), "problem")
+        end = f"{would:,} to repair{more}, {left} that a repair leaves; nothing was changed"
+    else:
+        opened = f"{counted(repaired.sessions_opened, 'session')} to be asked for by the next run"
+        end = f"{len(repaired.done):,} repaired, {counted(len(repaired.left), 'problem')} left, {opened}"
+    invocation.say("\n".join(map(plain, [*lines, end])))
+    return exit_codes.OK if is_clean else exit_codes.FAILED
+
+
+async def _verified(
+    opening: AbstractAsyncContextManager[Upkeep], settings: Settings, partitions: Sequence[Partitions]
+) -> tuple[list[str], list[Problem], Verified]:
+    verified = Verified()
+    async with opening as upkeep:
+        accepted = await accept_missing(upkeep, partitions) if partitions else []
+        identity = await identity_problem(upkeep.store)
+        problems = [] if identity is None else [identity]
+        problems += [problem async for problem in verify(upkeep.store, verified, is_gone=is_gone)]
+    _check_some(settings, verified, is_any=bool(problems))
+    return accepted, problems, verified
+
+
+async def _repaired(opening: AbstractAsyncContextManager[Upkeep], settings: Settings, *, is_dry: bool) -> Repaired:
+    async with opening as upkeep:
+        repair = Repair(upkeep)
+        repaired = await (repair.plan() if is_dry else repair.run())
+    _check_some(settings, repaired.verified, is_any=bool(repaired.done or repaired.left))
+    return repaired
+
+
+def _opening(invocation: Invocation, settings: Settings) -> AbstractAsyncContextManager[Upkeep]:
+    """The upkeep, to be opened. Its clock is looked for first: that asks AWS's own settings in a loop of its own."""
+    return _upkeep(invocation, settings, other_clock(settings) or system_clock())
+
+
+@asynccontextmanager
+async def _upkeep(invocation: Invocation, settings: Settings, clock: Clock) -> AsyncIterator[Upkeep]:
+    async with open_store(settings.lake, session=open_session(), s3=settings.s3.options()) as store:
+
+        async def make_sure() -> None:
+            body = await store.read(KEY)
+            # Whoever made the lake keeps it up; what is mended in a demo's lake stays a demo's.
+            maker: Maker = "demo" if body is not None and decode_identity(body).made_by == "demo" else "run"
+            await open_lake(store, settings.lake, maker, invocation.run_id, random.SystemRandom().random)
+
+        yield Upkeep(store, invocation.run_id, clock, this_process(), is_gone, make_sure)
+
+
+def _check_some(settings: Settings, verified: Verified, *, is_any: bool) -> None:
+    """Raise :class:`LakeRefused` where there is nothing that anybody exported."""
+    if not verified.scopes and not is_any:
+        raise LakeRefused(f"{settings.lake} holds no export: mend --lake, or make one with `ivs-export run`")
+
+
+def _outcome(problems: Sequence[Problem], verified: Verified) -> str:
+    """``complete``; ``empty`` where a log names no file; ``failed`` where something is wrong."""
+    if problems:
+        return "failed"
+    return "complete" if verified.files else "empty"
+
+
+def _counts(verified: Verified) -> dict[str, int]:
+    return {"scopes": verified.scopes, "files": verified.files, "events": verified.rows}
+
+
+def _words(problem: Problem) -> dict[str, Any]:
+    return {"file": problem.key, "kind": problem.kind, "message": problem.message, "remedy": problem.remedy}
+
+
+def _end(problems: Sequence[Problem], verified: Verified) -> str:
+    if not problems and not verified.files:
+        return f"the lake is empty: a log is there, and names no file; scopes: {verified.scopes:,}"
+    read = f"{counted(verified.files, 'file')} with {counted(verified.rows, 'event')}, scopes: {verified.scopes:,}"
+    return f"{counted(len(problems), 'problem')} in {read}" if problems else f"no problems: {read}"

@@ -1,0 +1,26 @@
+"""``ivs-export demo``: its one option, handed on."""
+
+from typing import Annotated
+
+import typer
+
+
+def demo(
+    context: typer.Context,
+    lake: Annotated[
+        str, typer.Option(metavar="DIRECTORY", help="Where to put the demo's lake.", show_default=True)
+    ] = "./demo-lake",
+) -> int:
+    """See it work: a made-up day, exported and asked a first question.
+
+    Needs no account and no configuration, and uses none that is there. A lake
+    that an earlier demo has left is made anew; nothing else is ever removed,
+    and no real export goes there.
+
+    Examples:
+      ivs-export demo
+      ivs-export demo --lake /tmp/demo-lake
+    """
+    from exporter.cli.actions import demo as demo_action  # noqa: PLC0415 - slow to import; --help does without
+
+    return demo_action.demonstrate(context.obj, lake)

@@ -1,0 +1,280 @@
+"""Options, environment and file as one `Settings`, in that order, and errors that say which of them is wrong."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
+
+from exporter.errors import UsageError
+from exporter.model import scope_of
+from exporter.settings import AccountSettings, Settings, check_regions, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from exporter.discovery.target_list import Targets
+    from exporter.model import Scope
+
+#: The way to a value: a section and its key, or a key alone.
+Key = tuple[str, ...]
+
+#: What every variable begins with; `CONFIG`, `LOG_LEVEL` and `TEST_CLOCK` are no keys of the file.
+PREFIX = "IVS_EXPORT_"
+_OTHER_VARIABLES = ("IVS_EXPORT_CONFIG", "IVS_EXPORT_LOG_LEVEL", "IVS_EXPORT_TEST_CLOCK")
+_REGION_VARIABLES = ("AWS_REGION", "AWS_DEFAULT_REGION")
+# What Kubernetes sets in every container beside a Service whose name begins with ours.
+# Source: Kubernetes, "Services: Discovering services, Environment variables".
+_OF_KUBERNETES = re.compile(
+    r"IVS_EXPORT_(?:.*SERVICE_HOST|.*SERVICE_PORT(?:_.*)?|(?:.*_)?PORT(?:_[0-9]+_.*)?)", re.DOTALL
+)
+_FLAGS: dict[Key, str] = {
+    ("regions",): "--region",
+    ("stages",): "--stage",
+    ("exclude_stages",): "--exclude-stage",
+}
+_SECTIONS_IN_FLAGS = ("retry", "s3")
+_ACCOUNTS = "accounts"
+_LAKE: Key = ("lake",)
+
+
+class _Environment(Settings, BaseSettings):
+    """How pydantic-settings finds `Settings` in the environment. An empty variable is as one that is not set."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", env_ignore_empty=True, enable_decoding=False
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """One place where values stand, and how it calls a key."""
+
+    values: Mapping[str, Any]
+    name_of: Callable[[Key], str]
+
+
+def load(options: Mapping[str, Any], config: Path | None = None) -> Settings:
+    """The settings that ``options`` (nested by section, None where not given), the environment and the file give.
+
+    ``config`` is the file of ``--config``; without it ``IVS_EXPORT_CONFIG`` may name one. Raises :class:`UsageError`.
+    """
+    _check_variables()
+    named = str(config) if config else os.environ.get("IVS_EXPORT_CONFIG")
+    file = Path(os.path.expanduser(named)) if named else None  # noqa: PTH111 - pathlib's own raises where nobody has it
+    layers = [
+        _Layer(_without_none(options), flag_of),
+        _Layer(EnvSettingsSource(_Environment)(), variable_of),
+        _Layer(_read(file) if file else {}, lambda key: f"{file}: {'.'.join(key)}"),
+    ]
+    values = _merged(layers)
+    _check_lake_is_named(values)
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        raise UsageError(_told(error, layers)) from None
+
+
+def with_regions(settings: Settings, targets: Targets | None, profile_region: Callable[[], str | None]) -> Settings:
+    """The settings with the regions that are meant where none are given: those of the ARNs, else AWS's own defaults.
+
+    Where regions, accounts or stages are given, a stage or target outside them is refused: they say where a run may
+    look at all; and so is a target in a stage that is excluded. ``profile_region`` asks the AWS profile, which is slow,
+    and so comes last. Raises :class:`UsageError`.
+    """
+    if targets is not None:
+        _check_targets(settings, targets)
+    named = {scope: f"the list names account {scope.account_id}" for scope in targets.scopes()} if targets else {}
+    named |= {scope: f"stage {arn} is" for arn in settings.stages if (scope := scope_of(arn))}
+    for scope, who in named.items():
+        _check_scope(settings, scope, who)
+    if settings.regions or (settings.accounts and all(account.regions for account in settings.accounts)):
+        return settings
+    regions = tuple(sorted({scope.region for scope in named})) or (_default_region(profile_region),)
+    return settings.model_copy(update={"regions": regions})
+
+
+def _check_targets(settings: Settings, targets: Targets) -> None:
+    """Refuse a list that names a stage which is not to be exported."""
+    stages, excluded = set(settings.stages), set(settings.exclude_stages)
+    for scope in targets.scopes():
+        for arn in targets.stages(scope):
+            if arn in excluded:
+                raise UsageError(f"the list names stage {arn}, which is excluded: take it out of one of the two")
+            if stages and arn not in stages:
+                raise UsageError(f"the list names stage {arn}, which is none of the stages given")
+
+
+def _check_scope(settings: Settings, scope: Scope, who: str) -> None:
+    """Refuse a scope that is named, but is none of those that the settings give."""
+    account = settings.account(scope.account_id)
+    if settings.accounts and account is None:
+        raise UsageError(f"{who} in {scope.region}, but account {scope.account_id} is none of the [[accounts]] given")
+    regions = (account and account.regions) or settings.regions
+    if regions and scope.region not in regions:
+        raise UsageError(f"{who} in {scope.region}, which is none of the regions given: {', '.join(regions)}")
+
+
+def keys() -> dict[Key, Any]:
+    """Every key of the file, with its default, but those of ``[[accounts]]``: they have no option and no variable."""
+    found: dict[Key, Any] = {}
+    for name, default in Settings():
+        if name == _ACCOUNTS:
+            continue
+        if isinstance(default, BaseModel):
+            found |= {(name, key): value for key, value in default}
+        else:
+            found[(name,)] = default
+    return found
+
+
+def flag_of(key: Key) -> str:
+    """The option that sets a key."""
+    words = key if key[0] in _SECTIONS_IN_FLAGS else key[-1:]
+    return _FLAGS.get(key, "--" + "-".join(words).replace("_", "-"))
+
+
+def variable_of(key: Key) -> str:
+    """The variable that sets a key."""
+    return PREFIX + "__".join(key).upper()
+
+
+def _default_region(profile_region: Callable[[], str | None]) -> str:
+    source, region = next(((name, os.environ[name]) for name in _REGION_VARIABLES if os.environ.get(name)), ("", None))
+    if region is None:
+        source, region = "the AWS profile", profile_region()
+    if not region:
+        raise UsageError("no region is given: use --region, IVS_EXPORT_REGIONS, AWS_REGION or a profile that has one")
+    try:
+        check_regions([region])
+    except ValueError as error:
+        raise UsageError(f"{source} gives the region: {error}; use --region") from None
+    return region
+
+
+def _check_variables() -> None:
+    known = {*_OTHER_VARIABLES, *map(variable_of, keys())}
+    for name in sorted(os.environ):
+        is_ours = name.upper().startswith(PREFIX) and not _OF_KUBERNETES.fullmatch(name)
+        if is_ours and name.upper() not in known:
+            raise UsageError(f"{shown(name)[1:-1]} is no variable of ivs-export{_meant(name.upper(), known)}")
+
+
+def _check_lake_is_named(values: Mapping[str, Any]) -> None:
+    """Refuse an empty ``IVS_EXPORT_LAKE`` where nothing else names a lake.
+
+    Other empty variables are as those that are not set. This one is what is left of a name that nobody has put a value
+    in place of, and the lake of a container would be a folder in it.
+    """
+    variable = variable_of(_LAKE)
+    is_empty = any(name.upper() == variable and not value for name, value in os.environ.items())
+    if is_empty and _LAKE[0] not in values:
+        raise UsageError(
+            f"{variable} is empty, and nothing else says where the lake is: give it a directory or s3://bucket/prefix,"
+            " or unset it for ./lake"
+        )
+
+
+def _check_keys(file: Path, values: Mapping[str, Any]) -> None:
+    known = {".".join(key) for key in keys()}
+    sections = {key[0] for key in keys() if len(key) > 1}
+    for name, value in values.items():
+        if name == _ACCOUNTS:
+            _check_keys_of_accounts(file, value)
+            continue
+        if name in sections and not isinstance(value, dict):
+            raise UsageError(f"{file}: {name} is a section, written [{name}]")
+        names = [f"{name}.{key}" for key in value] if name in sections else [name]
+        for full in names:
+            if full not in known:
+                raise UsageError(f"{file}: {shown(full)[1:-1]} is no key{_meant(full, {*known, _ACCOUNTS})}")
+
+
+def _check_keys_of_accounts(file: Path, tables: object) -> None:
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise UsageError(f"{file}: each of the accounts is a table of its own, written [[{_ACCOUNTS}]]")
+    for place, table in enumerate(tables):
+        for key in table:
+            if key not in AccountSettings.model_fields:
+                name = f"{_place_of(place)}.{shown(key)[1:-1]}"
+                raise UsageError(f"{file}: {name} is no key{_meant(key, AccountSettings.model_fields)}")
+
+
+def _place_of(place: int) -> str:
+    return f"[[{_ACCOUNTS}]] number {place + 1}"
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    close = get_close_matches(name, sorted(known), n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        values = tomllib.loads(file.read_bytes().decode("utf-8-sig"))
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{file} is not TOML: {error}") from None
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{file} is not UTF-8, at byte {error.start}") from None
+    except RecursionError:
+        raise UsageError(f"{file} is nested too deeply") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"the configuration file {shown(str(file))} can't be read: {reason}") from None
+    _check_keys(file, values)
+    return values
+
+
+def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What is given of options: no None, and no empty section."""
+    given: dict[str, Any] = {}
+    for name, value in values.items():
+        inner = _without_none(value) if isinstance(value, dict) else value
+        if inner is not None and inner != {}:
+            given[name] = inner
+    return given
+
+
+def _merged(layers: list[_Layer]) -> dict[str, Any]:
+    """The first layer that has a key gives its value."""
+    values: dict[str, Any] = {}
+    for layer in reversed(layers):
+        for name, value in layer.values.items():
+            values[name] = {**values.get(name, {}), **value} if isinstance(value, dict) else value
+    return values
+
+
+def _told(error: ValidationError, layers: list[_Layer]) -> str:
+    """The first thing that is wrong: where it stands, under which name, its value, and why."""
+    first = error.errors(include_url=False)[0]
+    reason = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    if first["loc"][0] == _ACCOUNTS:
+        return _told_of_accounts(first["loc"], reason, layers[-1])
+    key = tuple(str(part) for part in first["loc"])[:2]
+    key = key if key in keys() else key[:1]
+    for layer in layers:
+        value: Any = layer.values
+        for name in key:
+            value = value.get(name) if isinstance(value, dict) else None
+        if value is not None:
+            return f"{layer.name_of(key)}: {shown(value)} is refused: {reason}"
+    return f"{'.'.join(key)}: {reason}"
+
+
+def _told_of_accounts(loc: tuple[int | str, ...], reason: str, file: _Layer) -> str:
+    """The same of ``[[accounts]]``, which stand in the file alone; an external id is not shown."""
+    match loc:
+        case (_, int(place), str(key), *_):
+            name = file.name_of((_place_of(place), key))
+            value = file.values[_ACCOUNTS][place].get(key)
+            is_shown = value is not None and key != "external_id"
+            return f"{name}: {shown(value)} is refused: {reason}" if is_shown else f"{name} is refused: {reason}"
+        case _:
+            return f"{file.name_of((_ACCOUNTS,))} are refused: {reason}"

@@ -1,0 +1,95 @@
+"""The archive of a scope: what was known of sessions that the live state no longer names. It is the log's old records.
+
+It is read only when somebody asks: for a refetch of what is sealed, or for a session that was gone from its listing and
+has come back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from exporter.commit_log.once import Once
+from exporter.commit_log.reader import records_after
+from exporter.commit_log.state import SessionState, retired_by
+
+if TYPE_CHECKING:
+    from exporter.commit_log.records import Record, SessionLine
+    from exporter.lake.store import Records
+    from exporter.model import Scope, SessionKey
+
+
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """The last that was said of a session, with the keys of all files that hold rows of it."""
+
+    line: SessionLine
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether the session was sealed when it was let go of."""
+        return self.line.status == "sealed"
+
+    @property
+    def state(self) -> SessionState:
+        """The session as the live state would have it, unsure of its units."""
+        line = self.line
+        return SessionState(
+            line.started_us,
+            line.ended_us,
+            line.latest_end_us,
+            units=dict(line.units),
+            files=list(line.earlier_files),
+            is_unsure=True,
+            has_rejects=line.has_rejects,
+            retired=list(line.retired),
+        )
+
+
+class Archive:
+    """Answers for the sessions of one scope, for all who ask at once, after one reading of its records."""
+
+    def __init__(self, records: Records, scope: Scope) -> None:
+        self._records = records
+        self._scope = scope
+        self._lines = Once(self._read)
+
+    async def session(self, stage_arn: str, session_id: str) -> Archived | None:
+        """The last that was said of the session; None where no record tells of it."""
+        line = (await self._lines.get()).get((stage_arn, session_id))
+        return None if line is None else Archived(line)
+
+    async def _read(self) -> dict[SessionKey, SessionLine]:
+        lines: dict[SessionKey, SessionLine] = {}
+        async for record in records_after(self._records, self._scope):
+            fold_lines(lines, record)
+        return lines
+
+
+def fold_lines(lines: dict[SessionKey, SessionLine], record: Record) -> None:
+    """Add what the next record says; each line names all files of its session, and its units where it is not sealed."""
+    for line in record.sessions:
+        session = (line.stage_arn, line.session_id)
+        files = [*line.earlier_files, *(record.files[place].key for place in line.files)]
+        has_rejects, retired, units = line.has_rejects, line.retired, line.units
+        if session in lines:
+            files = [*lines[session].earlier_files, *files]
+            has_rejects |= lines[session].has_rejects
+            retired = tuple(dict.fromkeys((*lines[session].retired, *retired)))
+            units = lines[session].units | units
+        lines[session] = msgspec.structs.replace(
+            line,
+            earlier_files=tuple(dict.fromkeys(files)),
+            files=(),
+            units={} if line.status == "sealed" else {name: unit.named for name, unit in units.items()},
+            has_rejects=has_rejects,
+            retired=retired,
+        )
+    if removed := record.removed:
+        for session, line in lines.items():
+            if not removed.isdisjoint(line.earlier_files):
+                kept = tuple(key for key in line.earlier_files if key not in removed)
+                retired = tuple(retired_by(record, line.earlier_files, line.retired))
+                lines[session] = msgspec.structs.replace(line, earlier_files=kept, retired=retired)

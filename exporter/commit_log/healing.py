@@ -1,0 +1,99 @@
+"""A log that is ahead of the clock: an answer once told a time far from now, and the log has stood there since.
+
+Whatever rests on such times is taken back in one record: fetches count as not made, nothing counts as complete, and
+sessions that were sealed by them are opened again. Their rows stay, and are known by their ids.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import msgspec
+import structlog
+
+from exporter.commit_log.archive import fold_lines
+from exporter.commit_log.reader import records_after
+from exporter.commit_log.state import voided
+from exporter.timestamps import text_of
+
+if TYPE_CHECKING:
+    from exporter.commit_log.records import Record, SessionLine, UnitState
+    from exporter.commit_log.state import ScopeState
+    from exporter.lake.store import Records
+    from exporter.model import Scope, SessionKey
+
+#: AWS refuses signatures that are minutes off, so the local clock of a run whose calls are accepted is right to this.
+AHEAD_US_MAX = 15 * 60 * 1_000_000
+_log = structlog.get_logger()
+
+
+async def to_open_again(records: Records, scope: Scope, state: ScopeState, now_us: int) -> list[SessionLine] | None:
+    """The sessions to open where the log is ahead of ``now_us``, the local time; None where it is not.
+
+    The log is named in a warning then, and read as a whole.
+    """
+    if state.furthest_us <= now_us + AHEAD_US_MAX:
+        return None
+    far = _Far(now_us)
+    async for record in records_after(records, scope):
+        far.add(record)
+    lines = far.to_open_again()
+    _log.warning(
+        "log_ahead", scope=str(scope), log=text_of(state.furthest_us), now=text_of(now_us), sessions_opened=len(lines)
+    )
+    return lines
+
+
+@dataclass(slots=True)
+class _Far:
+    """What the records say that runs did which met times after ``now_us``.
+
+    ``epochs`` are those of such runs. ``sealed_in`` says in which epoch a session was sealed that is sealed now, and
+    ``abandoned`` which units are, with their epoch. ``lines`` are the last that was said of each session, with all its
+    files.
+    """
+
+    now_us: int
+    epochs: set[int] = field(default_factory=set)
+    sealed_in: dict[SessionKey, int] = field(default_factory=dict)
+    abandoned: dict[SessionKey, dict[str, tuple[int, UnitState]]] = field(default_factory=dict)
+    lines: dict[SessionKey, SessionLine] = field(default_factory=dict)
+
+    def add(self, record: Record) -> None:
+        """Add the next record."""
+        fold_lines(self.lines, record)
+        times_us = [record.latest_us, record.complete_until_us or 0]
+        for line in record.sessions:
+            session = (line.stage_arn, line.session_id)
+            if line.status == "sealed":
+                self.sealed_in.setdefault(session, record.epoch)
+            elif line.status == "open":
+                self.sealed_in.pop(session, None)
+            for participant_id, unit in line.units.items():
+                times_us.append(unit.began_us or 0)
+                if unit.is_abandoned:
+                    self.abandoned.setdefault(session, {}).setdefault(participant_id, (record.epoch, unit))
+                elif session in self.abandoned:
+                    self.abandoned[session].pop(participant_id, None)
+        if record.void_after_us is not None:
+            self.epochs.discard(record.epoch)  # what it began with was not its own, and nothing had come of it yet
+        elif max(times_us) > self.now_us:
+            self.epochs.add(record.epoch)
+
+    def to_open_again(self) -> list[SessionLine]:
+        """What the healing record says of sessions: those that are sealed, or whose units were given up, too early."""
+        sealed = {session for session, epoch in self.sealed_in.items() if epoch in self.epochs}
+        given_up = {
+            session: {
+                participant_id: msgspec.structs.replace(voided(unit, self.now_us), is_abandoned=False)
+                for participant_id, (epoch, unit) in units.items()
+                if epoch in self.epochs
+            }
+            for session, units in self.abandoned.items()
+        }
+        return [
+            msgspec.structs.replace(line, status="open", units=given_up.get(session, {}), is_unsure=session in sealed)
+            for session, line in self.lines.items()
+            if session in sealed or (given_up.get(session) and line.status == "open")
+        ]

@@ -1,0 +1,79 @@
+"""Files that the log names and that a run finds gone: the log lets go of them, and opens their sessions again.
+
+What comes back later is a file that no record names, and so no run adds to it: its rows may have been written anew.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from exporter.commit_log.archive import fold_lines
+from exporter.commit_log.reader import records_after
+from exporter.commit_log.records import UnitState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from collections.abc import Set as AbstractSet
+
+    from exporter.commit_log.journal import Journal
+    from exporter.commit_log.records import FileLine, SessionLine
+    from exporter.commit_log.state import ScopeState
+    from exporter.lake.store import Records, Store
+    from exporter.model import Scope, SessionKey
+
+
+async def let_go_of(store: Store, journal: Journal, keys: Iterable[str], at: str) -> tuple[set[str], set[SessionKey]]:
+    """Commit that files are lost, and give their keys and the sessions that are open again.
+
+    Each is looked for once more, by itself: one that is there, or that the log names no longer, is none. Raises
+    :class:`LakeError`.
+    """
+    gone = {key for key in keys if await store.read(key) is None}
+    files: dict[str, FileLine] = {}
+    lines: dict[SessionKey, SessionLine] = {}
+    async for record in records_after(store, journal.scope):
+        fold_lines(lines, record)
+        for key in record.removed:
+            files.pop(key, None)
+        files |= {line.key: line for line in record.files if line.key in gone}
+    opened = {name: line for name, line in lines.items() if not files.keys().isdisjoint(line.earlier_files)}
+    if files:
+        named = await units_of(store, journal.scope, opened.keys())
+        sessions = [opened_line(line, journal.state, without=files, named=named[name]) for name, line in opened.items()]
+        await journal.commit(at, lost=list(files.values()), sessions=sessions)
+    return set(files), set(opened)
+
+
+async def units_of(
+    records: Records, scope: Scope, sessions: AbstractSet[SessionKey]
+) -> Mapping[SessionKey, AbstractSet[str]]:
+    """The units that the log has ever named of some sessions: a file that is lost may have been all else that does."""
+    named: dict[SessionKey, set[str]] = {session: set() for session in sessions}
+    async for record in records_after(records, scope):
+        for line in record.sessions:
+            session = (line.stage_arn, line.session_id)
+            if session in named:
+                named[session].update(filter(None, line.units))
+    return named
+
+
+def opened_line(
+    line: SessionLine,
+    state: ScopeState,
+    *,
+    places: tuple[int, ...] = (),
+    without: Iterable[str] = (),
+    named: Iterable[str] = (),
+) -> SessionLine:
+    """What a record says of a session that is asked for again: each unit that was final or is ``named``, and what else.
+
+    ``line`` is the last that was said of it, and ``places`` and ``without`` are what it gains and loses. Pure.
+    """
+    known = state.session(line.stage_arn, line.session_id)
+    units = dict.fromkeys(sorted(named), UnitState())
+    units |= {} if known is None else {name: UnitState(rows=unit.rows) for name, unit in known.units.items()}
+    lost = set(without)
+    kept = tuple(key for key in line.earlier_files if key not in lost)
+    return msgspec.structs.replace(line, status="open", units=units, files=places, earlier_files=kept, is_unsure=True)

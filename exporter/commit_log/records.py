@@ -1,0 +1,289 @@
+"""The commit log's records: what one commit of one scope says, as JSON. Described in ``docs/commit-log.md``.
+
+A record lies under ``_log/<account>-<region>/records/<number>.json``. Its number is the one after the last, and it is
+made once, by compare-and-set. Each ends with a checksum of its own bytes, and carries the checksum of the record before
+it, so that nothing can be altered or taken away without being missed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+import structlog
+
+from exporter import __version__
+from exporter.errors import LakeTooNew, LogDamaged
+from exporter.lake.store import Staged
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+#: The format's name and version. A reader refuses a newer major version, and passes over fields that it does not know.
+#: Records of major version 1 have no checksums, and call `lost` files ``gone``.
+FORMAT = "ivs-export commit log"
+FORMAT_MAJOR, FORMAT_MINOR = 2, 0
+_FIRST_WITH_CHECKSUMS = 2
+_NAMES_SHOWN, _NAME_LENGTH_SHOWN = 10, 200
+_NUMBERED = re.compile(r"[0-9]{12}\.json")
+_log = structlog.get_logger()
+_CHECKSUM = re.compile(rb',"sha256":"([0-9a-f]{64})"\}')
+#: What msgspec raises where it is handed anything at all.
+UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
+_CHECKSUM_SIZE_BYTES = len(b',"sha256":""}') + 64
+
+
+class FileLine(msgspec.Struct, frozen=True):
+    """A data file: where it appears, what is in it, and how its store finds it while it is staged.
+
+    A file of rejects is of no table: it has no rows, and an empty date.
+    """
+
+    table: str
+    key: str
+    date: str
+    rows: int
+    size_bytes: int
+    sha256: str
+    handle: tuple[str, ...]
+
+    @property
+    def staged(self) -> Staged:
+        """The file as its store knows it."""
+        return Staged(self.key, self.size_bytes, self.handle)
+
+
+class UnitState(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is known of a participant of an open session.
+
+    ``began_us`` is the service's time when its last complete fetch began, of a session whose end was known; ``rows``
+    are in the lake. ``failing_since_us`` is when the first of its failures came, one after another in each run, of
+    whatever kind; ``refused_since_us``, when AWS itself first refused it for good after its session's end, with no
+    success since. Only that counts for giving it up. ``rejects`` are its events without a time that are kept beside the
+    tables.
+    """
+
+    began_us: int | None = None
+    rows: int = 0
+    failing_since_us: int | None = None
+    refused_since_us: int | None = None
+    rejects: int = 0
+    is_abandoned: bool = False
+
+    @property
+    def named(self) -> UnitState:
+        """What is left of it where only its name is kept, and whether it is given up."""
+        return self if self.is_abandoned else UnitState()
+
+
+class SessionLine(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a commit says of one session.
+
+    ``status`` tells what it is from now on: ``open``; ``sealed``; or ``vanished``, known and no longer listed.
+    ``units`` are those whose state is another one now; where the session is sealed, only their names are kept, and
+    which of them are given up. ``files`` are the places, among the record's files, of those
+    that hold rows of the session. ``earlier_files`` are the keys of others that do: all of them where the
+    session is sealed or opened again. One that is opened again is ``is_unsure``: they may hold rows of units that are
+    not named. ``latest_end_us`` is the latest end that was ever told of it, where ``ended_us`` is not.
+    ``has_rejects`` says that an event of it could not be given a time, ever: the tables are not all that there was.
+    ``retired`` are the folders from which files with rows of it were removed on purpose.
+    """
+
+    stage_arn: str
+    session_id: str
+    status: Literal["open", "sealed", "vanished"]
+    started_us: int | None = None
+    ended_us: int | None = None
+    latest_end_us: int | None = None
+    units: dict[str, UnitState] = {}
+    files: tuple[int, ...] = ()
+    earlier_files: tuple[str, ...] = ()
+    is_unsure: bool = False
+    has_rejects: bool = False
+    retired: tuple[str, ...] = ()
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """One commit: the files, the units' new state and the run's counters, together.
+
+    A ``begin`` opens a run's epoch, fences earlier writers off, and names no files; ``epoch`` is its number, in all of
+    the run's records. ``at`` is the writer's local time, for people only; ``latest_us`` is the service's time, which
+    never goes back but where ``void_after_us`` says that times after that one were wrong. ``previous`` is the SHA-256
+    of the stored bytes of the record before this one, in hexadecimal, and empty in the first record.
+    ``unlisted`` are sealed sessions, (stage, session), that their stage no longer lists. ``tag`` is what the run was
+    named, in its first and its last record.
+
+    Three lists of keys say which files of earlier records are no longer there: ``lost`` are neither staged nor visible
+    any more; ``replaced`` have their rows in files of this record; ``retired`` were removed on purpose.
+    ``rows_removed`` are the rows that those files had.
+    """
+
+    format: str = FORMAT
+    major: int = FORMAT_MAJOR
+    minor: int = FORMAT_MINOR
+    kind: Literal["begin", "commit"]
+    scope: str
+    number: int
+    epoch: int
+    run_id: str
+    at: str
+    latest_us: int
+    previous: str = ""
+    void_after_us: int | None = None
+    writer: str = f"ivs-export {__version__}"
+    schema_versions: dict[str, int] = {}
+    files: tuple[FileLine, ...] = ()
+    sessions: tuple[SessionLine, ...] = ()
+    lost: tuple[str, ...] = ()
+    replaced: tuple[str, ...] = ()
+    retired: tuple[str, ...] = ()
+    rows_removed: int = 0
+    unlisted: tuple[tuple[str, str], ...] = ()
+    complete_until_us: int | None = None
+    summary: dict[str, Any] | None = None
+    tag: str | None = None
+
+    @property
+    def removed(self) -> frozenset[str]:
+        """The keys of all files that are no longer there."""
+        return frozenset((*self.lost, *self.replaced, *self.retired))
+
+
+class Link(msgspec.Struct, frozen=True):
+    """What the next record must fit: the number, the checksum and the major version of the last one."""
+
+    number: int = 0
+    checksum: str = ""
+    major: int = 1
+
+
+class _Head(msgspec.Struct):
+    format: str
+    major: int
+
+
+def encode_record(record: Record) -> bytes:
+    """The record as it is stored."""
+    return with_checksum(msgspec.json.encode(record))
+
+
+def decode_record(key: str, body: bytes) -> Record:
+    """The record that lies under ``key``.
+
+    Raises :class:`LakeTooNew` for a newer major version, and :class:`LogDamaged` for what is no record.
+    """
+    major = check_head(key, body)
+    if major >= _FIRST_WITH_CHECKSUMS:
+        check_checksum(key, body)
+    try:
+        record = msgspec.json.decode(body, type=Record) if major >= _FIRST_WITH_CHECKSUMS else _decoded_old(body)
+    except UNREADABLE as error:
+        raise LogDamaged(f"{key} is damaged: {error}") from error
+    if any(place not in range(len(record.files)) for line in record.sessions for place in line.files):
+        raise LogDamaged(f"{key} is damaged: a session points at a file that it does not name")
+    return record
+
+
+def linked(link: Link, key: str, body: bytes) -> tuple[Record, Link]:
+    """The record after the one of ``link``, and its own link.
+
+    Raises :class:`LakeTooNew` and :class:`LogDamaged` as `decode_record`, and the latter also for a record that does
+    not fit: of another number, after another record, or of an older version than the one before it.
+    """
+    record = decode_record(key, body)
+    if record.number != link.number + 1:
+        raise LogDamaged(f"{key} is damaged: it holds record {record.number}")
+    if record.major < link.major:
+        raise LogDamaged(f"{key} is of version {record.major} of the commit log, after a record of {link.major}")
+    if record.major >= _FIRST_WITH_CHECKSUMS and record.previous != link.checksum:
+        raise LogDamaged(f"{key} does not follow record {link.number} as it is now: one of the two was altered")
+    return record, link_of(record, body)
+
+
+def link_of(record: Record, body: bytes) -> Link:
+    """The link of a record that is stored as ``body``."""
+    return Link(record.number, hashlib.sha256(body).hexdigest(), record.major)
+
+
+def _decoded_old(body: bytes) -> Record:
+    """A record of major version 1."""
+    fields = msgspec.json.decode(body)
+    return msgspec.convert({**fields, "lost": fields.get("gone", ())}, Record)
+
+
+def check_head(key: str, body: bytes) -> int:
+    """Give the major version that a record or a snapshot is of.
+
+    Raises :class:`LogDamaged` for what was not written by this format, and :class:`LakeTooNew` for a newer version.
+    """
+    try:
+        head = msgspec.json.decode(body, type=_Head)
+    except UNREADABLE as error:
+        raise LogDamaged(f"{key} is damaged: {error}") from error
+    if head.format != FORMAT:
+        raise LogDamaged(f"{key} is no record of a commit log, but {head.format[:80]!r}")
+    if head.major < 1:
+        raise LogDamaged(f"{key} is damaged: there is no version {head.major} of the commit log")
+    if head.major > FORMAT_MAJOR:
+        raise LakeTooNew(
+            f"{key} is of version {head.major} of the commit log, and this ivs-export reads up to {FORMAT_MAJOR}: use a"
+            " newer ivs-export"
+        )
+    return head.major
+
+
+def with_checksum(body: bytes) -> bytes:
+    """A JSON object with one member more, the last one: the SHA-256 of all bytes before that member."""
+    return b'%b,"sha256":"%b"}' % (body[:-1], hashlib.sha256(body[:-1]).hexdigest().encode())
+
+
+def check_checksum(key: str, body: bytes) -> None:
+    """Raise :class:`LogDamaged` where ``body`` is not as `with_checksum` made it."""
+    told = _CHECKSUM.fullmatch(body[-_CHECKSUM_SIZE_BYTES:])
+    if told is None or told[1].decode() != hashlib.sha256(body[:-_CHECKSUM_SIZE_BYTES]).hexdigest():
+        raise LogDamaged(f"{key} is damaged: it is not what its checksum says")
+
+
+def snapshots_prefix(scope: str) -> str:
+    """Where a scope's snapshots lie."""
+    return f"_log/{scope}/snapshots/"
+
+
+def records_prefix(scope: str) -> str:
+    """Where a scope's records lie."""
+    return f"_log/{scope}/records/"
+
+
+def record_key(scope: str, number: int) -> str:
+    """The key of a record. Numbers have twelve digits, so that keys sort as numbers do."""
+    return f"{records_prefix(scope)}{number:012d}.json"
+
+
+def numbered(prefix: str, keys: Iterable[str]) -> tuple[list[str], list[str]]:
+    """The keys of records, snapshots or leases right below ``prefix``, a folder's, and the names that are not ours.
+
+    A folder is shared: a desktop leaves ``.DS_Store`` there, a sync tool its copies.
+    """
+    own: list[str] = []
+    strange: list[str] = []
+    for key in keys:
+        name = key.removeprefix(prefix)
+        if _NUMBERED.fullmatch(name):
+            own.append(key)
+        else:
+            strange.append(name)
+    return own, strange
+
+
+def pass_over(prefix: str, names: Sequence[str]) -> None:
+    """Say that a folder of the log holds files that are not the exporter's, and that they are left alone."""
+    if names:
+        shown = [name[:_NAME_LENGTH_SHOWN] for name in names[:_NAMES_SHOWN]]
+        _log.warning("files_passed_over", folder=prefix, names=shown, count=len(names), reason="they are not ours")
+
+
+def number_of(key: str) -> int:
+    """The number in a record's, a snapshot's or a lease's key, whose form `numbered` has seen."""
+    return int(key.rpartition("/")[2].removesuffix(".json"))

@@ -1,0 +1,185 @@
+"""Rejects: events that can't be given a time, and so no date. The others of their unit are exported without them.
+
+Each reject is kept as it came, once, in a file of JSON Lines under ``_rejects/`` that a record names like any other.
+Its unit is fetched again by each run, so what is kept already is known by a hash of its text.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+from xxhash import xxh3_64_intdigest
+
+from exporter.compute import compute
+from exporter.normalize.decode import canonical, decode, raw_events
+from exporter.timestamps import read_us, text_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Iterator
+
+    from exporter.commit_log.sealing import Tracked
+    from exporter.lake.store import Files
+    from exporter.model import Fetched, RawPages, Unit
+    from exporter.normalize.events import Stamp
+
+REASON = "the event has no eventTime that can be read"
+
+_SIGN = 1 << 63
+
+
+class Line(msgspec.Struct):
+    """What a line says beside the ``event`` itself; its members come in this order."""
+
+    stage_arn: str
+    session_id: str
+    participant_id: str
+    reject_id: str
+    reason: str = ""
+    run_id: str = ""
+    exported_at: str = ""
+
+
+decode_line = msgspec.json.Decoder(Line).decode
+_encode = msgspec.json.Encoder().encode
+
+
+class DatedPages:
+    """A unit's pages without its rejects; each is made when it is read."""
+
+    def __init__(self, unit: Unit, pages: RawPages) -> None:
+        self._unit = unit
+        self._pages = pages
+
+    def __iter__(self) -> Iterator[bytes]:
+        for page in self._pages:
+            yield parted(self._unit, page)[0]
+
+    def __len__(self) -> int:
+        return len(self._pages)
+
+
+def parted(unit: Unit, page: bytes) -> tuple[bytes, list[bytes]]:
+    """The page without its rejects, and these, each the JSON text that came.
+
+    Raises :class:`EventUnreadable` where the page is no JSON array of objects.
+    """
+    is_dated = [read_us(event.event_time or "") is not None for event in decode(unit, (page,)).events]
+    if all(is_dated):
+        return page, []
+    kept: list[bytes] = []
+    rejects: list[bytes] = []
+    for event, is_kept in zip(raw_events(page), is_dated, strict=True):
+        (kept if is_kept else rejects).append(event)
+    return b"[" + b",".join(kept) + b"]", rejects
+
+
+@dataclass(frozen=True, slots=True)
+class Parted:
+    """A unit with rejects: ``fetched`` without them, how many there are, and the places of those not kept yet."""
+
+    fetched: Fetched
+    whole: Fetched
+    count: int
+    lacking: pa.BooleanArray
+
+    @property
+    def new_count(self) -> int:
+        """How many rejects the lake does not hold yet."""
+        return pc.sum(self.lacking).as_py() or 0
+
+    async def lines(self, stamp: Stamp) -> AsyncIterator[bytes]:
+        """A line of JSON for each reject that the lake lacks."""
+        start = 0
+        for page in self.whole.pages:
+            _, rejects = await compute(parted, self.whole.unit, page)
+            for place, reject in enumerate(rejects, start):
+                if self.lacking[place].as_py():
+                    yield line_of(self.whole.unit, reject, stamp)
+            start += len(rejects)
+
+
+async def part(files: Files, tracked: Tracked, fetched: Fetched) -> Parted:
+    """Part a unit's events into those that can be given a time and the others, and see which of these the lake lacks.
+
+    Raises :class:`EventUnreadable` and :class:`TemporaryFolderRefused` where its pages can't be read, and
+    :class:`LakeError` where the lake can't.
+    """
+    ids = [await compute(_ids_on, fetched.unit, page) for page in fetched.pages]
+    found = pa.concat_arrays([pa.array([], pa.int64()), *ids])
+    held: list[pa.Int64Array] = []
+    for key in tracked.reject_files if tracked.holds_rejects_of(fetched.unit.participant_id) else ():
+        body = await files.read(key)  # of one that is gone, the rejects are lacking now
+        held.append(await compute(_ids_in, body or b"", fetched.unit))
+    lacking = await compute(_lacking, found, pa.concat_arrays([pa.array([], pa.int64()), *held]))
+    dated = replace(fetched, pages=DatedPages(fetched.unit, fetched.pages), hashes=None)
+    return Parted(dated, fetched, len(found), lacking)
+
+
+def line_of(unit: Unit, reject: bytes, stamp: Stamp) -> bytes:
+    """A reject's line. Its own text stands in it as it came; a byte that is no UTF-8 is escaped as a lone surrogate."""
+    head = Line(
+        unit.stage_arn,
+        unit.session_id,
+        unit.participant_id,
+        f"{_id_of(reject) % (2 * _SIGN):016x}",
+        REASON,
+        stamp.run_id,
+        text_of(stamp.exported_at_us),
+    )
+    text = reject.decode("utf-8", "surrogateescape").encode("utf-8", "backslashreplace")
+    # Outside of strings a line break is a space, and inside there is none.
+    event = text.replace(b"\n", b" ").replace(b"\r", b" ")
+    return _encode(head)[:-1] + b',"event":' + event + b"}\n"
+
+
+def _ids_on(unit: Unit, page: bytes) -> pa.Int64Array:
+    return pa.array([_id_of(reject) for reject in parted(unit, page)[1]], pa.int64())
+
+
+def _id_of(reject: bytes) -> int:
+    """The hash of a reject, however its members are ordered and spaced."""
+    try:
+        text = canonical(reject)
+    except RecursionError:  # nested almost too deep to be read at all
+        text = reject
+    digest = xxh3_64_intdigest(text)
+    return digest - 2 * _SIGN if digest >= _SIGN else digest
+
+
+def _ids_in(body: bytes, unit: Unit) -> pa.Int64Array:
+    """The hashes of a unit's rejects in a file; a line that can't be read is none of them."""
+    return pa.array([int(line.reject_id, 16) for line in _lines_of(body, unit)], pa.uint64()).view(pa.int64())
+
+
+def _lines_of(body: bytes, unit: Unit) -> Iterable[Line]:
+    for text in body.splitlines():
+        head = text.partition(b',"reason":')[0] + b"}"
+        try:
+            line = decode_line(head)
+            int(line.reject_id, 16)
+        except ValueError:  # msgspec's errors, too
+            continue
+        if (line.stage_arn, line.session_id, line.participant_id) == (
+            unit.stage_arn,
+            unit.session_id,
+            unit.participant_id,
+        ):
+            yield line
+
+
+def _lacking(found: pa.Int64Array, held: pa.Int64Array) -> pa.BooleanArray:
+    """Which of the rejects found are to be kept: of k equal ones where the lake holds j, the last k - j."""
+    if not len(held):
+        return pa.repeat(pa.scalar(value=True), len(found))
+    left = Counter(held.filter(pc.is_in(held, value_set=found)).to_pylist())
+    mask = []
+    for each in found.to_pylist():
+        is_held = left[each] > 0
+        left[each] -= is_held
+        mask.append(not is_held)
+    return pa.array(mask, pa.bool_())

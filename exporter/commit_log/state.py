@@ -1,0 +1,246 @@
+"""The state of a scope: what its commit log adds up to. Pure: folding records is all there is.
+
+It holds what is live: open sessions with their units, and the bare name of each sealed session that is still listed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from exporter.commit_log.records import (
+    FORMAT,
+    FORMAT_MAJOR,
+    FORMAT_MINOR,
+    UNREADABLE,
+    Link,
+    Record,
+    SessionLine,
+    UnitState,
+    check_checksum,
+    check_head,
+    number_of,
+    with_checksum,
+)
+from exporter.errors import LogDamaged
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from exporter.commit_log.records import FileLine
+
+
+class SessionState(msgspec.Struct, omit_defaults=True):
+    """An open session: one of which more can come, or of which something is missing.
+
+    ``latest_end_us`` is the latest end that was told of it, where ``ended_us`` is not. ``files`` are the keys of those
+    that hold rows of it. ``is_unsure`` says that they may hold rows of units that ``units`` does not name.
+    ``has_rejects`` says that some of its events could not be given a time.
+    """
+
+    started_us: int | None = None
+    ended_us: int | None = None
+    latest_end_us: int | None = None
+    units: dict[str, UnitState] = {}
+    files: list[str] = []
+    is_unsure: bool = False
+    has_rejects: bool = False
+    retired: list[str] = []
+
+
+class ScopeState(msgspec.Struct, kw_only=True):
+    """Everything that a run needs to know of the runs before it.
+
+    ``link`` is that of the last record that was folded in, and ``last`` the last commit; ``snapshot_number`` is that of
+    the record up to which the newest sound snapshot goes, 0 where there is none. ``latest_us`` is the
+    service's time, as far as the log knows it; ``newest_us`` the latest start or end of any session; ``let_go_us`` the
+    later of the two when the state last let go of a session that was no longer listed. ``rows``, ``files`` and the
+    dates are of all that was committed. ``abandoned`` are the units (or sessions, where their participants could never
+    be listed), by name, that AWS refused until they were given up, with the time of the first refusal. ``sealed`` names
+    sessions with the end by which they were sealed.
+    """
+
+    format: str = FORMAT
+    major: int = FORMAT_MAJOR
+    minor: int = FORMAT_MINOR
+    link: Link = Link()
+    snapshot_number: int = 0
+    latest_us: int = 0
+    complete_until_us: int | None = None
+    newest_us: int = 0
+    let_go_us: int = 0
+    rows: int = 0
+    files: int = 0
+    first_date: str | None = None
+    last_date: str | None = None
+    abandoned: dict[str, int | None] = {}
+    open: dict[str, dict[str, SessionState]] = {}
+    sealed: dict[str, dict[str, int | None]] = {}
+    last: Record | None = None
+
+    @property
+    def number(self) -> int:
+        """The number of the last record that was folded in; 0 before the first."""
+        return self.link.number
+
+    def session(self, stage_arn: str, session_id: str) -> SessionState | None:
+        """The open session of that name, if there is one."""
+        return self.open.get(stage_arn, {}).get(session_id)
+
+    def is_sealed(self, stage_arn: str, session_id: str) -> bool:
+        """Whether the session is known to be sealed."""
+        return session_id in self.sealed.get(stage_arn, ())
+
+    def sealed_by_us(self, stage_arn: str, session_id: str) -> int | None:
+        """The end by which a sealed session was sealed, as far as that is known."""
+        return self.sealed.get(stage_arn, {}).get(session_id)
+
+    def sealed_until_us(self, listed_us: int | None = None) -> int | None:
+        """The moment before which every session that ended is sealed; None where no whole run has told.
+
+        ``listed_us`` is when a run began that has listed everything, and is not in the log yet.
+        """
+        until_us = self.complete_until_us if listed_us is None else listed_us
+        ended = [
+            session.ended_us
+            for sessions in self.open.values()
+            for session in sessions.values()
+            if session.ended_us is not None
+        ]
+        return None if until_us is None else min([until_us, *ended])
+
+    @property
+    def furthest_us(self) -> int:
+        """The latest time that a later decision would rest on: the log's own, a fetch's, or that of completeness."""
+        began_us = (
+            unit.began_us
+            for sessions in self.open.values()
+            for each in sessions.values()
+            for unit in each.units.values()
+            if unit.began_us is not None
+        )
+        return max(self.latest_us, self.complete_until_us or 0, max(began_us, default=0))
+
+    def fold(self, record: Record, link: Link) -> None:
+        """Add the next record, whose own link is ``link``."""
+        self.link = link
+        if record.void_after_us is not None:
+            self.take_back(record.void_after_us)
+        self.latest_us = max(self.latest_us, record.latest_us)
+        if record.complete_until_us is not None:
+            self.complete_until_us = record.complete_until_us
+        self._forget_files(record)
+        for file in record.files:
+            self.rows += file.rows
+            self.files += 1
+            if file.date:
+                self.first_date = min(file.date, self.first_date or file.date)
+                self.last_date = max(file.date, self.last_date or file.date)
+        for line in record.sessions:
+            self._fold_session(line, record.files)
+        for stage_arn, session_id in record.unlisted:
+            self.sealed.get(stage_arn, {}).pop(session_id, None)
+            self._let_go()
+        if record.kind == "commit":
+            self.last = record
+
+    def take_back(self, moment_us: int, lines: Sequence[SessionLine] = ()) -> None:
+        """Let nothing rest on a time that lies after ``moment_us``: no fetch, no completeness, not the latest itself.
+
+        ``lines`` say which sessions are opened again for that.
+        """
+        self.latest_us = min(self.latest_us, moment_us)
+        self.newest_us = min(self.newest_us, moment_us)
+        self.let_go_us = min(self.let_go_us, moment_us)
+        if self.complete_until_us is not None and self.complete_until_us > moment_us:
+            self.complete_until_us = None
+        for sessions in self.open.values():
+            for session in sessions.values():
+                session.units = {name: voided(unit, moment_us) for name, unit in session.units.items()}
+        for line in lines:
+            self._fold_session(line, ())
+
+    def _fold_session(self, line: SessionLine, files: Sequence[FileLine]) -> None:
+        self.newest_us = max(self.newest_us, line.started_us or 0, line.ended_us or 0)
+        for participant_id, unit in line.units.items():
+            name = f"{line.stage_arn}/{line.session_id}/{participant_id}".rstrip("/")
+            if unit.is_abandoned:
+                self.abandoned[name] = unit.refused_since_us or unit.failing_since_us
+            else:
+                self.abandoned.pop(name, None)
+        sessions = self.open.setdefault(line.stage_arn, {})
+        if line.status != "open":
+            sessions.pop(line.session_id, None)
+            if line.status == "sealed":
+                self.sealed.setdefault(line.stage_arn, {})[line.session_id] = line.latest_end_us or line.ended_us
+            else:
+                self._let_go()
+            return
+        self.sealed.get(line.stage_arn, {}).pop(line.session_id, None)
+        session = sessions.setdefault(line.session_id, SessionState())
+        session.started_us = line.started_us
+        session.ended_us = line.ended_us
+        session.latest_end_us = line.latest_end_us
+        session.units.update(line.units)
+        added = [*line.earlier_files, *(files[place].key for place in line.files)]
+        session.files += [key for key in added if key not in session.files]
+        session.is_unsure |= line.is_unsure
+        session.has_rejects |= line.has_rejects
+        session.retired += [folder for folder in line.retired if folder not in session.retired]
+
+    def _let_go(self) -> None:
+        """A session is no longer named here; one that began later than this cannot be it, whatever clocks say."""
+        self.let_go_us = max(self.latest_us, self.newest_us)
+
+    def _forget_files(self, record: Record) -> None:
+        removed = record.removed
+        if not removed:
+            return
+        for sessions in self.open.values():
+            for session in sessions.values():
+                session.retired = retired_by(record, session.files, session.retired)
+                session.files = [key for key in session.files if key not in removed]
+        self.files -= len(removed)
+        self.rows -= record.rows_removed
+        if record.major == 1 and self.last is not None:  # those records do not say how many rows
+            self.rows -= sum(file.rows for file in self.last.files if file.key in removed)
+
+
+def retired_by(record: Record, files: Iterable[str], retired: Iterable[str]) -> list[str]:
+    """The folders that rows of a session were removed from on purpose, after one more record; ``files`` hold such."""
+    folders = [key.rpartition("/")[0] for key in files if key in record.retired]
+    return list(dict.fromkeys((*retired, *folders)))
+
+
+def voided(unit: UnitState, moment_us: int) -> UnitState:
+    """The unit's state where no time after ``moment_us`` counts."""
+    began_us, failing_us, refused_us = unit.began_us, unit.failing_since_us, unit.refused_since_us
+    return msgspec.structs.replace(
+        unit,
+        began_us=None if began_us is None or began_us > moment_us else began_us,
+        failing_since_us=None if failing_us is None else min(failing_us, moment_us),
+        refused_since_us=None if refused_us is None or refused_us > moment_us else refused_us,
+    )
+
+
+def encode_state(state: ScopeState) -> bytes:
+    """The state as a snapshot holds it."""
+    return with_checksum(msgspec.json.encode(state))
+
+
+def decode_state(key: str, body: bytes) -> ScopeState | None:
+    """The state in a snapshot; None for one of major version 1, which has no checksum: nothing is built on that.
+
+    Raises :class:`LakeTooNew` and :class:`LogDamaged` as `decode_record` does.
+    """
+    if check_head(key, body) < FORMAT_MAJOR:
+        return None
+    check_checksum(key, body)
+    try:
+        state = msgspec.json.decode(body, type=ScopeState)
+    except UNREADABLE as error:
+        raise LogDamaged(f"{key} is damaged: {error}") from error
+    if state.number != number_of(key):
+        raise LogDamaged(f"{key} is damaged: it holds the state after record {state.number}")
+    return state

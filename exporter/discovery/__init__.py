@@ -1,0 +1,1 @@
+"""What is there to export, what of it is wanted, in which order, and what it will cost."""

@@ -1,0 +1,1 @@
+"""The forms that a list of targets may have, each read in bounded pieces."""

@@ -1,0 +1,162 @@
+"""Lists in Parquet, read in batches that are bounded in bytes, whatever the file says of itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import repeat
+from typing import IO, TYPE_CHECKING, Any
+
+from exporter.discovery.target_formats.columns import COLUMNS, cell, find_columns, shown
+from exporter.errors import ExportError
+from exporter.lake.parquet_footer import chunks_of
+from exporter.lake.parquet_pages import (
+    DELTA_LENGTH_BYTE_ARRAY,
+    DICTIONARY_PAGE,
+    PLAIN,
+    PLAIN_DICTIONARY,
+    RLE_DICTIONARY,
+    page_sizes,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from exporter.discovery.target_formats.columns import Places, Row
+    from exporter.discovery.target_formats.text import Place
+    from exporter.lake.parquet_pages import PageSize
+
+_BATCH_ROWS = 65_536
+#: What a batch of one column takes at most, but for the pages at its ends.
+_BATCH_BYTES = 32 << 20
+# Most writers end a page after a mebibyte; DuckDB's holds a column of a whole row group.
+_PAGE_BYTES_MAX = 128 << 20
+_READ_BYTES = 1 << 20
+_FOOTER_TEXT_BYTES_MAX = 16 << 20
+_VALUE_BYTES_MAX = 4_096
+_DICTIONARIES = frozenset({PLAIN_DICTIONARY, RLE_DICTIONARY})
+_MESSAGE_LENGTH_MAX = 200
+
+
+def parquet_rows(place: Place, file: IO[bytes], stage_arn: str | None) -> Iterator[Row]:
+    """The rows of a Parquet file, counted from 1; ``stage_arn`` is the stage where no column names one."""
+    try:
+        yield from _rows(place, file, stage_arn)
+    except ExportError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever pyarrow makes of a file that may hold anything
+        place.line = 0
+        reason = " ".join(str(error).split())[:_MESSAGE_LENGTH_MAX]
+        raise place.refusal(f"not Parquet that can be read: {reason or type(error).__name__}") from None
+
+
+def _rows(place: Place, file: IO[bytes], stage_arn: str | None) -> Iterator[Row]:
+    import pyarrow.parquet as pq  # noqa: PLC0415 - slow to import, and the other forms do without
+
+    footer = pq.ParquetFile(file, thrift_string_size_limit=_FOOTER_TEXT_BYTES_MAX)
+    places = _places(place, footer.schema_arrow, stage_arn)
+    schema_names = footer.schema_arrow.names
+    names = [schema_names[index] for index in places if index is not None]
+    pages = {name: _pages(place, file, footer.schema, name) for name in names}
+    parquet = pq.ParquetFile(
+        file,
+        read_dictionary=[name for name in names if pages[name].is_dictionary],
+        buffer_size=_READ_BYTES,
+        thrift_string_size_limit=_FOOTER_TEXT_BYTES_MAX,
+    )
+    rows = min(pages[name].batch_rows for name in names)
+    for batch in parquet.iter_batches(rows, columns=names, use_threads=False):
+        columns = [
+            repeat(None, batch.num_rows) if index is None else _texts(place, batch.column(schema_names[index]), column)
+            for index, column in zip(places, COLUMNS, strict=True)
+        ]
+        for values in zip(*columns, strict=True):
+            place.line += 1
+            stage, session, participant = (cell(value or "") for value in values)
+            if places[0] is None and not session:
+                raise place.refusal("session_id is missing")
+            yield stage_arn or "" if places[0] is None else stage, session, participant
+
+
+def _places(place: Place, schema: Any, stage_arn: str | None) -> Places:  # noqa: ANN401 - pyarrow has no types
+    names: list[str] = schema.names
+    try:
+        places = find_columns(names)
+    except ValueError as error:
+        raise place.refusal(str(error)) from None
+    if places[0] is None and (stage_arn is None or places[1] is None):
+        found = ", ".join(map(shown, names[:4])) + (", …" if len(names) > len("four") else "")
+        raise place.refusal(f"there is no column stage_arn, but {found or 'no column at all'}")
+    for index, column in zip(places, COLUMNS, strict=True):
+        if index is not None and not _is_text(schema.field(index).type):
+            raise place.refusal(f"the column {column} is {schema.field(index).type}, not text")
+    return places
+
+
+@dataclass(frozen=True, slots=True)
+class _Pages:
+    """How a column's pages are read: as a dictionary, where each text stands once, and so many rows at a time."""
+
+    is_dictionary: bool
+    batch_rows: int
+
+
+def _pages(place: Place, file: IO[bytes], schema: Any, name: str) -> _Pages:  # noqa: ANN401 - pyarrow has no types
+    """Look at the headers of all pages of a column. Raises :class:`UsageError` for a page of no bearable length.
+
+    A plain page is as long unpacked as its values together. Of a dictionary each value may stand in every row, but it
+    is kept once. In any other encoding a value of some bytes may be as long as its page.
+    """
+    page_bytes = row_bytes = 1
+    encodings = set()
+    for page in _all_pages(file, schema, name):
+        if page.size_bytes > _PAGE_BYTES_MAX:
+            raise place.refusal(
+                f"the column {shown(name)} has a page of {page.size_bytes:,} bytes, and more than"
+                f" {_PAGE_BYTES_MAX:,} are not read at once: no list of ids needs them"
+            )
+        page_bytes = max(page_bytes, page.size_bytes)
+        if page.kind == DICTIONARY_PAGE:
+            continue
+        encodings.add(page.encoding)
+        if page.encoding not in _DICTIONARIES:
+            row_bytes = max(row_bytes, page.size_bytes // max(page.values, 1))
+    is_dictionary = bool(encodings & _DICTIONARIES) and encodings <= _DICTIONARIES | {PLAIN}
+    if not is_dictionary and not encodings <= {PLAIN, DELTA_LENGTH_BYTE_ARRAY}:
+        row_bytes = page_bytes
+    return _Pages(is_dictionary, max(1, min(_BATCH_ROWS, _BATCH_BYTES // row_bytes)))
+
+
+def _all_pages(file: IO[bytes], schema: Any, name: str) -> Iterator[PageSize]:  # noqa: ANN401 - the same
+    paths = [schema.column(index).path for index in range(len(schema))]
+    for chunk in chunks_of(file, paths.index(name), len(paths)):
+        if chunk.values > 0:
+            yield from page_sizes(file, chunk.offset, chunk.size_bytes)
+
+
+def _texts(place: Place, values: Any, column: str) -> list[str | None]:  # noqa: ANN401 - the same
+    """A batch's values of one column."""
+    import pyarrow as pa  # noqa: PLC0415 - slow to import
+    import pyarrow.compute as pc  # noqa: PLC0415 - the same
+
+    if pa.types.is_dictionary(values.type):
+        lengths = pc.binary_length(values.dictionary)
+        if (pc.max(lengths).as_py() or 0) > _VALUE_BYTES_MAX:
+            _refuse_long(place, values, lengths.to_pylist(), column)
+    texts: list[str | None] = values.cast(pa.string()).to_pylist()
+    return texts
+
+
+def _refuse_long(place: Place, values: Any, lengths: list[int | None], column: str) -> None:  # noqa: ANN401 - the same
+    """Refuse the first row whose text is too long for an id; each row would hold a copy of it."""
+    for number, index in enumerate(values.indices.to_pylist(), 1):
+        length = 0 if index is None else lengths[index] or 0
+        if length > _VALUE_BYTES_MAX:
+            place.line += number
+            raise place.refusal(f"{column} is a text of {length:,} bytes, which is no id")
+
+
+def _is_text(kind: Any) -> bool:  # noqa: ANN401 - pyarrow has no types
+    import pyarrow.types as pt  # noqa: PLC0415 - slow to import
+
+    value = kind.value_type if pt.is_dictionary(kind) else kind
+    return bool(pt.is_string(value) or pt.is_large_string(value) or pt.is_string_view(value) or pt.is_null(value))

@@ -1,0 +1,1 @@
+"""Faults that the emulator is asked for: their texts, their plan, and what is answered."""

@@ -1,0 +1,197 @@
+"""The texts that say what shall go wrong: ``KIND [NAME=VALUE ...]``, parts separated by spaces.
+
+::
+
+    throttle operation=ListParticipantEvents p=0.1 retry_after_s=2    one call of ten, by chance
+    throttle status=400 code=TooManyRequestsException every=7         every seventh call
+    server_error status=503 times=2                                   of each page the first two tries
+    reset first=20                                                    the first twenty calls
+    denied stage=AbCd                                                 always, for stages whose ARN holds AbCd
+    wrong_types units=3/10 p=0.05                                     of every tenth unit one event of twenty
+
+Which calls: ``operation=``, ``stage=``, ``session=`` and ``participant=`` (a part of the ARN or id), and ``units=K/N``,
+the participants whose hash leaves K when divided by N. How often: always, or ``p=`` (a chance, the same in each run),
+``first=N`` (the first N of these calls), ``every=N`` (each Nth), ``times=N`` (the first N tries of each page). All that
+is given must hold. A fault of the data (see `KINDS`) belongs to the events, not to the calls: it knows
+``stage=``, ``session=``, ``participant=``, ``units=`` and ``p=`` (of the events).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from exporter.emulator.protocol.request_rules import OPERATIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+#: What a fault changes: how the connection ends, what is answered, which pages a list has, or what events say.
+Group = Literal["connection", "answer", "paging", "data"]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of fault. ``parameters`` are those it knows beside the ones that choose the calls."""
+
+    group: Group
+    description: str
+    parameters: tuple[str, ...] = ()
+
+
+KINDS: Mapping[str, Kind] = {
+    "slow": Kind("connection", "answers after seconds= (default 1) of real time", ("seconds",)),
+    "silence": Kind("connection", "accepts the call and never answers"),
+    "reset": Kind("connection", "closes the connection without an answer"),
+    "cut": Kind("connection", "closes the connection in the middle of the body, whose Content-Length says more"),
+    "throttle": Kind(
+        "answer",
+        "throttled: status= (default 429), code= (default ThrottlingException; none: no name), retry_after_s=",
+        ("status", "code", "retry_after_s"),
+    ),
+    "server_error": Kind("answer", "a gateway's HTML error page: status= (default 500)", ("status",)),
+    "cut_json": Kind("answer", "the first half of the right body, with the right length"),
+    "bad_json": Kind("answer", "status 200 and a body that is not JSON"),
+    "empty_body": Kind("answer", "status 200 and no body"),
+    "html": Kind("answer", "status 200 and an HTML page"),
+    "empty_object": Kind("answer", "status 200 and {}"),
+    "not_an_object": Kind("answer", "status 200 and []"),
+    "null_list": Kind("answer", "status 200 and null in place of the list"),
+    "expired_token": Kind("answer", "ExpiredTokenException: the credentials have expired"),
+    "denied": Kind("answer", "AccessDeniedException"),
+    "not_found": Kind("answer", "ResourceNotFoundException"),
+    "invalid": Kind("answer", "ValidationException"),
+    "token_refused": Kind("answer", "a good page token is refused with ValidationException"),
+    "token_repeats": Kind("paging", "nextToken never changes after the first page"),
+    "endless": Kind("paging", "there is always another nextToken; the list begins again"),
+    "empty_pages": Kind("paging", "before each page comes one without items, but with a nextToken"),
+    "unknown_fields": Kind("data", "unknown members in events and tokens, and unknown event names"),
+    "wrong_types": Kind("data", "a known member of an event has another JSON type"),
+    "no_time": Kind("data", "eventTime is missing or can't be read"),
+    "foreign_participant": Kind("data", "an event's participantId is not the one asked for"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault as its text says it; None where the text says nothing."""
+
+    text: str
+    kind: str
+    operation: str | None = None
+    stage: str | None = None
+    session: str | None = None
+    participant: str | None = None
+    units: tuple[int, int] | None = None
+    p: float | None = None
+    first: int | None = None
+    every: int | None = None
+    times: int | None = None
+    status: int | None = None
+    code: str | None = None
+    retry_after_s: float | None = None
+    seconds: float | None = None
+
+    @property
+    def group(self) -> Group:
+        """What the fault changes."""
+        return KINDS[self.kind].group
+
+    @property
+    def takes_place(self) -> bool:
+        """Whether there is no right answer beside the fault."""
+        return self.group == "answer" or (self.group == "connection" and self.kind != "slow")
+
+
+def kinds() -> list[tuple[str, str]]:
+    """Every kind with what it does, in one line each, for a command's help."""
+    return [(name, kind.description) for name, kind in KINDS.items()]
+
+
+def parse_fault(text: str) -> Fault:
+    """Read a fault. Raises ValueError with what is wrong with the text."""
+    kind, *parts = text.split() or [""]
+    if kind not in KINDS:
+        raise ValueError(f"fault {text!r}: there is no kind {kind!r}, but {', '.join(KINDS)}")
+    given: dict[str, object] = {}
+    for part in parts:
+        name, separator, value = part.partition("=")
+        if not separator or not value:
+            raise ValueError(f"fault {text!r}: {part!r} is not NAME=VALUE")
+        if name in given:
+            raise ValueError(f"fault {text!r}: {name} is given twice")
+        if name not in _known_names(kind):
+            raise ValueError(f"fault {text!r}: {kind} knows {', '.join(_known_names(kind))}, not {name!r}")
+        try:
+            given[name] = _READERS[name](value)
+        except ValueError as error:
+            raise ValueError(f"fault {text!r}: {name}={value} {error}") from None
+    return Fault(text, kind, **given)  # type: ignore[arg-type]  # each reader gives its member's type
+
+
+def _known_names(kind: str) -> tuple[str, ...]:
+    known = _CHOOSING_DATA if KINDS[kind].group == "data" else _CHOOSING_CALLS
+    return known + KINDS[kind].parameters
+
+
+_CHOOSING_DATA = ("stage", "session", "participant", "units", "p")
+_CHOOSING_CALLS = (*_CHOOSING_DATA, "operation", "first", "every", "times")
+
+
+def _operation(text: str) -> str:
+    if text not in OPERATIONS:
+        raise ValueError(f"is none of {', '.join(OPERATIONS)}")
+    return text
+
+
+def _units(text: str) -> tuple[int, int]:
+    rest, separator, divisor = text.partition("/")
+    if not separator or not rest.isdecimal() or not divisor.isdecimal() or int(rest) >= int(divisor):
+        raise ValueError("is not K/N with K below N")
+    return int(rest), int(divisor)
+
+
+def _chance(text: str) -> float:
+    value = _seconds(text)
+    if value > 1.0:
+        raise ValueError("is not a chance from 0 to 1")
+    return value
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0.0 <= value < float("inf"):
+        raise ValueError("is not a number of 0 or more")
+    return value
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise ValueError("is not a count of 1 or more")
+    return int(text)
+
+
+def _status(text: str) -> int:
+    if not text.isdecimal() or int(text) not in range(400, 600):
+        raise ValueError("is not a status from 400 to 599")
+    return int(text)
+
+
+_READERS: Mapping[str, Callable[[str], object]] = {
+    "operation": _operation,
+    "stage": str,
+    "session": str,
+    "participant": str,
+    "units": _units,
+    "p": _chance,
+    "first": _count,
+    "every": _count,
+    "times": _count,
+    "status": _status,
+    "code": str,
+    "retry_after_s": _seconds,
+    "seconds": _seconds,
+}

@@ -1,0 +1,175 @@
+"""The five calls: from what is asked to the body of the answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from exporter.emulator.cache import BoundedCache
+from exporter.emulator.faults.data import altered
+from exporter.emulator.protocol.errors import Problem, denied, not_found
+from exporter.emulator.protocol.page_tokens import PageTokens, Place
+from exporter.emulator.protocol.requests import Ask, read_ask
+from exporter.emulator.world.fixed_world import FixedWorld
+from exporter.emulator.world.seeded_world import SeededWorld
+from exporter.emulator.world.world import Item, Listing, UnknownError, World
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from exporter.emulator.faults.plan import FaultPlan
+    from exporter.emulator.options import EmulatorOptions
+    from exporter.model import Scope
+
+_HOUR_US = 3_600_000_000
+_DAY_US = 24 * _HOUR_US
+# What is kept of a call beside its page, in bytes, roughly.
+_ASK_BYTES = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A call that was made before: what it asks, and its page from one simulated moment to before another."""
+
+    ask: Ask
+    page: bytes | None = None
+    same_from_us: int = 0
+    same_until_us: int = 0
+
+
+class Service:
+    """Answers checked calls from the worlds. ``start_us`` is the simulated moment of the start.
+
+    ``worlds`` are the fixed ones; every other scope of the options' accounts and regions gets a seeded one.
+    """
+
+    def __init__(
+        self, options: EmulatorOptions, worlds: Mapping[Scope, World], start_us: int, faults: FaultPlan
+    ) -> None:
+        self._options = options
+        self._fixed = worlds
+        self._seeded: dict[Scope, World] = {}
+        self._faults = faults
+        self._changes = faults.changes
+        self._tokens = PageTokens(options.world.seed.to_bytes(8, "little"), options.page_token_life_s)
+        self._known: BoundedCache[Known] = BoundedCache(options.page_cache_bytes)
+        hour_us = start_us // _HOUR_US * _HOUR_US
+        given_us = options.world.start_us
+        self._world_start_us = hour_us - int(options.world.days * _DAY_US) if given_us is None else given_us
+
+    def world(self, scope: Scope) -> World:
+        """What this account has in this region."""
+        if scope in self._fixed:
+            return self._fixed[scope]
+        if scope not in self._seeded:
+            is_empty = scope.region not in self._options.regions
+            self._seeded[scope] = (
+                FixedWorld() if is_empty else SeededWorld(self._options.world, scope, self._world_start_us)
+            )
+        return self._seeded[scope]
+
+    def known(self, scope: Scope, operation: str, body: bytes) -> Known:
+        """What a call asks for. Raises :class:`Problem` where the request is not allowed."""
+        key = (scope, operation, body)
+        known = self._known.get(key)
+        if known is None:
+            known = Known(read_ask(scope, operation, body, self._tokens))
+            self._known.put(key, known, _ASK_BYTES + len(body))
+        return known
+
+    def page(self, known: Known, body: bytes, now_us: int) -> bytes:
+        """The right answer to a call. Raises :class:`Problem` for an unknown or expired one."""
+        if self._faults.changes != self._changes:  # a fault of the data changes what is kept
+            self._known.clear()
+            self._changes = self._faults.changes
+            known = Known(known.ask)
+        if known.page is not None and known.same_from_us <= now_us < known.same_until_us:
+            return known.page
+        ask = known.ask
+        page, same_until_us = self.page_with(ask, now_us, frozenset())
+        if self._tokens.is_lasting and now_us < same_until_us:
+            key = (ask.scope, ask.operation, body)
+            self._known.put(key, Known(ask, page, now_us, same_until_us), _ASK_BYTES + len(body) + len(page))
+        return page
+
+    def page_with(self, ask: Ask, now_us: int, paging: frozenset[str]) -> tuple[bytes, int]:
+        """The answer with these faults of paging, and until when it stays the same."""
+        self._tokens.check_life(ask.place, now_us)
+        try:
+            if ask.operation == "GetParticipant":
+                return self._participant(ask, now_us), 0
+            return self._list_page(ask, now_us, paging)
+        except UnknownError:
+            return self._unknown(ask), 0
+
+    def listing(self, ask: Ask, now_us: int) -> Listing:
+        """The whole list of which a page is asked. Raises :class:`UnknownError`."""
+        world, ids = self.world(ask.scope), (ask.stage_arn, ask.session_id, ask.participant_id)
+        if ask.operation == "ListStages":
+            return world.stages(now_us)
+        if ask.operation == "ListStageSessions":
+            return world.sessions(ask.stage_arn, now_us)
+        if ask.operation == "ListParticipants":
+            return _filtered(world.participants(ask.stage_arn, ask.session_id, now_us), ask.filter)
+        return self._altered(world.events(*ids, now_us), ids)
+
+    def _altered(self, listing: Listing, ids: tuple[str, str, str]) -> Listing:
+        faults = self._faults.on_events_of(*ids)
+        if not faults:
+            return listing
+        return replace(
+            listing, items=lambda first, last: [altered(item, faults) for item in listing.items(first, last)]
+        )
+
+    def _list_page(self, ask: Ask, now_us: int, paging: frozenset[str]) -> tuple[bytes, int]:
+        place = ask.place
+        listing = self.listing(ask, place.as_of_us or now_us)
+        same_until_us = listing.same_until_us
+        as_of_us = place.as_of_us
+        if self._options.paging == "snapshot" and not as_of_us and now_us >= same_until_us:
+            as_of_us = now_us
+        size = 0 if "empty_pages" in paging and place.turn % 2 == 0 else ask.page_size
+        offset = place.offset % listing.count if "endless" in paging and listing.count else place.offset
+        items = listing.items(offset, min(offset + size, listing.count))
+        following = Place(place.offset + len(items), place.turn + 1, as_of_us)
+        if "token_repeats" in paging and place.turn:
+            following = replace(place, issued_us=0)
+        is_more = following.offset < listing.count or "endless" in paging or "token_repeats" in paging
+        shown = [msgspec.Raw(item) if isinstance(item, bytes) else item for item in items]
+        body: dict[str, Any] = {ask.list_member: shown}
+        if is_more:
+            body["nextToken"] = self._tokens.write(following, ask.list_name, now_us)
+        return msgspec.json.encode(body), same_until_us
+
+    def _participant(self, ask: Ask, now_us: int) -> bytes:
+        world = self.world(ask.scope)
+        shown = world.participant(ask.stage_arn, ask.session_id, ask.participant_id, now_us)
+        return msgspec.json.encode({ask.list_member: _raw(shown)})
+
+    def _unknown(self, ask: Ask) -> bytes:
+        if self._options.unknown == "empty" and ask.operation != "GetParticipant":
+            return msgspec.json.encode({ask.list_member: []})
+        if self._options.unknown == "denied":
+            raise denied(f"User is not authorized to perform: ivs:{ask.operation} on resource: {ask.stage_arn}")
+        raise _no_such(ask)
+
+
+def _no_such(ask: Ask) -> Problem:
+    what = "Participant" if ask.participant_id else "Session" if ask.session_id else "Stage"
+    return not_found(f"{what} not found")
+
+
+def _filtered(listing: Listing, wanted: tuple[str, object] | None) -> Listing:
+    if wanted is None:
+        return listing
+    member, value = wanted
+    kept: list[Item] = [
+        item for item in listing.items(0, listing.count) if not isinstance(item, bytes) and item.get(member) == value
+    ]
+    return Listing(len(kept), lambda first, last: kept[first:last])
+
+
+def _raw(item: Item) -> object:
+    return msgspec.Raw(item) if isinstance(item, bytes) else item

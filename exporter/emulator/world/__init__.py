@@ -1,0 +1,1 @@
+"""What the emulator shows: stages, sessions, participants and their events, made up or scripted."""

@@ -1,0 +1,202 @@
+"""A world made from a seed: a pure function of its options, account, region and the moment.
+
+Nothing of it is built before it is asked for, and little is kept, so that its size costs neither time nor memory.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from exporter.emulator.cache import BoundedCache
+from exporter.emulator.world.draws import draw, draw_text
+from exporter.emulator.world.ids import IdMaker
+from exporter.emulator.world.iso_forms import FORM_COUNT, time_text
+from exporter.emulator.world.orders import order_of, shown_indexes
+from exporter.emulator.world.participants import Participant, Replica, Taking
+from exporter.emulator.world.texts import Texts
+from exporter.emulator.world.timetable import Timetable
+from exporter.emulator.world.visits import Remote
+from exporter.emulator.world.world import FOR_EVER_US, Item, Listing, UnknownError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from exporter.emulator.options import WorldOptions
+    from exporter.emulator.world.timetable import Gathering
+    from exporter.model import Scope
+
+_UNITS_CACHED = 1_024
+_CASTS_CACHED = 4_096
+
+
+class SeededWorld:
+    """The world of one account and region. ``start_us`` is its first moment, in microseconds since the epoch."""
+
+    def __init__(self, options: WorldOptions, scope: Scope, start_us: int) -> None:
+        seed = draw_text(options.seed, b"world", f"{scope.account_id}/{scope.region}")
+        self._options = options
+        self._timetable = Timetable(options, seed, start_us)
+        self._ids = IdMaker(scope.account_id, scope.region, seed, options.hostile)
+        self._texts = Texts(options.hostile)
+        self._casts: BoundedCache[tuple[Remote, ...]] = BoundedCache(_CASTS_CACHED)
+        self._units: BoundedCache[Taking] = BoundedCache(_UNITS_CACHED)
+        self._order_seed = draw(seed, b"order")
+
+    def stages(self, now_us: int) -> Listing:
+        """All stages, which are there from the beginning."""
+        return self._listing(
+            "stages", self._options.stages, lambda indexes: [self._stage(index, now_us) for index in indexes]
+        )
+
+    def sessions(self, stage_arn: str, now_us: int) -> Listing:
+        """The sessions of a stage that have begun and are not forgotten."""
+        stage = self._stage_of(stage_arn)
+        forgotten = self._timetable.sessions_forgotten(stage, now_us)
+        begun = self._timetable.sessions_begun(stage, now_us)
+        return self._listing(
+            stage_arn,
+            max(0, begun - forgotten),
+            lambda indexes: [self._session(stage, forgotten + index, now_us) for index in indexes],
+        )
+
+    def participants(self, stage_arn: str, session_id: str, now_us: int) -> Listing:
+        """The participants of a session that have joined, and those replicated to it."""
+        gathering = self._gathering_of(stage_arn, session_id, now_us)
+        joined = gathering.joined(now_us)
+        replication = self._timetable.replication_to(gathering.stage, gathering.session)
+        replicas = 1 if replication is not None and replication.span.start_us <= now_us else 0
+
+        def made(indexes: Sequence[int]) -> list[Item]:
+            return [
+                self._member(gathering, index).summary(now_us)
+                if index < joined
+                else self._replica(gathering).summary(now_us)
+                for index in indexes
+            ]
+
+        return self._listing(session_id, joined + replicas, made)
+
+    def events(self, stage_arn: str, session_id: str, participant_id: str, now_us: int) -> Listing:
+        """The events of a participant that have happened."""
+        taking, gathering = self._unit_of(stage_arn, session_id, participant_id, now_us)
+        same_until_us = 0
+        if now_us >= taking.last_us:
+            is_forgotten = self._options.retention_days is not None
+            same_until_us = (
+                self._timetable.forgotten_us(gathering.stage, gathering.session) if is_forgotten else FOR_EVER_US
+            )
+        return self._listing(
+            participant_id, taking.visible(now_us), taking.events_at, label=session_id, same_until_us=same_until_us
+        )
+
+    def participant(self, stage_arn: str, session_id: str, participant_id: str, now_us: int) -> Item:
+        """A participant as GetParticipant shows it."""
+        taking, _ = self._unit_of(stage_arn, session_id, participant_id, now_us)
+        return taking.details(now_us)
+
+    def _listing(
+        self,
+        name: str,
+        count: int,
+        made: Callable[[Sequence[int]], list[Any]],
+        *,
+        label: str = "",
+        same_until_us: int = 0,
+    ) -> Listing:
+        order = order_of(draw_text(self._order_seed, label.encode(), name))
+
+        def items(first: int, last: int) -> list[Item]:
+            return made(shown_indexes(order, count, first, last))
+
+        return Listing(count, items, same_until_us)
+
+    def _stage(self, stage: int, now_us: int) -> Item:
+        seed = self._timetable.stage_seed(stage)
+        item: dict[str, Any] = {"arn": self._ids.stage_arn(stage), "name": self._texts.stage_name(seed)}
+        latest = self._timetable.sessions_begun(stage, now_us) - 1
+        if latest >= 0 and self._timetable.span(stage, latest).end_us > now_us:
+            item["activeSessionId"] = self._ids.session_id(stage, latest)
+        item["tags"] = {"team": self._texts.user_id(seed)} if seed & 1 else {}
+        return item
+
+    def _session(self, stage: int, session: int, now_us: int) -> Item:
+        span = self._timetable.span(stage, session)
+        form = draw(self._timetable.stage_seed(stage), b"form", session)
+        item: dict[str, Any] = {
+            "sessionId": self._ids.session_id(stage, session),
+            "startTime": time_text(span.start_us, form % FORM_COUNT),
+        }
+        if span.end_us <= now_us:
+            item["endTime"] = time_text(span.end_us, (form >> 8) % FORM_COUNT)
+        return item
+
+    def _stage_of(self, stage_arn: str) -> int:
+        stage = self._ids.stage_of(stage_arn)
+        if stage is None or stage >= self._options.stages:
+            raise UnknownError(stage_arn)
+        return stage
+
+    def _gathering_of(self, stage_arn: str, session_id: str, now_us: int) -> Gathering:
+        stage = self._stage_of(stage_arn)
+        indexes = self._ids.session_of(session_id)
+        if indexes is None or indexes[0] != stage or indexes[1] >= self._timetable.sessions(stage):
+            raise UnknownError(session_id)
+        session = indexes[1]
+        gathering = self._timetable.gathering(stage, session)
+        is_forgotten = (
+            self._options.retention_days is not None and self._timetable.forgotten_us(stage, session) <= now_us
+        )
+        if gathering.span.start_us > now_us or is_forgotten:
+            raise UnknownError(session_id)
+        return gathering
+
+    def _unit_of(self, stage_arn: str, session_id: str, participant_id: str, now_us: int) -> tuple[Taking, Gathering]:
+        gathering = self._gathering_of(stage_arn, session_id, now_us)
+        key = (session_id, participant_id)
+        taking = self._units.get(key) or self._units.put(key, self._find(gathering, participant_id))
+        if taking.first_us > now_us:
+            raise UnknownError(participant_id)
+        return taking, gathering
+
+    def _find(self, gathering: Gathering, participant_id: str) -> Taking:
+        indexes = self._ids.participant_of(participant_id)
+        here = (gathering.stage, gathering.session)
+        if indexes is not None and indexes[:2] == here and indexes[2] < gathering.participants:
+            return self._member(gathering, indexes[2])
+        replication = self._timetable.replication_to(*here)
+        if indexes is None or replication is None or indexes != (*replication.source, 0):
+            raise UnknownError(participant_id)
+        return self._replica(gathering)
+
+    def _member(self, gathering: Gathering, index: int) -> Participant:
+        """One of those who joined here."""
+        return Participant(
+            participant_id=self._ids.participant_id(gathering.stage, gathering.session, index),
+            publishers=self._cast(gathering),
+            life=self._timetable.life(gathering, index),
+            texts=self._texts,
+            replication=None if index else self._timetable.replication_from(gathering.stage, gathering.session),
+            ids=self._ids,
+        )
+
+    def _replica(self, gathering: Gathering) -> Replica:
+        """The one who is replicated here."""
+        replication = self._timetable.replication_to(gathering.stage, gathering.session)
+        if replication is None:
+            raise UnknownError(gathering)
+        source = self._member(self._timetable.gathering(*replication.source), 0)
+        return Replica(source, replication)
+
+    def _cast(self, gathering: Gathering) -> tuple[Remote, ...]:
+        """Whom one can subscribe to in a session."""
+        here = (gathering.stage, gathering.session)
+        known = self._casts.get(here)
+        if known is not None:
+            return known
+        cast = [
+            Remote(self._ids.participant_id(*here, index), is_replica=False) for index in range(gathering.publishers)
+        ]
+        replication = self._timetable.replication_to(*here)
+        if replication is not None:
+            cast.append(Remote(self._ids.participant_id(*replication.source, 0), is_replica=True))
+        return self._casts.put(here, tuple(cast))

@@ -1,0 +1,97 @@
+"""The free texts of a seeded world: everyday ones, or such as break careless programs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from exporter.emulator.world.draws import draw
+
+_FIRST_NAMES = ("ada", "bob", "chen", "dana", "emil", "fatou", "grace", "hana", "ivan", "june", "kofi", "lena")
+_PLACES = ("lobby", "main-hall", "green-room", "backstage", "workshop", "town-hall", "arena", "studio")
+_CAPABILITIES = (["SUBSCRIBE"], ["PUBLISH", "SUBSCRIBE"], ["PUBLISH"])
+_ERROR_CODES = (
+    "INSUFFICIENT_CAPABILITIES",
+    "QUOTA_EXCEEDED",
+    "PUBLISHER_NOT_FOUND",
+    "BITRATE_EXCEEDED",
+    "RESOLUTION_EXCEEDED",
+    "STREAM_DURATION_EXCEEDED",
+    "INVALID_AUDIO_CODEC",
+    "INVALID_VIDEO_CODEC",
+    "INVALID_PROTOCOL",
+    "INVALID_STREAM_KEY",
+    "REUSE_OF_STREAM_KEY",
+    "B_FRAME_PRESENT",
+    "INVALID_INPUT",
+    "INTERNAL_SERVER_EXCEPTION",
+)
+_HOSTILE = (
+    "a\nb\r\nc\td",
+    "\"quoted\" and 'quoted' and \\back\\slashed",
+    "../../../../etc/passwd",
+    "nul\x00in the middle\x00",
+    "'; DROP TABLE events; --",
+    "\x1b[2J\x1b]0;title\x07",
+    '{"name":"JOINED"}',
+    "=1+1",
+    "\u202eright to left\u2066",
+    "😀 \U0010ffff \ufeff\ufffd",
+    " ",
+    "null",
+    "NaN",
+    "%s %n {0} ${HOME} $(id)",
+)
+_HUGE_EVERY = 1_024
+_HUGE_LENGTH = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """Makes texts from draws. The model's patterns bind ids alone; ``is_hostile`` ignores them in all other texts."""
+
+    is_hostile: bool
+
+    def stage_name(self, seed: int) -> str:
+        """A stage's name."""
+        return self._hostile(seed) or f"{_PLACES[seed % len(_PLACES)]}-{seed % 1000}"
+
+    def user_id(self, seed: int) -> str:
+        """A user's id in the customer's own system."""
+        return self._hostile(seed) or f"{_FIRST_NAMES[seed % len(_FIRST_NAMES)]}-{seed % 100_000}"
+
+    def attributes(self, seed: int) -> dict[str, str]:
+        """What the customer's system noted of a participant."""
+        plain = {"displayName": _FIRST_NAMES[seed % len(_FIRST_NAMES)].title(), "tier": ("free", "gold")[seed % 2]}
+        if not self.is_hostile:
+            return plain
+        return {name: self.user_id(draw(seed, b"attribute")) for name in (*plain, self.user_id(draw(seed, b"name")))}
+
+    def error_code(self, seed: int) -> str:
+        """Why something failed. Source: API Reference, Event, ``errorCode``."""
+        return self._hostile(seed) or _ERROR_CODES[seed % len(_ERROR_CODES)]
+
+    def token(self, seed: int, expiration: str) -> dict[str, object]:
+        """A participant token before or after an exchange. Source: API Reference, ExchangedParticipantToken."""
+        token: dict[str, object] = {
+            "capabilities": _CAPABILITIES[seed % len(_CAPABILITIES)],
+            "attributes": self.attributes(seed),
+            "userId": self.user_id(seed),
+            "expirationTime": expiration,
+        }
+        if seed & 0x70 == 0:
+            del token["userId"]
+        if seed & 0x700 == 0:
+            token["attributes"] = {}
+        return token
+
+    def unknown_members(self, seed: int) -> dict[str, object]:
+        """Members of an event that no model knows; none in a friendly world."""
+        if not self.is_hostile or seed % 8:
+            return {}
+        return {self.user_id(draw(seed, b"extra name")): [self.user_id(seed), {"../": None}, seed % 3 == 0, 1.5e300]}
+
+    def _hostile(self, seed: int) -> str:
+        if not self.is_hostile or seed % 3 == 0:
+            return ""
+        text = _HOSTILE[(seed >> 8) % len(_HOSTILE)]
+        return text * (_HUGE_LENGTH // len(text)) if (seed >> 16) % _HUGE_EVERY == 0 else text

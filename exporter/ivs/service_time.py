@@ -1,0 +1,107 @@
+"""The service's time: what "now" is in one scope, whatever an answer's header, the local clock or the log says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+import structlog
+
+from exporter.timestamps import text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: How far a time from outside may lie from the local clock. Source: AWS General Reference, "Signing AWS API requests":
+#: a request must reach AWS within five minutes of its time, with most services fifteen. So on an accepted call the
+#: local clock is right, and a ``Date`` that is further off is not AWS's.
+FAR_US = 15 * 60 * 1_000_000
+
+_SECOND_US = 1_000_000
+_SHOWN_LENGTH_MAX = 60
+_log = structlog.get_logger(__name__)
+
+
+def read_date_us(text: str) -> int | None:
+    """The moment of an HTTP date, in microseconds since the epoch; None where the text is none. Never raises."""
+    try:
+        return int(parsedate_to_datetime(text).timestamp()) * _SECOND_US
+    except (ValueError, TypeError, ArithmeticError, LookupError, OSError):  # what the many odd texts raise
+        return None
+
+
+@dataclass(slots=True)
+class FarDates:
+    """Warns of the first answer whose ``Date`` does not count: once, for all scopes of a run."""
+
+    is_told: bool = False
+
+    def tell(self, date: str, local_us: int) -> None:
+        """Note such an answer. ``date`` is its header, empty where it has none."""
+        if not self.is_told:
+            self.is_told = True
+            _log.warning(
+                "an answer's Date does not count, the local clock does: it is absent, unreadable or more than 15"
+                " minutes off, and so not AWS's; look for what answers in between, a proxy or gateway",
+                date=date[:_SHOWN_LENGTH_MAX],
+                local_time=text_of(local_us),
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The moment at which a call is made: the local clock, and the latest time that the scope's log knows then."""
+
+    local_us: int
+    latest_us: int
+
+
+@dataclass(slots=True)
+class ServiceTime:
+    """The service's time in one scope, in microseconds since the epoch.
+
+    It is what an answer's ``Date`` says where that lies within :data:`FAR_US` of the local clock ``wall_us``, else the
+    local clock; and never before ``latest_us``, the latest time that the scope's log knows, unless that lies further
+    than this ahead of the local clock. So it is never more than :data:`FAR_US` from the local clock.
+
+    Of an answer, clock and log count as they stood when its call was made: whoever reads it may have been suspended
+    meanwhile, and a list is no younger than the moment at which it was made.
+    """
+
+    wall_us: Callable[[], int]
+    far_dates: FarDates = field(default_factory=FarDates)
+    latest_us: Callable[[], int] = lambda: 0
+    _date: tuple[str, int | None] = ("", None)
+    _answered_us: int | None = None
+
+    @property
+    def now_us(self) -> int:
+        """The time, as the last answer told it; before the first answer, the local clock's."""
+        local_us = self.wall_us()
+        told_us = self._answered_us
+        moment_us = told_us if told_us is not None and _is_near(told_us, local_us) else local_us
+        return _bounded(moment_us, self.asked())
+
+    def asked(self) -> Asked:
+        """The moment of a call that is made just now."""
+        return Asked(self.wall_us(), self.latest_us())
+
+    def answered(self, date: str, asked: Asked) -> int:
+        """The time of an answer with this ``Date`` header, whatever it holds, to a call that was made at ``asked``."""
+        if date != self._date[0]:
+            self._date = (date, read_date_us(date))
+        told_us = self._date[1]
+        if told_us is None or not _is_near(told_us, asked.local_us):
+            self.far_dates.tell(date, asked.local_us)
+            told_us = asked.local_us
+        self._answered_us = told_us
+        return _bounded(told_us, asked)
+
+
+def _bounded(moment_us: int, asked: Asked) -> int:
+    return max(moment_us, asked.latest_us) if asked.latest_us <= asked.local_us + FAR_US else moment_us
+
+
+def _is_near(moment_us: int, local_us: int) -> bool:
+    return abs(moment_us - local_us) <= FAR_US

@@ -1,0 +1,74 @@
+"""Publish: the files of a committed record become visible. Safe to repeat."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from exporter.commit_log.records import FileLine
+from exporter.compute import compute
+from exporter.errors import LakeError
+from exporter.lake.parquet import encode
+from exporter.lake.tables.events import of_date
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import date
+
+    import pyarrow as pa
+
+    from exporter.lake.store import Files
+    from exporter.lake.tables.events import Table
+
+
+async def publish(files: Files, lines: Iterable[FileLine]) -> list[FileLine]:
+    """Make the files visible under their keys; gives back those that are gone, neither staged nor visible."""
+    return [line for line in lines if not await files.publish(line.staged)]
+
+
+async def stage(files: Files, table: Table, rows: Mapping[date, Sequence[pa.RecordBatch]], name: str) -> list[FileLine]:
+    """Stage one file for each UTC date, in order; ``name`` is unique for ever, and the same in each date's folder.
+
+    ``rows`` are, for each date, the batches that have rows of it, perhaps among others. One file at a time is in
+    memory. Where a file can't be staged, those before it are discarded and the :class:`LakeError` is raised.
+    """
+    done: list[FileLine] = []
+    try:
+        for day in sorted(rows):
+            line = await _stage_one(files, table, day, rows[day], name)
+            done.append(line)
+    except LakeError:
+        with suppress(LakeError):
+            await discard(files, done)
+        raise
+    return done
+
+
+async def stage_lines(files: Files, folder: str, lines: Sequence[bytes], name: str) -> FileLine:
+    """Stage one file of lines of JSON, of no table and no date."""
+    data = b"".join(lines)
+    key = f"{folder}/{name}.jsonl"
+    staged = await files.stage(key, data)
+    digest = await compute(lambda: hashlib.sha256(data).hexdigest())
+    return FileLine(folder, key, "", 0, staged.size_bytes, digest, staged.handle)
+
+
+async def discard(files: Files, lines: Sequence[FileLine]) -> None:
+    """Remove staged files that no record names, nor will."""
+    for line in lines:
+        await files.discard(line.staged)
+
+
+async def _stage_one(files: Files, table: Table, day: date, rows: Sequence[pa.RecordBatch], name: str) -> FileLine:
+    data, digest, count = await compute(_encoded, table, day, rows)
+    key = f"{table.name}/{table.date_key}={day.isoformat()}/{name}.parquet"
+    staged = await files.stage(key, memoryview(data))
+    return FileLine(table.name, key, day.isoformat(), count, staged.size_bytes, digest, staged.handle)
+
+
+def _encoded(table: Table, day: date, rows: Sequence[pa.RecordBatch]) -> tuple[pa.Buffer, str, int]:
+    """The file, its checksum, and how many rows it has."""
+    own = [of_date(table, batch, day) for batch in rows]
+    data = encode(table, own, metadata=dict(table.metadata))
+    return data, hashlib.sha256(data).hexdigest(), sum(batch.num_rows for batch in own)

@@ -1,0 +1,1 @@
+"""A lake on S3: the store, and the way to it."""

@@ -1,0 +1,1 @@
+"""The lake's tables, and all folders of files that records name."""

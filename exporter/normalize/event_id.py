@@ -1,0 +1,187 @@
+"""An event's identity: the 64-bit number that is the same however, whenever and in whatever order IVS tells of it.
+
+The algorithm is part of the lake's format, version 1. It is written down, with test vectors, in ``docs/event-id.md``,
+and never changes for the rows of that version.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import chain, groupby, repeat
+from struct import Struct
+from typing import TYPE_CHECKING
+
+import msgspec
+import pyarrow as pa
+from msgspec import UNSET
+from xxhash import xxh3_64_intdigest
+
+from exporter.model import Unit
+from exporter.normalize.decode import Token, decode, slices
+from exporter.timestamps import read_column_us, read_us, text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from exporter.normalize.decode import Event
+
+#: Of the algorithm; each data file carries it.
+VERSION = "1"
+#: The columns of the table ``events`` that an identity is made of.
+ROW_COLUMNS = (
+    "stage_arn",
+    "session_id",
+    "participant_id",
+    "event_name",
+    "event_time",
+    "remote_participant_id",
+    "error_code",
+    "destination_stage_arn",
+    "destination_session_id",
+    "replica",
+    "previous_token",
+    "new_token",
+)
+
+# A decoded event takes some ten times its JSON.
+_SLICE_SIZE_BYTES = 1 << 20
+_SIGN = 1 << 63
+_hash_and_number = Struct("<qQ")
+_encoder = msgspec.json.Encoder()
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """The identity fields of many events: a list a field, all equally long; None where a field is absent."""
+
+    names: list[str | None]
+    times_us: list[int | None]
+    remote_participant_ids: list[str | None]
+    error_codes: list[str | None]
+    destination_stage_arns: list[str | None]
+    destination_session_ids: list[str | None]
+    replicas: list[bool | None]
+    previous_tokens: list[Token | None]
+    new_tokens: list[Token | None]
+
+
+def fields_of(events: Sequence[Event], times_us: list[int | None]) -> Fields:
+    """The identity fields of decoded events, whose times have been read already."""
+    return Fields(
+        names=[event.name or None for event in events],
+        times_us=times_us,
+        remote_participant_ids=[event.remote_participant_id or None for event in events],
+        error_codes=[event.error_code or None for event in events],
+        destination_stage_arns=[event.destination_stage_arn or None for event in events],
+        destination_session_ids=[event.destination_session_id or None for event in events],
+        replicas=[None if (replica := event.replica) is UNSET else replica for event in events],
+        previous_tokens=[event.previous_token or None for event in events],
+        new_tokens=[event.new_token or None for event in events],
+    )
+
+
+def hashes(units: Iterable[Unit], counts: Iterable[int], fields: Fields) -> list[int]:
+    """The hash of each event, as a signed 64-bit integer: its ``event_id`` where it is number 0 of its equals.
+
+    The events are those of ``units`` one after another, as many of each as ``counts`` says.
+    """
+    # A unit's three values are written once, and stand in the array of each of its events as they are.
+    keys = (
+        msgspec.Raw(_encoder.encode((unit.stage_arn, unit.session_id, unit.participant_id))[1:-1]) for unit in units
+    )
+    # A line a text: inside JSON strings line breaks are escaped.
+    texts = _encoder.encode_lines(
+        zip(
+            chain.from_iterable(map(repeat, keys, counts)),
+            fields.names,
+            fields.times_us,
+            fields.remote_participant_ids,
+            fields.error_codes,
+            fields.destination_stage_arns,
+            fields.destination_session_ids,
+            fields.replicas,
+            _token_forms(fields.previous_tokens),
+            _token_forms(fields.new_tokens),
+            strict=True,
+        )
+    ).splitlines()
+    signed: list[int] = pa.array(map(xxh3_64_intdigest, texts), pa.uint64()).view(pa.int64()).to_pylist()
+    return signed
+
+
+def page_hashes(unit: Unit, page: bytes) -> list[int]:
+    """The hashes of one page's events, without their rows.
+
+    Raises :class:`~exporter.errors.EventUnreadable` where the page can't be read. An event without a readable time has
+    a hash as if its time were absent.
+    """
+    events = decode(unit, (page,)).events
+    times_us = read_column_us([event.event_time or None for event in events]).to_pylist()
+    return hashes((unit,), (len(events),), fields_of(events, times_us))
+
+
+def page_hash_column(unit: Unit, page: bytes) -> pa.Int64Array:
+    """The same as a column: 8 bytes an event. A page of any size takes the memory of a small one beside its own."""
+    parts = [pa.array(page_hashes(unit, part), pa.int64()) for part in slices(page, _SLICE_SIZE_BYTES)]
+    return parts[0] if len(parts) == 1 else pa.concat_arrays(parts)
+
+
+def row_hashes(rows: pa.RecordBatch) -> list[int]:
+    """The hashes of rows of the table ``events``, made anew from their columns; the rows' own ids do not matter."""
+    columns = {
+        name: rows.column(name).to_pylist() for name in ROW_COLUMNS if "_time" not in name and "_token" not in name
+    }
+    keys = zip(columns["stage_arn"], columns["session_id"], columns["participant_id"], strict=True)
+    units = [(Unit(*key), len(list(of_unit))) for key, of_unit in groupby(keys)]
+    fields = Fields(
+        names=columns["event_name"],
+        times_us=rows.column("event_time").cast(pa.int64()).to_pylist(),
+        remote_participant_ids=columns["remote_participant_id"],
+        error_codes=columns["error_code"],
+        destination_stage_arns=columns["destination_stage_arn"],
+        destination_session_ids=columns["destination_session_id"],
+        replicas=columns["replica"],
+        previous_tokens=[_token_of(value) for value in rows.column("previous_token")],
+        new_tokens=[_token_of(value) for value in rows.column("new_token")],
+    )
+    return hashes([unit for unit, _ in units], [count for _, count in units], fields)
+
+
+def event_id(event_hash: int, number: int) -> int:
+    """The ``event_id`` of the event that has ``number`` (0, 1, …) among its unit's equal ones."""
+    if number == 0:
+        return event_hash
+    return _signed(xxh3_64_intdigest(_hash_and_number.pack(event_hash, number)))
+
+
+def _token_forms(tokens: list[Token | None]) -> Iterable[object]:
+    # Tokens are rare: no call for the others.
+    return [None if token is None else _token_form(token) for token in tokens] if any(tokens) else tokens
+
+
+def _token_form(token: Token) -> object:
+    """A token as its identity has it; one of which nothing is known is as good as none."""
+    capabilities = sorted(token.capabilities or ())
+    attributes = sorted((token.attributes or {}).items())
+    user_id = token.user_id or None
+    expires_us = read_us(token.expiration_time) if token.expiration_time else None
+    if not capabilities and not attributes and user_id is None and expires_us is None:
+        return None
+    return (capabilities, attributes, user_id, expires_us)
+
+
+def _token_of(value: pa.StructScalar) -> Token | None:
+    """A token as a row has it."""
+    if not value.is_valid:
+        return None
+    expires_us = value["expiration_time"].cast(pa.int64()).as_py()
+    return Token(
+        value["capabilities"].as_py(),
+        dict(value["attributes"].as_py() or ()),
+        value["user_id"].as_py(),
+        None if expires_us is None else text_of(expires_us),
+    )
+
+
+def _signed(digest: int) -> int:
+    return digest - 2 * _SIGN if digest >= _SIGN else digest

@@ -1,0 +1,190 @@
+"""Normalize: the raw pages of many units to rows of the table ``events``.
+
+Rows wait in memory for a checkpoint, so they are held compactly: text that repeats as dictionaries with the smallest
+indices, a column of nulls as Arrow's null type. :mod:`exporter.lake.parquet` spreads them out to the pinned schema, a
+row group at a time. All is done for many units at once, since one call to Arrow costs as much as dozens of events.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from itertools import accumulate, chain, count, repeat
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from exporter.errors import EventUndated, EventUnreadable, TemporaryFolderRefused
+from exporter.lake.tables.events import EVENTS
+from exporter.model import scope_of
+from exporter.normalize.decode import decode
+from exporter.normalize.event_id import fields_of, hashes
+from exporter.text import undated as undated_words
+from exporter.timestamps import MICROS, read_column_us, read_us
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from exporter.model import Fetched, Unit
+    from exporter.normalize.decode import Decoded, Token
+
+    #: Why a unit gives no rows.
+    Unreadable = EventUnreadable | TemporaryFolderRefused
+
+_INDEX_TYPES = (pa.int8(), pa.int16(), pa.int32())
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What each row says of the run that wrote it; ``exported_at_us`` is in microseconds since the epoch, UTC."""
+
+    run_id: str
+    exported_at_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Normalized:
+    """The rows of some units, one unit after another in the order they were given.
+
+    ``rows`` has the columns of the table ``events``, compactly held; in place of an ``event_id`` stands the hash of the
+    event's identity, which is the id of the first of equal events. ``counts`` are the rows of each unit: 0 where it is
+    empty or among the ``unreadable``. ``unknown_fields`` are the names that this program does not know, and how often
+    each came.
+    """
+
+    rows: pa.RecordBatch
+    counts: list[int]
+    unreadable: dict[Unit, Unreadable]
+    unknown_fields: Counter[str]
+
+
+def normalize(fetched: Sequence[Fetched], stamp: Stamp) -> Normalized:
+    """The rows of units that were fetched whole.
+
+    A unit with an event that can't be read or dated, or with pages that can't be read back, gives no row and is named
+    in ``unreadable`` (as :class:`EventUndated` where no more than that is wrong: its other events can be taken without
+    those); the others are not touched by it. Raises :class:`ValueError` where a unit is given twice, since
+    its equal events could not be numbered.
+    """
+    decoded, unreadable = _decode(fetched)
+    times_us = _times_us(decoded)
+    if times_us.null_count:
+        unreadable |= _take_undated(decoded, times_us)
+        times_us = _times_us(decoded)
+    units = list(decoded)
+    counts = [len(each.events) for each in decoded.values()]
+    events = [event for each in decoded.values() for event in each.events]
+    fields = fields_of(events, times_us.to_pylist())
+    columns = {
+        "event_id": pa.array(hashes(units, counts, fields), pa.int64()),
+        "event_time": times_us.view(MICROS),
+        "event_name": _texts(fields.names),
+        **_unit_columns(units, counts),
+        "remote_participant_id": _texts(fields.remote_participant_ids),
+        "error_code": _texts(fields.error_codes),
+        "destination_stage_arn": _texts(fields.destination_stage_arns),
+        "destination_session_id": _texts(fields.destination_session_ids),
+        "replica": pa.array(fields.replicas, pa.bool_()),
+        "previous_token": _tokens(fields.previous_tokens, "previous_token"),
+        "new_token": _tokens(fields.new_tokens, "new_token"),
+        "extra": _texts(_extras(decoded, counts)),
+        **_stamp_columns(stamp, len(events)),
+    }
+    of_unit = dict(zip(units, counts, strict=True))
+    return Normalized(
+        rows=pa.RecordBatch.from_pydict(columns),
+        counts=[of_unit.get(each.unit, 0) for each in fetched],
+        unreadable=unreadable,
+        unknown_fields=Counter(name for each in decoded.values() for name in each.unknown_fields),
+    )
+
+
+def _decode(fetched: Sequence[Fetched]) -> tuple[dict[Unit, Decoded], dict[Unit, Unreadable]]:
+    decoded: dict[Unit, Decoded] = {}
+    unreadable: dict[Unit, Unreadable] = {}
+    for each in fetched:
+        try:
+            decoded[each.unit] = decode(each.unit, tuple(each.pages))
+        except (EventUnreadable, TemporaryFolderRefused) as error:
+            # Another one: what was raised holds on to this frame, and to all that was decoded in it.
+            unreadable[each.unit] = type(error)(str(error))
+    if len(decoded) + len(unreadable) < len(fetched):
+        raise ValueError("a unit was given twice")
+    return decoded, unreadable
+
+
+def _times_us(decoded: Mapping[Unit, Decoded]) -> pa.Int64Array:
+    return read_column_us([event.event_time or None for each in decoded.values() for event in each.events])
+
+
+def _take_undated(decoded: dict[Unit, Decoded], times_us: pa.Int64Array) -> dict[Unit, EventUndated]:
+    """Take the units out of ``decoded`` that have an event without a time that can be read, and say why."""
+    undated = {}
+    at = 0
+    for unit, each in list(decoded.items()):
+        missing = times_us.slice(at, len(each.events)).null_count
+        at += len(each.events)
+        if missing:
+            del decoded[unit]
+            undated[unit] = EventUndated(undated_words(missing, len(each.events)))
+    return undated
+
+
+def _unit_columns(units: list[Unit], counts: list[int]) -> dict[str, pa.DictionaryArray]:
+    scopes = {stage_arn: scope_of(stage_arn) for stage_arn in {unit.stage_arn for unit in units}}
+    of_unit = pa.array(list(chain.from_iterable(map(repeat, range(len(units)), counts))), pa.int32())
+    columns: dict[str, list[str | None]] = {
+        "account_id": [scope.account_id if (scope := scopes[unit.stage_arn]) else None for unit in units],
+        "region": [scope.region if (scope := scopes[unit.stage_arn]) else None for unit in units],
+        "stage_arn": [unit.stage_arn for unit in units],
+        "session_id": [unit.session_id for unit in units],
+        "participant_id": [unit.participant_id for unit in units],
+    }
+    unit_rows = pa.RecordBatch.from_arrays([_dictionary(values) for values in columns.values()], names=list(columns))
+    return dict(zip(columns, unit_rows.take(of_unit).columns, strict=True))
+
+
+def _texts(values: list[str | None]) -> pa.DictionaryArray | pa.NullArray:
+    return _dictionary(values) if any(values) else pa.nulls(len(values))
+
+
+def _dictionary(values: list[str | None]) -> pa.DictionaryArray:
+    """A column with the smallest indices that its dictionary allows."""
+    column = pa.array(values, pa.dictionary(pa.int32(), pa.string()))
+    index_type = next(each for each in _INDEX_TYPES if len(column.dictionary) <= 1 << (each.bit_width - 1))
+    return pa.DictionaryArray.from_arrays(column.indices.cast(index_type), column.dictionary)
+
+
+def _tokens(tokens: list[Token | None], column: str) -> pa.DictionaryArray | pa.NullArray:
+    """Tokens are rare, and a struct takes its room in every row: so only those that are there are held."""
+    if not any(tokens):
+        return pa.nulls(len(tokens))
+    place = count()
+    indices = pa.array([None if token is None else next(place) for token in tokens], pa.int32())
+    rows = [
+        {
+            "capabilities": token.capabilities or ([] if token.capabilities == [] else None),
+            "attributes": list(token.attributes.items()) if isinstance(token.attributes, dict) else None,
+            "user_id": token.user_id or None,
+            "expiration_time": read_us(token.expiration_time) if token.expiration_time else None,
+        }
+        for token in tokens
+        if token is not None
+    ]
+    return pa.DictionaryArray.from_arrays(indices, pa.array(rows, EVENTS.schema.field(column).type))
+
+
+def _extras(decoded: Mapping[Unit, Decoded], counts: list[int]) -> list[str | None]:
+    extras: list[str | None] = [None] * sum(counts)
+    for each, end, length in zip(decoded.values(), accumulate(counts), counts, strict=True):
+        for place, extra in each.extras.items():
+            extras[end - length + place] = extra
+    return extras
+
+
+def _stamp_columns(stamp: Stamp, length: int) -> dict[str, pa.DictionaryArray]:
+    first = pa.repeat(pa.scalar(0, pa.int8()), length)
+    return {
+        "run_id": pa.DictionaryArray.from_arrays(first, pa.array([stamp.run_id])),
+        "exported_at": pa.DictionaryArray.from_arrays(first, pa.array([stamp.exported_at_us], MICROS)),
+    }

@@ -1,1 +1,0 @@
-"""The two stores: a directory (`directory`) and S3 (`s3`), opened from an address (`opening`)."""

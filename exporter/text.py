@@ -1,0 +1,82 @@
+"""Text that can be shown: without secrets, and without what a terminal would obey."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+
+_SECRET_VARIABLES = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN")
+# What is shorter is no secret but a word such as `test`, and would turn a whole log into stars. AWS's own secret keys
+# have 40 characters, its session tokens hundreds (IAM User Guide, "IAM identifiers").
+_SECRET_LENGTH_MIN = 16
+_LINE_LENGTH_MAX = 500
+_MASK = "***"
+
+_PATTERNS = (
+    # What stands before the @ of an address, with and without a scheme.
+    (re.compile(r"//[^\s/@]+@"), f"//{_MASK}@"),
+    (re.compile(r"(?<![\w/.:-])[^\s/@:'\"=(]+:[^\s/@'\"]*@(?=[\w\[])"), f"{_MASK}@"),
+    # What is named as a secret: in JSON, XML, a line of configuration or a header.
+    (
+        re.compile(
+            r"((?:secret|token|password|authorization|SecretAccessKey)\w*[\"'\\]*\s*[:=>]\s*(?:b?[\"'\\]+)?"
+            r"(?:(?:Bearer|Basic)\s+)?)[^\s\"'<>,;\\]{12,}",
+            re.IGNORECASE,
+        ),
+        rf"\1{_MASK}",
+    ),
+    # A JSON web token, and base64 as long as a secret key; a path begins with a slash, a name in hexadecimal digits has
+    # no capital letters.
+    (re.compile(r"eyJ[\w-]{8,}\.[\w.-]+"), _MASK),
+    (
+        re.compile(
+            r"(?<![A-Za-z0-9+/=])(?!/)(?=[A-Za-z0-9+/]*[a-z])(?=[A-Za-z0-9+/]*[A-Z])(?=[A-Za-z0-9+/]*[0-9])"
+            r"[A-Za-z0-9+/]{40,}={0,2}"
+        ),
+        _MASK,
+    ),
+)
+
+
+def mask(text: str) -> str:
+    """The text without any of the environment's AWS secrets, also as they stand in JSON.
+
+    A value shorter than sixteen characters is none.
+    """
+    for name in _SECRET_VARIABLES:
+        secret = os.environ.get(name, "")
+        if len(secret) >= _SECRET_LENGTH_MIN:
+            text = text.replace(secret, _MASK).replace(json.dumps(secret)[1:-1], _MASK)
+    return text
+
+
+def masked(text: str) -> str:
+    """The text of another program or library, without what looks like a secret."""
+    text = mask(text)
+    for pattern, shown in _PATTERNS:
+        text = pattern.sub(shown, text)
+    return text
+
+
+def foreign_words(said: object) -> str:
+    """What another program or library said, as one printable line without secrets, no longer than a log bears."""
+    line = masked(" ".join(str(said)[: 4 * _LINE_LENGTH_MAX].split()))
+    line = "".join(letter if letter.isprintable() else "?" for letter in line)
+    return line if len(line) <= _LINE_LENGTH_MAX else line[:_LINE_LENGTH_MAX] + "…"
+
+
+def plain(text: str) -> str:
+    """A text from elsewhere, without what a terminal would obey."""
+    return "".join(letter if letter.isprintable() else "�" for letter in text)
+
+
+def counted(count: int, thing: str) -> str:
+    """A count with its noun, whose plural ends with an s: ``1 file``, ``1,204 files``."""
+    return f"{count:,} {thing}" if count == 1 else f"{count:,} {thing}s"
+
+
+def undated(count: int, among: int) -> str:
+    """What is said of events whose time can't be read."""
+    have = "has" if count == 1 else "have"
+    return f"{count:,} of {counted(among, 'event')} {have} no eventTime that can be read"
