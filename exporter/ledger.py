@@ -15,8 +15,8 @@ from exporter.timestamps import text_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from exporter.commit_log.records import FileLine
     from exporter.errors import ExportError
+    from exporter.lake.data_files import FileLine
     from exporter.telemetry.failures import Failure
 
 UNIT_OUTCOMES = ("exported", "empty", "unchanged", "failed", "deferred", "abandoned")

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from exporter.commit_log.process import is_gone, this_process
 from exporter.discovery.listings import Listed
-from exporter.discovery.request import Request, Stop
+from exporter.discovery.request import Request
 from exporter.errors import ApiError, LakeError, Refused
 from exporter.ivs.operations import Operation
 from exporter.ivs.responses import Page
@@ -31,6 +31,7 @@ from exporter.model import Scope
 from exporter.pipeline.budget import Budget
 from exporter.pipeline.known_ids import KnownIds
 from exporter.pipeline.scope import ScopeExport
+from exporter.pipeline.stop import Stop
 from exporter.settings import RunSettings
 from exporter.timestamps import text_of
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from exporter.commit_log.records import FileLine
 from exporter.errors import LakeRefused, Overtaken
+from exporter.lake.data_files import FileLine
 from exporter.ledger import Outcome, ScopeLedger
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from exporter.aws.credential_process import process_of
 from exporter.aws.errors import providing_credentials
@@ -16,7 +16,14 @@ if TYPE_CHECKING:
 
     import aioboto3
 
-    from exporter.ivs.signing import Keys
+
+class Keys(Protocol):
+    """What signs: botocore's frozen credentials, for one."""
+
+    access_key: str
+    secret_key: str
+    token: str | None
+
 
 # Botocore looks at its calendar each time that keys are asked for, which takes as long as signing.
 _KEPT_S = 1.0

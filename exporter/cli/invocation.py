@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from exporter.discovery.cost import Estimate
-    from exporter.discovery.request import Request, Stop
+    from exporter.discovery.request import Request
     from exporter.pipeline.run_ledger import RunLedger
+    from exporter.pipeline.stop import Stop
     from exporter.settings import Settings
 
     #: Exports what a request asks for, as `exporter.pipeline.run.run` does.

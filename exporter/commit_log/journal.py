@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from exporter.commit_log.records import FileLine, SessionLine
+    from exporter.commit_log.records import SessionLine
     from exporter.commit_log.state import ScopeState
+    from exporter.lake.data_files import FileLine
     from exporter.lake.store import Records
     from exporter.model import Scope
 

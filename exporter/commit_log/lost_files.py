@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from exporter.commit_log.journal import Journal
-    from exporter.commit_log.records import FileLine, SessionLine
+    from exporter.commit_log.records import SessionLine
     from exporter.commit_log.state import ScopeState
+    from exporter.lake.data_files import FileLine
     from exporter.lake.store import Records, Store
     from exporter.model import Scope, SessionKey
 

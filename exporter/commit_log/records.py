@@ -16,10 +16,11 @@ import structlog
 
 from exporter import __version__
 from exporter.errors import LakeTooNew, LogDamaged
-from exporter.lake.store import Staged
+from exporter.lake.data_files import FileLine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
 
 #: The format's name and version. A reader refuses a newer major version, and passes over fields that it does not know.
 #: Records of major version 1 have no checksums, and call `lost` files ``gone``.
@@ -33,26 +34,6 @@ _CHECKSUM = re.compile(rb',"sha256":"([0-9a-f]{64})"\}')
 #: What msgspec raises where it is handed anything at all.
 UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 _CHECKSUM_SIZE_BYTES = len(b',"sha256":""}') + 64
-
-
-class FileLine(msgspec.Struct, frozen=True):
-    """A data file: where it appears, what is in it, and how its store finds it while it is staged.
-
-    A file of rejects is of no table: it has no rows, and an empty date.
-    """
-
-    table: str
-    key: str
-    date: str
-    rows: int
-    size_bytes: int
-    sha256: str
-    handle: tuple[str, ...]
-
-    @property
-    def staged(self) -> Staged:
-        """The file as its store knows it."""
-        return Staged(self.key, self.size_bytes, self.handle)
 
 
 class UnitState(msgspec.Struct, frozen=True, omit_defaults=True):

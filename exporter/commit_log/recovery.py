@@ -14,13 +14,14 @@ from exporter.commit_log.records import SessionLine, UnitState
 from exporter.errors import LogDamaged
 from exporter.lake.data_files import epoch_of, is_older
 from exporter.lake.staging import publish
-from exporter.lake.tables.events import FOLDERS
+from exporter.lake.tables import FOLDERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from exporter.commit_log.journal import Journal
-    from exporter.commit_log.records import FileLine, Record
+    from exporter.commit_log.records import Record
+    from exporter.lake.data_files import FileLine
     from exporter.lake.store import Store
     from exporter.model import Scope
 

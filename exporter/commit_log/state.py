@@ -28,7 +28,7 @@ from exporter.errors import LogDamaged
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from exporter.commit_log.records import FileLine
+    from exporter.lake.data_files import FileLine
 
 
 class SessionState(msgspec.Struct, omit_defaults=True):

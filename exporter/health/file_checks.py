@@ -10,16 +10,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from exporter.commit_log.records import UNREADABLE, FileLine
+from exporter.commit_log.records import UNREADABLE
 from exporter.commit_log.rejects import decode_line
 from exporter.errors import FileDamaged
+from exporter.lake.data_files import FileLine
 from exporter.lake.parquet_footer import row_groups_of
-from exporter.lake.tables.events import REJECTS, TABLES, dates_in
+from exporter.lake.partitions import dates_in
+from exporter.lake.tables import REJECTS, TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from exporter.lake.tables.events import Table
+    from exporter.lake.tables.table import Table
     from exporter.model import SessionKey
 
 UNIT = ("stage_arn", "session_id", "participant_id")

@@ -16,15 +16,15 @@ import pyarrow.compute as pc
 from exporter.commit_log.archive import fold_lines
 from exporter.commit_log.lost_files import opened_line, units_of
 from exporter.commit_log.reader import records_after
-from exporter.commit_log.records import FileLine, Record, SessionLine
+from exporter.commit_log.records import Record, SessionLine
 from exporter.errors import FileDamaged, LakeError, LakeRefused
 from exporter.health.file_checks import ids_of, line_of, read_rows, repeated, sessions_in, table_of
 from exporter.health.rewriting import rows_in, sort_out
 from exporter.health.set_aside import set_aside
-from exporter.lake.data_files import file_name
+from exporter.lake.data_files import FileLine, file_name
 from exporter.lake.parquet import encode
 from exporter.lake.staging import publish
-from exporter.lake.tables.events import TABLES
+from exporter.lake.tables import TABLES
 from exporter.text import counted
 
 if TYPE_CHECKING:

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from exporter.commit_log.reader import records_after, scopes_in
 from exporter.errors import UsageError
-from exporter.lake.tables.events import TABLES
+from exporter.lake.tables import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from exporter.commit_log.records import FileLine
     from exporter.health.upkeep import Upkeep
+    from exporter.lake.data_files import FileLine
     from exporter.model import Scope
 
 #: The partitions' keys, of the tables that there are and of those that will come.

@@ -21,7 +21,7 @@ from exporter.errors import FileDamaged, LakeBusy, LakeError, LakeRefused, LogDa
 from exporter.health.file_checks import ID, UNIT, ids_of, read_rows, repeated, repeats_by_unit, table_of
 from exporter.health.problems import Kind, Problem
 from exporter.lake.data_files import scope_in
-from exporter.lake.tables.events import FOLDERS
+from exporter.lake.tables import FOLDERS
 from exporter.text import counted
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from exporter.commit_log.process import Process
-    from exporter.commit_log.records import FileLine, Record
+    from exporter.commit_log.records import Record
+    from exporter.lake.data_files import FileLine
     from exporter.lake.store import Store
     from exporter.model import Scope
 

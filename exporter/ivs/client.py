@@ -22,11 +22,10 @@ from exporter.ivs.signing import Signer
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from exporter.aws.credentials import Credentials
+    from exporter.aws.credentials import Credentials, Keys
     from exporter.ivs.endpoints import Endpoint
     from exporter.ivs.http import Connections
     from exporter.ivs.operations import Operation
-    from exporter.ivs.signing import Keys
 
 _OK = 200
 _encode = msgspec.json.Encoder().encode

@@ -11,20 +11,16 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha256
 from hmac import digest
-from typing import Protocol
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
+
+if TYPE_CHECKING:
+    from exporter.aws.credentials import Keys
+
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _CONTENT_TYPE = "application/json"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-
-
-class Keys(Protocol):
-    """What signs: botocore's frozen credentials, for one."""
-
-    access_key: str
-    secret_key: str
-    token: str | None
 
 
 @dataclass(slots=True)

@@ -1,22 +1,33 @@
-"""Data files: their names, which are unique for ever, and whether the commit log names those that readers see."""
+"""Data files: what a record says of one, and their names, which are unique for ever."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
-from exporter.commit_log.reader import records_after, scopes_in
-from exporter.commit_log.records import record_key, records_prefix
-from exporter.errors import LogDamaged, Overtaken
-from exporter.lake.tables.events import FOLDERS
-from exporter.text import counted
+import msgspec
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+from exporter.lake.store import Staged
 
-    from exporter.commit_log.records import FileLine
-    from exporter.lake.store import Store
-    from exporter.model import Scope
+
+class FileLine(msgspec.Struct, frozen=True):
+    """A data file: where it appears, what is in it, and how its store finds it while it is staged.
+
+    A file of rejects is of no table: it has no rows, and an empty date.
+    """
+
+    table: str
+    key: str
+    date: str
+    rows: int
+    size_bytes: int
+    sha256: str
+    handle: tuple[str, ...]
+
+    @property
+    def staged(self) -> Staged:
+        """The file as its store knows it."""
+        return Staged(self.key, self.size_bytes, self.handle)
+
 
 _NAME = re.compile(r"(?P<scope>[0-9]{12}-[a-z]+(?:-[a-z]+)+-[0-9]+)-[0-9]{9,}-.+-[0-9]{6,}\.[a-z]+")
 
@@ -44,81 +55,3 @@ def is_older(key: str, scope: str, epoch: int) -> bool:
     """Whether a data file was written for this scope by a writer of an earlier epoch."""
     own = epoch_of(key, scope)
     return own is not None and own < epoch
-
-
-async def check_has_log(store: Store, scope: Scope | None = None) -> None:
-    """Raise :class:`LogDamaged` where visible files of a scope, or of any, are there and it has no log at all."""
-    found: dict[str, str] = {}
-    for folder in FOLDERS:
-        for key in await store.keys(f"{folder}/"):
-            if (own := scope_in(key)) is not None and (scope is None or own == str(scope)):
-                found.setdefault(own, key)
-    # The log after the files: a run that begins meanwhile commits a file before it shows it.
-    known = {str(each) for each in await scopes_in(store)} if found else set[str]()
-    for own, key in sorted(found.items()):
-        if own not in known:
-            raise LogDamaged(f"the lake has no commit log of {own}, and files of it are there, {key} for one")
-
-
-class NamedFiles:
-    """What the log of one scope names: a run may add to a partition only where the log knows the files that are there.
-
-    A lake whose log was lost, or restored from an older day than its tables, holds rows that no record tells of. A run
-    would fetch them again, and they would be there twice.
-
-    The mutable state: which partitions were looked at, and what the records from number ``_from`` on say of files.
-    """
-
-    def __init__(self, store: Store, scope: Scope) -> None:
-        self._store = store
-        self._scope = scope
-        self._looked_at: set[str] = set()
-        self._is_named: dict[str, bool] = {}
-        self._from: int | None = None
-
-    async def check(self, files: Iterable[FileLine], number: int) -> None:
-        """Raise :class:`LogDamaged` where, beside one of the files, a visible one of this scope is named by no record.
-
-        Each partition is listed once, when it is first asked for: so ask before the run's own first file is there.
-        ``number`` is that of the last record that this run knows: where there are others after it, what is not known
-        here may be theirs, and :class:`Overtaken` is raised in place of the other.
-        """
-        for prefix in sorted({file.key.rpartition("/")[0] + "/" for file in files} - self._looked_at):
-            unnamed = await self._unnamed(await self._store.keys(prefix))
-            if unnamed and await self._store.keys(
-                records_prefix(str(self._scope)), record_key(str(self._scope), number)
-            ):
-                raise Overtaken(f"another run has committed to {self._scope} in the meantime")
-            if unnamed:
-                others = f" (and {counted(len(unnamed) - 1, 'other')})" if len(unnamed) > 1 else ""
-                raise LogDamaged(
-                    f"the commit log of {self._scope} does not name a file that is there: {min(unnamed)}{others}. The"
-                    " log is older than the files, or parts of it are missing"
-                )
-            self._looked_at.add(prefix)
-
-    async def _unnamed(self, keys: Iterable[str]) -> Mapping[str, int]:
-        """Those of the visible files that are this scope's and that no record names, with their epochs.
-
-        A file is named by its own run, and by a later one where it was named anew: so the log is read from the files'
-        least epoch on, and the whole of it before anything is said.
-        """
-        ours = {key: epoch for key in keys if (epoch := epoch_of(key, str(self._scope))) is not None}
-        for number in (min(ours.values(), default=1), 1):
-            ours = {key: epoch for key, epoch in ours.items() if not self._is_named.get(key)}
-            if ours:
-                await self._read_from(number)
-        return {key: epoch for key, epoch in ours.items() if not self._is_named.get(key)}
-
-    async def _read_from(self, number: int) -> None:
-        """Learn what the records from ``number`` on say of files, as far as that is not known. The last word counts."""
-        if self._from is not None and self._from <= number:
-            return
-        earlier: dict[str, bool] = {}
-        async for record in records_after(self._store, self._scope, number - 1):
-            if self._from is not None and record.number >= self._from:
-                break
-            earlier |= dict.fromkeys(record.removed, False)
-            earlier |= {line.key: True for line in record.files}
-        self._is_named = earlier | self._is_named
-        self._from = number

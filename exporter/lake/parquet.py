@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from exporter.lake.tables.events import Table
+    from exporter.lake.tables.table import Table
 
 #: Rows in a row group, at most.
 GROUP_ROWS_MAX = 65_536

@@ -6,11 +6,11 @@ import hashlib
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from exporter.commit_log.records import FileLine
 from exporter.compute import compute
 from exporter.errors import LakeError
+from exporter.lake.data_files import FileLine
 from exporter.lake.parquet import encode
-from exporter.lake.tables.events import of_date
+from exporter.lake.partitions import of_date
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from exporter.lake.store import Files
-    from exporter.lake.tables.events import Table
+    from exporter.lake.tables.table import Table
 
 
 async def publish(files: Files, lines: Iterable[FileLine]) -> list[FileLine]:

@@ -17,16 +17,16 @@ from msgspec import UNSET
 from xxhash import xxh3_64_intdigest
 
 from exporter.model import Unit
-from exporter.normalize.decode import Token, decode, slices
-from exporter.timestamps import read_column_us, read_us, text_of
+from exporter.normalize.decode import decode, slices
+from exporter.normalize.event_model import Token
+from exporter.normalize.time_columns import read_column_us
+from exporter.timestamps import read_us, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from exporter.normalize.decode import Event
+    from exporter.normalize.event_model import Event
 
-#: Of the algorithm; each data file carries it.
-VERSION = "1"
 #: The columns of the table ``events`` that an identity is made of.
 ROW_COLUMNS = (
     "stage_arn",

@@ -16,17 +16,19 @@ import pyarrow as pa
 
 from exporter.errors import EventUndated, EventUnreadable, TemporaryFolderRefused
 from exporter.lake.tables.events import EVENTS
+from exporter.lake.tables.table import MICROS
 from exporter.model import scope_of
 from exporter.normalize.decode import decode
 from exporter.normalize.event_id import fields_of, hashes
+from exporter.normalize.time_columns import read_column_us
 from exporter.text import undated as undated_words
-from exporter.timestamps import MICROS, read_column_us, read_us
+from exporter.timestamps import read_us
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from exporter.model import Fetched, Unit
-    from exporter.normalize.decode import Decoded, Token
+    from exporter.normalize.event_model import Decoded, Token
 
     #: Why a unit gives no rows.
     Unreadable = EventUnreadable | TemporaryFolderRefused

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pyarrow.compute as pc
 
-from exporter.lake.tables.events import EVENTS, dates_in, of_date
+from exporter.lake.partitions import dates_in, of_date
+from exporter.lake.tables.events import EVENTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from exporter.commit_log.records import FileLine, SessionLine
+    from exporter.commit_log.records import SessionLine
     from exporter.commit_log.sealing import Tracked
+    from exporter.lake.data_files import FileLine
     from exporter.ledger import Outcome
     from exporter.model import SessionKey
 

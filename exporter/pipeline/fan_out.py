@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
     from exporter.commit_log.sealing import Tracked
     from exporter.discovery.finder import Finder
-    from exporter.discovery.request import Stop
     from exporter.errors import ExportError
     from exporter.ivs.retry import Caller
     from exporter.ledger import ScopeLedger
     from exporter.model import Unit
+    from exporter.pipeline.stop import Stop
     from exporter.pipeline.writer import Work, Writer
 
 # Enough of each that no operation waits for another in the ordinary case, and few enough to hold in memory.

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from exporter.lake.tables.events import EVENTS, dates_in, of_date
+from exporter.lake.partitions import dates_in, of_date
+from exporter.lake.tables.events import EVENTS
 from exporter.model import Unit
 
 if TYPE_CHECKING:

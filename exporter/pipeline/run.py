@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeGuard
 
+from exporter.commit_log.named_files import check_has_log
 from exporter.commit_log.reader import scopes_in
 from exporter.discovery.listings import Listed, list_stages
 from exporter.errors import (
@@ -25,7 +26,6 @@ from exporter.ivs.operations import Operation
 from exporter.ivs.paging import named_pages
 from exporter.ivs.retry import Caller
 from exporter.ivs.service_time import FarDates
-from exporter.lake.data_files import check_has_log
 from exporter.lake.identity import look_at_lake, open_lake
 from exporter.ledger import ScopeLedger
 from exporter.model import REGIONS, scope_of
@@ -40,10 +40,11 @@ if TYPE_CHECKING:
 
     from exporter.aws.credentials import Credentials
     from exporter.discovery.cost import Estimate
-    from exporter.discovery.request import Request, Stop
+    from exporter.discovery.request import Request
     from exporter.ivs.endpoints import Endpoint
     from exporter.model import Scope
     from exporter.pipeline.run_ledger import RunLedger
+    from exporter.pipeline.stop import Stop
     from exporter.pipeline.surroundings import FindEndpoint, Services, Surroundings
     from exporter.settings import AccountSettings, Settings
 

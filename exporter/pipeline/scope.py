@@ -9,12 +9,12 @@ from exporter.commit_log.archive import Archive
 from exporter.commit_log.healing import to_open_again
 from exporter.commit_log.journal import Journal
 from exporter.commit_log.lease import Holder, Lease
+from exporter.commit_log.named_files import check_has_log
 from exporter.commit_log.reader import read_state
 from exporter.commit_log.recovery import recover
 from exporter.discovery.cost import Estimate, estimate
 from exporter.discovery.finder import Finder
 from exporter.errors import ScopeLost
-from exporter.lake.data_files import check_has_log
 from exporter.pipeline.fan_out import Pipeline
 from exporter.pipeline.known_events import Present
 from exporter.pipeline.writer import Writer
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from exporter.commit_log.process import Process
     from exporter.commit_log.state import ScopeState
     from exporter.discovery.listings import Listed
-    from exporter.discovery.request import Request, Stop
+    from exporter.discovery.request import Request
     from exporter.ivs.retry import Caller
     from exporter.ivs.service_time import ServiceTime
     from exporter.lake.store import Store
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from exporter.machine.clock import Clock
     from exporter.model import Scope
     from exporter.pipeline.budget import Budget
+    from exporter.pipeline.stop import Stop
     from exporter.settings import RunSettings
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from exporter.commit_log.lost_files import let_go_of
+from exporter.commit_log.named_files import NamedFiles
 from exporter.commit_log.records import SessionLine
 from exporter.commit_log.rejects import Parted, part
 from exporter.commit_log.state import SessionState
@@ -28,9 +29,10 @@ from exporter.errors import (
     TemporaryFolderRefused,
     Vanished,
 )
-from exporter.lake.data_files import NamedFiles, file_name
+from exporter.lake.data_files import file_name
 from exporter.lake.staging import discard, publish, stage, stage_lines
-from exporter.lake.tables.events import EVENTS, REJECTS
+from exporter.lake.tables import REJECTS
+from exporter.lake.tables.events import EVENTS
 from exporter.ledger import Outcome, add_names
 from exporter.model import Session
 from exporter.normalize.events import Stamp
@@ -46,9 +48,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from exporter.commit_log.journal import Journal
-    from exporter.commit_log.records import FileLine
     from exporter.commit_log.sealing import Tracked
     from exporter.discovery.finder import Finder
+    from exporter.lake.data_files import FileLine
     from exporter.lake.store import Store
     from exporter.ledger import ScopeLedger
     from exporter.machine.clock import Clock

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from exporter.discovery.request import Request, Stop
+    from exporter.discovery.request import Request
+    from exporter.pipeline.stop import Stop
     from exporter.settings import Settings
 
     Fill = Callable[[RunLedger], None]

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from exporter.cli import exit_codes
-from exporter.discovery.request import Request, Stop
+from exporter.discovery.request import Request
 from exporter.emulator import EmulatorOptions, QuotaOptions, Size, WorldOptions
 from exporter.errors import ExportError
 from exporter.machine.clock import system_clock
 from exporter.pipeline.run import run
 from exporter.pipeline.run_ledger import RunLedger
+from exporter.pipeline.stop import Stop
 from exporter.pipeline.surroundings import real_surroundings
 from exporter.settings import HttpSettings, QuotaSettings, RetrySettings, RunSettings, Settings
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from exporter.discovery.request import Request, Stop
+from exporter.discovery.request import Request
 from exporter.emulator import Account, Emulator
 from exporter.emulator.world.fixed_world import FixedWorld
 from exporter.health.status import statuses
 from exporter.lake.stores.directory import DirectoryStore
 from exporter.pipeline.run import survey
 from exporter.pipeline.run_ledger import RunLedger
+from exporter.pipeline.stop import Stop
 from exporter.settings import AccountSettings, Settings
 from exporter.timestamps import text_of
 from tests.end_to_end.exports import ACCOUNT, FAST, NOW_US, REGION, beside, options_of, small_world, stage_of

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from exporter.commit_log.journal import Journal
-from exporter.commit_log.records import FileLine, SessionLine, UnitState
+from exporter.commit_log.records import SessionLine, UnitState
 from exporter.commit_log.state import ScopeState
-from exporter.lake.data_files import file_name
+from exporter.lake.data_files import FileLine, file_name
 from exporter.timestamps import text_of
 from tests.doubles import DAY_US, HOUR_US, SCOPE
 

@@ -13,11 +13,12 @@ import structlog
 
 from exporter.commit_log.reader import read_state
 from exporter.commit_log.records import UnitState
-from exporter.discovery.request import Request, Stop
+from exporter.discovery.request import Request
 from exporter.errors import GaveUp, Refused
 from exporter.health.status import statuses
 from exporter.ivs.operations import Operation
 from exporter.ledger import Outcome
+from exporter.pipeline.stop import Stop
 from exporter.settings import RunSettings
 from tests.doubles import HOUR_US, SCOPE, SECOND_US, STAGE, MemoryStore, Service, SessionDouble, export, lake_rows
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from exporter.commit_log.reader import read_state
-from exporter.discovery.request import Request, Stop
+from exporter.discovery.request import Request
 from exporter.errors import EventUnreadable, GaveUp, Refused
 from exporter.health.status import statuses
 from exporter.ivs.operations import Operation
 from exporter.ledger import Outcome
+from exporter.pipeline.stop import Stop
 from tests.doubles import HOUR_US, SCOPE, SECOND_US, STAGE, MemoryStore, Service, export, lake_rows
 
 if TYPE_CHECKING:

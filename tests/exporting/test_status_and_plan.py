@@ -9,7 +9,7 @@ import msgspec
 from exporter.commit_log.journal import SNAPSHOT_RECORDS
 from exporter.commit_log.process import is_gone, this_process
 from exporter.commit_log.reader import read_state
-from exporter.discovery.request import Request, Stop
+from exporter.discovery.request import Request
 from exporter.errors import Refused
 from exporter.health.repair import Repair
 from exporter.health.retention import accept_missing, parse_partitions
@@ -19,6 +19,7 @@ from exporter.ivs.operations import Operation
 from exporter.ledger import ScopeLedger
 from exporter.pipeline.budget import Budget
 from exporter.pipeline.scope import ScopeExport
+from exporter.pipeline.stop import Stop
 from exporter.settings import RunSettings
 from tests.doubles import (
     HOUR_US,

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from xxhash import xxh3_64_intdigest
 
 from exporter.errors import EventUnreadable
+from exporter.lake.tables.events import VERSION
 from exporter.model import Unit
-from exporter.normalize.decode import Token
-from exporter.normalize.event_id import VERSION, Fields, event_id, hashes, page_hashes
+from exporter.normalize.event_id import Fields, event_id, hashes, page_hashes
+from exporter.normalize.event_model import Token
 
 UNIT = Unit("arn:aws:ivs:us-east-1:123456789012:stage/abc", "st-AbCdEfGhIjKlM", "p1")
 _FILE: dict[str, Any] = json.loads((Path(__file__).parent / "event_id_vectors.json").read_text())

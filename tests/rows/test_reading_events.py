@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -12,8 +12,11 @@ from msgspec import UNSET
 
 from exporter.errors import EventUnreadable
 from exporter.model import Unit
-from exporter.normalize import decode as decode_module
-from exporter.normalize.decode import Decoded, Event, decode, slices
+from exporter.normalize import odd_events as odd_events_module
+from exporter.normalize.decode import decode, slices
+
+if TYPE_CHECKING:
+    from exporter.normalize.event_model import Decoded, Event
 
 UNIT = Unit("arn:aws:ivs:us-east-1:123456789012:stage/abc", "st-AbCdEfGhIjKlM", "p1")
 _COLUMNS = {
@@ -254,7 +257,7 @@ def test_what_cannot_be_cut_stays_whole(page: bytes) -> None:
 
 def test_an_event_of_more_values_than_memory_can_hold_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Values are counted before they are made; what stands in a text is none, however it looks."""
-    monkeypatch.setattr(decode_module, "_VALUES_MAX", 20)
+    monkeypatch.setattr(odd_events_module, "_VALUES_MAX", 20)
     page = json.dumps([{"name": "JOINED", "unheardOf": r'[{",,\\"}]' * 20}]).encode()
     (extra,) = decode(UNIT, (page,)).extras.values()
     assert json.loads(extra) == {"unheardOf": r'[{",,\\"}]' * 20}

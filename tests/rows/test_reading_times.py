@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.timestamps import read_column_us, read_us, text_of
+from exporter.normalize.time_columns import read_column_us
+from exporter.timestamps import read_us, text_of
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MOMENTS = st.datetimes(timezones=st.just(UTC)).map(lambda moment: (moment - _EPOCH) // timedelta(microseconds=1))

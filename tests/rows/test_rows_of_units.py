@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.lake.tables.events import EVENTS, dates_in, of_date
+from exporter.lake.partitions import dates_in, of_date
+from exporter.lake.tables.events import EVENTS
 from exporter.model import Fetched, Session, Unit
 from exporter.normalize.event_id import page_hashes
 from exporter.normalize.events import Stamp, normalize

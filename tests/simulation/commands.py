@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from exporter.cli import exit_codes
-from exporter.discovery.request import DEADLINE, Request, Stop
+from exporter.discovery.request import Request
 from exporter.discovery.target_list import Targets
 from exporter.errors import ExportError
 from exporter.health.repair import Repair
@@ -16,6 +16,7 @@ from exporter.health.upkeep import Upkeep
 from exporter.health.verify import Verified, verify
 from exporter.pipeline import run as run_module
 from exporter.pipeline.run_ledger import RunLedger
+from exporter.pipeline.stop import DEADLINE, Stop
 from exporter.pipeline.surroundings import Services, Surroundings
 from exporter.settings import AccountSettings, QuotaSettings, RetrySettings, RunSettings, Settings
 from tests.simulation.aws import Connections, Credentials, endpoint

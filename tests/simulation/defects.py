@@ -21,7 +21,7 @@ from exporter.commit_log import journal as journal_module
 from exporter.commit_log.archive import Archive, Archived
 from exporter.commit_log.journal import Journal
 from exporter.commit_log.reader import read_on, records_after
-from exporter.commit_log.records import FileLine, encode_record, link_of, record_key
+from exporter.commit_log.records import encode_record, link_of, record_key
 from exporter.commit_log.sealing import Tracked
 from exporter.commit_log.state import ScopeState, encode_state
 from exporter.discovery import finder as finder_module
@@ -31,8 +31,9 @@ from exporter.ivs.denials import Denials
 from exporter.ivs.service_time import ServiceTime
 from exporter.lake import identity as identity_module
 from exporter.lake import staging
-from exporter.lake.data_files import is_older
-from exporter.lake.tables.events import FOLDERS, dates_in
+from exporter.lake.data_files import FileLine, is_older
+from exporter.lake.partitions import dates_in
+from exporter.lake.tables import FOLDERS
 from exporter.ledger import ScopeLedger
 from exporter.normalize import equals
 from exporter.pipeline import checkpoint as checkpoint_module

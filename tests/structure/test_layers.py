@@ -92,6 +92,14 @@ def test_everything_has_its_place_in_the_line() -> None:
     assert there - {"__init__", "__main__"} == set(LAYERS)
 
 
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_module_imports_what_stands_after_it(path: Path) -> None:
+    """A module imports from its own package and from those before it in the line."""
+    own = layer_of(path)
+    allowed = ONLY.get(own, set(LAYERS[: LAYERS.index(own)])) | {own}
+    assert imports_of(path) <= allowed
+
+
 @pytest.mark.parametrize("name", FORBIDDEN)
 def test_what_stands_apart_stays_apart(name: str) -> None:
     """No step imports another, a lake's identity knows no kind of store, and commands are cheap to import."""

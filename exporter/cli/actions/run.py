@@ -17,11 +17,12 @@ from exporter.cli import exit_codes, settings_sources
 from exporter.cli.other_clock import other_clock
 from exporter.cli.progress import Progress, showing
 from exporter.discovery import target_list
-from exporter.discovery.request import DEADLINE, Request, Stop
+from exporter.discovery.request import Request
 from exporter.errors import ExportError, UsageError
 from exporter.machine import open_files
 from exporter.model import REGIONS, nearest_region
 from exporter.pipeline.run_ledger import RunLedger
+from exporter.pipeline.stop import DEADLINE, Stop
 from exporter.settings import Settings, shown
 from exporter.telemetry import logs
 from exporter.telemetry.failures import DEFERRED
@@ -188,7 +189,7 @@ def _survey(clock: Clock | None) -> Callable[[Settings, Request, RunLedger, Stop
 
 def open_on_s3(address: str) -> IO[bytes]:
     """A list of targets at ``s3://bucket/key``, read with the run's own credentials. Raises as its store does."""
-    from exporter.aws.accounts import open_session  # noqa: PLC0415 - brings aioboto3; a list in a file does without
+    from exporter.aws.sessions import open_session  # noqa: PLC0415 - brings aioboto3; a list in a file does without
     from exporter.lake.stores.s3.object import copy_of  # noqa: PLC0415 - the same
 
     return asyncio.run(copy_of(address, open_session()))

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from exporter.aws.accounts import open_session
+from exporter.aws.sessions import open_session
 from exporter.cli import exit_codes
 from exporter.cli.summary import duration_of
 from exporter.errors import LakeRefused

@@ -7,7 +7,7 @@ import random
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from exporter.aws.accounts import open_session
+from exporter.aws.sessions import open_session
 from exporter.cli import exit_codes
 from exporter.cli.other_clock import other_clock
 from exporter.commit_log.process import is_gone, this_process

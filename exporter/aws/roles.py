@@ -1,0 +1,151 @@
+"""A role in an account: assumed by STS with the run's own credentials, and again before its keys end."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from aiobotocore.config import AioConfig
+from aiobotocore.credentials import AioRefreshableCredentials
+from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError
+
+from exporter import __version__
+from exporter.aws.credentials import renewal_of
+from exporter.aws.errors import is_of_process, words_of
+from exporter.errors import ExportError
+
+if TYPE_CHECKING:
+    import aioboto3
+
+    from exporter.aws.sessions import SharedSession
+    from exporter.settings import AccountSettings, Settings
+
+
+_EXPIRED_CODES = ("ExpiredToken", "ExpiredTokenException")
+_MASK = "***"
+
+
+class RoleSts:
+    """STS, asked with the run's own credentials through one client for all roles: certificates are slow to load.
+
+    It is asked in the region that AWS's own settings name, else in the first that is exported.
+    """
+
+    def __init__(self, own: SharedSession, settings: Settings) -> None:
+        self._own = own
+        self._settings = settings
+        self._clients = AsyncExitStack()
+        self._client: Any = None
+        self._session: aioboto3.Session | None = None
+        self._opening = asyncio.Lock()
+
+    async def close(self) -> None:
+        """Close the clients that were opened."""
+        await self._clients.aclose()
+
+    async def assume_role(self, **params: str) -> Any:  # noqa: ANN401 - botocore has no types
+        """STS's answer. Where the run's own credentials have expired, they are read anew, once."""
+        session = self._own.current
+        try:
+            return await (await self._client_of(session)).assume_role(**params)
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in _EXPIRED_CODES:
+                raise
+        return await (await self._client_of(self._own.other_than(session))).assume_role(**params)
+
+    async def _client_of(self, session: aioboto3.Session) -> Any:  # noqa: ANN401 - the same
+        async with self._opening:
+            if self._session is not session:
+                client = session.client("sts", region_name=session.region_name or self._region, config=self._config)
+                self._client = await self._clients.enter_async_context(client)
+                self._session = session
+            return self._client
+
+    @property
+    def _region(self) -> str:
+        return (self._settings.accounts[0].regions or self._settings.regions)[0]
+
+    @property
+    def _config(self) -> AioConfig:
+        return AioConfig(
+            connect_timeout=self._settings.http.connect_timeout_s,
+            read_timeout=self._settings.http.read_timeout_s,
+            retries={"mode": "standard", "total_max_attempts": self._settings.retry.attempts},
+            user_agent_extra=f"ivs-export/{__version__}",
+        )
+
+
+@dataclass(slots=True)
+class RoleProvider:
+    """One account's role as a provider in botocore's chain of credentials: assumed, and again before its keys end."""
+
+    account: AccountSettings
+    session_name: str
+    sts: RoleSts
+    METHOD: ClassVar[str] = "assume-role"
+    _loading: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _credentials: AioRefreshableCredentials | None = None
+    _refusal: str | None = None
+
+    async def load(self) -> AioRefreshableCredentials:
+        """The role's credentials, the same for all who ask. Raises CredentialRetrievalError, to all alike."""
+        async with self._loading:
+            if self._refusal is not None:
+                raise self._error(self._refusal)
+            if self._credentials is None:
+                try:
+                    keys = await self._assume()
+                except CredentialRetrievalError as error:
+                    self._refusal = error.kwargs["error_msg"]
+                    raise
+                may_s, must_s = renewal_of(_seconds_left(keys))
+                self._credentials = AioRefreshableCredentials.create_from_metadata(
+                    keys,
+                    refresh_using=self._assume,
+                    method=self.METHOD,
+                    advisory_timeout=may_s,
+                    mandatory_timeout=must_s,
+                )
+            return self._credentials
+
+    async def _assume(self) -> dict[str, str]:
+        """New keys, under the names that botocore's refreshable credentials take. Raises CredentialRetrievalError."""
+        params = {"RoleArn": self.account.role_arn, "RoleSessionName": self.session_name}
+        if self.account.external_id is not None:
+            params["ExternalId"] = self.account.external_id.get_secret_value()
+        try:
+            answer = await self.sts.assume_role(**params)
+        except ExportError:
+            raise
+        except (BotoCoreError, ClientError, OSError, RuntimeError) as error:
+            # Not chained: STS quotes what it calls invalid.
+            raise self._error(words_of(error)) from None
+        except Exception as error:  # noqa: BLE001 - whatever else botocore comes to, it is over what was answered
+            own = words_of(error) if is_of_process(error) else ""
+            raise self._error(own or f"STS's answer can't be read: {type(error).__name__}") from None
+        try:
+            given = answer["Credentials"]
+            keys = {
+                "access_key": given["AccessKeyId"],
+                "secret_key": given["SecretAccessKey"],
+                "token": given["SessionToken"],
+                "expiry_time": given["Expiration"].isoformat(),
+                "account_id": self.account.account_id,
+            }
+        except (KeyError, TypeError, AttributeError) as error:
+            raise self._error(f"STS's answer can't be read: {type(error).__name__}") from None
+        if _seconds_left(keys) <= 0.0:
+            raise self._error("by this machine's clock, the keys that STS gave have expired already")
+        return keys
+
+    def _error(self, reason: str) -> CredentialRetrievalError:
+        if self.account.external_id is not None:
+            reason = reason.replace(self.account.external_id.get_secret_value(), _MASK)
+        return CredentialRetrievalError(provider=self.account.role_arn, error_msg=reason)
+
+
+def _seconds_left(keys: dict[str, str]) -> float:
+    return (datetime.fromisoformat(keys["expiry_time"]) - datetime.now(UTC)).total_seconds()
