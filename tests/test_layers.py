@@ -13,6 +13,7 @@ ROOT = Path(exporter.__file__).parent
 #: All that lies in ``exporter/``, from what depends on nothing to what depends on anything.
 LAYERS = (
     "errors",
+    "views",  # planned
     "model",
     "text",
     "timestamps",
@@ -25,13 +26,17 @@ LAYERS = (
     "ledger",
     "normalize",
     "commit_log",
+    "catalogs",  # planned
     "ivs",
     "health",
+    "report",  # planned
     "discovery",
     "pipeline",
+    "cluster",  # planned
     "emulator",
     "cli",
 )
+PLANNED = {"views", "catalogs", "report", "cluster"}
 #: Modules beside the packages; any other module has a room in one of them.
 ROOT_MODULES = {"errors", "model", "text", "timestamps", "compute", "settings", "ledger", "__init__", "__main__"}
 #: The emulator knows nothing of what it is there to test.
@@ -89,7 +94,7 @@ def test_everything_has_its_place_in_the_line() -> None:
     """No package and no module beside the line; what is planned may be there or not."""
     assert {path.stem for path in ROOT.glob("*.py")} == ROOT_MODULES
     there = {path.name for path in ROOT.iterdir() if path.is_dir() and path.name != "__pycache__"} | ROOT_MODULES
-    assert there - {"__init__", "__main__"} == set(LAYERS)
+    assert there - {"__init__", "__main__"} - PLANNED == set(LAYERS) - PLANNED
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
