@@ -36,9 +36,10 @@ from exporter.commit_log.reader import read_state
 from exporter.lake.stores.directory import DirectoryStore
 from exporter.lake.stores.s3.options import S3Options
 from exporter.lake.stores.s3.store import S3Store
-from tests.doubles import SCOPE, STAGE, MemoryStore
-from tests.exporting.past_nights import COMMITS_A_NIGHT, Past
-from tests.servers.seaweedfs import ACCESS_KEY, SECRET_KEY, seaweedfs
+from tests.support.memory_store import MemoryStore
+from tests.support.past_nights import COMMITS_A_NIGHT, Past
+from tests.support.servers.seaweedfs import ACCESS_KEY, SECRET_KEY, seaweedfs
+from tests.support.service import SCOPE, STAGE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -116,3 +116,16 @@ def test_what_stands_apart_stays_apart(name: str) -> None:
             for module in modules_imported(path)
             if any(module == other or module.startswith(f"{other}.") for other in FORBIDDEN[name])
         }, path
+
+
+TESTS = Path(__file__).parent
+SUITES = {path.name for path in TESTS.iterdir() if path.is_dir()} - {"support", "data", "__pycache__"}
+
+
+@pytest.mark.parametrize("suite", sorted(SUITES))
+def test_no_suite_imports_from_another(suite: str) -> None:
+    """What suites share lies in ``tests/support``, which imports from no suite."""
+    for path in [*(TESTS / suite).rglob("*.py"), *(TESTS / "support").rglob("*.py")]:
+        text = path.read_text()
+        for other in SUITES - ({suite} if path.is_relative_to(TESTS / suite) else set()):
+            assert f"from tests.{other}" not in text, path

@@ -10,18 +10,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from exporter.emulator import Size, WorldOptions
-from tests.chaos.emulated import LAG_S, START_US, emulated
-from tests.chaos.lakes import lakes
-from tests.chaos.laws import BrokenLawError, check_ended, check_reading
-from tests.chaos.runs import Command, Strike
+from tests.support.emulated import LAG_S, START_US, emulated
+from tests.support.kills import Command, Strike
+from tests.support.lakes import lakes
+from tests.support.laws import BrokenLawError, check_ended, check_reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.chaos.emulated import Emulated
-    from tests.chaos.lakes import Lake
-    from tests.chaos.runs import Run
+    from tests.support.emulated import Emulated
+    from tests.support.kills import Run
+    from tests.support.lakes import Lake
 
 _DAYS = 20.0
 _HOUR_S = 3_600.0

@@ -7,18 +7,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from exporter.emulator import Size, WorldOptions
-from tests.chaos.emulated import DAY_S, LAG_S, START_US, emulated
 from tests.chaos.harness import FAILURES, RoundFailedError, seeded
-from tests.chaos.lakes import lakes
-from tests.chaos.laws import BrokenLawError, check_ended, check_equal, check_reading
-from tests.chaos.runs import Command, Strike
+from tests.support.emulated import DAY_S, LAG_S, START_US, emulated
+from tests.support.kills import Command, Strike
+from tests.support.lakes import lakes
+from tests.support.laws import BrokenLawError, check_ended, check_equal, check_reading
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Iterable
     from pathlib import Path
 
-    from tests.chaos.runs import Run
+    from tests.support.kills import Run
 
 _ONE_KILLED_IN = 5
 _GRACE_US = int(LAG_S * 1_000_000)

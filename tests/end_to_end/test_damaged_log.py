@@ -11,15 +11,15 @@ import pytest
 from exporter.cli import exit_codes
 from exporter.discovery.request import Request
 from exporter.emulator import Emulator
-from tests.end_to_end.exports import ACCOUNT, options_of, small_world
-from tests.end_to_end.oracle import expected, lake_rows
+from tests.support.exports import ACCOUNT, options_of, small_world
+from tests.support.oracle import expected, lake_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.end_to_end.exports import Exports
-    from tests.end_to_end.oracle import Row
+    from tests.support.exports import Exports
+    from tests.support.oracle import Row
 
 EAST, WEST = "us-east-1", "eu-west-1"
 

@@ -14,15 +14,15 @@ from exporter.pipeline.run_ledger import RunLedger
 from exporter.pipeline.stop import Stop
 from exporter.settings import AccountSettings, Settings
 from exporter.timestamps import text_of
-from tests.end_to_end.exports import ACCOUNT, FAST, NOW_US, REGION, beside, options_of, small_world, stage_of
-from tests.end_to_end.oracle import expected, lake_rows
+from tests.support.exports import ACCOUNT, FAST, NOW_US, REGION, beside, options_of, small_world, stage_of
+from tests.support.oracle import expected, lake_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import pytest
 
-    from tests.end_to_end.exports import Exports
+    from tests.support.exports import Exports
 
 ELSEWHERE, OTHER = "eu-west-1", "444455556666"
 HOUR_US = 3_600_000_000

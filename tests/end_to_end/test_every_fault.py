@@ -10,12 +10,12 @@ from exporter.emulator import Emulator, FixedWorld, Size
 from exporter.emulator.faults.syntax import kinds
 from exporter.ivs import paging
 from exporter.settings import HttpSettings, RetrySettings, RunSettings
-from tests.end_to_end.exports import ACCOUNT, REGION, mostly_slow, options_of, small_world, stage_of
-from tests.end_to_end.oracle import expected, expected_rejects, lake_rejects, lake_rows, session_times, without_units
+from tests.support.exports import ACCOUNT, REGION, mostly_slow, options_of, small_world, stage_of
+from tests.support.oracle import expected, expected_rejects, lake_rejects, lake_rows, session_times, without_units
 
 if TYPE_CHECKING:
     from exporter.model import Unit
-    from tests.end_to_end.exports import Exports
+    from tests.support.exports import Exports
 
 #: Some twenty units, five of them of several pages, one participant replicated, one session active.
 WORLD = small_world(24)

@@ -9,12 +9,13 @@ import msgspec
 
 from exporter.emulator import Emulator, FixedWorld
 from exporter.lake.stores.directory import DirectoryStore
-from tests.doubles import Service, export
-from tests.end_to_end.exports import ACCOUNT, REGION, options_of, stage_of
-from tests.end_to_end.oracle import expected, expected_row, lake_rows
+from tests.support.exports import ACCOUNT, REGION, options_of, stage_of
+from tests.support.oracle import expected, expected_row, lake_rows
+from tests.support.runs import export
+from tests.support.service import Service
 
 if TYPE_CHECKING:
-    from tests.end_to_end.exports import Exports
+    from tests.support.exports import Exports
 
 HOSTILE = [
     "a\nb\r\nc",

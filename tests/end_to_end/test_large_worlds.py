@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from exporter.emulator import Emulator, Size
-from tests.end_to_end.exports import options_of, small_world
-from tests.end_to_end.oracle import expected, lake_rows
+from tests.support.exports import options_of, small_world
+from tests.support.oracle import expected, lake_rows
 
 if TYPE_CHECKING:
-    from tests.end_to_end.exports import Exports
+    from tests.support.exports import Exports
 
 pytestmark = pytest.mark.slow
 

@@ -21,9 +21,9 @@ from exporter.emulator import Account, Emulator, FixedWorld, RoleOptions, Size
 from exporter.lake.stores import open as open_module
 from exporter.model import REGIONS
 from exporter.settings import AccountSettings
-from tests.end_to_end.commands import until
-from tests.end_to_end.exports import ACCOUNT, options_of, small_world, stage_of
-from tests.end_to_end.oracle import expected, lake_rows
+from tests.support.command import until
+from tests.support.exports import ACCOUNT, options_of, small_world, stage_of
+from tests.support.oracle import expected, lake_rows
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     import aioboto3
 
-    from tests.end_to_end.exports import Exports
+    from tests.support.exports import Exports
 
 ROOT = Path(__file__).parents[2]
 OTHER = "444455556666"

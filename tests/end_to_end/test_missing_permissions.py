@@ -8,11 +8,11 @@ import pytest
 
 from exporter.emulator import Emulator, Size
 from exporter.settings import RunSettings
-from tests.end_to_end.exports import options_of, small_world
-from tests.end_to_end.oracle import expected, lake_rows
+from tests.support.exports import options_of, small_world
+from tests.support.oracle import expected, lake_rows
 
 if TYPE_CHECKING:
-    from tests.end_to_end.exports import Exports
+    from tests.support.exports import Exports
 
 REGIONS = ("us-east-1", "eu-west-1")
 MANY = small_world(5, stages=4, sessions=Size(2, 2, 3), participants=Size(20, 30, 40), events=Size(1, 1, 2))

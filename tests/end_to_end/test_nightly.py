@@ -8,11 +8,11 @@ import pytest
 
 from exporter.discovery.request import Request
 from exporter.emulator import Emulator, Size
-from tests.end_to_end.exports import NOW_US, options_of, small_world
-from tests.end_to_end.oracle import expected, lake_rows, session_times
+from tests.support.exports import NOW_US, options_of, small_world
+from tests.support.oracle import expected, lake_rows, session_times
 
 if TYPE_CHECKING:
-    from tests.end_to_end.exports import Exports
+    from tests.support.exports import Exports
 
 DAY_S = 86_400.0
 DAY_US = 86_400_000_000

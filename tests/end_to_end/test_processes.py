@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from exporter.emulator import Emulator, FixedWorld
-from tests.end_to_end.commands import running, until
-from tests.end_to_end.exports import ACCOUNT, REGION, options_of, stage_of
-from tests.end_to_end.oracle import expected, lake_rows
+from tests.support.command import until
+from tests.support.commands import running
+from tests.support.exports import ACCOUNT, REGION, options_of, stage_of
+from tests.support.oracle import expected, lake_rows
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,14 +15,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from exporter.emulator import Emulator
-from tests.end_to_end.exports import options_of, small_world
-from tests.end_to_end.oracle import data_files, expected
+from tests.support.exports import options_of, small_world
+from tests.support.oracle import data_files, expected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.end_to_end.exports import Exports
+    from tests.support.exports import Exports
 
 #: (date of the partition, event's name, event's time, attributes of the token before): what each reader is asked for.
 Seen = Counter[tuple[date, str, datetime, frozenset[tuple[str, str]]]]

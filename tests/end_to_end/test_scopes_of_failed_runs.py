@@ -9,12 +9,12 @@ from exporter.emulator import Emulator
 from exporter.errors import LakeRefused
 from exporter.lake.stores.directory import DirectoryStore
 from exporter.settings import RetrySettings
-from tests.end_to_end.exports import options_of, small_world
+from tests.support.exports import options_of, small_world
 
 if TYPE_CHECKING:
     import pytest
 
-    from tests.end_to_end.exports import Exported, Exports
+    from tests.support.exports import Exported, Exports
 
 REGIONS = ("us-east-1", "eu-west-1")
 

@@ -11,8 +11,8 @@ from exporter.emulator import Emulator
 from exporter.health.status import statuses
 from exporter.health.verify import Verified, verify
 from exporter.lake.stores.open import open_store
-from tests.end_to_end.exports import REGION, Exports, options_of, small_world
-from tests.end_to_end.oracle import expected, lake_rows
+from tests.support.exports import REGION, Exports, options_of, small_world
+from tests.support.oracle import expected, lake_rows
 
 if TYPE_CHECKING:
     from pathlib import Path

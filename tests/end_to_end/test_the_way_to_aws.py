@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from exporter.emulator import Account, Emulator, RoleOptions, Size
-from tests.end_to_end.exports import options_of, small_world
-from tests.end_to_end.oracle import expected, lake_rows
-from tests.servers.raw import raw_server
+from tests.support.exports import options_of, small_world
+from tests.support.oracle import expected, lake_rows
+from tests.support.servers.raw import raw_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -11,16 +11,16 @@ from exporter.discovery import target_list
 from exporter.discovery.request import Request
 from exporter.emulator import Account, Emulator, EmulatorOptions
 from exporter.settings import RetrySettings, RunSettings
-from tests.end_to_end.exports import ACCOUNT, NOW_US, REGION, options_of, small_world
-from tests.end_to_end.oracle import expected, lake_rows, micros, session_times
+from tests.support.exports import ACCOUNT, NOW_US, REGION, options_of, small_world
+from tests.support.oracle import expected, lake_rows, micros, session_times
 
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from tests.end_to_end.exports import Exports
-    from tests.end_to_end.oracle import Row
+    from tests.support.exports import Exports
+    from tests.support.oracle import Row
 
 WORLD = small_world(24)
 DAY_US = 86_400_000_000

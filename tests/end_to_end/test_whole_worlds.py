@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from exporter.emulator import Emulator, Size
-from tests.end_to_end.exports import HOUR_S, NOW_US, PLENTY, mostly_slow, options_of, small_world
-from tests.end_to_end.oracle import expected, lake_rows, session_times
+from tests.support.exports import HOUR_S, NOW_US, PLENTY, mostly_slow, options_of, small_world
+from tests.support.oracle import expected, lake_rows, session_times
 
 if TYPE_CHECKING:
     from exporter.emulator.truth import Truth
-    from tests.end_to_end.exports import Exports
+    from tests.support.exports import Exports
 
 WORLDS: list[dict[str, Any]] = [
     {},

@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import logging
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import structlog
+from rich.console import Console
+
+from exporter.cli.progress import Progress, showing
+from exporter.errors import Refused
+from exporter.pipeline.run_ledger import RunLedger
+from exporter.telemetry import logs
+from exporter.text import foreign_words
+from tests.support.ledgers import Outcome, a_scope
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SECRET = "wJalrXUtnFEMI/K7MDENG"
+
+
+def lines_of(write: Callable[[], None], level: str = "info") -> list[dict[str, Any]]:
+    stream = io.StringIO()
+    logs.configure(level, stream)
+    write()
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_own_logs_are_json_lines() -> None:
+    """A line is an object with the event, its level, its logger and a time."""
+    [line] = lines_of(lambda: structlog.get_logger("exporter.x").info("page", size_bytes=5, name="\x1b[2J\udc80"))
+    assert (line["event"], line["level"], line["logger"], line["size_bytes"]) == ("page", "info", "exporter.x", 5)
+    assert line["timestamp"].endswith("Z")
+
+
+@pytest.mark.parametrize("level", ["info", "debug"])
+def test_lines_for_people_hold_nothing_that_a_terminal_obeys(level: str) -> None:
+    """Whatever a value holds, it stays one line without control characters; a traceback stays several."""
+    shown: list[str] = []
+    logs.configure(level, io.StringIO(), shown.append)
+    log = structlog.get_logger("exporter.x")
+    log.info("waits", host="\x1b[2Jevil\ninfo all went well")
+    try:
+        int("\x07")
+    except ValueError:
+        log.exception("failed", name="\x1b]0;title\x07")
+    assert len(shown) == 2
+    assert not any("\x1b" in line or "\x07" in line for line in shown)
+    assert "\n" not in shown[0]
+    assert ("\n" in shown[1]) == (level == "debug")
+
+
+def test_other_libraries_warn_in_the_same_form() -> None:
+    """botocore, asyncio and Python's warnings come as JSON lines, from warnings upwards, whatever the level."""
+
+    def write() -> None:
+        for name in ("botocore.auth", "aiohttp", "asyncio"):
+            logging.getLogger(name).info("too much")
+            logging.getLogger(name).warning("worth %s", "it")
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            warnings.warn("deprecated", UserWarning, stacklevel=1)
+
+    lines = lines_of(write, "debug")
+    assert [line["event"] for line in lines[:3]] == ["worth it"] * 3
+    assert "deprecated" in lines[3]["event"]
+    assert len(lines) == 4
+
+
+@pytest.mark.parametrize("level", ["info", "debug"])
+def test_no_secret_is_logged(level: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment's secrets are masked wherever they stand, also in a traceback, and named ones by their name."""
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "token-of-the-session")
+
+    def write() -> None:
+        log = structlog.get_logger("exporter.x")
+        log.error("signed", by=SECRET, next_token="abc", Authorization="AWS4", nested={"deep": [SECRET]})
+        error = RuntimeError(f"token-of-the-session and {SECRET}")
+        log.error("failed", exc_info=error)
+        logging.getLogger("botocore").error("failed %s", SECRET, exc_info=error)
+
+    text = json.dumps(lines_of(write, level))
+    assert SECRET not in text
+    assert "token-of-the-session" not in text
+    assert "abc" not in text
+    assert "AWS4" not in text
+    assert "RuntimeError: *** and ***" in text
+
+
+def test_a_word_is_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A secret as short as those of an emulator leaves the log readable."""
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    [line] = lines_of(lambda: structlog.get_logger("exporter.x").info("latest", lake="s3://test/contest"))
+    assert (line["event"], line["lake"]) == ("latest", "s3://test/contest")
+
+
+@pytest.mark.parametrize("level", ["info", "debug"])
+def test_a_secret_is_masked_as_json_writes_it(level: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a container's agent gives may hold quotes, which stand in a line with a backslash before them."""
+    secret = 'a "quoted" \\ secret'
+    monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", secret)
+    text = json.dumps(lines_of(lambda: structlog.get_logger("exporter.x").error("sent", what=f"x\n{secret}"), level))
+    assert "quoted" not in text
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("open http://user:pa55@host:80/x", "open http://***@host:80/x"),
+        ("no user:pa55@host:80", "no ***@host:80"),
+        ('{"SecretAccessKey": "abcdefghijklmnop"', '{"SecretAccessKey": "***"'),
+        ("<SessionToken>abcdefghijklmnop", "<SessionToken>***"),
+        ("aws_secret_access_key = abcdefghijklmnop", "aws_secret_access_key = ***"),
+        ("Authorization: Bearer abcdefghijklmnop", "Authorization: Bearer ***"),
+        ("gave wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY to", "gave *** to"),
+        ("token eyJhbGciOiJIUzI1NiJ9.eyJzdWIi.c2ln-_x", "token ***"),
+        ("Error loading SSO Token: Token for default does not exist", None),
+        ("arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Admin_0123456789abcdef0123456789/me@x.org", None),
+        ("/home/Alice1/projects/of/mine/that/have/long/names/credentials: No such file or directory", None),
+        ("cache/0123456789abcdef0123456789abcdef01234567.json", None),
+        ("a\x1b[2J\nline", "a?[2J line"),
+    ],
+)
+def test_words_of_others_hold_no_secret(said: str, shown: str | None) -> None:
+    """What looks like a secret in foreign words is masked; names, paths and ARNs are not."""
+    assert foreign_words(said) == (said if shown is None else shown)
+
+
+def a_ledger() -> RunLedger:
+    scope = a_scope({Outcome.EXPORTED: 200}, found=1200, written=45_000)
+    scope.throttled = 3
+    scope.fail("unit", Refused("denied", "Code"))
+    return RunLedger("a-run", [scope])
+
+
+def shown(progress: Progress) -> str:
+    console = Console(file=io.StringIO(), width=160)
+    console.print(progress.text())
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_progress_tells_pace_and_time_left() -> None:
+    """Pace is that of the last seconds; left are the known units' pages, as many each as until the last commit."""
+    ledger, now_s = a_ledger(), [0.0]
+    scope = ledger.scopes[0]
+    scope.calls["ListParticipantEvents"] = 400
+    progress = Progress(ledger, 5.0, lambda: now_s[0])
+    progress.sample()
+    assert progress.left_s() is None
+    for second in range(1, 41):
+        now_s[0] = float(second)
+        scope.calls["ListParticipantEvents"] += 10
+        progress.sample()
+    assert progress.pace(0) == {"ListParticipantEvents": 10.0}
+    assert progress.left_s() == (1200 * 2 - 800) / 10.0
+    text = shown(progress)
+    for part in (
+        "a-run: 40 s, about 2 min 40 s left",
+        "123456789012-eu-west-1",
+        "1,200 found, 200 done",
+        "events 10.0",
+    ):
+        assert part in text
+    assert "more is being found" not in text
+    scope.listing_needed()
+    assert "at least, for more is being found" in shown(progress)
+    assert progress.line() == {
+        "units_found": 1200,
+        "units_done": 200,
+        "pages": 800,
+        "events_written": 45_000,
+        "throttled": 3,
+        "failures": 1,
+        "left_s": 160,
+    }
+
+
+def test_units_that_cost_nothing_are_not_waited_for() -> None:
+    """Units that are unchanged take no call, so they neither count as work nor as pace."""
+    ledger, now_s = RunLedger("a-run", [a_scope({Outcome.UNCHANGED: 900}, found=1000)]), [0.0]
+    progress = Progress(ledger, 5.0, lambda: now_s[0])
+    progress.sample()
+    now_s[0], ledger.scopes[0].calls["ListParticipantEvents"] = 10.0, 50
+    progress.sample()
+    assert progress.left_s() == 50 / 5.0
+
+
+def test_progress_of_a_run_that_has_not_begun_is_empty() -> None:
+    """Before the first scope is known, and while scopes come, there is nothing to divide by."""
+    ledger, now_s = RunLedger("a-run"), [0.0]
+    progress = Progress(ledger, 5.0, lambda: now_s[0])
+    progress.sample()
+    assert "a-run" in shown(progress)
+    ledger.scopes.append(a_scope())
+    progress.sample()
+    assert progress.pace(0) == {}
+    assert progress.left_s() is None
+
+
+async def test_live_display_draws_on_a_terminal_and_lets_log_lines_through() -> None:
+    """The table is drawn while the block runs, a log line stands above it, and the cursor is given back."""
+    console = Console(file=io.StringIO(), force_terminal=True, width=160)
+    progress = Progress(a_ledger(), 5.0, lambda: 0.0)
+    async with showing(progress, console):
+        await asyncio.sleep(0)
+        console.print("a line")
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    assert "123456789012-eu-west-1" in text
+    assert "a line" in text
+    assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")

