@@ -28,7 +28,7 @@ from exporter.normalize.events import Stamp, normalize
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from exporter.model import Fetched
+    from exporter.model import FetchedUnit
 
 _STAGES, _STAGES_QUICK = 17, 1
 _ROWS = (10, 100, 1_000, 10_000, GROUP_ROWS_MAX)
@@ -86,7 +86,7 @@ def figures(*, quick: bool) -> Iterator[Figure]:
             yield _figure(f"{cut}: {_TIME} {encoding}", cut_rows, _USUAL | _encodings({_TIME: encoding}))
 
 
-def _sorted_rows(units: Iterable[Fetched]) -> pa.Table:
+def _sorted_rows(units: Iterable[FetchedUnit]) -> pa.Table:
     """The rows as the exporter sorts them, in row groups of the largest size."""
     rest, number, parts = iter(units), 0, []
     while batch := list(islice(rest, _UNITS_A_BATCH)):

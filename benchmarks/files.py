@@ -40,12 +40,12 @@ from exporter.lake.staging import publish, stage
 from exporter.lake.stores.directory import DirectoryStore
 from exporter.lake.tables.events import EVENTS
 from exporter.normalize.events import Stamp, normalize
-from exporter.pipeline.checkpoint import Held
+from exporter.pipeline.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from exporter.model import Fetched
+    from exporter.model import FetchedUnit
 
 _STAGES, _STAGES_QUICK = 17, 1
 _ROUNDS, _ROUNDS_QUICK = 72, 3
@@ -108,18 +108,18 @@ def figures(*, quick: bool) -> Iterator[Figure]:
             yield from _query_figures(lakes, threads, _ROUNDS_QUICK if quick else _ROUNDS)
 
 
-def write_lakes(folder: Path, units: Iterable[Fetched]) -> list[Lake]:
+def write_lakes(folder: Path, units: Iterable[FetchedUnit]) -> list[Lake]:
     """The same rows, written by us and by the others."""
     names = ("ours", "the same cut", "a file a day", "a file a batch")
     ours, same, daily, batched = (Lake(name, folder / name.replace(" ", "-")) for name in names)
     by_day: defaultdict[str, list[pa.RecordBatch]] = defaultdict(list)
-    held = Held()
+    held = Checkpoint()
     checkpoints = 0
     for number, batch in enumerate(_batches(units)):
         rows = normalize(
             batch, Stamp("20260119T030000Z-benchmark", _EXPORTED_AT_US + number * _CALLS_A_BATCH * _CALL_US)
         ).rows
-        one = Held()
+        one = Checkpoint()
         one.add(rows)
         held.take_over(one)
         for day, parts in one.rows.items():
@@ -128,15 +128,15 @@ def write_lakes(folder: Path, units: Iterable[Fetched]) -> list[Lake]:
         if (number + 1) % (_CALLS_A_CHECKPOINT // _CALLS_A_BATCH) == 0:
             checkpoints += 1
             _checkpoint(ours, same, held, checkpoints)
-            held = Held()
+            held = Checkpoint()
     _checkpoint(ours, same, held, checkpoints + 1)
     for day_text, parts in by_day.items():
         _write_plain(daily, day_text, 0, parts)
     return [ours, same, daily, batched]
 
 
-def _batches(units: Iterable[Fetched]) -> Iterator[list[Fetched]]:
-    batch: list[Fetched] = []
+def _batches(units: Iterable[FetchedUnit]) -> Iterator[list[FetchedUnit]]:
+    batch: list[FetchedUnit] = []
     calls = 0
     for unit in units:
         batch.append(unit)
@@ -147,13 +147,13 @@ def _batches(units: Iterable[Fetched]) -> Iterator[list[Fetched]]:
     yield batch
 
 
-def _checkpoint(ours: Lake, same: Lake, held: Held, number: int) -> None:
+def _checkpoint(ours: Lake, same: Lake, held: Checkpoint, number: int) -> None:
     for day, parts in held.rows.items():
         _write_plain(same, day.isoformat(), number, parts)
     asyncio.run(_commit(DirectoryStore(ours.folder), held, number))
 
 
-async def _commit(store: DirectoryStore, held: Held, number: int) -> None:
+async def _commit(store: DirectoryStore, held: Checkpoint, number: int) -> None:
     await publish(store, await stage(store, EVENTS, held.rows, f"{number:06d}"))
 
 

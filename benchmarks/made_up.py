@@ -10,7 +10,7 @@ import msgspec
 
 from exporter.emulator.options import Size, WorldOptions
 from exporter.emulator.world.seeded_world import SeededWorld
-from exporter.model import Fetched, Scope, Session, Unit
+from exporter.model import FetchedUnit, Scope, Session, Unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,7 @@ _LATER_US = int((_START + timedelta(days=_DAYS + 30)).timestamp()) * 1_000_000
 _PAGE_EVENTS = 100
 
 
-def week(stages: int) -> Iterator[Fetched]:
+def week(stages: int) -> Iterator[FetchedUnit]:
     """Every unit of a week, session by session as they began.
 
     Sessions, participants and events have heavy tails: most sessions have dozens of
@@ -48,7 +48,7 @@ def week(stages: int) -> Iterator[Fetched]:
         for participant in _all(world.participants(stage_arn, session_id, _LATER_US)):
             unit = Unit(stage_arn, session_id, participant["participantId"])
             pages = tuple(_pages(_all(world.events(*_key(unit), _LATER_US))))
-            yield Fetched(unit, session, pages, _LATER_US, size_bytes=sum(map(len, pages)))
+            yield FetchedUnit(unit, session, pages, _LATER_US, size_bytes=sum(map(len, pages)))
 
 
 def _key(unit: Unit) -> tuple[str, str, str]:

@@ -29,7 +29,7 @@
         ├── LogDamaged          a scope's commit log is not whole, or does not fit the files
         ├── FileDamaged         a data file is not what its record says
         ├── FileLost            a data file that the log names is gone
-        ├── Held                another run holds the scope
+        ├── ScopeHeld           another run holds the scope
         └── Overtaken           another run committed first to the same scope
 
 Errors of botocore, aiohttp, pyarrow and the operating system are translated where those are called.
@@ -293,7 +293,7 @@ class FileLost(LakeError):
     kind = "file_lost"
 
 
-class Held(LakeError):
+class ScopeHeld(LakeError):
     """Another run holds the scope."""
 
     kind = "held"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from exporter.errors import ExportError
-    from exporter.lake.data_files import FileLine
+    from exporter.lake.data_files import DataFile
     from exporter.telemetry.failures import Failure
 
 UNIT_OUTCOMES = ("exported", "empty", "unchanged", "failed", "deferred", "abandoned")
@@ -182,7 +182,7 @@ class ScopeLedger:
         self.sessions_vanished += 1
         self._failures.add(name, error)
 
-    def published(self, files: Iterable[FileLine]) -> None:
+    def published(self, files: Iterable[DataFile]) -> None:
         """Note files that were committed and are visible."""
         for file in files:
             if not file.table.startswith("_"):  # rejects are rows of no table

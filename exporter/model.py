@@ -100,7 +100,7 @@ class RawPages(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Fetched:
+class FetchedUnit:
     """Every page of one unit's events, each the raw bytes of a JSON array, in the order of the answer.
 
     ``began_us`` is the service's time of the first page's answer. ``limits`` says of some events, by their identity's

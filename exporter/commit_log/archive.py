@@ -16,7 +16,7 @@ from exporter.commit_log.reader import records_after
 from exporter.commit_log.state import SessionState, retired_by
 
 if TYPE_CHECKING:
-    from exporter.commit_log.records import Record, SessionLine
+    from exporter.commit_log.records import Record, SessionEntry
     from exporter.lake.store import Records
     from exporter.model import Scope, SessionKey
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class Archived:
     """The last that was said of a session, with the keys of all files that hold rows of it."""
 
-    line: SessionLine
+    line: SessionEntry
 
     @property
     def is_sealed(self) -> bool:
@@ -61,14 +61,14 @@ class Archive:
         line = (await self._lines.get()).get((stage_arn, session_id))
         return None if line is None else Archived(line)
 
-    async def _read(self) -> dict[SessionKey, SessionLine]:
-        lines: dict[SessionKey, SessionLine] = {}
+    async def _read(self) -> dict[SessionKey, SessionEntry]:
+        lines: dict[SessionKey, SessionEntry] = {}
         async for record in records_after(self._records, self._scope):
             fold_lines(lines, record)
         return lines
 
 
-def fold_lines(lines: dict[SessionKey, SessionLine], record: Record) -> None:
+def fold_lines(lines: dict[SessionKey, SessionEntry], record: Record) -> None:
     """Add what the next record says; each line names all files of its session, and its units where it is not sealed."""
     for line in record.sessions:
         session = (line.stage_arn, line.session_id)

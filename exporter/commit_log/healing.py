@@ -18,7 +18,7 @@ from exporter.commit_log.state import voided
 from exporter.timestamps import text_of
 
 if TYPE_CHECKING:
-    from exporter.commit_log.records import Record, SessionLine, UnitState
+    from exporter.commit_log.records import Record, SessionEntry, UnitState
     from exporter.commit_log.state import ScopeState
     from exporter.lake.store import Records
     from exporter.model import Scope, SessionKey
@@ -28,7 +28,7 @@ AHEAD_US_MAX = 15 * 60 * 1_000_000
 _log = structlog.get_logger()
 
 
-async def to_open_again(records: Records, scope: Scope, state: ScopeState, now_us: int) -> list[SessionLine] | None:
+async def to_open_again(records: Records, scope: Scope, state: ScopeState, now_us: int) -> list[SessionEntry] | None:
     """The sessions to open where the log is ahead of ``now_us``, the local time; None where it is not.
 
     The log is named in a warning then, and read as a whole.
@@ -58,7 +58,7 @@ class _Far:
     epochs: set[int] = field(default_factory=set)
     sealed_in: dict[SessionKey, int] = field(default_factory=dict)
     abandoned: dict[SessionKey, dict[str, tuple[int, UnitState]]] = field(default_factory=dict)
-    lines: dict[SessionKey, SessionLine] = field(default_factory=dict)
+    lines: dict[SessionKey, SessionEntry] = field(default_factory=dict)
 
     def add(self, record: Record) -> None:
         """Add the next record."""
@@ -81,7 +81,7 @@ class _Far:
         elif max(times_us) > self.now_us:
             self.epochs.add(record.epoch)
 
-    def to_open_again(self) -> list[SessionLine]:
+    def to_open_again(self) -> list[SessionEntry]:
         """What the healing record says of sessions: those that are sealed, or whose units were given up, too early."""
         sealed = {session for session, epoch in self.sealed_in.items() if epoch in self.epochs}
         given_up = {

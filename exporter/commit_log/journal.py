@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from exporter.commit_log.records import SessionLine
+    from exporter.commit_log.records import SessionEntry
     from exporter.commit_log.state import ScopeState
-    from exporter.lake.data_files import FileLine
+    from exporter.lake.data_files import DataFile
     from exporter.lake.store import Records
     from exporter.model import Scope
 
@@ -70,14 +70,14 @@ class Journal:
         self,
         at: str,
         *,
-        files: Sequence[FileLine] = (),
-        sessions: Sequence[SessionLine] = (),
+        files: Sequence[DataFile] = (),
+        sessions: Sequence[SessionEntry] = (),
         schema_versions: dict[str, int] | None = None,
         latest_us: int = 0,
         void_after_us: int | None = None,
-        lost: Sequence[FileLine] = (),
-        replaced: Sequence[FileLine] = (),
-        retired: Sequence[FileLine] = (),
+        lost: Sequence[DataFile] = (),
+        replaced: Sequence[DataFile] = (),
+        retired: Sequence[DataFile] = (),
         unlisted: Sequence[tuple[str, str]] = (),
         complete_until_us: int | None = None,
         summary: dict[str, Any] | None = None,

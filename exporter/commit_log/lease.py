@@ -17,7 +17,7 @@ import structlog
 
 from exporter.commit_log.process import Process
 from exporter.commit_log.records import number_of, numbered, pass_over
-from exporter.errors import Held, LakeBusy, LakeError
+from exporter.errors import LakeBusy, LakeError, ScopeHeld
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,9 +92,9 @@ class Lease:
     async def acquire(self, *, wait: bool) -> bool:
         """Hold the scope, renewed, until `release`; always True.
 
-        Where another run holds it, its end is waited for with ``wait``; without, :class:`Held` is raised: at once where
-        its process can be seen from here, and else when it renews its lease. One that does neither is dead. Raises
-        :class:`LakeBusy` where no lease can be made though none is seen.
+        Where another run holds it, its end is waited for with ``wait``; without, :class:`ScopeHeld` is raised: at once
+        where its process can be seen from here, and else when it renews its lease. One that does neither is dead.
+        Raises :class:`LakeBusy` where no lease can be made though none is seen.
         """
         try:
             await self._acquire(wait=wait)
@@ -146,7 +146,7 @@ class Lease:
                 await self.clock.sleep(_LOSS_S * (0.5 + self.clock.draw()))
                 continue
             if (is_renewed or gone is False) and not wait:
-                raise Held(_told(self.scope, holder))
+                raise ScopeHeld(_told(self.scope, holder))
             if holder is None and told != newest:
                 told = newest
                 _log.warning(

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from exporter.commit_log.journal import Journal
-    from exporter.commit_log.records import SessionLine
+    from exporter.commit_log.records import SessionEntry
     from exporter.commit_log.state import ScopeState
-    from exporter.lake.data_files import FileLine
+    from exporter.lake.data_files import DataFile
     from exporter.lake.store import Records, Store
     from exporter.model import Scope, SessionKey
 
@@ -32,8 +32,8 @@ async def let_go_of(store: Store, journal: Journal, keys: Iterable[str], at: str
     :class:`LakeError`.
     """
     gone = {key for key in keys if await store.read(key) is None}
-    files: dict[str, FileLine] = {}
-    lines: dict[SessionKey, SessionLine] = {}
+    files: dict[str, DataFile] = {}
+    lines: dict[SessionKey, SessionEntry] = {}
     async for record in records_after(store, journal.scope):
         fold_lines(lines, record)
         for key in record.removed:
@@ -61,13 +61,13 @@ async def units_of(
 
 
 def opened_line(
-    line: SessionLine,
+    line: SessionEntry,
     state: ScopeState,
     *,
     places: tuple[int, ...] = (),
     without: Iterable[str] = (),
     named: Iterable[str] = (),
-) -> SessionLine:
+) -> SessionEntry:
     """What a record says of a session that is asked for again: each unit that was final or is ``named``, and what else.
 
     ``line`` is the last that was said of it, and ``places`` and ``without`` are what it gains and loses. Pure.

@@ -14,7 +14,7 @@ from exporter.text import counted
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from exporter.lake.data_files import FileLine
+    from exporter.lake.data_files import DataFile
     from exporter.lake.store import Store
     from exporter.model import Scope
 
@@ -49,7 +49,7 @@ class NamedFiles:
         self._is_named: dict[str, bool] = {}
         self._from: int | None = None
 
-    async def check(self, files: Iterable[FileLine], number: int) -> None:
+    async def check(self, files: Iterable[DataFile], number: int) -> None:
         """Raise :class:`LogDamaged` where, beside one of the files, a visible one of this scope is named by no record.
 
         Each partition is listed once, when it is first asked for: so ask before the run's own first file is there.

@@ -16,7 +16,7 @@ import structlog
 
 from exporter import __version__
 from exporter.errors import LakeTooNew, LogDamaged
-from exporter.lake.data_files import FileLine
+from exporter.lake.data_files import DataFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -59,7 +59,7 @@ class UnitState(msgspec.Struct, frozen=True, omit_defaults=True):
         return self if self.is_abandoned else UnitState()
 
 
-class SessionLine(msgspec.Struct, frozen=True, omit_defaults=True):
+class SessionEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a commit says of one session.
 
     ``status`` tells what it is from now on: ``open``; ``sealed``; or ``vanished``, known and no longer listed.
@@ -115,8 +115,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     void_after_us: int | None = None
     writer: str = f"ivs-export {__version__}"
     schema_versions: dict[str, int] = {}
-    files: tuple[FileLine, ...] = ()
-    sessions: tuple[SessionLine, ...] = ()
+    files: tuple[DataFile, ...] = ()
+    sessions: tuple[SessionEntry, ...] = ()
     lost: tuple[str, ...] = ()
     replaced: tuple[str, ...] = ()
     retired: tuple[str, ...] = ()

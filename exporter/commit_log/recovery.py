@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from exporter.commit_log.reader import readable_records
-from exporter.commit_log.records import SessionLine, UnitState
+from exporter.commit_log.records import SessionEntry, UnitState
 from exporter.errors import LogDamaged
 from exporter.lake.data_files import epoch_of, is_older
 from exporter.lake.staging import publish
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from exporter.commit_log.journal import Journal
     from exporter.commit_log.records import Record
-    from exporter.lake.data_files import FileLine
+    from exporter.lake.data_files import DataFile
     from exporter.lake.store import Store
     from exporter.model import Scope
 
@@ -72,7 +72,7 @@ async def _finish(store: Store, journal: Journal, last: Record, at: str, *, is_r
         await _reopen(journal, last, lost, at)
 
 
-async def _reopen(journal: Journal, last: Record, lost: Sequence[FileLine], at: str) -> None:
+async def _reopen(journal: Journal, last: Record, lost: Sequence[DataFile], at: str) -> None:
     keys = {line.key for line in lost}
     places = {place for place, line in enumerate(last.files) if line.key in keys}
     lines = [_reopened(line, last, places) for line in last.sessions if places & set(line.files)]
@@ -80,9 +80,9 @@ async def _reopen(journal: Journal, last: Record, lost: Sequence[FileLine], at: 
     await journal.commit(at, lost=lost, sessions=lines)
 
 
-def _reopened(line: SessionLine, last: Record, lost: set[int]) -> SessionLine:
+def _reopened(line: SessionEntry, last: Record, lost: set[int]) -> SessionEntry:
     kept = tuple(last.files[place].key for place in line.files if place not in lost)
-    return SessionLine(
+    return SessionEntry(
         line.stage_arn,
         line.session_id,
         "open",

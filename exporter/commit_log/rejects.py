@@ -22,9 +22,9 @@ from exporter.timestamps import read_us, text_of
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
 
-    from exporter.commit_log.sealing import Tracked
+    from exporter.commit_log.sealing import SessionProgress
     from exporter.lake.store import Files
-    from exporter.model import Fetched, RawPages, Unit
+    from exporter.model import FetchedUnit, RawPages, Unit
     from exporter.normalize.events import Stamp
 
 REASON = "the event has no eventTime that can be read"
@@ -32,7 +32,7 @@ REASON = "the event has no eventTime that can be read"
 _SIGN = 1 << 63
 
 
-class Line(msgspec.Struct):
+class RejectLine(msgspec.Struct):
     """What a line says beside the ``event`` itself; its members come in this order."""
 
     stage_arn: str
@@ -44,7 +44,7 @@ class Line(msgspec.Struct):
     exported_at: str = ""
 
 
-decode_line = msgspec.json.Decoder(Line).decode
+decode_line = msgspec.json.Decoder(RejectLine).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -82,8 +82,8 @@ def parted(unit: Unit, page: bytes) -> tuple[bytes, list[bytes]]:
 class Parted:
     """A unit with rejects: ``fetched`` without them, how many there are, and the places of those not kept yet."""
 
-    fetched: Fetched
-    whole: Fetched
+    fetched: FetchedUnit
+    whole: FetchedUnit
     count: int
     lacking: pa.BooleanArray
 
@@ -103,7 +103,7 @@ class Parted:
             start += len(rejects)
 
 
-async def part(files: Files, tracked: Tracked, fetched: Fetched) -> Parted:
+async def part(files: Files, tracked: SessionProgress, fetched: FetchedUnit) -> Parted:
     """Part a unit's events into those that can be given a time and the others, and see which of these the lake lacks.
 
     Raises :class:`EventUnreadable` and :class:`TemporaryFolderRefused` where its pages can't be read, and
@@ -122,7 +122,7 @@ async def part(files: Files, tracked: Tracked, fetched: Fetched) -> Parted:
 
 def line_of(unit: Unit, reject: bytes, stamp: Stamp) -> bytes:
     """A reject's line. Its own text stands in it as it came; a byte that is no UTF-8 is escaped as a lone surrogate."""
-    head = Line(
+    head = RejectLine(
         unit.stage_arn,
         unit.session_id,
         unit.participant_id,
@@ -156,7 +156,7 @@ def _ids_in(body: bytes, unit: Unit) -> pa.Int64Array:
     return pa.array([int(line.reject_id, 16) for line in _lines_of(body, unit)], pa.uint64()).view(pa.int64())
 
 
-def _lines_of(body: bytes, unit: Unit) -> Iterable[Line]:
+def _lines_of(body: bytes, unit: Unit) -> Iterable[RejectLine]:
     for text in body.splitlines():
         head = text.partition(b',"reason":')[0] + b"}"
         try:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from exporter.commit_log.records import SessionLine, UnitState
+from exporter.commit_log.records import SessionEntry, UnitState
 from exporter.commit_log.state import SessionState
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ _DAY_US = 86_400_000_000
 _UNKNOWN = UnitState()
 
 
-class Turn(Enum):
+class Decision(Enum):
     """What to do with a unit that was found."""
 
     FETCH = auto()
@@ -47,7 +47,7 @@ class Turn(Enum):
 
 
 @dataclass(slots=True, weakref_slot=True)
-class Tracked:
+class SessionProgress:
     """A session at work. ``known`` is its state in the log, and ``grace_us`` how long after its end events may come.
 
     ``listed_us`` is the service's time when a complete and flawless listing of its participants began, None until there
@@ -97,17 +97,17 @@ class Tracked:
         units = self.known.units
         self.missing |= {name for name in participant_ids if not self._is_over(units.get(name, _UNKNOWN))}
 
-    def find(self, participant_id: str) -> Turn:
+    def find(self, participant_id: str) -> Decision:
         """Note that a unit was found, and say what to do with it."""
         self.missing.discard(participant_id)
         unit = self._before(participant_id)
         if not self.is_refetched:
             if unit.is_abandoned:
-                return Turn.ABANDONED
+                return Decision.ABANDONED
             if self._is_over(unit):
-                return Turn.UNCHANGED
+                return Decision.UNCHANGED
         self.unfinished.add(participant_id)
-        return Turn.FETCH
+        return Decision.FETCH
 
     def holds_rows_of(self, participant_id: str) -> bool:
         """Whether the lake may hold rows of this unit already."""
@@ -240,13 +240,13 @@ class Tracked:
         is_listed = self.listed_us is not None and final_from_us is not None and self.listed_us >= final_from_us
         return is_listed and not (self.unfinished or self.missing or self.is_contested)
 
-    def line(self, places: tuple[int, ...]) -> SessionLine:
+    def line(self, places: tuple[int, ...]) -> SessionEntry:
         """What the next commit says of the session, some of whose rows are in that record's files at ``places``."""
         is_sealed = self.is_sealed
         let_go_of = self.known.units if self.is_new else {}
         self.committing, self.changed = let_go_of | self.changed | self._found(), {}
         is_named = is_sealed and not self.was_sealed
-        return SessionLine(
+        return SessionEntry(
             self.session.stage_arn,
             self.session.session_id,
             "sealed" if is_sealed else "open",
@@ -261,7 +261,7 @@ class Tracked:
             retired=tuple(self.known.retired) if is_sealed or self.is_new else (),
         )
 
-    def committed(self, line: SessionLine, keys: list[str]) -> None:
+    def committed(self, line: SessionEntry, keys: list[str]) -> None:
         """Note that ``line`` was committed, and that the files ``keys`` hold rows of the session."""
         self.known.units.update(self.committing)
         self.known.files += [key for key in keys if key not in self.known.files]

@@ -16,7 +16,7 @@ from exporter.commit_log.records import (
     UNREADABLE,
     Link,
     Record,
-    SessionLine,
+    SessionEntry,
     UnitState,
     check_checksum,
     check_head,
@@ -28,7 +28,7 @@ from exporter.errors import LogDamaged
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from exporter.lake.data_files import FileLine
+    from exporter.lake.data_files import DataFile
 
 
 class SessionState(msgspec.Struct, omit_defaults=True):
@@ -145,7 +145,7 @@ class ScopeState(msgspec.Struct, kw_only=True):
         if record.kind == "commit":
             self.last = record
 
-    def take_back(self, moment_us: int, lines: Sequence[SessionLine] = ()) -> None:
+    def take_back(self, moment_us: int, lines: Sequence[SessionEntry] = ()) -> None:
         """Let nothing rest on a time that lies after ``moment_us``: no fetch, no completeness, not the latest itself.
 
         ``lines`` say which sessions are opened again for that.
@@ -161,7 +161,7 @@ class ScopeState(msgspec.Struct, kw_only=True):
         for line in lines:
             self._fold_session(line, ())
 
-    def _fold_session(self, line: SessionLine, files: Sequence[FileLine]) -> None:
+    def _fold_session(self, line: SessionEntry, files: Sequence[DataFile]) -> None:
         self.newest_us = max(self.newest_us, line.started_us or 0, line.ended_us or 0)
         for participant_id, unit in line.units.items():
             name = f"{line.stage_arn}/{line.session_id}/{participant_id}".rstrip("/")

@@ -13,7 +13,7 @@ from weakref import WeakValueDictionary
 import msgspec
 import structlog
 
-from exporter.commit_log.sealing import Tracked, Turn
+from exporter.commit_log.sealing import Decision, SessionProgress
 from exporter.commit_log.state import SessionState
 from exporter.discovery.listings import list_participants, list_sessions
 from exporter.discovery.selection import is_suspect, is_wanted
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 
     from exporter.commit_log.archive import Archive
-    from exporter.commit_log.records import SessionLine
+    from exporter.commit_log.records import SessionEntry
     from exporter.commit_log.state import ScopeState
-    from exporter.discovery.listings import Listed
+    from exporter.discovery.listings import ListingPage
     from exporter.discovery.request import Request
-    from exporter.ivs.retry import Caller
+    from exporter.ivs.retry import RetryingCaller
     from exporter.ledger import ScopeLedger
     from exporter.model import SessionKey
     from exporter.settings import RunSettings
@@ -55,23 +55,23 @@ class Finder:
     over: nothing of them is asked, and nothing of them is missed.
     """
 
-    caller: Caller
+    caller: RetryingCaller
     request: Request
     settings: RunSettings
     state: ScopeState
     archive: Archive
     ledger: ScopeLedger
     now_us: Callable[[], int]
-    participants_held: Callable[[Tracked], Awaitable[set[str]]]
+    participants_held: Callable[[SessionProgress], Awaitable[set[str]]]
     excluded: frozenset[str] = frozenset()
     began_us: int = 0
     vanished: list[SessionKey] = field(default_factory=list)
     unlisted: list[SessionKey] = field(default_factory=list)
-    returned: list[SessionLine] = field(default_factory=list)
+    returned: list[SessionEntry] = field(default_factory=list)
     _begun: set[SessionKey] = field(default_factory=set)
-    _at_work: WeakValueDictionary[SessionKey, Tracked] = field(default_factory=WeakValueDictionary)
+    _at_work: WeakValueDictionary[SessionKey, SessionProgress] = field(default_factory=WeakValueDictionary)
 
-    async def stages(self, listed_stages: AsyncIterator[Listed], *, is_whole_region: bool) -> AsyncIterator[str]:
+    async def stages(self, listed_stages: AsyncIterator[ListingPage], *, is_whole_region: bool) -> AsyncIterator[str]:
         """The stages' ARNs, each once. Of a whole region, the stages that are gone are noted with their sessions."""
         known = set(self.state.open) | set(self.state.sealed) if is_whole_region else set()
         missing, is_flawless = known - self.excluded, True
@@ -86,7 +86,7 @@ class Finder:
             for stage_arn in sorted(missing):
                 self._note_missing(stage_arn, set())
 
-    async def sessions(self, stage_arn: str) -> AsyncIterator[Tracked]:
+    async def sessions(self, stage_arn: str) -> AsyncIterator[SessionProgress]:
         """The sessions of a stage that are wanted and not sealed."""
         targets = self.request.targets
         named = None if targets is None else targets.sessions(stage_arn)
@@ -103,7 +103,7 @@ class Finder:
                 if tracked is not None:
                     yield tracked
 
-    async def _told_again(self, session: Session) -> Tracked | None:
+    async def _told_again(self, session: Session) -> SessionProgress | None:
         """Take note of a session that its list has shown before, with another end: the session as work, if it is new.
 
         One at work is not sealed in this run. One that is committed as sealed already, the next run sees.
@@ -118,7 +118,7 @@ class Finder:
         self.ledger.sessions_sealed -= tracked is not None
         return tracked
 
-    async def units(self, tracked: Tracked) -> AsyncIterator[Unit]:
+    async def units(self, tracked: SessionProgress) -> AsyncIterator[Unit]:
         """The units of a session that are to be fetched; the others have their outcome already.
 
         Those that are known, not final and missing from the list come last. Raises what ends the list; where AWS
@@ -154,7 +154,7 @@ class Finder:
             for unit in self._to_fetch(tracked, missing):
                 yield unit
 
-    async def _expect_held(self, tracked: Tracked) -> None:
+    async def _expect_held(self, tracked: SessionProgress) -> None:
         """Of a session that was opened again, look up whom the lake knows: the log has let go of its units."""
         if tracked.known.is_unsure and not tracked.was_sealed:
             tracked.expect(await self.participants_held(tracked))
@@ -191,7 +191,7 @@ class Finder:
         for session_id in sorted(missing):
             yield Session(stage_arn, session_id, is_listed=False), False
 
-    async def _listed_sessions(self, stage_arn: str) -> AsyncIterator[Listed]:
+    async def _listed_sessions(self, stage_arn: str) -> AsyncIterator[ListingPage]:
         pages = named_pages(self.caller, Operation.LIST_STAGE_SESSIONS, {"stageArn": stage_arn})
         async for listed in list_sessions(pages, stage_arn):
             self._note_flaws(stage_arn, listed)
@@ -204,7 +204,7 @@ class Finder:
                 )
             yield listed
 
-    async def _track(self, session: Session) -> Tracked | None:
+    async def _track(self, session: Session) -> SessionProgress | None:
         """The session as work; None where it is sealed and not asked for again."""
         refetch = self.request.refetch
         known = self.state.session(session.stage_arn, session.session_id)
@@ -231,7 +231,7 @@ class Finder:
                 "a sealed session is listed with a later end, or none: it is opened again", session=session.name
             )
         known = _with_believed_ends(known or SessionState(), self.now_us())
-        tracked = Tracked(
+        tracked = SessionProgress(
             _with_known_times(session, known),
             int(min(self.settings.grace_s * _SECOND_US, _GRACE_US_MAX)),
             known,
@@ -243,14 +243,14 @@ class Finder:
         self._at_work[session.key] = tracked
         return tracked
 
-    def _to_fetch(self, tracked: Tracked, participant_ids: Iterable[str]) -> Iterator[Unit]:
+    def _to_fetch(self, tracked: SessionProgress, participant_ids: Iterable[str]) -> Iterator[Unit]:
         """The units that are to be fetched; each of the others is noted with its outcome."""
         for participant_id in participant_ids:
             self.ledger.unit_found()
             turn = tracked.find(participant_id)
-            if turn is Turn.UNCHANGED:
+            if turn is Decision.UNCHANGED:
                 self.ledger.unit_ended(Outcome.UNCHANGED)
-            elif turn is Turn.ABANDONED:
+            elif turn is Decision.ABANDONED:
                 self.ledger.unit_ended(Outcome.ABANDONED)
             else:
                 yield Unit(tracked.session.stage_arn, tracked.session.session_id, participant_id)
@@ -259,7 +259,7 @@ class Finder:
         self.vanished += [(stage_arn, gone) for gone in sorted(self.state.open.get(stage_arn, {}).keys() - seen)]
         self.unlisted += [(stage_arn, gone) for gone in sorted(self.state.sealed.get(stage_arn, {}).keys() - seen)]
 
-    def _note_flaws(self, name: str, listed: Listed) -> bool:
+    def _note_flaws(self, name: str, listed: ListingPage) -> bool:
         """Note what is wrong with a page; True where nothing is."""
         for flaw in listed.flaws:
             self.ledger.listing_flawed(name, Malformed(flaw))

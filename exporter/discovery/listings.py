@@ -28,25 +28,25 @@ _UNREADABLE = (msgspec.MsgspecError, ValueError)
 _ID_LENGTH_MAX = 1_024
 
 
-class _Stage(msgspec.Struct):
+class _StageItem(msgspec.Struct):
     arn: str = ""
 
 
-class _Session(msgspec.Struct):
+class _SessionItem(msgspec.Struct):
     sessionId: str = ""  # noqa: N815 - the service's own name
     startTime: str | None = None  # noqa: N815 - the same
     endTime: str | None = None  # noqa: N815 - the same
 
 
-class _Participant(msgspec.Struct):
+class _ParticipantItem(msgspec.Struct):
     participantId: str = ""  # noqa: N815 - the service's own name
 
 
-Item = TypeVar("Item", _Stage, _Session, _Participant)
+Item = TypeVar("Item", _StageItem, _SessionItem, _ParticipantItem)
 
 
 @dataclass(slots=True)
-class Listed:
+class ListingPage:
     """What one page of a listing brought that was not there before, and what is wrong with the rest of it.
 
     ``served_us`` is the service's time of the answer, 0 where nothing was asked. ``contested`` are sessions that an
@@ -63,13 +63,13 @@ class Listed:
     doubts: list[str] = field(default_factory=list)
 
 
-async def list_stages(pages: AsyncIterator[Page], region: str) -> AsyncIterator[Listed]:
+async def list_stages(pages: AsyncIterator[Page], region: str) -> AsyncIterator[ListingPage]:
     """The ARNs of a region's stages, page by page. All must be of one account, which a scope is."""
     seen: set[str] = set()
     scope: Scope | None = None
     async for page in pages:
-        listed = Listed(page.served_us)
-        for stage in _read(_Stage, page, "stages", listed):
+        listed = ListingPage(page.served_us)
+        for stage in _read(_StageItem, page, "stages", listed):
             own = scope_of(stage.arn)
             scope = scope or own
             if own is None or own.region != region or own != scope:
@@ -80,16 +80,16 @@ async def list_stages(pages: AsyncIterator[Page], region: str) -> AsyncIterator[
         yield listed
 
 
-async def list_sessions(pages: AsyncIterator[Page], stage_arn: str) -> AsyncIterator[Listed]:
+async def list_sessions(pages: AsyncIterator[Page], stage_arn: str) -> AsyncIterator[ListingPage]:
     """The sessions of a stage, page by page."""
     ends: dict[str, int | None] = {}
     async for page in pages:
-        listed = Listed(page.served_us)
-        for item in _read(_Session, page, "stageSessions", listed):
+        listed = ListingPage(page.served_us)
+        for item in _read(_SessionItem, page, "stageSessions", listed):
             if flaw := _flaw_of_id(item.sessionId, "ListStageSessions gave a session"):
                 listed.flaws.append(flaw)
                 continue
-            noted = Listed()
+            noted = ListingPage()
             session = _session_of(stage_arn, item, page.served_us, noted)
             if item.sessionId not in ends:
                 ends[item.sessionId] = session.ended_us
@@ -102,12 +102,12 @@ async def list_sessions(pages: AsyncIterator[Page], stage_arn: str) -> AsyncIter
         yield listed
 
 
-async def list_participants(pages: AsyncIterator[Page]) -> AsyncIterator[Listed]:
+async def list_participants(pages: AsyncIterator[Page]) -> AsyncIterator[ListingPage]:
     """The participants of a session, page by page."""
     seen: set[str] = set()
     async for page in pages:
-        listed = Listed(page.served_us)
-        for item in _read(_Participant, page, "participants", listed):
+        listed = ListingPage(page.served_us)
+        for item in _read(_ParticipantItem, page, "participants", listed):
             if flaw := _flaw_of_id(item.participantId, "ListParticipants gave a participant"):
                 listed.flaws.append(flaw)
             elif item.participantId not in seen:
@@ -123,7 +123,7 @@ def _flaw_of_id(text: str, whose: str) -> str:
     return f"{whose} with an id of {len(text):,} letters: {_shown(text)}" if len(text) > _ID_LENGTH_MAX else ""
 
 
-def _session_of(stage_arn: str, item: _Session, now_us: int, noted: Listed) -> Session:
+def _session_of(stage_arn: str, item: _SessionItem, now_us: int, noted: ListingPage) -> Session:
     """The session, without an end that can't be true; what is wrong with it is ``noted``."""
     started_us = read_us(item.startTime) if item.startTime else None
     ended_us = read_us(item.endTime) if item.endTime else None
@@ -136,7 +136,7 @@ def _session_of(stage_arn: str, item: _Session, now_us: int, noted: Listed) -> S
     return Session(stage_arn, item.sessionId, started_us, ended_us)
 
 
-def _read(kind: type[Item], page: Page, member: str, listed: Listed) -> list[Item]:
+def _read(kind: type[Item], page: Page, member: str, listed: ListingPage) -> list[Item]:
     """The items of a page. What is none of that kind is a flaw of ``listed``, and the others are read all the same.
 
     Raises :class:`Malformed` where the page is no list.

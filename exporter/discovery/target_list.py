@@ -20,7 +20,7 @@ from exporter.discovery.target_formats.columns import shown
 from exporter.discovery.target_formats.json import json_rows
 from exporter.discovery.target_formats.parquet import parquet_rows
 from exporter.discovery.target_formats.tables import DELIMITERS, DELIMITERS_TOLD, table_rows
-from exporter.discovery.target_formats.text import PARQUET_MAGIC, Place, lines_of, pieces_of, seekable, texts_of
+from exporter.discovery.target_formats.text import PARQUET_MAGIC, InputPlace, lines_of, pieces_of, seekable, texts_of
 from exporter.errors import UsageError
 from exporter.model import ID_LENGTH_MAX, Scope, is_participant_id, is_region, is_session_id, scope_of
 from exporter.text import counted
@@ -93,7 +93,7 @@ def read(path: str, stage_arn: str | None = None, open_remote: OpenRemote | None
     ``stage_arn`` is the stage of a list that names none, such as AWS's own of sessions. Raises :class:`UsageError`,
     which names the file, the line and what was found there.
     """
-    place = Place("standard input" if path == "-" else path if path.isprintable() else shown(path))
+    place = InputPlace("standard input" if path == "-" else path if path.isprintable() else shown(path))
     try:
         with _opened(path, open_remote) as file:
             return _gather(place, file, stage_arn)
@@ -117,10 +117,10 @@ def _opened(path: str, open_remote: OpenRemote | None) -> Iterator[IO[bytes]]:
             yield file
 
 
-def _gather(place: Place, file: IO[bytes], stage_arn: str | None) -> Targets:
+def _gather(place: InputPlace, file: IO[bytes], stage_arn: str | None) -> Targets:
     """Check every row and put it in its place."""
     notes: list[str] = []
-    gathering = _Gathering()
+    gathering = _TargetGathering()
     for count, row in enumerate(_rows(place, file, stage_arn, notes), 1):
         if (flaw := gathering.put(row)) is not None:
             raise place.refusal(flaw)
@@ -133,7 +133,7 @@ def _gather(place: Place, file: IO[bytes], stage_arn: str | None) -> Targets:
     return targets
 
 
-def _rows(place: Place, file: IO[bytes], stage_arn: str | None, notes: list[str]) -> Iterator[Row]:
+def _rows(place: InputPlace, file: IO[bytes], stage_arn: str | None, notes: list[str]) -> Iterator[Row]:
     """The rows of whichever form the content has."""
     pieces = pieces_of(place, file)
     first = next(pieces, b"")
@@ -152,7 +152,7 @@ def _rows(place: Place, file: IO[bytes], stage_arn: str | None, notes: list[str]
     return table_rows(place, lines_of(place, texts), stage_arn)
 
 
-def _parquet_rows(place: Place, file: IO[bytes], pieces: Iterable[bytes], stage_arn: str | None) -> Iterator[Row]:
+def _parquet_rows(place: InputPlace, file: IO[bytes], pieces: Iterable[bytes], stage_arn: str | None) -> Iterator[Row]:
     """The rows of Parquet: from the file itself where it can be read at any place, else from a copy."""
     if file.seekable():
         here = file.tell()
@@ -166,7 +166,7 @@ def _parquet_rows(place: Place, file: IO[bytes], pieces: Iterable[bytes], stage_
         yield from parquet_rows(place, copy, stage_arn)
 
 
-class _Gathering:
+class _TargetGathering:
     """The rows of a list as they come, each name once. ``held_bytes`` is what they take, roughly."""
 
     def __init__(self) -> None:

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from exporter.emulator.protocol.requests import Ask
+    from exporter.emulator.protocol.requests import CallRequest
 
 #: Of how many different pages the counts are kept; later ones are counted by operation only.
 _PAGES_MAX = 1_000_000
@@ -27,11 +27,11 @@ class CallLog:
         """Count a call that the quota granted."""
         self.granted[operation] += 1
 
-    def note_asked(self, ask: Ask) -> None:
+    def note_asked(self, ask: CallRequest) -> None:
         """Count a granted call whose request is a good one."""
         _count(self.asked, ask.key)
 
-    def note_answered(self, ask: Ask) -> None:
+    def note_answered(self, ask: CallRequest) -> None:
         """Count a call that got its right answer whole."""
         _count(self.answered, ask.key)
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 _SECOND_US = 1_000_000
 
 
-class Clock:
+class WorldClock:
     """Simulated time in microseconds since the epoch, UTC. ``monotonic_s`` is real time; a frozen clock ignores it."""
 
     def __init__(self, start_us: int, *, is_frozen: bool, monotonic_s: Callable[[], float]) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from exporter.emulator.call_log import CallLog
-    from exporter.emulator.clock import Clock
+    from exporter.emulator.clock import WorldClock
     from exporter.emulator.faults.plan import FaultPlan
     from exporter.emulator.protocol.quota import Quota
     from exporter.emulator.truth import Truth
@@ -41,7 +41,7 @@ _CHUNK_BYTES = 1 << 16
 class Control:
     """What the endpoints show and change. ``truth`` takes an account and a region, None for all."""
 
-    clock: Clock
+    clock: WorldClock
     quota: Quota
     calls: CallLog
     faults: FaultPlan

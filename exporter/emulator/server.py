@@ -12,16 +12,16 @@ from uuid import uuid4
 from aiohttp import web
 
 from exporter.emulator.call_log import CallLog
-from exporter.emulator.clock import Clock
+from exporter.emulator.clock import WorldClock
 from exporter.emulator.control import PREFIX, Control
 from exporter.emulator.faults.plan import FaultPlan
 from exporter.emulator.faults.responses import faulty_answer
 from exporter.emulator.options import EmulatorOptions
-from exporter.emulator.protocol.errors import Problem
+from exporter.emulator.protocol.errors import Refusal
 from exporter.emulator.protocol.quota import Quota
 from exporter.emulator.protocol.request_rules import OPERATIONS
 from exporter.emulator.protocol.service import Service
-from exporter.emulator.protocol.signatures import Call, SignatureChecker
+from exporter.emulator.protocol.signatures import SignatureChecker, SignedCall
 from exporter.emulator.sts.roles import Roles
 from exporter.emulator.sts.sts import CONTENT_TYPE, STS, Sts, refusal
 from exporter.emulator.truth import Truth
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from exporter.emulator.faults.syntax import Fault
-    from exporter.emulator.protocol.service import Known
+    from exporter.emulator.protocol.service import KnownRequest
     from exporter.emulator.world.world import World
 
 _PATHS = {f"/{operation}": operation for operation in OPERATIONS}
@@ -60,7 +60,7 @@ class Emulator:
         self.options = EmulatorOptions() if options is None else options
         start_us = self.options.clock_start_us
         start_us = int(wall_s() * 1_000_000) if start_us is None else start_us
-        self.clock = Clock(start_us, is_frozen=self.options.clock == "frozen", monotonic_s=monotonic_s)
+        self.clock = WorldClock(start_us, is_frozen=self.options.clock == "frozen", monotonic_s=monotonic_s)
         self.quota = Quota(self.options.quota, monotonic_s)
         self.faults = FaultPlan(self.options.faults, self.options.world.seed)
         self.calls = CallLog()
@@ -136,16 +136,16 @@ class Emulator:
             if met:
                 return await self._meet(request, known, body, met)
             page = self._service.page(known, body, self.clock.now_us)
-        except Problem as problem:
+        except Refusal as problem:
             return self._refuse(problem)
         self.calls.note_answered(known.ask)
         return self._response(200, page)
 
-    def _admit(self, request: web.BaseRequest, body: bytes) -> Known:
-        """Check signature, quota and request, in AWS's order. Raises :class:`Problem`."""
+    def _admit(self, request: web.BaseRequest, body: bytes) -> KnownRequest:
+        """Check signature, quota and request, in AWS's order. Raises :class:`Refusal`."""
         operation = _PATHS.get(request.path)
         if operation is None or request.method != "POST":
-            raise Problem(404, "UnknownOperationException", f"{request.method} {request.path} is not emulated")
+            raise Refusal(404, "UnknownOperationException", f"{request.method} {request.path} is not emulated")
         scope = self._signatures.check(_call(request, body))
         if not self.quota.take(operation, scope):
             raise self.quota.refusal()
@@ -159,12 +159,14 @@ class Emulator:
         self.calls.note_granted("AssumeRole")
         try:
             answer = self._sts.answer(self._signatures.check(_call(request, body), STS), body)
-        except Problem as problem:
+        except Refusal as problem:
             return self._response(problem.status, refusal(problem), headers)
         return self._response(200, answer, headers)
 
-    async def _meet(self, request: web.BaseRequest, known: Known, body: bytes, met: list[Fault]) -> web.StreamResponse:
-        """Answer a call as the faults say that met it. Raises :class:`Problem`."""
+    async def _meet(
+        self, request: web.BaseRequest, known: KnownRequest, body: bytes, met: list[Fault]
+    ) -> web.StreamResponse:
+        """Answer a call as the faults say that met it. Raises :class:`Refusal`."""
         for fault in met:
             if fault.kind == "slow":
                 await self._sleep(1.0 if fault.seconds is None else fault.seconds)
@@ -182,7 +184,7 @@ class Emulator:
         self.calls.note_answered(known.ask)
         return self._response(200, page)
 
-    def _page(self, known: Known, body: bytes, met: list[Fault]) -> bytes:
+    def _page(self, known: KnownRequest, body: bytes, met: list[Fault]) -> bytes:
         paging = frozenset(fault.kind for fault in met if fault.group == "paging")
         if paging:
             return self._service.page_with(known.ask, self.clock.now_us, paging)[0]
@@ -197,7 +199,7 @@ class Emulator:
             request.transport.close()
         return response
 
-    def _refuse(self, problem: Problem) -> web.Response:
+    def _refuse(self, problem: Refusal) -> web.Response:
         headers = problem.headers(with_url=self.options.error_type_url)
         return self._response(problem.status, problem.body(), headers)
 
@@ -229,8 +231,8 @@ async def _serve(options: EmulatorOptions, on_ready: Callable[[Emulator], None])
         await stopped.wait()
 
 
-def _call(request: web.BaseRequest, body: bytes) -> Call:
-    return Call(request.method, request.path, request.query_string, request.headers, body)
+def _call(request: web.BaseRequest, body: bytes) -> SignedCall:
+    return SignedCall(request.method, request.path, request.query_string, request.headers, body)
 
 
 def _reset(request: web.BaseRequest) -> web.Response:

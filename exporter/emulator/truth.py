@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from exporter.emulator.protocol.page_tokens import Place
-from exporter.emulator.protocol.requests import Ask
+from exporter.emulator.protocol.page_tokens import ListPlace
+from exporter.emulator.protocol.requests import CallRequest
 from exporter.model import Scope, Unit
 
 if TYPE_CHECKING:
@@ -62,7 +62,9 @@ class Truth:
     def _listing(
         self, scope: Scope, operation: str, stage: str = "", session: str = "", participant: str = ""
     ) -> Listing:
-        return self.service.listing(Ask(scope, operation, stage, session, participant, 1, Place(), None), self.now_us)
+        return self.service.listing(
+            CallRequest(scope, operation, stage, session, participant, 1, ListPlace(), None), self.now_us
+        )
 
 
 def _plain(event: Item) -> Any:  # noqa: ANN401 - whatever JSON holds

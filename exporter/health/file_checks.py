@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from exporter.commit_log.records import UNREADABLE
 from exporter.commit_log.rejects import decode_line
 from exporter.errors import FileDamaged
-from exporter.lake.data_files import FileLine
+from exporter.lake.data_files import DataFile
 from exporter.lake.parquet_footer import row_groups_of
 from exporter.lake.partitions import dates_in
 from exporter.lake.tables import REJECTS, TABLES
@@ -30,7 +30,7 @@ _BY_NAME = {table.name: table for table in TABLES}
 _DATE = re.compile(r"[^/]+/[^/=]+=([0-9]{4}-[0-9]{2}-[0-9]{2})/[^/]+")
 
 
-def ids_of(line: FileLine, data: bytes) -> pa.Int64Array:
+def ids_of(line: DataFile, data: bytes) -> pa.Int64Array:
     """The ids of a file's rows, where it has such; none else. Raises :class:`FileDamaged`."""
     if hashlib.sha256(data).hexdigest() != line.sha256:
         raise FileDamaged("its checksum is not the record's: the file was changed or damaged")
@@ -46,19 +46,19 @@ def ids_of(line: FileLine, data: bytes) -> pa.Int64Array:
     return rows.column(ID).combine_chunks() if ID in rows.column_names else _none()
 
 
-def line_of(key: str, data: bytes) -> tuple[FileLine, list[SessionKey]]:
+def line_of(key: str, data: bytes) -> tuple[DataFile, list[SessionKey]]:
     """What a record would say of a visible file, and the sessions that it holds rows of.
 
     Raises :class:`FileDamaged` where it is no file of a table, or lies in another date than its rows are of.
     """
     if key.startswith(f"{REJECTS}/"):
         digest = hashlib.sha256(data).hexdigest()
-        return FileLine(REJECTS, key, "", 0, len(data), digest, ()), _sessions_of_rejects(data)
+        return DataFile(REJECTS, key, "", 0, len(data), digest, ()), _sessions_of_rejects(data)
     table, place = table_of(key), _DATE.fullmatch(key)
     if place is None:
         raise FileDamaged("it lies in no date's folder")
     rows = read_rows(table, data)
-    line = FileLine(table.name, key, place[1], rows.num_rows, len(data), hashlib.sha256(data).hexdigest(), ())
+    line = DataFile(table.name, key, place[1], rows.num_rows, len(data), hashlib.sha256(data).hexdigest(), ())
     ids_of(line, data)
     return line, sessions_in(rows)
 

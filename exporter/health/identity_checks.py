@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from exporter.commit_log.reader import scopes_in
 from exporter.commit_log.records import FORMAT_MAJOR, decode_record, numbered, records_prefix
 from exporter.errors import LakeError, LakeTooNew, LogDamaged
-from exporter.health.problems import Kind, Problem
+from exporter.health.problems import Problem, ProblemKind
 from exporter.lake.identity import KEY, REMEDY, decode_identity
 
 if TYPE_CHECKING:
@@ -21,13 +21,13 @@ async def identity_problem(store: Store) -> Problem | None:
     """
     body = await store.read(KEY)
     if body is None:
-        return Problem(Kind.IDENTITY, KEY, "the lake's file is gone") if await _has_new_log(store) else None
+        return Problem(ProblemKind.IDENTITY, KEY, "the lake's file is gone") if await _has_new_log(store) else None
     try:
         decode_identity(body)
     except LakeTooNew:
         raise
     except LakeError as error:
-        return Problem(Kind.IDENTITY, KEY, str(error).partition(f": {REMEDY}")[0])
+        return Problem(ProblemKind.IDENTITY, KEY, str(error).partition(f": {REMEDY}")[0])
     return None
 
 

@@ -16,12 +16,12 @@ import pyarrow.compute as pc
 from exporter.commit_log.archive import fold_lines
 from exporter.commit_log.lost_files import opened_line, units_of
 from exporter.commit_log.reader import records_after
-from exporter.commit_log.records import Record, SessionLine
+from exporter.commit_log.records import Record, SessionEntry
 from exporter.errors import FileDamaged, LakeError, LakeRefused
 from exporter.health.file_checks import ids_of, line_of, read_rows, repeated, sessions_in, table_of
 from exporter.health.rewriting import rows_in, sort_out
 from exporter.health.set_aside import set_aside
-from exporter.lake.data_files import FileLine, file_name
+from exporter.lake.data_files import DataFile, file_name
 from exporter.lake.parquet import encode
 from exporter.lake.staging import publish
 from exporter.lake.tables import TABLES
@@ -52,8 +52,8 @@ class Mending:
     store: Store
     journal: Journal
     at: str
-    files: dict[str, FileLine] = field(default_factory=dict)
-    lines: dict[SessionKey, SessionLine] = field(default_factory=dict)
+    files: dict[str, DataFile] = field(default_factory=dict)
+    lines: dict[SessionKey, SessionEntry] = field(default_factory=dict)
     done: dict[str, str] = field(default_factory=dict)
     opened: set[SessionKey] = field(default_factory=set)
     _stagings: int = 0
@@ -89,7 +89,7 @@ class Mending:
         One that can't be read as a file of its table is set aside.
         """
         for start in range(0, len(keys), _FILES_A_RECORD):
-            files: list[FileLine] = []
+            files: list[DataFile] = []
             places: defaultdict[SessionKey, list[int]] = defaultdict(list)
             for key in keys[start : start + _FILES_A_RECORD]:
                 found = None if key in self.files else await self._look_at(key)
@@ -112,7 +112,7 @@ class Mending:
         rewrite = await self._plan(folder)
         if not rewrite.files:
             return
-        files: list[FileLine] = []
+        files: list[DataFile] = []
         places: defaultdict[SessionKey, list[int]] = defaultdict(list)
         try:
             for key in rewrite.files:
@@ -169,7 +169,7 @@ class Mending:
                         rewrite.number_anew(row, table, taken)
         return rewrite
 
-    async def _look_at(self, key: str) -> tuple[FileLine, list[SessionKey]] | None:
+    async def _look_at(self, key: str) -> tuple[DataFile, list[SessionKey]] | None:
         """What a record would say of a file that none names; None where it is set aside, or gone meanwhile."""
         data = await self.store.read(key)
         if data is None:
@@ -181,7 +181,7 @@ class Mending:
             self.done[key] = f"set aside under _damaged/: {error}"
             return None
 
-    async def _stage(self, key: str, rows: pa.Table) -> FileLine:
+    async def _stage(self, key: str, rows: pa.Table) -> DataFile:
         """Stage what is left of a file, under a name of this repair's own."""
         self._stagings += 1
         journal, table, old = self.journal, table_of(key), self.files[key]
@@ -190,7 +190,7 @@ class Mending:
         data = await asyncio.to_thread(encode, table, rows.to_batches(), metadata=dict(table.metadata))
         staged = await self.store.stage(new, memoryview(data))
         digest = hashlib.sha256(data).hexdigest()
-        return FileLine(table.name, new, old.date, rows.num_rows, staged.size_bytes, digest, staged.handle)
+        return DataFile(table.name, new, old.date, rows.num_rows, staged.size_bytes, digest, staged.handle)
 
     async def _rows_of(self, key: str) -> pa.Table:
         return await asyncio.to_thread(read_rows, table_of(key), await self._data_of(key))
@@ -204,10 +204,10 @@ class Mending:
     async def _commit(
         self,
         *,
-        sessions: Sequence[SessionLine],
-        files: Sequence[FileLine] = (),
-        lost: Sequence[FileLine] = (),
-        replaced: Sequence[FileLine] = (),
+        sessions: Sequence[SessionEntry],
+        files: Sequence[DataFile] = (),
+        lost: Sequence[DataFile] = (),
+        replaced: Sequence[DataFile] = (),
     ) -> None:
         versions: Mapping[str, int] = {line.table: _VERSIONS[line.table] for line in files if line.table in _VERSIONS}
         await self.journal.commit(
@@ -222,23 +222,23 @@ class Mending:
             self.files.pop(key, None)
         self.files |= {line.key: line for line in record.files}
 
-    def _line(self, session: SessionKey) -> SessionLine:
+    def _line(self, session: SessionKey) -> SessionEntry:
         """The last that was said of a session; of one that the log does not know, that it is open."""
-        return self.lines.get(session) or SessionLine(*session, "open")
+        return self.lines.get(session) or SessionEntry(*session, "open")
 
     def _opened(
         self,
-        line: SessionLine,
+        line: SessionEntry,
         places: tuple[int, ...] = (),
         without: Iterable[str] = (),
         named: Iterable[str] = (),
-    ) -> SessionLine:
+    ) -> SessionEntry:
         """A session that is asked for again: each unit that was final or is ``named``, and what else there may be."""
         self.opened.add((line.stage_arn, line.session_id))
         return opened_line(line, self.journal.state, places=places, without=without, named=named)
 
 
-def _moved(line: SessionLine, places: tuple[int, ...], without: Iterable[str], *, is_open: bool) -> SessionLine:
+def _moved(line: SessionEntry, places: tuple[int, ...], without: Iterable[str], *, is_open: bool) -> SessionEntry:
     """A session that is what it was, with rows in other files."""
     removed = set(without)
     kept = tuple(key for key in line.earlier_files if key not in removed)

@@ -9,7 +9,7 @@ from exporter.errors import HOW_TO_GO_ON
 from exporter.lake.identity import REMEDY
 
 
-class Kind(StrEnum):
+class ProblemKind(StrEnum):
     """What is wrong, by what can be done about it."""
 
     IDENTITY = "identity"
@@ -25,17 +25,18 @@ class Kind(StrEnum):
 
 
 _REMEDIES = {
-    Kind.IDENTITY: REMEDY,
-    Kind.LOG: HOW_TO_GO_ON,
-    Kind.SNAPSHOT: "`ivs-export repair` sets it aside; runs pass over it",
-    Kind.UNNAMED: "`ivs-export repair` names it in the log again",
-    Kind.FOREIGN: "move it out of the table: whoever reads all *.parquet reads it, too",
-    Kind.UNFINISHED: "`ivs-export run` or `ivs-export repair` finishes it",
-    Kind.MISSING: "restore it from a backup, or let `ivs-export repair` open its sessions again; if it was removed on"
-    " purpose: `ivs-export verify --accept-missing {partition}`",
-    Kind.UNREADABLE: "let it be read, and verify again",
-    Kind.DAMAGED: "restore it from a backup, or let `ivs-export repair` set it aside and open its sessions again",
-    Kind.REPEATED: "`ivs-export repair` takes them out",
+    ProblemKind.IDENTITY: REMEDY,
+    ProblemKind.LOG: HOW_TO_GO_ON,
+    ProblemKind.SNAPSHOT: "`ivs-export repair` sets it aside; runs pass over it",
+    ProblemKind.UNNAMED: "`ivs-export repair` names it in the log again",
+    ProblemKind.FOREIGN: "move it out of the table: whoever reads all *.parquet reads it, too",
+    ProblemKind.UNFINISHED: "`ivs-export run` or `ivs-export repair` finishes it",
+    ProblemKind.MISSING: "restore it from a backup, or let `ivs-export repair` open its sessions again; if it was"
+    " removed on purpose: `ivs-export verify --accept-missing {partition}`",
+    ProblemKind.UNREADABLE: "let it be read, and verify again",
+    ProblemKind.DAMAGED: "restore it from a backup, or let `ivs-export repair` set it aside and open its sessions"
+    " again",
+    ProblemKind.REPEATED: "`ivs-export repair` takes them out",
 }
 
 
@@ -51,7 +52,7 @@ class Problem:
     ``key`` names the file, or the folder that it is in; ``scope`` is the one that it concerns, empty for a stranger's.
     """
 
-    kind: Kind
+    kind: ProblemKind
     key: str
     message: str
     scope: str = ""
@@ -59,6 +60,6 @@ class Problem:
     @property
     def remedy(self) -> str:
         """What to do about it."""
-        if self.kind is Kind.UNREADABLE and _ON_S3 in self.message:
+        if self.kind is ProblemKind.UNREADABLE and _ON_S3 in self.message:
             return _REMEDY_ON_S3
         return _REMEDIES[self.kind].format(partition=self.key.split("/")[1] if "/" in self.key else "")

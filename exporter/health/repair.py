@@ -14,10 +14,10 @@ import structlog
 from exporter.commit_log.reader import read_state, snapshots_of, whole_log
 from exporter.commit_log.recovery import settle_staged
 from exporter.commit_log.state import ScopeState
-from exporter.errors import Held, LogDamaged, Overtaken
+from exporter.errors import LogDamaged, Overtaken, ScopeHeld
 from exporter.health.identity_checks import identity_problem
 from exporter.health.mending import Mending
-from exporter.health.problems import Kind
+from exporter.health.problems import ProblemKind
 from exporter.health.set_aside import set_aside, set_log_aside
 from exporter.health.verify import Verified, folder_of, verify
 from exporter.lake.data_files import scope_in
@@ -32,18 +32,18 @@ if TYPE_CHECKING:
     from exporter.lake.store import Store
 
 _WOULD = {
-    Kind.IDENTITY: "would make it anew",
-    Kind.LOG: "would set the log aside, and begin it anew: what can be read is named again, what can't is set aside,"
-    " rows that stand twice are taken out, and sessions are opened",
-    Kind.SNAPSHOT: "would set it aside",
-    Kind.UNNAMED: "would name it in the log again, and open its sessions",
-    Kind.UNFINISHED: "would finish it",
-    Kind.MISSING: "would call it lost, and open its sessions",
-    Kind.DAMAGED: "would set it aside, and open its sessions",
-    Kind.REPEATED: "would take the rows out that stand twice",
+    ProblemKind.IDENTITY: "would make it anew",
+    ProblemKind.LOG: "would set the log aside, and begin it anew: what can be read is named again, what can't is set"
+    " aside, rows that stand twice are taken out, and sessions are opened",
+    ProblemKind.SNAPSHOT: "would set it aside",
+    ProblemKind.UNNAMED: "would name it in the log again, and open its sessions",
+    ProblemKind.UNFINISHED: "would finish it",
+    ProblemKind.MISSING: "would call it lost, and open its sessions",
+    ProblemKind.DAMAGED: "would set it aside, and open its sessions",
+    ProblemKind.REPEATED: "would take the rows out that stand twice",
 }
 #: What is done about these may show more: rows that stand twice, files that can't be read.
-_UNCOVERING = frozenset({Kind.LOG, Kind.UNNAMED, Kind.UNFINISHED})
+_UNCOVERING = frozenset({ProblemKind.LOG, ProblemKind.UNNAMED, ProblemKind.UNFINISHED})
 # What is named anew may hold rows that stand twice, and files written anew may be looked at once more.
 _ROUNDS_MAX = 4
 # A begin record each: minutes at most. A number beyond that was not counted up to.
@@ -127,7 +127,7 @@ class Repair:
                 await mending.read()
                 left = await self._mend_held(mending, found)
                 repaired.sessions_opened += len(mending.opened)
-        except (Held, Overtaken) as error:
+        except (ScopeHeld, Overtaken) as error:
             _log.warning("scope_not_repaired", scope=str(scope), reason=str(error))
             return found
         return left
@@ -135,7 +135,7 @@ class Repair:
     async def _mend_held(self, mending: Mending, found: list[Problem]) -> list[Problem]:
         scope = str(mending.journal.scope)
         # A log that was begun anew knows no file: all of them are looked at.
-        is_new = any(problem.kind is Kind.LOG for problem in found)
+        is_new = any(problem.kind is ProblemKind.LOG for problem in found)
         places = None if is_new else {folder_of(problem.key) for problem in found} | _folders(found)
         left = await self._look(Verified(), scope, places)
         for _ in range(_ROUNDS_MAX):
@@ -166,13 +166,13 @@ class Repair:
         return ScopeState()
 
     async def _act(self, mending: Mending, problems: Iterable[Problem]) -> None:
-        keys = {kind: [problem.key for problem in problems if problem.kind is kind] for kind in Kind}
-        for key in keys[Kind.SNAPSHOT]:
+        keys = {kind: [problem.key for problem in problems if problem.kind is kind] for kind in ProblemKind}
+        for key in keys[ProblemKind.SNAPSHOT]:
             await set_aside(self.upkeep.store, key)
             mending.done[key] = "set aside under _damaged/"
-        await mending.give_up(keys[Kind.MISSING], keys[Kind.DAMAGED])
-        await mending.name_again(keys[Kind.UNNAMED])
-        for folder in dict.fromkeys(keys[Kind.REPEATED]):
+        await mending.give_up(keys[ProblemKind.MISSING], keys[ProblemKind.DAMAGED])
+        await mending.name_again(keys[ProblemKind.UNNAMED])
+        for folder in dict.fromkeys(keys[ProblemKind.REPEATED]):
             await mending.take_out_repeats(folder)
 
 

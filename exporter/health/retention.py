@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from exporter.health.upkeep import Upkeep
-    from exporter.lake.data_files import FileLine
+    from exporter.lake.data_files import DataFile
     from exporter.model import Scope
 
 #: The partitions' keys, of the tables that there are and of those that will come.
@@ -35,7 +35,7 @@ class Partitions:
     first: date | None
     last: date | None
 
-    def holds(self, line: FileLine) -> bool:
+    def holds(self, line: DataFile) -> bool:
         """Whether a file lies in one of them."""
         if f"/{self.date_key}={line.date}/" not in line.key:
             return False
@@ -87,9 +87,9 @@ async def accept_missing(upkeep: Upkeep, partitions: Sequence[Partitions]) -> li
     return accepted
 
 
-async def _named(upkeep: Upkeep, scope: Scope, partitions: Sequence[Partitions]) -> list[FileLine]:
+async def _named(upkeep: Upkeep, scope: Scope, partitions: Sequence[Partitions]) -> list[DataFile]:
     """The files of some partitions that a scope's log names."""
-    lines: dict[str, FileLine] = {}
+    lines: dict[str, DataFile] = {}
     async for record in records_after(upkeep.store, scope):
         for key in record.removed:
             lines.pop(key, None)
@@ -97,9 +97,9 @@ async def _named(upkeep: Upkeep, scope: Scope, partitions: Sequence[Partitions])
     return [lines[key] for key in sorted(lines)]
 
 
-async def _missing(upkeep: Upkeep, lines: Iterable[FileLine]) -> list[FileLine]:
+async def _missing(upkeep: Upkeep, lines: Iterable[DataFile]) -> list[DataFile]:
     """Those of the files that are not there: in no list, and not to be read."""
-    missing: list[FileLine] = []
+    missing: list[DataFile] = []
     listed: dict[str, set[str]] = {}
     for line in lines:
         folder = line.key.rpartition("/")[0]

@@ -124,7 +124,7 @@ class ScopeStatus:
 
 
 @dataclass(slots=True)
-class _Told:
+class _LogReading:
     """What a log's records tell beside the state: the last runs, the sessions that it has let go of, files by date."""
 
     runs_max: int
@@ -167,7 +167,7 @@ async def statuses(
             found.append(await _status(records, scope, runs_max, now_us, is_gone))
         except (LogDamaged, LakeTooNew) as error:
             at_us = wall_us() if now_us is None else now_us
-            found.append(replace(_status_of(scope, ScopeState(), _Told(runs_max), [], at_us), error=error))
+            found.append(replace(_status_of(scope, ScopeState(), _LogReading(runs_max), [], at_us), error=error))
     return found
 
 
@@ -179,7 +179,7 @@ async def _status(
     is_gone: Callable[[Process], bool | None],
 ) -> ScopeStatus:
     claims = [await read_claim(records, scope)]
-    state, told = await read_state(records, scope), _Told(runs_max)
+    state, told = await read_state(records, scope), _LogReading(runs_max)
     # The state has let go of sessions, and of files it knows the number alone: only the whole log knows.
     async for record in records_after(records, scope):
         told.add(record)
@@ -191,7 +191,7 @@ async def _status(
     return _status_of(scope, state, told, runs, at_us)
 
 
-def _status_of(scope: Scope, state: ScopeState, told: _Told, runs: list[RunLine], now_us: int) -> ScopeStatus:
+def _status_of(scope: Scope, state: ScopeState, told: _LogReading, runs: list[RunLine], now_us: int) -> ScopeStatus:
     """The status that a state, and what the log tells beside it, add up to. Pure."""
     sessions = {
         f"{stage_arn}/{session_id}": session

@@ -48,8 +48,8 @@ class Upkeep:
     ) -> AsyncIterator[Journal]:
         """Hold a scope, and its journal in a new epoch, which is closed by a record of its own.
 
-        ``read`` gives the scope's state. Raises :class:`Held`, :class:`Overtaken` and :class:`LogDamaged` as an export
-        does, and any other :class:`LakeError`.
+        ``read`` gives the scope's state. Raises :class:`ScopeHeld`, :class:`Overtaken` and :class:`LogDamaged` as an
+        export does, and any other :class:`LakeError`.
         """
         if self.make_sure is not None:
             await self.make_sure()

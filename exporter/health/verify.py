@@ -19,7 +19,7 @@ from exporter.commit_log.reader import records_after, scopes_in, snapshots_of, w
 from exporter.commit_log.state import ScopeState, decode_state
 from exporter.errors import FileDamaged, LakeBusy, LakeError, LakeRefused, LogDamaged
 from exporter.health.file_checks import ID, UNIT, ids_of, read_rows, repeated, repeats_by_unit, table_of
-from exporter.health.problems import Kind, Problem
+from exporter.health.problems import Problem, ProblemKind
 from exporter.lake.data_files import scope_in
 from exporter.lake.tables import FOLDERS
 from exporter.text import counted
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from exporter.commit_log.process import Process
     from exporter.commit_log.records import Record
-    from exporter.lake.data_files import FileLine
+    from exporter.lake.data_files import DataFile
     from exporter.lake.store import Store
     from exporter.model import Scope
 
@@ -97,7 +97,7 @@ class _Log:
     store: Store
     scope: Scope
     is_gone: Callable[[Process], bool | None]
-    lines: dict[str, FileLine] = field(default_factory=dict)
+    lines: dict[str, DataFile] = field(default_factory=dict)
     last: Record | None = None
     number: int = 0
     is_whole: bool = False
@@ -116,19 +116,19 @@ class _Log:
                         problems += await self._snapshot(key, state)
         except LogDamaged as error:
             self.lines = {}
-            return [Problem(Kind.LOG, f"_log/{self.scope}", error.reason, str(self.scope))]
+            return [Problem(ProblemKind.LOG, f"_log/{self.scope}", error.reason, str(self.scope))]
         self.is_whole = True
         return problems
 
-    def by_folder(self, places: AbstractSet[str] | None) -> list[list[FileLine]]:
+    def by_folder(self, places: AbstractSet[str] | None) -> list[list[DataFile]]:
         """The files that should be there, a list for each folder; of these folders alone where some are named."""
-        folders: dict[str, list[FileLine]] = {}
+        folders: dict[str, list[DataFile]] = {}
         for key in sorted(self.lines):
             if places is None or folder_of(key) in places:
                 folders.setdefault(folder_of(key), []).append(self.lines[key])
         return list(folders.values())
 
-    async def has_let_go_of(self, line: FileLine) -> bool:
+    async def has_let_go_of(self, line: DataFile) -> bool:
         """Whether a record that came since the log was read says that the file is there no longer."""
         with suppress(LogDamaged):
             async for record in records_after(self.store, self.scope, self.number):
@@ -155,13 +155,13 @@ class _Log:
         try:
             found = decode_state(key, body)
         except LogDamaged as error:
-            return [Problem(Kind.SNAPSHOT, key, error.reason, str(self.scope))]
+            return [Problem(ProblemKind.SNAPSHOT, key, error.reason, str(self.scope))]
         if found is None:
             return []
         found.snapshot_number = state.snapshot_number
         if found == state:
             return []
-        return [Problem(Kind.SNAPSHOT, key, "it is not what the records add up to", str(self.scope))]
+        return [Problem(ProblemKind.SNAPSHOT, key, "it is not what the records add up to", str(self.scope))]
 
 
 async def _unnamed(store: Store, key: str, log: _Log | None, verified: Verified) -> Problem | None:
@@ -169,7 +169,9 @@ async def _unnamed(store: Store, key: str, log: _Log | None, verified: Verified)
     scope = scope_in(key)
     if scope is None:
         if key.endswith(".parquet"):
-            return Problem(Kind.FOREIGN, key, "no record of a commit log names this file, and it is not ivs-export's")
+            return Problem(
+                ProblemKind.FOREIGN, key, "no record of a commit log names this file, and it is not ivs-export's"
+            )
         verified.notes[key] = "not a file of ivs-export's, and none that is read for rows"
         return None
     if log is not None and not log.is_whole:
@@ -178,12 +180,14 @@ async def _unnamed(store: Store, key: str, log: _Log | None, verified: Verified)
         return None  # it was replaced meanwhile
     if log is not None and log.last is not None and key in log.last.replaced:
         is_fine = await log.is_at_work()
-        return None if is_fine else Problem(Kind.UNFINISHED, key, "replaced by others, and not removed yet", scope)
-    return Problem(Kind.UNNAMED, key, "no record of a commit log names this file", scope)
+        return (
+            None if is_fine else Problem(ProblemKind.UNFINISHED, key, "replaced by others, and not removed yet", scope)
+        )
+    return Problem(ProblemKind.UNNAMED, key, "no record of a commit log names this file", scope)
 
 
 async def _verify_folder(
-    store: Store, log: _Log, files: Sequence[FileLine], verified: Verified
+    store: Store, log: _Log, files: Sequence[DataFile], verified: Verified
 ) -> AsyncIterator[Problem]:
     """One folder's files. Equal events have equal times, so an id that is there twice is there twice in one date."""
     ids: dict[str, pa.Int64Array] = {}
@@ -194,7 +198,7 @@ async def _verify_folder(
             verified.busy += isinstance(error, LakeBusy)
             if verified.busy > _BUSY_MAX:
                 raise
-            yield Problem(Kind.UNREADABLE, line.key, f"it can't be read: {error}", str(log.scope))
+            yield Problem(ProblemKind.UNREADABLE, line.key, f"it can't be read: {error}", str(log.scope))
             continue
         if data is None:
             missing = await _missing(store, log, line, verified)
@@ -205,12 +209,12 @@ async def _verify_folder(
         try:
             ids[line.key] = await asyncio.to_thread(ids_of, line, data)
         except FileDamaged as error:
-            yield Problem(Kind.DAMAGED, line.key, str(error), str(log.scope))
+            yield Problem(ProblemKind.DAMAGED, line.key, str(error), str(log.scope))
         else:
             verified.rows += line.rows
     for unit, count in await _repeats(store, ids):
         message = f"{counted(count, 'event id')} {'stands' if count == 1 else 'stand'} twice in unit {unit}"
-        yield Problem(Kind.REPEATED, folder_of(files[0].key), message, str(log.scope))
+        yield Problem(ProblemKind.REPEATED, folder_of(files[0].key), message, str(log.scope))
 
 
 async def _repeats(store: Store, ids: dict[str, pa.Int64Array]) -> list[tuple[str, int]]:
@@ -226,12 +230,12 @@ async def _repeats(store: Store, ids: dict[str, pa.Int64Array]) -> list[tuple[st
     return await asyncio.to_thread(repeats_by_unit, pa.concat_tables(parts)) if parts else []
 
 
-async def _read_again(store: Store, log: _Log, line: FileLine) -> bytes | None:
+async def _read_again(store: Store, log: _Log, line: DataFile) -> bytes | None:
     """A file that was not there, once more: it may have been published since its record was read."""
     return None if await log.has_let_go_of(line) else await store.read(line.key)
 
 
-async def _missing(store: Store, log: _Log, line: FileLine, verified: Verified) -> Problem | None:
+async def _missing(store: Store, log: _Log, line: DataFile, verified: Verified) -> Problem | None:
     """What there is to say of a file that a record names, and that is not there."""
     if line.key not in log.lines:
         return None
@@ -239,11 +243,11 @@ async def _missing(store: Store, log: _Log, line: FileLine, verified: Verified) 
         if await log.is_at_work():
             verified.notes[line.key] = "committed just now; a run is making it visible"
             return None
-        return Problem(Kind.UNFINISHED, line.key, "committed and not published yet", str(log.scope))
-    return Problem(Kind.MISSING, line.key, "the file is gone", str(log.scope))
+        return Problem(ProblemKind.UNFINISHED, line.key, "committed and not published yet", str(log.scope))
+    return Problem(ProblemKind.MISSING, line.key, "the file is gone", str(log.scope))
 
 
-async def _is_staged(store: Store, line: FileLine) -> bool:
+async def _is_staged(store: Store, line: DataFile) -> bool:
     """Whether the file waits to be published. A lake whose staged files may not be listed tells nothing."""
     staged: Iterable[str] = ()
     with suppress(LakeError):

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from exporter.ivs.operations import Operation
     from exporter.ivs.responses import Page
-    from exporter.ivs.retry import Caller
+    from exporter.ivs.retry import RetryingCaller
 
 #: 2,000,000 items: a participant is connected for 24 hours at most, a stage has 25,000 viewers at most.
 PAGES_MAX = 20_000
@@ -23,7 +23,7 @@ EMPTY_PAGES_MAX = 100
 _TOKEN_REFUSALS = frozenset({"ValidationException", "ResourceNotFoundException"})
 
 
-async def pages(caller: Caller, operation: Operation, params: Mapping[str, Any]) -> AsyncIterator[Page]:
+async def pages(caller: RetryingCaller, operation: Operation, params: Mapping[str, Any]) -> AsyncIterator[Page]:
     """The pages of a list, each asked for once.
 
     Raises :class:`TokenRefused` where a page token is refused in mid-list, :class:`Endless` for a token that repeats
@@ -53,7 +53,7 @@ async def pages(caller: Caller, operation: Operation, params: Mapping[str, Any])
     raise Endless(f"{operation}: no end after {PAGES_MAX} pages")
 
 
-async def named_pages(caller: Caller, operation: Operation, params: Mapping[str, Any]) -> AsyncIterator[Page]:
+async def named_pages(caller: RetryingCaller, operation: Operation, params: Mapping[str, Any]) -> AsyncIterator[Page]:
     """The same, for a list whose items have names: it starts over once where a token is refused in mid-list.
 
     Items may come twice then; who takes them knows them by their names.

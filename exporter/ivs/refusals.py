@@ -105,7 +105,7 @@ _SERVICE_TIME = re.compile(r"\((\d{8}T\d{6}Z) [-+] \d+ min")
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
+class _NamedError:
     """What an answer says: the name of the error ("" where none is told), its message, and whether AWS says so."""
 
     code: str
@@ -170,7 +170,7 @@ def read_retry_after_s(text: str | None, now: datetime) -> float | None:
         return None
 
 
-def _named(told: _Told, status: int, headers: Mapping[str, str]) -> str:
+def _named(told: _NamedError, status: int, headers: Mapping[str, str]) -> str:
     said = f": {told.message}" if told.message else ""
     if told.is_aws:
         return f"{told.code} (status {status}){said}"
@@ -193,7 +193,7 @@ def _host_in(headers: Mapping[str, str]) -> str:
     return foreign_words(host) if host else "another path"
 
 
-def _of_clock(message: str, told: _Told, headers: Mapping[str, str], now: datetime) -> ApiError:
+def _of_clock(message: str, told: _NamedError, headers: Mapping[str, str], now: datetime) -> ApiError:
     """The error for a signature that AWS finds too old or too early.
 
     Where the clocks agree it was late on its way, behind a pause of this machine, say: the next is signed anew.
@@ -205,7 +205,7 @@ def _of_clock(message: str, told: _Told, headers: Mapping[str, str], now: dateti
     return Transient(f"{message}; this machine's clock says {_time(now)}: is it right?")
 
 
-def _clock_words(told: _Told, headers: Mapping[str, str], now: datetime) -> str:
+def _clock_words(told: _NamedError, headers: Mapping[str, str], now: datetime) -> str:
     """What is wrong with the clock, with both times; "" where the service's is near, or not told."""
     service = _service_time(told, headers)
     if service is None or abs(now - service) <= _CLOCK_OFF:
@@ -216,7 +216,7 @@ def _clock_words(told: _Told, headers: Mapping[str, str], now: datetime) -> str:
     )
 
 
-def _service_time(told: _Told, headers: Mapping[str, str]) -> datetime | None:
+def _service_time(told: _NamedError, headers: Mapping[str, str]) -> datetime | None:
     try:
         if quoted := _SERVICE_TIME.search(told.message):
             return datetime.strptime(quoted[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
@@ -240,7 +240,7 @@ def _readable(operation: Operation, headers: Mapping[str, str], body: bytes) -> 
         return b""
 
 
-def _told(headers: Mapping[str, str], body: bytes) -> _Told:
+def _told(headers: Mapping[str, str], body: bytes) -> _NamedError:
     # IVS writes exceptionMessage; what stands before it (a gateway, say) writes message or Message.
     message = next(filter(None, (_text_field(body, name) for name in ("exceptionMessage", "message", "Message"))), "")
     # The name may carry a colon and a URL behind it.
@@ -254,7 +254,7 @@ def _told(headers: Mapping[str, str], body: bytes) -> _Told:
     if not code:
         code = _text_field(body, "code")
         is_aws = bool(_CODE.fullmatch(code)) and _REQUEST_ID in headers
-    return _Told(foreign_words(code)[:_MESSAGE_LENGTH_MAX], _short(message), is_aws)
+    return _NamedError(foreign_words(code)[:_MESSAGE_LENGTH_MAX], _short(message), is_aws)
 
 
 def _text_field(body: bytes, name: str) -> str:

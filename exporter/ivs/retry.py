@@ -86,7 +86,7 @@ class _Lane:
 
 
 @dataclass(slots=True)
-class Caller:
+class RetryingCaller:
     """Calls one scope's API: bounded in flight, paced, tried again, and counted in ``ledger``."""
 
     client: Client

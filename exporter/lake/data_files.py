@@ -9,7 +9,7 @@ import msgspec
 from exporter.lake.store import Staged
 
 
-class FileLine(msgspec.Struct, frozen=True):
+class DataFile(msgspec.Struct, frozen=True):
     """A data file: where it appears, what is in it, and how its store finds it while it is staged.
 
     A file of rejects is of no table: it has no rows, and an empty date.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from exporter.compute import compute
 from exporter.errors import LakeError
-from exporter.lake.data_files import FileLine
+from exporter.lake.data_files import DataFile
 from exporter.lake.parquet import encode
 from exporter.lake.partitions import of_date
 
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     from exporter.lake.tables.table import Table
 
 
-async def publish(files: Files, lines: Iterable[FileLine]) -> list[FileLine]:
+async def publish(files: Files, lines: Iterable[DataFile]) -> list[DataFile]:
     """Make the files visible under their keys; gives back those that are gone, neither staged nor visible."""
     return [line for line in lines if not await files.publish(line.staged)]
 
 
-async def stage(files: Files, table: Table, rows: Mapping[date, Sequence[pa.RecordBatch]], name: str) -> list[FileLine]:
+async def stage(files: Files, table: Table, rows: Mapping[date, Sequence[pa.RecordBatch]], name: str) -> list[DataFile]:
     """Stage one file for each UTC date, in order; ``name`` is unique for ever, and the same in each date's folder.
 
     ``rows`` are, for each date, the batches that have rows of it, perhaps among others. One file at a time is in
     memory. Where a file can't be staged, those before it are discarded and the :class:`LakeError` is raised.
     """
-    done: list[FileLine] = []
+    done: list[DataFile] = []
     try:
         for day in sorted(rows):
             line = await _stage_one(files, table, day, rows[day], name)
@@ -45,26 +45,26 @@ async def stage(files: Files, table: Table, rows: Mapping[date, Sequence[pa.Reco
     return done
 
 
-async def stage_lines(files: Files, folder: str, lines: Sequence[bytes], name: str) -> FileLine:
+async def stage_lines(files: Files, folder: str, lines: Sequence[bytes], name: str) -> DataFile:
     """Stage one file of lines of JSON, of no table and no date."""
     data = b"".join(lines)
     key = f"{folder}/{name}.jsonl"
     staged = await files.stage(key, data)
     digest = await compute(lambda: hashlib.sha256(data).hexdigest())
-    return FileLine(folder, key, "", 0, staged.size_bytes, digest, staged.handle)
+    return DataFile(folder, key, "", 0, staged.size_bytes, digest, staged.handle)
 
 
-async def discard(files: Files, lines: Sequence[FileLine]) -> None:
+async def discard(files: Files, lines: Sequence[DataFile]) -> None:
     """Remove staged files that no record names, nor will."""
     for line in lines:
         await files.discard(line.staged)
 
 
-async def _stage_one(files: Files, table: Table, day: date, rows: Sequence[pa.RecordBatch], name: str) -> FileLine:
+async def _stage_one(files: Files, table: Table, day: date, rows: Sequence[pa.RecordBatch], name: str) -> DataFile:
     data, digest, count = await compute(_encoded, table, day, rows)
     key = f"{table.name}/{table.date_key}={day.isoformat()}/{name}.parquet"
     staged = await files.stage(key, memoryview(data))
-    return FileLine(table.name, key, day.isoformat(), count, staged.size_bytes, digest, staged.handle)
+    return DataFile(table.name, key, day.isoformat(), count, staged.size_bytes, digest, staged.handle)
 
 
 def _encoded(table: Table, day: date, rows: Sequence[pa.RecordBatch]) -> tuple[pa.Buffer, str, int]:

@@ -27,7 +27,7 @@ from exporter.timestamps import read_us
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from exporter.model import Fetched, Unit
+    from exporter.model import FetchedUnit, Unit
     from exporter.normalize.event_model import Decoded, Token
 
     #: Why a unit gives no rows.
@@ -60,7 +60,7 @@ class Normalized:
     unknown_fields: Counter[str]
 
 
-def normalize(fetched: Sequence[Fetched], stamp: Stamp) -> Normalized:
+def normalize(fetched: Sequence[FetchedUnit], stamp: Stamp) -> Normalized:
     """The rows of units that were fetched whole.
 
     A unit with an event that can't be read or dated, or with pages that can't be read back, gives no row and is named
@@ -101,7 +101,7 @@ def normalize(fetched: Sequence[Fetched], stamp: Stamp) -> Normalized:
     )
 
 
-def _decode(fetched: Sequence[Fetched]) -> tuple[dict[Unit, Decoded], dict[Unit, Unreadable]]:
+def _decode(fetched: Sequence[FetchedUnit]) -> tuple[dict[Unit, Decoded], dict[Unit, Unreadable]]:
     decoded: dict[Unit, Decoded] = {}
     unreadable: dict[Unit, Unreadable] = {}
     for each in fetched:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Turns:
+class LoopTurns:
     """The turns of all scopes, first come, first served."""
 
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -63,7 +63,7 @@ class Budget:
     """About ``size_bytes_max`` for what waits, and one turn at a time."""
 
     size_bytes_max: int
-    turns: Turns = field(default_factory=Turns)
+    turns: LoopTurns = field(default_factory=LoopTurns)
     known: KnownIds = field(default_factory=KnownIds)
     _shares: list[Share] = field(default_factory=list)
 

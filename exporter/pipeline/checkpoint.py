@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from exporter.commit_log.records import SessionLine
-    from exporter.commit_log.sealing import Tracked
-    from exporter.lake.data_files import FileLine
+    from exporter.commit_log.records import SessionEntry
+    from exporter.commit_log.sealing import SessionProgress
+    from exporter.lake.data_files import DataFile
     from exporter.ledger import Outcome
     from exporter.model import SessionKey
 
@@ -31,7 +31,7 @@ _LINE_SIZE_BYTES = 50
 
 
 @dataclass(slots=True)
-class Held:
+class Checkpoint:
     """What the next commit of one scope says.
 
     ``rows`` are the batches in memory, under each UTC date that they have rows of, and ``sessions`` those that these
@@ -42,9 +42,9 @@ class Held:
 
     rows: dict[date, list[pa.RecordBatch]] = field(default_factory=dict)
     sessions: dict[date, set[SessionKey]] = field(default_factory=dict)
-    files: list[FileLine] = field(default_factory=list)
+    files: list[DataFile] = field(default_factory=list)
     sessions_in: list[set[SessionKey]] = field(default_factory=list)
-    tracked: dict[str, Tracked] = field(default_factory=dict)
+    tracked: dict[str, SessionProgress] = field(default_factory=dict)
     outcomes: list[Outcome] = field(default_factory=list)
     rows_size_bytes: int = 0
     rejects: list[bytes] = field(default_factory=list)
@@ -72,13 +72,13 @@ class Held:
         self.rejects_of.add(session)
         self.rejects_size_bytes += len(line) + _LINE_SIZE_BYTES
 
-    def rejects_staged(self, file: FileLine) -> None:
+    def rejects_staged(self, file: DataFile) -> None:
         """Note that the rejects in memory are in this file now, and let go of them."""
         self.files.append(file)
         self.sessions_in.append(self.rejects_of)
         self.rejects, self.rejects_of, self.rejects_size_bytes = [], set(), 0
 
-    def take_over(self, other: Held) -> None:
+    def take_over(self, other: Checkpoint) -> None:
         """Hold the rows and files of ``other``, too."""
         for day, batches in other.rows.items():
             self.rows.setdefault(day, []).extend(batches)
@@ -90,13 +90,13 @@ class Held:
         self.rejects_of |= other.rejects_of
         self.rejects_size_bytes += other.rejects_size_bytes
 
-    def staged(self, files: Sequence[FileLine]) -> None:
+    def staged(self, files: Sequence[DataFile]) -> None:
         """Note that the rows in memory are in these files now, one for each date in order, and let go of them."""
         self.files += files
         self.sessions_in += [self.sessions[day] for day in sorted(self.rows)]
         self.rows, self.sessions, self.rows_size_bytes = {}, {}, 0
 
-    def lines(self) -> tuple[list[SessionLine], dict[SessionKey, list[str]]]:
+    def lines(self) -> tuple[list[SessionEntry], dict[SessionKey, list[str]]]:
         """What the record says of each session, and the keys of the new files that hold rows of it."""
         places: dict[SessionKey, list[int]] = {tracked.session.key: [] for tracked in self.tracked.values()}
         for place, sessions in enumerate(self.sessions_in):

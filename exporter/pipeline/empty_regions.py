@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from exporter.lake.store import Records
     from exporter.ledger import ScopeLedger
     from exporter.model import Scope
-    from exporter.pipeline.scope_plan import Part
+    from exporter.pipeline.scope_plan import ScopePlan
     from exporter.settings import AccountSettings
 
 # It is a hint, not worth a second try, and the run has done all else.
@@ -47,14 +47,14 @@ class AccountsShown:
     Each part is settled once, whatever becomes of it: who asks waits for the others with the same credentials.
     """
 
-    def __init__(self, parts: Iterable[Part]) -> None:
-        self._open: dict[AccountSettings | None, set[Part]] = {}
+    def __init__(self, parts: Iterable[ScopePlan]) -> None:
+        self._open: dict[AccountSettings | None, set[ScopePlan]] = {}
         for part in parts:
             self._open.setdefault(part.account, set()).add(part)
         self._shown: dict[AccountSettings | None, set[str]] = {account: set() for account in self._open}
         self._settled = {account: asyncio.Event() for account in self._open}
 
-    def settle(self, part: Part, account_id: str | None = None) -> None:
+    def settle(self, part: ScopePlan, account_id: str | None = None) -> None:
         """Note the account that AWS's list of a part's stages shows; None where there was no such list, or no stage."""
         if account_id is not None:
             self._shown[part.account].add(account_id)
@@ -62,7 +62,7 @@ class AccountsShown:
         if not self._open[part.account]:
             self._settled[part.account].set()
 
-    async def account_of(self, part: Part) -> str | None:
+    async def account_of(self, part: ScopePlan) -> str | None:
         """The account that the part's credentials are of, once its neighbours are settled; None where none tells."""
         self.settle(part)
         if part.account is not None:

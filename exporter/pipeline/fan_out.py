@@ -22,14 +22,14 @@ from exporter.pipeline.fetch import fetch
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from exporter.commit_log.sealing import Tracked
+    from exporter.commit_log.sealing import SessionProgress
     from exporter.discovery.finder import Finder
     from exporter.errors import ExportError
-    from exporter.ivs.retry import Caller
+    from exporter.ivs.retry import RetryingCaller
     from exporter.ledger import ScopeLedger
     from exporter.model import Unit
     from exporter.pipeline.stop import Stop
-    from exporter.pipeline.writer import Work, Writer
+    from exporter.pipeline.writer import Delivery, Writer
 
 # Enough of each that no operation waits for another in the ordinary case, and few enough to hold in memory.
 _STAGES_WAITING_MAX = 1_000
@@ -47,18 +47,20 @@ Item = TypeVar("Item")
 class Pipeline:
     """The steps of one scope, and the channels between them."""
 
-    caller: Caller
+    caller: RetryingCaller
     finder: Finder
     ledger: ScopeLedger
     stop: Stop
     give_up_days: float
     now_us: Callable[[], int]
     _stages: Channel[str] = field(default_factory=lambda: Channel(_STAGES_WAITING_MAX))
-    _sessions: Channel[Tracked] = field(
+    _sessions: Channel[SessionProgress] = field(
         default_factory=lambda: Channel(_SESSIONS_WAITING_MAX, lambda tracked: rank(tracked.session))
     )
-    _units: Channel[tuple[Unit, Tracked]] = field(default_factory=lambda: Channel(_UNITS_WAITING_MAX))
-    _works: Channel[Work] = field(default_factory=lambda: Channel(_WORKS_WAITING_SIZE_BYTES_MAX, weigh=_size_bytes_of))
+    _units: Channel[tuple[Unit, SessionProgress]] = field(default_factory=lambda: Channel(_UNITS_WAITING_MAX))
+    _works: Channel[Delivery] = field(
+        default_factory=lambda: Channel(_WORKS_WAITING_SIZE_BYTES_MAX, weigh=_size_bytes_of)
+    )
     _units_passed: int = 0
 
     async def export(self, stages: AsyncIterator[str], writer: Writer) -> None:
@@ -121,7 +123,7 @@ class Pipeline:
                 self.ledger.listing_needed()
                 await self._sessions.put(tracked)
 
-    async def _find_units_of(self, tracked: Tracked) -> None:
+    async def _find_units_of(self, tracked: SessionProgress) -> None:
         async with self._listing(tracked.session.name):
             try:
                 async for unit in self.finder.units(tracked):
@@ -132,11 +134,11 @@ class Pipeline:
                 if not tracked.listing_failed(self.now_us(), self.give_up_days, is_refused=_is_for_good(error)):
                     raise
 
-    async def _find_and_report_units_of(self, tracked: Tracked) -> None:
+    async def _find_and_report_units_of(self, tracked: SessionProgress) -> None:
         await self._find_units_of(tracked)
         await self._hand_on((tracked, None))
 
-    async def _fetch_unit(self, found: tuple[Unit, Tracked]) -> None:
+    async def _fetch_unit(self, found: tuple[Unit, SessionProgress]) -> None:
         unit, tracked = found
         params = {
             "stageArn": unit.stage_arn,
@@ -159,7 +161,7 @@ class Pipeline:
         else:
             await self._hand_on((tracked, fetched))
 
-    async def _hand_on(self, work: Work) -> None:
+    async def _hand_on(self, work: Delivery) -> None:
         """Give the writer its next work. What was fetched whole is committed, even where the stop comes meanwhile."""
         try:
             await self._works.put(work)
@@ -167,7 +169,7 @@ class Pipeline:
             self._works.leave(work)
             raise
 
-    async def _fail(self, unit: Unit, tracked: Tracked, error: ExportError) -> None:
+    async def _fail(self, unit: Unit, tracked: SessionProgress, error: ExportError) -> None:
         """Note a failed unit. One that AWS refuses for good is abandoned in the end; one that is denied, never."""
         is_refused = _is_for_good(error)
         if tracked.failed(unit.participant_id, self.now_us(), self.give_up_days, is_refused=is_refused):
@@ -215,7 +217,7 @@ def _is_for_good(error: ExportError) -> bool:
     return isinstance(error, Refused) and error.is_for_good
 
 
-def _size_bytes_of(work: Work) -> int:
+def _size_bytes_of(work: Delivery) -> int:
     """What a work takes, in memory or in a unit's temporary file."""
     _, fetched = work
     return _WORK_SIZE_BYTES + (fetched.size_bytes if fetched else 0)

@@ -16,10 +16,10 @@ import pyarrow.compute as pc
 
 from exporter.compute import compute
 from exporter.errors import TokenRefused
-from exporter.model import Fetched, Session, Unit
+from exporter.model import FetchedUnit, Session, Unit
 from exporter.normalize.equals import repeated
 from exporter.normalize.event_id import page_hash_column
-from exporter.pipeline.page_spool import Pages
+from exporter.pipeline.page_spool import PageSpool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Readings = Callable[[], AsyncIterator[Page]]
 
 
-async def fetch(pages: Readings, unit: Unit, session: Session, final_from_us: int | None) -> Fetched:
+async def fetch(pages: Readings, unit: Unit, session: Session, final_from_us: int | None) -> FetchedUnit:
     """All events of ``unit``; ``pages`` begins a new reading of its list each time it is called.
 
     ``final_from_us`` is the moment from which no event is added any more, None while the session is active. Raises
@@ -51,23 +51,23 @@ async def fetch(pages: Readings, unit: Unit, session: Session, final_from_us: in
     return replace(second, limits=limits, hashes=pa.concat_arrays(now))
 
 
-async def _whole(pages: Readings, unit: Unit, session: Session) -> Fetched:
+async def _whole(pages: Readings, unit: Unit, session: Session) -> FetchedUnit:
     try:
         return await _read(pages(), unit, session)
     except TokenRefused:
         return await _read(pages(), unit, session)
 
 
-async def _read(pages: AsyncIterator[Page], unit: Unit, session: Session) -> Fetched:
-    bodies = Pages()
+async def _read(pages: AsyncIterator[Page], unit: Unit, session: Session) -> FetchedUnit:
+    bodies = PageSpool()
     began_us: int | None = None
     async for page in pages:
         began_us = page.served_us if began_us is None else began_us
         bodies.add(page.items)
-    return Fetched(unit, session, bodies, began_us or 0, size_bytes=bodies.size_bytes)
+    return FetchedUnit(unit, session, bodies, began_us or 0, size_bytes=bodies.size_bytes)
 
 
-async def _hashes(fetched: Fetched) -> list[pa.Int64Array]:
+async def _hashes(fetched: FetchedUnit) -> list[pa.Int64Array]:
     """The identities of the events of each page."""
     # Page by page, so that nobody else's work waits for a long list.
     hashes = [await compute(page_hash_column, fetched.unit, page) for page in fetched.pages]

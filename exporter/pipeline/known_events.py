@@ -24,7 +24,7 @@ from exporter.pipeline.known_ids import KnownIds, SessionIds
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 
-    from exporter.commit_log.sealing import Tracked
+    from exporter.commit_log.sealing import SessionProgress
     from exporter.lake.parquet_footer import RowGroup
     from exporter.lake.store import Files
     from exporter.model import SessionKey
@@ -41,14 +41,14 @@ _IDS_AT_ONCE = 65_536
 _ROWS_AT_ONCE = 4_096
 
 
-class Asked(NamedTuple):
+class AskedRows(NamedTuple):
     """Rows of a unit that are asked for, by their ids, and the files of its session."""
 
     ids: pa.Int64Array
     files: Sequence[str]
 
 
-class Present:
+class KnownEvents:
     """Reads from the lake which events it holds. ``known`` keeps what was read of sessions, while there is room.
 
     ``gone`` are the files that were to be read and that are there no longer.
@@ -59,7 +59,7 @@ class Present:
         self._files = files
         self._known = KnownIds() if known is None else known
 
-    async def ids(self, units: Sequence[tuple[Tracked, str]]) -> list[pa.Int64Array | NotHad]:
+    async def ids(self, units: Sequence[tuple[SessionProgress, str]]) -> list[pa.Int64Array | NotHad]:
         """The ids of the rows that the lake holds of each unit, (session, participant); or why they can't be had.
 
         A damaged file fails the units of the sessions that it holds rows of. Raises :class:`LakeError` where the lake
@@ -74,7 +74,7 @@ class Present:
             return await compute(_ids_of, units, sessions)
         return _ids_of(units, sessions)
 
-    async def rows(self, asked: Mapping[Unit, Asked]) -> AsyncIterator[tuple[Unit, list[LakeRow]]]:
+    async def rows(self, asked: Mapping[Unit, AskedRows]) -> AsyncIterator[tuple[Unit, list[LakeRow]]]:
         """What the rows that are asked for say of themselves, a file and a unit at a time. Raises as `participants`."""
         of_file: dict[str, list[Unit]] = {}
         for unit, each in asked.items():
@@ -86,7 +86,7 @@ class Present:
                 for unit, rows in found.items():
                     yield unit, rows
 
-    async def participants(self, tracked: Tracked) -> set[str]:
+    async def participants(self, tracked: SessionProgress) -> set[str]:
         """The participants of whom the lake holds events of a session. Raises :class:`LakeError`."""
         found: set[str] = set()
         for key in tracked.event_files:
@@ -98,9 +98,9 @@ class Present:
         """Let go of a session that needs no more comparing, or whose files are others now."""
         self._known.forget(session)
 
-    async def _sessions(self, asked: Mapping[SessionKey, Tracked]) -> Sessions:
+    async def _sessions(self, asked: Mapping[SessionKey, SessionProgress]) -> Sessions:
         found: Sessions = {}
-        missing: dict[SessionKey, Tracked] = {}
+        missing: dict[SessionKey, SessionProgress] = {}
         for session, tracked in asked.items():
             ids = self._known.get(session)
             if ids is None:
@@ -109,7 +109,7 @@ class Present:
                 found[session] = ids
         return found | await self._load(missing)
 
-    async def _load(self, missing: Mapping[SessionKey, Tracked]) -> Sessions:
+    async def _load(self, missing: Mapping[SessionKey, SessionProgress]) -> Sessions:
         """Read the ids of some sessions, each file once; they are kept when all of them are there."""
         loading: Sessions = {session: SessionIds(self._known.file) for session in missing}
         of_file: dict[str, list[SessionKey]] = {}
@@ -143,7 +143,7 @@ class Present:
         return data
 
 
-def _ids_of(units: Iterable[tuple[Tracked, str]], sessions: Sessions) -> list[pa.Int64Array | NotHad]:
+def _ids_of(units: Iterable[tuple[SessionProgress, str]], sessions: Sessions) -> list[pa.Int64Array | NotHad]:
     found: list[pa.Int64Array | NotHad] = []
     for tracked, participant_id in units:
         ids = sessions[tracked.session.key] if tracked.holds_rows_of(participant_id) else None

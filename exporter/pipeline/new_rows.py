@@ -17,15 +17,15 @@ from exporter.normalize.equals import repeated
 from exporter.normalize.event_id import page_hash_column
 from exporter.normalize.events import Normalized, Stamp, normalize
 from exporter.normalize.numbering import NO_IDS, Extra, Numbered, Numbering, extra_of, joined, nothing, plain
-from exporter.pipeline.known_events import Asked, Present
+from exporter.pipeline.known_events import AskedRows, KnownEvents
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
-    from exporter.commit_log.sealing import Tracked
-    from exporter.model import Fetched
+    from exporter.commit_log.sealing import SessionProgress
+    from exporter.model import FetchedUnit
     from exporter.normalize.events import Unreadable
-    from exporter.pipeline.budget import Turns
+    from exporter.pipeline.budget import LoopTurns
     from exporter.pipeline.known_events import NotHad
 
     #: What stands in ``extra`` of some of a unit's events, by their places.
@@ -39,21 +39,21 @@ _NOT_HAD = (TemporaryFolderRefused, FileDamaged)
 
 
 @dataclass(slots=True)
-class UnitTaken:
+class UnitResult:
     """What came of one unit: its events, those of them that the lake lacked, or why it can't be read."""
 
-    tracked: Tracked
-    fetched: Fetched
+    tracked: SessionProgress
+    fetched: FetchedUnit
     events: int = 0
     lacked: int = 0
     error: Unreadable | NotHad | None = None
 
 
 @dataclass(slots=True)
-class Taken:
+class NewRows:
     """Rows that the lake lacks, and the units that are taken whole with them."""
 
-    units: list[UnitTaken]
+    units: list[UnitResult]
     rows: pa.RecordBatch
     unknown_fields: Counter[str] = field(default_factory=Counter)
 
@@ -64,8 +64,8 @@ class _Part(NamedTuple):
     ``held`` are the ids that the lake holds of it.
     """
 
-    tracked: Tracked
-    fetched: Fetched
+    tracked: SessionProgress
+    fetched: FetchedUnit
     start: int
     hashes: pa.Int64Array
     has_equals: bool
@@ -79,22 +79,22 @@ class _Part(NamedTuple):
 
 
 @dataclass(slots=True)
-class Intake:
+class RowMaker:
     """Normalizes what was fetched, and leaves out what is in the lake already.
 
     A unit with more raw bytes than ``piece_size_bytes`` passes in pieces of about that size. Both ways of taking units
     raise :class:`LakeError` where what the lake holds can't be read.
     """
 
-    present: Present
-    turns: Turns
+    present: KnownEvents
+    turns: LoopTurns
     piece_size_bytes: int
 
-    def is_large(self, fetched: Fetched) -> bool:
+    def is_large(self, fetched: FetchedUnit) -> bool:
         """Whether a unit passes in pieces."""
         return fetched.size_bytes > self.piece_size_bytes
 
-    async def take(self, batch: Sequence[tuple[Tracked, Fetched]], stamp: Stamp) -> Taken:
+    async def take(self, batch: Sequence[tuple[SessionProgress, FetchedUnit]], stamp: Stamp) -> NewRows:
         """The rows of many units at once."""
         normal = await self._normalized([fetched for _, fetched in batch], stamp)
         held = await self.present.ids([(tracked, fetched.unit.participant_id) for tracked, fetched in batch])
@@ -106,13 +106,13 @@ class Intake:
 
         numbered = await self._numbered(parts, extras)
         units = [
-            UnitTaken(part.tracked, part.fetched, each.events, each.written, part.error)
+            UnitResult(part.tracked, part.fetched, each.events, each.written, part.error)
             for part, each in zip(parts, numbered, strict=True)
         ]
         rows = normal.rows if all(part.is_plain for part in parts) else joined(numbered).of(normal.rows)
-        return Taken(units, rows, normal.unknown_fields)
+        return NewRows(units, rows, normal.unknown_fields)
 
-    async def pieces(self, tracked: Tracked, fetched: Fetched, stamp: Stamp) -> AsyncIterator[Taken]:
+    async def pieces(self, tracked: SessionProgress, fetched: FetchedUnit, stamp: Stamp) -> AsyncIterator[NewRows]:
         """One unit, piece by piece; it is whole with the last one, which names it.
 
         All of its events are numbered before the first piece. Raises :class:`EventUnreadable` and
@@ -134,10 +134,10 @@ class Intake:
             rows = numbered.slice(start, normal.counts[0]).of(normal.rows)
             start += normal.counts[0]
             is_last = start == len(hashes)
-            units = [UnitTaken(tracked, fetched, numbered.events, numbered.written)] if is_last else []
-            yield Taken(units, rows, normal.unknown_fields)
+            units = [UnitResult(tracked, fetched, numbered.events, numbered.written)] if is_last else []
+            yield NewRows(units, rows, normal.unknown_fields)
 
-    async def _normalized(self, fetched: Sequence[Fetched], stamp: Stamp) -> Normalized:
+    async def _normalized(self, fetched: Sequence[FetchedUnit], stamp: Stamp) -> Normalized:
         if sum(each.size_bytes for each in fetched) > _TURN_SIZE_BYTES:
             return await compute(normalize, fetched, stamp)
         async with self.turns.take():
@@ -150,7 +150,7 @@ class Intake:
         numberings = await compute(_compared, open_parts) if open_parts else {}
         units = {parts[place].fetched.unit: each for place, each in numberings.items()}
         asked = {
-            part.fetched.unit: Asked(numberings[place].asked, part.tracked.event_files)
+            part.fetched.unit: AskedRows(numberings[place].asked, part.tracked.event_files)
             for place, part in open_parts.items()
         }
         async for unit, rows in self.present.rows(asked):
@@ -161,7 +161,7 @@ class Intake:
             numbered[place] = numbering.settle(told)
         return numbered
 
-    async def _hashes(self, fetched: Fetched) -> pa.Int64Array:
+    async def _hashes(self, fetched: FetchedUnit) -> pa.Int64Array:
         """The identities of all events of a unit: 8 bytes for each."""
         hashes, count = [fetched.hashes] if fetched.hashes is not None else [], 0
         for page in () if hashes else fetched.pages:
@@ -185,7 +185,7 @@ class Intake:
             start += len(decoded.events)
         return found
 
-    async def _pieces(self, fetched: Fetched) -> AsyncIterator[tuple[bytes, ...]]:
+    async def _pieces(self, fetched: FetchedUnit) -> AsyncIterator[tuple[bytes, ...]]:
         piece: list[bytes] = []
         room = self.piece_size_bytes
         async for page in self._slices(fetched):
@@ -197,7 +197,7 @@ class Intake:
         if piece:
             yield tuple(piece)
 
-    async def _slices(self, fetched: Fetched) -> AsyncIterator[bytes]:
+    async def _slices(self, fetched: FetchedUnit) -> AsyncIterator[bytes]:
         """A unit's pages, none of them much larger than a piece."""
         for page in fetched.pages:
             if len(page) <= self.piece_size_bytes:
@@ -209,7 +209,7 @@ class Intake:
 
 
 def _parts(
-    batch: Sequence[tuple[Tracked, Fetched]], normal: Normalized, held: Sequence[pa.Int64Array | NotHad]
+    batch: Sequence[tuple[SessionProgress, FetchedUnit]], normal: Normalized, held: Sequence[pa.Int64Array | NotHad]
 ) -> list[_Part]:
     """The units of a batch, each with its part of the rows."""
     hashes, ends = normal.rows.column("event_id"), list(accumulate(normal.counts))

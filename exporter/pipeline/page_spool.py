@@ -23,7 +23,7 @@ MEMORY_SIZE_BYTES_MAX = 256 << 10
 _PROBE = bytes(range(256)) * 16
 
 
-class Pages:
+class PageSpool:
     """Pages in the order in which they were added; they can be read any number of times, also at the same time.
 
     All methods raise :class:`TemporaryFolderRefused` where the temporary file can't be made, written or read.
@@ -89,7 +89,7 @@ def warn_of_temporary_folder() -> None:
     No run ends for it: only units with many pages need a temporary file, and they fail by their own names.
     """
     try:
-        pages = Pages(memory_size_bytes_max=0)
+        pages = PageSpool(memory_size_bytes_max=0)
         pages.add(_PROBE)
         is_sound = list(pages) == [_PROBE]
         problem = "" if is_sound else f"the temporary folder gives back other bytes than were written; {_REMEDY}"

@@ -14,10 +14,10 @@ from exporter.model import Unit
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from exporter.commit_log.sealing import Tracked
+    from exporter.commit_log.sealing import SessionProgress
 
 
-def without_retired(rows: pa.RecordBatch, sessions: Iterable[Tracked]) -> tuple[pa.RecordBatch, Counter[Unit]]:
+def without_retired(rows: pa.RecordBatch, sessions: Iterable[SessionProgress]) -> tuple[pa.RecordBatch, Counter[Unit]]:
     """The rows but for those whose folder was removed on purpose with rows of their session; and how many those are.
 
     ``sessions`` are all that the rows are of.

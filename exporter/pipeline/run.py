@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, TypeGuard
 
 from exporter.commit_log.named_files import check_has_log
 from exporter.commit_log.reader import scopes_in
-from exporter.discovery.listings import Listed, list_stages
+from exporter.discovery.listings import ListingPage, list_stages
 from exporter.errors import (
     ApiError,
     CredentialsLost,
     ExportError,
     FileDamaged,
-    Held,
     LogDamaged,
     Malformed,
     Overtaken,
+    ScopeHeld,
 )
 from exporter.ivs.client import Client
 from exporter.ivs.operations import Operation
 from exporter.ivs.paging import named_pages
-from exporter.ivs.retry import Caller
+from exporter.ivs.retry import RetryingCaller
 from exporter.ivs.service_time import FarDates
 from exporter.lake.identity import look_at_lake, open_lake
 from exporter.ledger import ScopeLedger
@@ -32,7 +32,7 @@ from exporter.model import REGIONS, scope_of
 from exporter.pipeline.budget import Budget
 from exporter.pipeline.empty_regions import AccountsShown, name_others, regions_with_stages, warn_of_other_accounts
 from exporter.pipeline.scope import ScopeExport
-from exporter.pipeline.scope_plan import Part, plan_parts
+from exporter.pipeline.scope_plan import ScopePlan, plan_parts
 from exporter.pipeline.surroundings import real_surroundings
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ if TYPE_CHECKING:
     from exporter.settings import AccountSettings, Settings
 
     #: What is done in a scope, with the stages that it has.
-    Work = Callable[[ScopeExport, AsyncIterator[Listed]], Awaitable[None]]
-    _OfScope = ApiError | Held | Overtaken | LogDamaged | FileDamaged
+    ScopeWork = Callable[[ScopeExport, AsyncIterator[ListingPage]], Awaitable[None]]
+    _OfScope = ApiError | ScopeHeld | Overtaken | LogDamaged | FileDamaged
 
 # What waits in memory for its checkpoint, in the whole process: 250,000 everyday rows, of some 50 bytes each. Many
 # scopes get more, for small files cost much: to write, and to read ever after.
@@ -69,7 +69,7 @@ async def survey(
     """
     estimates: list[Estimate] = []
 
-    async def survey_one(scope: ScopeExport, stages: AsyncIterator[Listed]) -> None:
+    async def survey_one(scope: ScopeExport, stages: AsyncIterator[ListingPage]) -> None:
         estimates.append(await scope.survey(stages))
 
     around = surroundings or real_surroundings()
@@ -97,7 +97,7 @@ async def _over_scopes(
     ledger: RunLedger,
     stop: Stop,
     *,
-    work: Work,
+    work: ScopeWork,
     surroundings: Surroundings,
     is_dry: bool = False,
 ) -> None:
@@ -148,11 +148,11 @@ class _Run:
     surroundings: Surroundings
     services: Services
     budget: Budget
-    work: Work
+    work: ScopeWork
     shown: AccountsShown
     far_dates: FarDates = field(default_factory=FarDates)
 
-    async def work_on(self, part: Part, ledger: ScopeLedger) -> None:
+    async def work_on(self, part: ScopePlan, ledger: ScopeLedger) -> None:
         """Work on one scope. What fails it alone is noted; what ends the run makes the others stop and commit."""
         began_s = self.surroundings.clock.monotonic_s()
         try:
@@ -164,18 +164,18 @@ class _Run:
                     ledger.lose(error)
                 raise
             is_damaged = isinstance(error, (LogDamaged, FileDamaged))
-            ledger.lose(error, is_held=isinstance(error, (Held, Overtaken)), is_damaged=is_damaged)
+            ledger.lose(error, is_held=isinstance(error, (ScopeHeld, Overtaken)), is_damaged=is_damaged)
         finally:
             self.shown.settle(part)
             ledger.seconds = self.surroundings.clock.monotonic_s() - began_s
 
-    async def _work_on(self, part: Part, ledger: ScopeLedger) -> None:
+    async def _work_on(self, part: ScopePlan, ledger: ScopeLedger) -> None:
         credentials = await self.stop.cut(self.services.credentials(part.account))
         if credentials is None:
             return
         settings, clock = self.settings, self.surroundings.clock
         client = self._client(credentials, self.services.endpoints[part.region])
-        caller = Caller(client, settings.quota, settings.retry, settings.run.concurrency, clock, ledger)
+        caller = RetryingCaller(client, settings.quota, settings.retry, settings.run.concurrency, clock, ledger)
         stages = _stages(caller, part)
         first = await self.stop.cut(_first_with_stages(stages))
         scope = None if first is None else _scope_told(first, part, ledger)
@@ -190,14 +190,14 @@ class _Run:
             export = self._scope_export(missed, part, client, caller, ledger)
             await self.work(replace(export, is_empty=True), _chained(first, stages))
 
-    async def _note_account(self, part: Part, scope: Scope) -> None:
+    async def _note_account(self, part: ScopePlan, scope: Scope) -> None:
         """Let regions without stages know whose credentials these are, and say where the lake knows only others."""
         is_listed = not part.stage_arns
         self.shown.settle(part, scope.account_id if is_listed else None)
         if is_listed and part.account is None:
             await warn_of_other_accounts(self.services.store, scope)
 
-    async def _missed(self, part: Part, ledger: ScopeLedger) -> Scope | None:
+    async def _missed(self, part: ScopePlan, ledger: ScopeLedger) -> Scope | None:
         """The scope of an empty region, where the lake has it: what is open is missed there, and the run is recorded.
 
         Where neither a role nor a neighbour tells the account that was asked, it is taken to be the only one that the
@@ -215,7 +215,7 @@ class _Run:
             await name_others(self.services.store, part.region, scopes, ledger)
         return None
 
-    async def look_elsewhere(self, parts: Sequence[Part]) -> None:
+    async def look_elsewhere(self, parts: Sequence[ScopePlan]) -> None:
         """Where whole regions have nothing at all, note which others have stages. It is a hint: nothing fails by it."""
         find = self.services.find_endpoint
         if find is None or self.stop.reason is not None or not all(scope.is_empty for scope in self.ledger.scopes):
@@ -229,7 +229,7 @@ class _Run:
                 self._note_elsewhere(account, parts, found or {})
 
     def _note_elsewhere(
-        self, account: AccountSettings | None, parts: Sequence[Part], found: Mapping[str, str | None]
+        self, account: AccountSettings | None, parts: Sequence[ScopePlan], found: Mapping[str, str | None]
     ) -> None:
         """Note the regions that have stages, and whose those are: that account was asked in the empty ones, too."""
         self.ledger.regions_with_stages |= set(found)
@@ -246,7 +246,7 @@ class _Run:
         return Client(credentials, endpoint, self.services.connections, clock.wall_us, self.far_dates, clock.machine_us)
 
     def _scope_export(
-        self, scope: Scope, part: Part, client: Client, caller: Caller, ledger: ScopeLedger
+        self, scope: Scope, part: ScopePlan, client: Client, caller: RetryingCaller, ledger: ScopeLedger
     ) -> ScopeExport:
         return ScopeExport(
             scope=scope,
@@ -267,17 +267,17 @@ class _Run:
         )
 
 
-def _is_of_scope(error: BaseException, part: Part) -> TypeGuard[_OfScope]:
+def _is_of_scope(error: BaseException, part: ScopePlan) -> TypeGuard[_OfScope]:
     """Whether an error concerns one scope alone; one of the run's own credentials concerns them all.
 
     Scopes share no log and no file, so a damaged one stops its own scope; the others go on and commit.
     """
     if isinstance(error, CredentialsLost):
         return part.account is not None
-    return isinstance(error, (Held, Overtaken, LogDamaged, FileDamaged, ApiError))
+    return isinstance(error, (ScopeHeld, Overtaken, LogDamaged, FileDamaged, ApiError))
 
 
-def _scope_told(first: Listed, part: Part, ledger: ScopeLedger) -> Scope | None:
+def _scope_told(first: ListingPage, part: ScopePlan, ledger: ScopeLedger) -> Scope | None:
     """The scope that the first stages tell, once their list is read so far; None where there are no stages.
 
     Raises :class:`CredentialsLost` where they are of another account than the role that they were listed with.
@@ -295,25 +295,25 @@ def _scope_told(first: Listed, part: Part, ledger: ScopeLedger) -> Scope | None:
     return scope
 
 
-async def _stages(caller: Caller, part: Part) -> AsyncIterator[Listed]:
+async def _stages(caller: RetryingCaller, part: ScopePlan) -> AsyncIterator[ListingPage]:
     if part.stage_arns:
-        yield Listed(stage_arns=list(part.stage_arns))
+        yield ListingPage(stage_arns=list(part.stage_arns))
         return
     async for listed in list_stages(named_pages(caller, Operation.LIST_STAGES, {}), part.region):
         yield listed
 
 
-async def _first_with_stages(stages: AsyncIterator[Listed]) -> Listed:
+async def _first_with_stages(stages: AsyncIterator[ListingPage]) -> ListingPage:
     """What is listed up to the first stage; without stages where there are none."""
     flaws: list[str] = []
     async for listed in stages:
         flaws += listed.flaws
         if listed.stage_arns:
-            return Listed(listed.served_us, listed.stage_arns, flaws=flaws)
-    return Listed(flaws=flaws)
+            return ListingPage(listed.served_us, listed.stage_arns, flaws=flaws)
+    return ListingPage(flaws=flaws)
 
 
-async def _chained(first: Listed, others: AsyncIterator[Listed]) -> AsyncIterator[Listed]:
+async def _chained(first: ListingPage, others: AsyncIterator[ListingPage]) -> AsyncIterator[ListingPage]:
     yield first
     async for listed in others:
         yield listed

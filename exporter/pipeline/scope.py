@@ -16,7 +16,7 @@ from exporter.discovery.cost import Estimate, estimate
 from exporter.discovery.finder import Finder
 from exporter.errors import ScopeLost
 from exporter.pipeline.fan_out import Pipeline
-from exporter.pipeline.known_events import Present
+from exporter.pipeline.known_events import KnownEvents
 from exporter.pipeline.writer import Writer
 from exporter.timestamps import text_of
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     from exporter.commit_log.process import Process
     from exporter.commit_log.state import ScopeState
-    from exporter.discovery.listings import Listed
+    from exporter.discovery.listings import ListingPage
     from exporter.discovery.request import Request
-    from exporter.ivs.retry import Caller
+    from exporter.ivs.retry import RetryingCaller
     from exporter.ivs.service_time import ServiceTime
     from exporter.lake.store import Store
     from exporter.ledger import ScopeLedger
@@ -51,7 +51,7 @@ class ScopeExport:
 
     scope: Scope
     store: Store
-    caller: Caller
+    caller: RetryingCaller
     settings: RunSettings
     request: Request
     ledger: ScopeLedger
@@ -66,11 +66,11 @@ class ScopeExport:
     excluded: frozenset[str] = frozenset()
     is_empty: bool = False
 
-    async def export(self, stages: AsyncIterator[Listed]) -> None:
+    async def export(self, stages: AsyncIterator[ListingPage]) -> None:
         """Export the stages, alone in this scope.
 
-        Raises :class:`Held` or :class:`Overtaken` where another run has the scope, :class:`LogDamaged` where its log
-        can't be built on, a :class:`ScopeLost`, and any other :class:`LakeError`.
+        Raises :class:`ScopeHeld` or :class:`Overtaken` where another run has the scope, :class:`LogDamaged` where its
+        log can't be built on, a :class:`ScopeLost`, and any other :class:`LakeError`.
         """
         holder = Holder(self.process, self.run_id, text_of(self.clock.wall_us()))
         lease = Lease(self.store, self.scope, holder, self.clock, self.is_gone)
@@ -101,7 +101,7 @@ class ScopeExport:
         if lines is not None:
             await journal.commit(text_of(now_us), sessions=lines, void_after_us=now_us)
 
-    async def survey(self, stages: AsyncIterator[Listed]) -> Estimate:
+    async def survey(self, stages: AsyncIterator[ListingPage]) -> Estimate:
         """List what an export would fetch, and say what it would cost. Nothing is fetched, and nothing is written."""
         self.ledger.is_dry = True
         state, now_us = await self._state(), self.clock.wall_us()
@@ -113,7 +113,7 @@ class ScopeExport:
         units = await pipeline.survey(finder.stages(stages, is_whole_region=self.is_whole))
         return estimate(str(self.scope), units, self.ledger.calls, state.last, self.caller.rate)
 
-    async def _export(self, journal: Journal, stages: AsyncIterator[Listed]) -> None:
+    async def _export(self, journal: Journal, stages: AsyncIterator[ListingPage]) -> None:
         finder = self._finder(journal.state)
         pipeline = self._pipeline(finder)
         writer = Writer(
@@ -147,7 +147,7 @@ class ScopeExport:
             archive,
             self.ledger,
             self._now_us,
-            Present(self.store, self.budget.known).participants,
+            KnownEvents(self.store, self.budget.known).participants,
             self.excluded,
         )
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ScopePlan:
     """One scope of a run, as far as it is known before anything was asked.
 
     Without ``stage_arns`` it is a whole region, and without an ``account_id`` its stages tell its account. ``account``
@@ -27,24 +27,24 @@ class Part:
     account: AccountSettings | None = None
 
 
-def plan_parts(settings: Settings, request: Request) -> list[Part]:
+def plan_parts(settings: Settings, request: Request) -> list[ScopePlan]:
     """The scopes to export: those of the stages that targets or settings name, else the accounts' regions."""
     stage_arns = set(settings.stages)
     if request.targets is not None:
         stage_arns = {arn for scope in request.targets.scopes() for arn in request.targets.stages(scope)}
     if not stage_arns and settings.accounts:
         return [
-            Part(region, account.account_id, account=account)
+            ScopePlan(region, account.account_id, account=account)
             for account in settings.accounts
             for region in account.regions or settings.regions
         ]
     if not stage_arns:
-        return [Part(region) for region in settings.regions]
+        return [ScopePlan(region) for region in settings.regions]
     by_scope: dict[Scope, list[str]] = {}
     for arn in sorted(stage_arns):
         if scope := scope_of(arn):
             by_scope.setdefault(scope, []).append(arn)
     return [
-        Part(scope.region, scope.account_id, tuple(by_scope[scope]), settings.account(scope.account_id))
+        ScopePlan(scope.region, scope.account_id, tuple(by_scope[scope]), settings.account(scope.account_id))
         for scope in sorted(by_scope)
     ]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from exporter.commit_log.lost_files import let_go_of
 from exporter.commit_log.named_files import NamedFiles
-from exporter.commit_log.records import SessionLine
+from exporter.commit_log.records import SessionEntry
 from exporter.commit_log.rejects import Parted, part
 from exporter.commit_log.state import SessionState
 from exporter.errors import (
@@ -37,9 +37,9 @@ from exporter.ledger import Outcome, add_names
 from exporter.model import Session
 from exporter.normalize.events import Stamp
 from exporter.pipeline.channel import Channel, Closed
-from exporter.pipeline.checkpoint import Held
-from exporter.pipeline.known_events import Present
-from exporter.pipeline.new_rows import Intake, UnitTaken
+from exporter.pipeline.checkpoint import Checkpoint
+from exporter.pipeline.known_events import KnownEvents
+from exporter.pipeline.new_rows import RowMaker, UnitResult
 from exporter.pipeline.retired import without_retired
 from exporter.text import counted, undated
 from exporter.timestamps import text_of
@@ -48,16 +48,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from exporter.commit_log.journal import Journal
-    from exporter.commit_log.sealing import Tracked
+    from exporter.commit_log.sealing import SessionProgress
     from exporter.discovery.finder import Finder
-    from exporter.lake.data_files import FileLine
+    from exporter.lake.data_files import DataFile
     from exporter.lake.store import Store
     from exporter.ledger import ScopeLedger
     from exporter.machine.clock import Clock
-    from exporter.model import Fetched, SessionKey
+    from exporter.model import FetchedUnit, SessionKey
     from exporter.pipeline.budget import Budget, Share
 
-    Work = tuple[Tracked, Fetched | None]
+    Delivery = tuple[SessionProgress, FetchedUnit | None]
 
 # Small enough that the event loop is soon free again, large enough that a batch's fixed cost does not show.
 _BATCH_SIZE_BYTES = 1 << 18
@@ -87,10 +87,10 @@ class Writer:
     clock: Clock
     now_us: Callable[[], int]
     give_up_days: float
-    _batch: list[tuple[Tracked, Fetched]] = field(default_factory=list)
+    _batch: list[tuple[SessionProgress, FetchedUnit]] = field(default_factory=list)
     _batch_size_bytes: int = 0
-    _held: Held = field(default_factory=Held)
-    _intake: Intake = field(init=False)
+    _held: Checkpoint = field(default_factory=Checkpoint)
+    _intake: RowMaker = field(init=False)
     _share: Share = field(init=False)
     _named: NamedFiles = field(init=False)
     _lost: set[str] = field(default_factory=set)
@@ -102,11 +102,11 @@ class Writer:
 
     def __post_init__(self) -> None:
         piece_size_bytes = min(_PIECE_SIZE_BYTES, self.budget.size_bytes_max)
-        self._intake = Intake(Present(self.store, self.budget.known), self.budget.turns, piece_size_bytes)
+        self._intake = RowMaker(KnownEvents(self.store, self.budget.known), self.budget.turns, piece_size_bytes)
         self._share = self.budget.share(self._wake)
         self._named = NamedFiles(self.store, self.journal.scope)
 
-    async def write(self, works: Channel[Work]) -> None:
+    async def write(self, works: Channel[Delivery]) -> None:
         """Take what comes until the channel is closed: fetched units, and sessions of which there is news.
 
         Raises :class:`LakeError` where a checkpoint fails.
@@ -116,7 +116,7 @@ class Writer:
         finally:
             self._share.give_back()
 
-    async def _write(self, works: Channel[Work]) -> None:
+    async def _write(self, works: Channel[Delivery]) -> None:
         due_s = self.clock.monotonic_s() + self.checkpoint_s
         while True:
             work, is_over = None, False
@@ -171,7 +171,7 @@ class Writer:
         before_us = self.journal.state.complete_until_us or 0
         return max(began_us, before_us) if before_us <= self.now_us() else began_us
 
-    def _vanished(self, stage_arn: str, session_id: str) -> SessionLine:
+    def _vanished(self, stage_arn: str, session_id: str) -> SessionEntry:
         known = self.journal.state.session(stage_arn, session_id) or SessionState()
         rows = sum(unit.rows for unit in known.units.values())
         name = Session(stage_arn, session_id).name
@@ -179,7 +179,7 @@ class Writer:
             name,
             Vanished(f"no longer listed; in the lake: {counted(rows, 'row')} of {counted(len(known.units), 'unit')}"),
         )
-        return SessionLine(
+        return SessionEntry(
             stage_arn,
             session_id,
             "vanished",
@@ -190,7 +190,7 @@ class Writer:
             has_rejects=known.has_rejects,
         )
 
-    async def _take(self, tracked: Tracked, fetched: Fetched | None) -> None:
+    async def _take(self, tracked: SessionProgress, fetched: FetchedUnit | None) -> None:
         self._held.tracked[tracked.session.name] = tracked
         if fetched is None:
             self._share.hold(self._held.size_bytes)
@@ -220,19 +220,19 @@ class Writer:
             else:
                 self._note(unit)
 
-    async def _take_large(self, tracked: Tracked, fetched: Fetched) -> None:
+    async def _take_large(self, tracked: SessionProgress, fetched: FetchedUnit) -> None:
         """Take one unit piece by piece, apart from the others: nothing of it counts before all of it could be read."""
-        apart, parted = Held(), None
+        apart, parted = Checkpoint(), None
         try:
             try:
                 unit, unknown_fields = await self._fill(apart, tracked, fetched)
             except EventUndated:
                 await self._discard(apart.files)
-                apart, parted = Held(), await part(self.store, tracked, fetched)
+                apart, parted = Checkpoint(), await part(self.store, tracked, fetched)
                 unit, unknown_fields = await self._fill(apart, tracked, parted.fetched)
                 await self._fill_rejects(apart, tracked, parted)
         except (EventUnreadable, TemporaryFolderRefused, FileDamaged) as error:
-            unit = UnitTaken(tracked, fetched, error=type(error)(str(error)))  # without this frame in it
+            unit = UnitResult(tracked, fetched, error=type(error)(str(error)))  # without this frame in it
             await self._discard(apart.files)
         except LakeError:
             await self._discard(apart.files)
@@ -246,9 +246,11 @@ class Writer:
             self._note_in_part(unit, parted)
         self._share.hold(self._held.size_bytes)
 
-    async def _fill(self, apart: Held, tracked: Tracked, fetched: Fetched) -> tuple[UnitTaken, Counter[str]]:
+    async def _fill(
+        self, apart: Checkpoint, tracked: SessionProgress, fetched: FetchedUnit
+    ) -> tuple[UnitResult, Counter[str]]:
         """Put one unit's rows into ``apart``, piece by piece."""
-        unit, unknown_fields, left_out = UnitTaken(tracked, fetched), Counter[str](), 0
+        unit, unknown_fields, left_out = UnitResult(tracked, fetched), Counter[str](), 0
         async for piece in self._intake.pieces(tracked, fetched, self._stamp()):
             unit = piece.units[-1] if piece.units else unit
             add_names(unknown_fields, piece.unknown_fields)
@@ -261,7 +263,7 @@ class Writer:
         unit.lacked -= left_out
         return unit, unknown_fields
 
-    async def _fill_rejects(self, apart: Held, tracked: Tracked, parted: Parted) -> None:
+    async def _fill_rejects(self, apart: Checkpoint, tracked: SessionProgress, parted: Parted) -> None:
         """Put into ``apart`` those of a unit's rejects that the lake lacks."""
         async for line in parted.lines(self._stamp()):
             apart.reject(line, tracked.session.key)
@@ -272,7 +274,7 @@ class Writer:
     def _stamp(self) -> Stamp:
         return Stamp(self.journal.run_id, self.clock.wall_us())
 
-    def _note(self, unit: UnitTaken) -> None:
+    def _note(self, unit: UnitResult) -> None:
         """Note what came of a unit: at once where it failed, else with the commit that makes it true."""
         tracked, participant_id = unit.tracked, unit.fetched.unit.participant_id
         self._held.tracked[tracked.session.name] = tracked
@@ -285,7 +287,7 @@ class Writer:
         self._held.outcomes.append(_outcome(unit.events, unit.lacked, is_known=is_known))
         tracked.fetched(participant_id, unit.fetched.began_us, unit.lacked)
 
-    def _note_in_part(self, unit: UnitTaken, parted: Parted) -> None:
+    def _note_in_part(self, unit: UnitResult, parted: Parted) -> None:
         """Note a unit of which some events are rejects: it fails by name, until it is given up."""
         self.ledger.events_fetched += unit.events + parted.count
         is_given_up = unit.tracked.fetched_in_part(
@@ -307,7 +309,7 @@ class Writer:
         """Commit all that is held: staged files, then the record, then their publication."""
         await self._normalize()
         await self._let_go_of_lost()
-        held, self._held = self._held, Held()
+        held, self._held = self._held, Checkpoint()
         held.tracked = {name: tracked for name, tracked in held.tracked.items() if tracked.has_news}
         if held.tracked:
             await self._stage(held)
@@ -340,7 +342,7 @@ class Writer:
                 self._unsealed.add(name)
                 tracked.lose(self._lost)
 
-    async def _stage(self, held: Held) -> None:
+    async def _stage(self, held: Checkpoint) -> None:
         """Move the rows that are held to staged files; where that fails, what was staged before goes with them."""
         self._stagings += 1
         name = file_name(str(self.journal.scope), self.journal.epoch, self.journal.run_id, self._stagings)
@@ -351,7 +353,7 @@ class Writer:
             raise
         await self._stage_rejects(held)
 
-    async def _stage_rejects(self, held: Held) -> None:
+    async def _stage_rejects(self, held: Checkpoint) -> None:
         """Move the rejects that are held to a staged file, as `_stage` does with rows."""
         if not held.rejects:
             return
@@ -363,11 +365,11 @@ class Writer:
             await self._discard(held.files)
             raise
 
-    async def _discard(self, files: Sequence[FileLine]) -> None:
+    async def _discard(self, files: Sequence[DataFile]) -> None:
         with suppress(LakeError):  # what is left is removed by the next run
             await discard(self.store, files)
 
-    async def _commit(self, held: Held) -> None:
+    async def _commit(self, held: Checkpoint) -> None:
         """Commit what is staged, publish it, and note that it is so.
 
         Raises :class:`LogDamaged` where the log does not know the files that they would lie beside.
@@ -393,7 +395,7 @@ class Writer:
                 self.ledger.sessions_sealed += 1
                 self._intake.present.forget(tracked.session.key)
 
-    async def _publish(self, files: Sequence[FileLine]) -> None:
+    async def _publish(self, files: Sequence[DataFile]) -> None:
         if gone := await publish(self.store, files):
             raise LakeError(f"{gone[0].key} was staged and is gone: something else removes files from the lake")
 

@@ -17,7 +17,7 @@ from exporter.pipeline.scope_plan import plan_parts
 from exporter.settings import AccountSettings, Settings
 
 if TYPE_CHECKING:
-    from exporter.pipeline.scope_plan import Part
+    from exporter.pipeline.scope_plan import ScopePlan
 
 SECRET = "hush-hush-hush"
 ONE, TWO, OTHER = "111122223333", "444455556666", "777788889999"
@@ -31,7 +31,7 @@ def loaded(tmp_path: Path, text: str) -> Settings:
     return load({}, file)
 
 
-def parts_of(settings: Settings, request: Request | None = None) -> dict[tuple[str | None, str], Part]:
+def parts_of(settings: Settings, request: Request | None = None) -> dict[tuple[str | None, str], ScopePlan]:
     return {(part.account_id, part.region): part for part in plan_parts(settings, request or Request())}
 
 

@@ -16,7 +16,7 @@ from exporter.commit_log.journal import Journal
 from exporter.commit_log.state import ScopeState
 from exporter.emulator import Emulator, EmulatorOptions
 from exporter.emulator.options import QuotaOptions
-from exporter.health.problems import Kind, Problem
+from exporter.health.problems import Problem, ProblemKind
 from exporter.lake.identity import LakeIdentity
 from exporter.lake.stores.directory import DirectoryStore
 from exporter.model import Scope
@@ -146,7 +146,7 @@ def test_a_directory_is_not_mended_as_s3_is(tmp_path: Path, capsys: pytest.Captu
 )
 def test_what_can_not_be_read_is_mended_where_it_lies(message: str, *, is_s3: bool) -> None:
     """Permissions and archives of S3's are named for a lake on S3 alone."""
-    assert ("s3:GetObject" in Problem(Kind.UNREADABLE, "events/a.parquet", message).remedy) == is_s3
+    assert ("s3:GetObject" in Problem(ProblemKind.UNREADABLE, "events/a.parquet", message).remedy) == is_s3
 
 
 @pytest.mark.parametrize(("count", "said"), [(0, "0 files"), (1, "1 file"), (2, "2 files"), (1_204, "1,204 files")])

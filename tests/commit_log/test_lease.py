@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from exporter.commit_log.lease import LEASE_S, Holder
 from exporter.commit_log.process import Process, is_gone, this_process
-from exporter.errors import Held
+from exporter.errors import ScopeHeld
 from tests.commit_log.lease_runs import FOREIGN, HERE, POLL_S, PREFIX, RENEWAL_S, SINCE, Pausing, Run, holders, put
 from tests.support.memory_store import MemoryStore
 from tests.support.service import SCOPE
@@ -74,7 +74,7 @@ async def test_a_second_run_on_the_same_host_is_told_at_once_who_holds_the_scope
     """The error names the run, its process, its host and since when; nothing is waited for."""
     first, second = Run(records, "r1"), Run(records, "r2")
     await first.acquire()
-    with pytest.raises(Held) as raised:
+    with pytest.raises(ScopeHeld) as raised:
         await second.acquire()
     assert str(raised.value) == (
         f"{SCOPE} is held by run r1, process {os.getpid()} on {HERE.host}, since 2026-11-23T12:00:00Z"
@@ -90,7 +90,7 @@ async def test_a_holder_whose_process_has_ended_is_overtaken_at_once(
     """A process that lives has the scope; once it is killed, even where nobody has asked how it ended, it has not."""
     process = told_by(other)
     await put(records, process)
-    with pytest.raises(Held, match=f"process {other.pid} on"):
+    with pytest.raises(ScopeHeld, match=f"process {other.pid} on"):
         await Run(records).acquire()
     kill(other)
     assert is_gone(process), "a zombie"
@@ -131,7 +131,7 @@ async def test_a_holder_that_cannot_be_seen_is_alive_when_it_renews_its_lease(re
             await put(records, FOREIGN, 2)
 
     run = Run(records, meanwhile=renew)
-    with pytest.raises(Held, match=f"run r0, process {HERE.pid} on elsewhere, since {SINCE}"):
+    with pytest.raises(ScopeHeld, match=f"run r0, process {HERE.pid} on elsewhere, since {SINCE}"):
         await run.acquire()
     assert run.waited_s == LEASE_S - POLL_S
     assert await holders(records) == ["r0"]
@@ -147,7 +147,7 @@ async def test_a_live_holder_elsewhere_is_known_by_its_next_renewal(records: Rec
             assert await first.renew() == []
 
     second = Run(records, "r2", meanwhile=renew)
-    with pytest.raises(Held, match="run r1"):
+    with pytest.raises(ScopeHeld, match="run r1"):
         await second.acquire()
     assert second.waited_s <= RENEWAL_S + POLL_S
     await first.lease.release()
@@ -162,7 +162,7 @@ async def test_a_waiting_run_that_was_stopped_itself_declares_nobody_dead(record
         await put(records, FOREIGN, 2)
 
     run = Run(records, meanwhile=be_stopped)
-    with pytest.raises(Held):
+    with pytest.raises(ScopeHeld):
         await run.acquire()
 
 
@@ -180,7 +180,7 @@ async def test_time_in_which_the_lake_does_not_answer_declares_nobody_dead() -> 
 
     run = Run(lake, meanwhile=renew)
     lake.after = be_slow
-    with pytest.raises(Held):
+    with pytest.raises(ScopeHeld):
         await run.acquire()
 
 
@@ -227,7 +227,7 @@ async def test_of_two_that_want_a_dead_lease_one_gets_it(records: Records) -> No
         ended = await asyncio.gather(*(run.acquire() for run in runs), return_exceptions=True)
         [winner] = [run for run in runs if run.is_holding]
         [loss] = [each for each in ended if isinstance(each, BaseException)]
-        assert isinstance(loss, Held)
+        assert isinstance(loss, ScopeHeld)
         assert f"run {winner.run_id}, " in str(loss)
         assert await holders(records) == [winner.run_id]
         await winner.lease.release()
@@ -244,7 +244,7 @@ async def test_one_that_pauses_before_it_takes_a_dead_lease_does_not_take_that_o
             await fast.acquire()
             assert await fast.renew() == []
 
-    with pytest.raises(Held, match="run fast"):
+    with pytest.raises(ScopeHeld, match="run fast"):
         await Run(Pausing(lake, be_overtaken), "slow").acquire()
     assert await holders(lake) == ["fast"]
     assert await fast.renew() == []
@@ -282,7 +282,7 @@ async def test_an_unreadable_lease_that_changes_is_a_live_runs() -> None:
     async def renew(_now_s: float) -> None:
         lake.records[f"{PREFIX}000000000002.json"] = b"?"
 
-    with pytest.raises(Held, match="is held by another run"):
+    with pytest.raises(ScopeHeld, match="is held by another run"):
         await Run(lake, meanwhile=renew).acquire()
 
 

@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from exporter.commit_log.lease import LEASE_S
-from exporter.errors import Held, LakeBusy
+from exporter.errors import LakeBusy, ScopeHeld
 from tests.commit_log.lease_runs import FOREIGN, PREFIX, Pausing, Run, holders
 from tests.support.memory_store import MemoryStore
 
@@ -37,7 +37,7 @@ async def test_a_renewal_that_fails_is_tried_again(operation: str, moment: str) 
         assert await run.renew() == []
         [after] = await lake.keys(PREFIX)
         assert after > before
-    with pytest.raises(Held):
+    with pytest.raises(ScopeHeld):
         await Run(lake, "r2").acquire()
     await run.lease.release()
     assert await holders(lake) == []
@@ -137,7 +137,7 @@ async def test_what_is_not_ours_among_leases_is_passed_over(records: Records) ->
         assert await run.acquire() == 0
     assert [(line["event"], sorted(line["names"])) for line in logs] == [("files_passed_over", sorted(names))]
     assert await run.renew() == []
-    with pytest.raises(Held):
+    with pytest.raises(ScopeHeld):
         await Run(records, "r2").acquire()
     await run.lease.release()
     assert await records.keys(PREFIX) == sorted(PREFIX + name for name in names)

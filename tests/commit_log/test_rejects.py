@@ -13,7 +13,7 @@ from msgspec import structs
 
 from exporter.commit_log.archive import fold_lines
 from exporter.commit_log.reader import read_state, records_after
-from exporter.commit_log.records import SessionLine
+from exporter.commit_log.records import SessionEntry
 from exporter.discovery.request import Request
 from exporter.errors import EventUndated, GaveUp, LakeError
 from exporter.health.status import statuses
@@ -263,9 +263,9 @@ async def test_that_there_was_a_reject_is_known_for_ever() -> None:
     service, store, _ = world()
     await night(service, store, "r1")
     record = [each async for each in records_after(store, SCOPE) if each.files][-1]
-    lines: dict[tuple[str, str], SessionLine] = {}
+    lines: dict[tuple[str, str], SessionEntry] = {}
     fold_lines(lines, record)
-    fold_lines(lines, structs.replace(record, sessions=(SessionLine(STAGES[1], "st-1-0", "sealed"),), files=()))
+    fold_lines(lines, structs.replace(record, sessions=(SessionEntry(STAGES[1], "st-1-0", "sealed"),), files=()))
     assert {session_id for (_, session_id), line in lines.items() if line.has_rejects} == {"st-1-0"}
 
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.emulator import Emulator, Size
-from exporter.emulator.protocol.errors import Problem
-from exporter.emulator.protocol.page_tokens import PageTokens, Place
+from exporter.emulator.protocol.errors import Refusal
+from exporter.emulator.protocol.page_tokens import ListPlace, PageTokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +29,7 @@ ONE_SESSION = {"stages": 2, "sessions": Size.fixed(1), "participants": Size.fixe
 )
 def test_a_token_leads_back_to_its_place(offset: int, turn: int, as_of_us: int, name: str) -> None:
     """What is written is read again, in the letters and the length that the model allows."""
-    place = Place(offset, turn, as_of_us)
+    place = ListPlace(offset, turn, as_of_us)
     token = TOKENS.write(place, name, 0)
     assert re.fullmatch(r"[a-zA-Z0-9+/=_-]{1,1024}", token)
     assert TOKENS.read(token, name) == place
@@ -37,11 +37,11 @@ def test_a_token_leads_back_to_its_place(offset: int, turn: int, as_of_us: int, 
 
 def test_a_damaged_token_is_refused() -> None:
     """A token with any one letter changed, left out or added is no token."""
-    token = TOKENS.write(Place(100, 1), "list", 0)
+    token = TOKENS.write(ListPlace(100, 1), "list", 0)
     damaged = {token[:place] + letter + token[place + 1 :] for place in range(len(token)) for letter in LETTERS}
     damaged |= {token[:place] + letter + token[place:] for place in range(len(token)) for letter in LETTERS}
     for other in damaged - {token}:
-        with pytest.raises(Problem):
+        with pytest.raises(Refusal):
             TOKENS.read(other, "list")
 
 

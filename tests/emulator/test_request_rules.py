@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from exporter.emulator import Emulator
-from exporter.emulator.protocol.errors import Problem
+from exporter.emulator.protocol.errors import Refusal
 from exporter.emulator.protocol.request_rules import read_request
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ SESSION = "st-0123456789abc"
 )
 def test_what_the_model_forbids_is_refused(operation: str, body: bytes, said: str) -> None:
     """Each violation of botocore's model is a ValidationException that names what is wrong."""
-    with pytest.raises(Problem) as refusal:
+    with pytest.raises(Refusal) as refusal:
         read_request(operation, body)
     assert (refusal.value.status, refusal.value.code) == (400, "ValidationException")
     assert said in refusal.value.message

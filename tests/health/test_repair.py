@@ -18,7 +18,7 @@ from exporter.commit_log.reader import read_state, records_after
 from exporter.commit_log.records import record_key
 from exporter.discovery.request import Request
 from exporter.errors import FileDamaged, LakeRefused, LogDamaged, Overtaken, Refused
-from exporter.health.problems import Kind, Problem
+from exporter.health.problems import Problem, ProblemKind
 from exporter.health.repair import Repair, Repaired
 from exporter.health.upkeep import Upkeep
 from exporter.health.verify import Verified, verify
@@ -75,7 +75,7 @@ async def problems(store: MemoryStore) -> list[Problem]:
     return [problem async for problem in verify(store, Verified())]
 
 
-async def mends(service: Service, store: MemoryStore, *kinds: Kind) -> Repaired:
+async def mends(service: Service, store: MemoryStore, *kinds: ProblemKind) -> Repaired:
     """What is wrong is found, and mended; the lake is whole after the next run, and after a refetch."""
     assert {problem.kind for problem in await problems(store)} == set(kinds)
     repaired = await repair(service, store)
@@ -113,7 +113,7 @@ async def test_a_missing_file_is_lost() -> None:
     (key,) = files_in(store, YESTERDAY)[:1]
     of_file = {(row["stage_arn"], row["session_id"]) for row in rows_in(store, key)}
     del store.visible[key]
-    repaired = await mends(service, store, Kind.MISSING)
+    repaired = await mends(service, store, ProblemKind.MISSING)
     assert "lost" in repaired.done[key]
     assert repaired.sessions_opened == len(of_file)
     lost = [record.lost async for record in records_after(store, SCOPE) if record.lost]
@@ -143,7 +143,7 @@ async def test_a_file_that_is_not_what_was_written_is_set_aside() -> None:
     service, store = await lake_of()
     key = files_in(store)[-1]
     data = store.visible[key] = store.visible[key][:99] + b"?" + store.visible[key][100:]
-    repaired = await mends(service, store, Kind.DAMAGED)
+    repaired = await mends(service, store, ProblemKind.DAMAGED)
     assert "set aside" in repaired.done[key]
     assert set_aside(store) == {f"_damaged/{key}"}
     assert await store.read(f"_damaged/{key}") == data
@@ -158,7 +158,7 @@ async def test_a_file_that_the_log_does_not_name_is_named_again() -> None:
     await run(service, store, "r2b")
     store.records = log
     files = files_in(store)
-    repaired = await mends(service, store, Kind.UNNAMED)
+    repaired = await mends(service, store, ProblemKind.UNNAMED)
     assert all("named in the log again" in done for done in repaired.done.values())
     assert set(files) <= set(files_in(store))
 
@@ -170,7 +170,7 @@ async def test_what_was_exported_twice_is_there_once_again() -> None:
     await run(service, other, "r9")
     store.visible |= other.visible
     assert lake_rows(store) != service.truth()
-    repaired = await mends(service, store, Kind.UNNAMED)
+    repaired = await mends(service, store, ProblemKind.UNNAMED)
     assert any("rows taken out" in done for done in repaired.done.values())
     replaced = [key async for record in records_after(store, SCOPE) for key in record.replaced]
     assert replaced
@@ -224,8 +224,8 @@ async def test_a_log_that_can_not_be_built_on_is_begun_anew(damage: Callable[[Me
     found = {problem.kind for problem in await problems(store)}
     left = {key for key in store.records if key.startswith((RECORDS, SNAPSHOTS))}
     await mends(service, store, *found)
-    assert found <= {Kind.LOG, Kind.UNNAMED}
-    if Kind.LOG in found:
+    assert found <= {ProblemKind.LOG, ProblemKind.UNNAMED}
+    if ProblemKind.LOG in found:
         assert set_aside(store) == {f"_damaged/repair1/{key}" for key in left}
 
 
@@ -287,7 +287,7 @@ async def test_rows_that_differ_only_in_who_wrote_them_are_one() -> None:
     service, store = await lake_of()
     files = {key: store.visible[key] for key in files_in(store)}
     a_copy(store, lambda row: row | {"run_id": "other", "exported_at": row["exported_at"].replace(year=2027)})
-    await mends(service, store, Kind.UNNAMED)
+    await mends(service, store, ProblemKind.UNNAMED)
     assert {key: store.visible[key] for key in files} == files
 
 
@@ -296,7 +296,7 @@ async def test_a_file_of_ours_that_is_no_parquet_is_set_aside() -> None:
     service, store = await lake_of()
     key = f"{TODAY}/{SCOPE}-000000001-odd-000001.parquet"
     store.visible[key] = b"PAR1 and no more"
-    await mends(service, store, Kind.UNNAMED)
+    await mends(service, store, ProblemKind.UNNAMED)
     assert set_aside(store) == {f"_damaged/{key}"}
 
 
@@ -308,7 +308,7 @@ async def test_what_can_not_be_read_is_not_damaged() -> None:
     del store.visible[missing]
     refuse(store, key)
     repaired = await repair(service, store)
-    assert [(problem.kind, problem.key) for problem in repaired.left] == [(Kind.UNREADABLE, key)]
+    assert [(problem.kind, problem.key) for problem in repaired.left] == [(ProblemKind.UNREADABLE, key)]
     assert list(repaired.done) == [missing]
     assert key in store.visible
 
@@ -327,7 +327,9 @@ async def test_files_of_others_are_left_where_they_are() -> None:
     store.visible[f"{TODAY}/mine.parquet"] = b"PAR1"
     store.visible[f"{TODAY}/_SUCCESS"] = b""
     repaired = await repair(service, store)
-    assert [(problem.kind, problem.key) for problem in repaired.left] == [(Kind.FOREIGN, f"{TODAY}/mine.parquet")]
+    assert [(problem.kind, problem.key) for problem in repaired.left] == [
+        (ProblemKind.FOREIGN, f"{TODAY}/mine.parquet")
+    ]
     assert repaired.done == {}
     assert list(repaired.verified.notes) == [f"{TODAY}/_SUCCESS"]
 
@@ -340,7 +342,7 @@ async def test_a_scope_that_is_held_is_left_alone() -> None:
     store.records[f"_log/{SCOPE}/lease/000000000001.json"] = msgspec.json.encode(holder)
     before = dict(store.records)
     repaired = await repair(service, store)
-    assert [problem.kind for problem in repaired.left] == [Kind.MISSING]
+    assert [problem.kind for problem in repaired.left] == [ProblemKind.MISSING]
     assert store.records == before
 
 

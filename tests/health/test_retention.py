@@ -10,7 +10,7 @@ import pytest
 from exporter.commit_log.process import is_gone, this_process
 from exporter.commit_log.reader import read_state, records_after
 from exporter.discovery.request import Request
-from exporter.errors import Held, LakeRefused, UsageError
+from exporter.errors import LakeRefused, ScopeHeld, UsageError
 from exporter.health.retention import Partitions, accept_missing, parse_partitions
 from exporter.health.upkeep import Upkeep
 from exporter.health.verify import Verified, verify
@@ -137,7 +137,7 @@ async def test_a_scope_that_is_held_is_not_told() -> None:
     holder = {"process": this_process(), "run_id": "r", "since": "now"}
     store.records[f"_log/{SCOPE}/lease/000000000001.json"] = msgspec.json.encode(holder)
     records = dict(store.records)
-    with pytest.raises(Held):
+    with pytest.raises(ScopeHeld):
         await accept(service, store, "event_date=2026-11-22")
     assert store.records == records
 

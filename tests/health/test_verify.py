@@ -16,7 +16,7 @@ from exporter.commit_log.reader import read_state
 from exporter.commit_log.records import Link, Record, decode_record, encode_record, link_of, record_key
 from exporter.commit_log.state import encode_state
 from exporter.errors import LakeBusy, LakeError, LakeRefused, LakeTooNew
-from exporter.health.problems import Kind, Problem
+from exporter.health.problems import Problem, ProblemKind
 from exporter.health.repair import Repair
 from exporter.health.upkeep import Upkeep
 from exporter.health.verify import Verified, verify
@@ -91,7 +91,7 @@ async def test_a_deleted_file_is_found() -> None:
     key = a_file(store)
     del store.visible[key]
     [problem] = await problems(store)
-    assert (problem.kind, problem.key, problem.message) == (Kind.MISSING, key, "the file is gone")
+    assert (problem.kind, problem.key, problem.message) == (ProblemKind.MISSING, key, "the file is gone")
     assert f"--accept-missing {key.split('/')[1]}" in problem.remedy
 
 
@@ -160,7 +160,7 @@ async def test_files_of_other_tools_are_notes() -> None:
     assert verified.notes.keys() == {*notes, "events/_SUCCESS"}
     store.visible["events/event_date=2026-11-23/part-0.parquet"] = b""
     [problem] = await problems(store)
-    assert problem.kind is Kind.FOREIGN
+    assert problem.kind is ProblemKind.FOREIGN
 
 
 @pytest.mark.parametrize("error", [LakeRefused("InvalidObjectState"), LakeBusy("EIO")])
@@ -175,7 +175,7 @@ async def test_what_can_not_be_read_is_passed_by(error: LakeError) -> None:
 
     store.before = refuse
     [problem] = [problem async for problem in verify(store, verified)]
-    assert (problem.kind, problem.key) == (Kind.UNREADABLE, key)
+    assert (problem.kind, problem.key) == (ProblemKind.UNREADABLE, key)
     assert verified.files == len([each for each in store.visible if each.startswith("events/")]) - 1
 
 
@@ -206,7 +206,7 @@ async def test_uploads_that_may_not_be_listed_are_not_needed() -> None:
     store.before = refuse
     assert await problems(store) == []
     del store.visible[a_file(store)]
-    assert [problem.kind for problem in await problems(store)] == [Kind.MISSING]
+    assert [problem.kind for problem in await problems(store)] == [ProblemKind.MISSING]
 
 
 async def test_a_run_that_died_before_its_files_were_visible_is_told() -> None:
@@ -223,7 +223,7 @@ async def test_a_run_that_died_before_its_files_were_visible_is_told() -> None:
         await export(service, store, "r1")
     store.restart()
     [problem] = await problems(store)
-    assert problem.kind is Kind.UNFINISHED
+    assert problem.kind is ProblemKind.UNFINISHED
     await export(service, store, "r2")
     assert await problems(store) == []
 
@@ -235,7 +235,7 @@ async def test_an_altered_record_is_found(number: int) -> None:
     key = record_key(str(SCOPE), number)
     store.records[key] = store.records[key].replace(b'"run_id":"r', b'"run_id":"x', 1)
     [problem] = await problems(store)
-    assert (problem.kind, problem.key) == (Kind.LOG, f"_log/{SCOPE}")
+    assert (problem.kind, problem.key) == (ProblemKind.LOG, f"_log/{SCOPE}")
     assert "repair" in problem.remedy
 
 
@@ -247,10 +247,10 @@ async def test_a_snapshot_that_is_not_what_the_records_say_is_found() -> None:
     key = f"_log/{SCOPE}/snapshots/{state.number:012d}.json"
     store.records[key] = encode_state(state)
     [problem] = await problems(store)
-    assert (problem.kind, problem.key) == (Kind.SNAPSHOT, key)
+    assert (problem.kind, problem.key) == (ProblemKind.SNAPSHOT, key)
     store.records[key] = store.records[key][:-9]
     [problem] = await problems(store)
-    assert (problem.kind, problem.key) == (Kind.SNAPSHOT, key)
+    assert (problem.kind, problem.key) == (ProblemKind.SNAPSHOT, key)
 
 
 @pytest.mark.parametrize("every", [1, 2, 3, 5, 8])
@@ -287,8 +287,8 @@ async def test_beside_a_repair_nothing_is_doubled_or_missing() -> None:
     repairing = asyncio.create_task(repair.run())
     while not repairing.done():
         for problem in await problems(store):
-            assert problem.kind in {Kind.UNNAMED, Kind.REPEATED}, problem
-            assert problem.kind is Kind.REPEATED or problem.key in before
+            assert problem.kind in {ProblemKind.UNNAMED, ProblemKind.REPEATED}, problem
+            assert problem.kind is ProblemKind.REPEATED or problem.key in before
         await asyncio.sleep(0)
     assert (await repairing).left == []
     assert await problems(store) == []
@@ -318,4 +318,4 @@ async def test_files_that_are_replaced_while_a_lake_is_verified_are_no_problem()
     slow.visible, slow.records, slow.staged = store.visible, store.records, store.staged
     store.visible |= {key: data for key, data in other.visible.items() if key.startswith("events/")}
     names = {problem.kind for problem in await problems(slow)}
-    assert names == {Kind.UNNAMED}
+    assert names == {ProblemKind.UNNAMED}

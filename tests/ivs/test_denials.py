@@ -14,7 +14,7 @@ from exporter.commit_log.records import UnitState, decode_record
 from exporter.errors import Refused, ShutOut, Throttled
 from exporter.ivs.denials import SCOPE_REFUSALS, SCOPE_STAGES, STAGE_REFUSALS, Denials
 from exporter.ivs.operations import Operation
-from exporter.ivs.retry import Caller
+from exporter.ivs.retry import RetryingCaller
 from exporter.ledger import Outcome, ScopeLedger
 from exporter.machine.clock import Clock
 from exporter.settings import QuotaSettings, RetrySettings, RunSettings
@@ -116,7 +116,7 @@ async def run(
         store,
         run_id,
         settings=settings,
-        call_with=lambda ledger: Caller(given, quota, RetrySettings(), concurrency, clock, ledger),
+        call_with=lambda ledger: RetryingCaller(given, quota, RetrySettings(), concurrency, clock, ledger),
     )
     assert ledger.units_found == sum(ledger.outcomes.values())
     return ledger
@@ -232,7 +232,7 @@ async def test_a_long_pause_by_throttling_is_told_once(capsys: pytest.CaptureFix
 
     ledger = ScopeLedger(SCOPE.region, SCOPE.account_id)
     client: Any = Throttling(service, {})
-    caller = Caller(client, QuotaSettings(), RetrySettings(), 4, passing(service), ledger)
+    caller = RetryingCaller(client, QuotaSettings(), RetrySettings(), 4, passing(service), ledger)
     arn = "arn:aws:ivs:us-east-1:111122223333:stage/s0"
     await caller.call(EVENTS, {"stageArn": arn, "sessionId": f"st-{0:013}", "participantId": "p0"})
     lines = [line for line in capsys.readouterr().out.splitlines() if "paused by throttling" in line]
@@ -265,7 +265,7 @@ async def test_an_answer_that_was_on_its_way_ends_no_pause(capsys: pytest.Captur
     client: Any = Throttling(service, {})
     clock = Clock(lambda: passed_s[0], lambda: service.now_us, sleep, lambda: 0.5)
     ledger = ScopeLedger(SCOPE.region, SCOPE.account_id)
-    caller = Caller(client, QuotaSettings(calls_per_second=5_000.0), RetrySettings(), 4, clock, ledger)
+    caller = RetryingCaller(client, QuotaSettings(calls_per_second=5_000.0), RetrySettings(), 4, clock, ledger)
     params = {"stageArn": "arn:aws:ivs:us-east-1:111122223333:stage/s0", "sessionId": f"st-{0:013}"}
     calls = [asyncio.create_task(caller.call(EVENTS, {**params, "participantId": "p0"})) for _ in range(3)]
     for event in arrived:

@@ -22,7 +22,7 @@ from exporter.errors import (
 )
 from exporter.ivs.operations import Operation
 from exporter.ivs.responses import Page
-from exporter.ivs.retry import Caller
+from exporter.ivs.retry import RetryingCaller
 from exporter.ledger import ScopeLedger
 from exporter.machine.clock import Clock
 from exporter.settings import QuotaSettings, RetrySettings
@@ -56,9 +56,9 @@ class Script:
         await asyncio.sleep(0)
 
 
-def caller_of(script: Script, attempts: int = 8, timeout_s: float = 300.0) -> Caller:
+def caller_of(script: Script, attempts: int = 8, timeout_s: float = 300.0) -> RetryingCaller:
     client: Any = script
-    return Caller(
+    return RetryingCaller(
         client,
         QuotaSettings(),
         RetrySettings(attempts=attempts, timeout_s=timeout_s),

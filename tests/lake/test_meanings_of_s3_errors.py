@@ -15,12 +15,12 @@ from botocore.parsers import ResponseParserError
 
 from exporter.errors import CredentialsLost, LakeBusy, LakeError, LakeRefused
 from exporter.lake.stores.s3.answers import NotOfS3
-from exporter.lake.stores.s3.errors import Call, Conflict, Expired, Missing, Taken, translated, without_credentials
+from exporter.lake.stores.s3.errors import Conflict, Expired, Missing, S3Call, Taken, translated, without_credentials
 from exporter.lake.stores.s3.http import TooLong
 
 #: 2026-11-23T12:00:00Z
 NOW_US = 1_795_435_200_000_000
-HEAD = Call("my-bucket", "head_object", "x", "s3.test", NOW_US)
+HEAD = S3Call("my-bucket", "head_object", "x", "s3.test", NOW_US)
 KEY = ConnectionKey("x", 443, True, True, None, None, None)  # noqa: FBT003 - aiohttp's own
 
 

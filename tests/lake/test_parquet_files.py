@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from exporter.lake.parquet import encode
 from exporter.lake.tables.events import EVENTS
-from exporter.model import Fetched, Session, Unit
+from exporter.model import FetchedUnit, Session, Unit
 from exporter.normalize.events import Stamp, normalize
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def _batch(units: list[tuple[int, int, list[dict[str, Any]]]]) -> pa.RecordBatch
     for stage, participant, events in units:
         arn = f"arn:aws:ivs:us-east-1:123456789012:stage/{stage}"
         unit = Unit(arn, "st-AbCdEfGhIjKlM", f"p{participant}")
-        fetched.append(Fetched(unit, Session(arn, unit.session_id), (json.dumps(events).encode(),), 0))
+        fetched.append(FetchedUnit(unit, Session(arn, unit.session_id), (json.dumps(events).encode(),), 0))
     return normalize(fetched, Stamp("run-1", 1795428900000000)).rows
 
 

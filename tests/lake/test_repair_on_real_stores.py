@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from exporter.commit_log.process import is_gone, this_process
 from exporter.discovery.request import Request
-from exporter.health.problems import Kind
+from exporter.health.problems import ProblemKind
 from exporter.health.repair import Repair
 from exporter.health.retention import accept_missing, parse_partitions
 from exporter.health.upkeep import Upkeep
@@ -37,7 +37,7 @@ def world() -> Service:
     return service
 
 
-async def kinds(store: Store) -> set[Kind]:
+async def kinds(store: Store) -> set[ProblemKind]:
     return {problem.kind async for problem in verify(store, Verified())}
 
 
@@ -62,14 +62,14 @@ async def test_a_lake_is_mended_where_it_is(
         assert data is not None
         await put(store, key, data)
     upkeep = Upkeep(store, "repair1", service.clock, this_process(), is_gone)
-    assert await kinds(store) == {Kind.DAMAGED, Kind.MISSING, Kind.UNNAMED}
+    assert await kinds(store) == {ProblemKind.DAMAGED, ProblemKind.MISSING, ProblemKind.UNNAMED}
     assert (await Repair(upkeep).run()).left == []
     assert await store.read(f"_damaged/{files[0]}") == b"PAR1"
     await export(service, store, "r3", settings=SETTINGS)
     assert await rows_of(store) == service.truth()
     records = [key for key in await store.keys("_log/") if "/records/" in key]
     await store.delete(records[1])
-    assert await kinds(store) == {Kind.LOG}
+    assert await kinds(store) == {ProblemKind.LOG}
     again = Upkeep(store, "repair2", service.clock, this_process(), is_gone)
     assert (await Repair(again).run()).left == []
     assert len(await store.keys("_damaged/repair2/")) == len(records) - 1

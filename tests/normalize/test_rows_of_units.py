@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from exporter.lake.partitions import dates_in, of_date
 from exporter.lake.tables.events import EVENTS
-from exporter.model import Fetched, Session, Unit
+from exporter.model import FetchedUnit, Session, Unit
 from exporter.normalize.event_id import page_hashes
 from exporter.normalize.events import Stamp, normalize
 
@@ -41,12 +41,12 @@ def _unit(place: int) -> Unit:
     return Unit(STAGE, SESSION, f"p{place}")
 
 
-def _fetched(unit: Unit, pages: list[list[dict[str, Any]]]) -> Fetched:
+def _fetched(unit: Unit, pages: list[list[dict[str, Any]]]) -> FetchedUnit:
     raw = tuple(json.dumps(page).encode() for page in pages)
-    return Fetched(unit, Session(unit.stage_arn, unit.session_id), raw, 0)
+    return FetchedUnit(unit, Session(unit.stage_arn, unit.session_id), raw, 0)
 
 
-def _rows(*fetched: Fetched) -> list[dict[str, Any]]:
+def _rows(*fetched: FetchedUnit) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = normalize(fetched, STAMP).rows.to_pylist()
     return rows
 
@@ -140,7 +140,7 @@ def test_an_unreadable_unit_touches_no_other() -> None:
     fetched = [
         _fetched(_unit(0), [[good]]),
         _fetched(_unit(1), [[good], [{"name": "JOINED"}]]),
-        Fetched(_unit(2), Session(STAGE, SESSION), (b"[7]",), 0),
+        FetchedUnit(_unit(2), Session(STAGE, SESSION), (b"[7]",), 0),
         _fetched(_unit(3), []),
         _fetched(_unit(4), [[], [good]]),
     ]

@@ -10,7 +10,7 @@ import pytest
 
 from exporter.errors import TokenRefused
 from exporter.ivs.responses import Page
-from exporter.model import Fetched, Session, Unit
+from exporter.model import FetchedUnit, Session, Unit
 from exporter.normalize.event_id import page_hashes
 from exporter.pipeline.fetch import fetch
 
@@ -40,7 +40,9 @@ class Readings:
             yield Page(msgspec.json.encode(page), None, 100 * self.begun)
 
 
-async def fetched_from(readings: Readings, ended_us: int | None = None, final_from_us: int | None = None) -> Fetched:
+async def fetched_from(
+    readings: Readings, ended_us: int | None = None, final_from_us: int | None = None
+) -> FetchedUnit:
     return await fetch(readings.pages, UNIT, Session(STAGE, "st-a", 0, ended_us), final_from_us)
 
 

@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.commit_log.records import UnitState
-from exporter.commit_log.sealing import Tracked
+from exporter.commit_log.sealing import SessionProgress
 from exporter.commit_log.state import SessionState
 from exporter.discovery.request import Request
 from exporter.lake.parquet import encode
 from exporter.lake.tables.events import EVENTS
 from exporter.model import Session, Unit
 from exporter.normalize.events import Stamp
-from exporter.pipeline.known_events import Present
+from exporter.pipeline.known_events import KnownEvents
 from exporter.pipeline.known_ids import KnownIds, SessionIds, SpillFile
 from tests.support.memory_store import MemoryStore
 from tests.support.runs import export
@@ -69,7 +69,9 @@ def test_what_was_used_longest_ago_is_let_go_of() -> None:
     assert known.get((STAGE, "b")) is None
 
 
-def a_lake(sessions: int, participants: int, rows: int) -> tuple[MemoryStore, list[Tracked], dict[Unit, list[int]]]:
+def a_lake(
+    sessions: int, participants: int, rows: int
+) -> tuple[MemoryStore, list[SessionProgress], dict[Unit, list[int]]]:
     """A lake with two files that hold rows of all sessions, half of the rows of each participant in each of them."""
     store, ids, keys = MemoryStore(), dict[Unit, list[int]](), ["events/0.parquet", "events/1.parquet"]
     for place, key in enumerate(keys):
@@ -84,7 +86,7 @@ def a_lake(sessions: int, participants: int, rows: int) -> tuple[MemoryStore, li
         store.visible[key] = encode(EVENTS, batches).to_pybytes()
     units = {f"p{participant}": UnitState(rows=2 * rows) for participant in range(participants)}
     tracked = [
-        Tracked(Session(STAGE, f"st-{number}", DAY_US), 0, SessionState(units=units, files=keys))
+        SessionProgress(Session(STAGE, f"st-{number}", DAY_US), 0, SessionState(units=units, files=keys))
         for number in range(sessions)
     ]
     return store, tracked, ids
@@ -101,7 +103,7 @@ def _batch(unit: Unit, ids: list[int]) -> pa.RecordBatch:
     return pa.RecordBatch.from_pydict(columns)
 
 
-async def _asked(present: Present, units: Sequence[tuple[Tracked, str]]) -> list[list[int]]:
+async def _asked(present: KnownEvents, units: Sequence[tuple[SessionProgress, str]]) -> list[list[int]]:
     found = await present.ids(units)
     return [ids.to_pylist() for ids in found if isinstance(ids, pa.Array)]
 
@@ -109,7 +111,7 @@ async def _asked(present: Present, units: Sequence[tuple[Tracked, str]]) -> list
 async def test_a_batch_has_all_it_needs_however_little_is_kept() -> None:
     """Batches of units of all sessions at once, where not one session's ids fit: each unit has its own."""
     store, tracked, ids = a_lake(sessions=6, participants=3, rows=40)
-    present = Present(store, KnownIds(0))
+    present = KnownEvents(store, KnownIds(0))
     for participant in ("p0", "p2", "p0"):
         units = [(session, participant) for session in tracked]
         expected = [ids[Unit(STAGE, session.session.session_id, participant)] for session in tracked]
@@ -121,7 +123,7 @@ async def test_each_file_is_read_once_for_sessions_that_are_kept() -> None:
     store, tracked, _ = a_lake(sessions=4, participants=3, rows=40)
     reads: list[str] = []
     store.before = lambda operation, key: reads.append(key) if operation == "read" else None
-    present = Present(store)
+    present = KnownEvents(store)
     for participant in ("p0", "p1", "p2"):
         await _asked(present, [(session, participant) for session in tracked])
     assert reads == ["events/0.parquet", "events/1.parquet"]
@@ -134,7 +136,7 @@ async def test_scopes_that_read_at_once_share_what_is_kept() -> None:
     """Two readers of different sessions, at once and with no room: neither lacks what the other has let go of."""
     store, tracked, ids = a_lake(sessions=4, participants=2, rows=40)
     known = KnownIds(0)
-    presents = [Present(store, known), Present(store, known)]
+    presents = [KnownEvents(store, known), KnownEvents(store, known)]
     sessions = [tracked[:2], tracked[2:]]
     for participant in ("p0", "p1"):
         found = await asyncio.gather(

@@ -10,16 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.commit_log.records import Record, decode_record
-from exporter.commit_log.sealing import Tracked
+from exporter.commit_log.sealing import SessionProgress
 from exporter.discovery.request import Request
 from exporter.errors import LakeRefused
 from exporter.ledger import Outcome
-from exporter.model import Fetched, Session, Unit
+from exporter.model import FetchedUnit, Session, Unit
 from exporter.normalize.events import Stamp
-from exporter.pipeline.budget import Turns
-from exporter.pipeline.known_events import Present
-from exporter.pipeline.new_rows import Intake
-from exporter.pipeline.page_spool import Pages
+from exporter.pipeline.budget import LoopTurns
+from exporter.pipeline.known_events import KnownEvents
+from exporter.pipeline.new_rows import RowMaker
+from exporter.pipeline.page_spool import PageSpool
 from exporter.settings import RunSettings
 from exporter.timestamps import text_of
 from tests.support.memory_store import MemoryStore
@@ -32,11 +32,11 @@ STAMP = Stamp("r1", DAY_US)
 SETTINGS = RunSettings(checkpoint_s=1e9)
 
 
-def fetched(events: list[dict[str, Any]], page_size: int, limits: dict[int, int] | None = None) -> Fetched:
-    pages = Pages(memory_size_bytes_max=200)
+def fetched(events: list[dict[str, Any]], page_size: int, limits: dict[int, int] | None = None) -> FetchedUnit:
+    pages = PageSpool(memory_size_bytes_max=200)
     for start in range(0, len(events), page_size):
         pages.add(msgspec.json.encode(events[start : start + page_size]))
-    return Fetched(UNIT, SESSION, pages, DAY_US, limits or {}, pages.size_bytes)
+    return FetchedUnit(UNIT, SESSION, pages, DAY_US, limits or {}, pages.size_bytes)
 
 
 def an_event(second: int) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def an_event(second: int) -> dict[str, Any]:
 @given(st.lists(st.binary(max_size=80), max_size=30), st.integers(0, 300))
 def test_pages_come_back_as_they_were_added(added: list[bytes], most_bytes: int) -> None:
     """In memory or in a file, any number of readings gives the same pages."""
-    pages = Pages(most_bytes)
+    pages = PageSpool(most_bytes)
     for page in added:
         pages.add(page)
     assert list(pages) == list(pages) == added
@@ -111,8 +111,8 @@ async def test_a_page_larger_than_a_piece_passes_in_pieces() -> None:
     """One page of many events, as no service sends it: it is cut, and all of its events are there."""
     unit = fetched([an_event(second) for second in range(500)], 500)
     assert len(unit.pages) == 1
-    intake = Intake(Present(MemoryStore()), Turns(), piece_size_bytes=5_000)
-    pieces = [piece async for piece in intake.pieces(Tracked(SESSION, 0), unit, STAMP)]
+    intake = RowMaker(KnownEvents(MemoryStore()), LoopTurns(), piece_size_bytes=5_000)
+    pieces = [piece async for piece in intake.pieces(SessionProgress(SESSION, 0), unit, STAMP)]
     assert len(pieces) > 5
     assert max(piece.rows.num_rows for piece in pieces) < 100
     assert sum(piece.rows.num_rows for piece in pieces) == 500

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from exporter.errors import TemporaryFolderRefused
 from exporter.ledger import Outcome
 from exporter.pipeline.known_ids import KnownIds
-from exporter.pipeline.page_spool import Pages, warn_of_temporary_folder
+from exporter.pipeline.page_spool import PageSpool, warn_of_temporary_folder
 from tests.support.memory_store import MemoryStore
 from tests.support.runs import export
 from tests.support.service import STAGE, Service, lake_rows
@@ -153,7 +153,7 @@ def test_a_full_disk_at_the_end_says_nothing_more(monkeypatch: pytest.MonkeyPatc
             raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(tempfile, "TemporaryFile", Full)
-    pages = Pages(0)
+    pages = PageSpool(0)
     pages.add(b"[]")
     assert list(pages) == [b"[]"]
     del pages
@@ -168,7 +168,7 @@ def test_pages_can_be_read_by_several_at_once(monkeypatch: pytest.MonkeyPatch) -
         return files[-1]
 
     monkeypatch.setattr(tempfile, "TemporaryFile", noted)
-    pages = Pages(5)
+    pages = PageSpool(5)
     added = [b"one", b"two", b"three"]
     for page in added:
         pages.add(page)

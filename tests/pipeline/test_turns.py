@@ -8,15 +8,15 @@ from itertools import pairwise
 
 import pytest
 
-from exporter.commit_log.sealing import Tracked
+from exporter.commit_log.sealing import SessionProgress
 from exporter.compute import compute
 from exporter.errors import EventUnreadable
-from exporter.model import Fetched, Session, Unit
+from exporter.model import FetchedUnit, Session, Unit
 from exporter.normalize.events import Normalized, Stamp, normalize
 from exporter.pipeline import new_rows as new_rows_module
-from exporter.pipeline.budget import Turns
-from exporter.pipeline.known_events import Present
-from exporter.pipeline.new_rows import Intake
+from exporter.pipeline.budget import LoopTurns
+from exporter.pipeline.known_events import KnownEvents
+from exporter.pipeline.new_rows import RowMaker
 from tests.support.memory_store import MemoryStore
 
 STAMP = Stamp("r", 1_768_000_000_000_000)
@@ -26,13 +26,13 @@ _HANGS_S = 10.0
 PAGE = b'[{"name":"JOINED","participantId":"participant1","eventTime":"2026-01-14T13:00:00Z"}]'
 
 
-def a_unit(page: bytes = PAGE, size_bytes: int = len(PAGE)) -> Fetched:
-    return Fetched(Unit(STAGE_ARN, SESSION.session_id, "participant1"), SESSION, (page,), 0, size_bytes=size_bytes)
+def a_unit(page: bytes = PAGE, size_bytes: int = len(PAGE)) -> FetchedUnit:
+    return FetchedUnit(Unit(STAGE_ARN, SESSION.session_id, "participant1"), SESSION, (page,), 0, size_bytes=size_bytes)
 
 
 async def test_the_loop_goes_round_between_two_turns() -> None:
     """However many scopes wait for a turn at once, each is given one, in order, and others go on in between."""
-    turns, told = Turns(), list[str]()
+    turns, told = LoopTurns(), list[str]()
 
     async def scope(name: str) -> None:
         for _ in range(3):
@@ -53,7 +53,7 @@ async def test_the_loop_goes_round_between_two_turns() -> None:
 @pytest.mark.parametrize("steps", range(4))
 async def test_a_turn_that_is_cancelled_is_the_next_ones(steps: int) -> None:
     """Whether it is waited for, handed over or held."""
-    turns = Turns()
+    turns = LoopTurns()
 
     async def scope() -> None:
         async with turns.take():
@@ -71,7 +71,7 @@ async def test_a_turn_that_is_cancelled_is_the_next_ones(steps: int) -> None:
 
 async def test_a_turn_in_which_something_fails_is_given_on() -> None:
     """What was raised reaches whoever had the turn."""
-    turns = Turns()
+    turns = LoopTurns()
     with pytest.raises(MemoryError):
         async with turns.take():
             raise MemoryError
@@ -101,13 +101,13 @@ async def test_only_what_takes_long_is_normalized_in_the_thread(
     """A batch has its turn in the event loop; a unit much larger would hold all scopes up."""
     threads: list[int] = []
 
-    def noting(fetched: list[Fetched], stamp: Stamp) -> Normalized:
+    def noting(fetched: list[FetchedUnit], stamp: Stamp) -> Normalized:
         threads.append(threading.get_ident())
         return normalize(fetched, stamp)
 
     monkeypatch.setattr(new_rows_module, "normalize", noting)
-    intake = Intake(Present(MemoryStore()), Turns(), piece_size_bytes=2_000_000)
-    await intake.take([(Tracked(SESSION, 0), a_unit(size_bytes=size_bytes))], STAMP)
+    intake = RowMaker(KnownEvents(MemoryStore()), LoopTurns(), piece_size_bytes=2_000_000)
+    await intake.take([(SessionProgress(SESSION, 0), a_unit(size_bytes=size_bytes))], STAMP)
     assert [thread == threading.get_ident() for thread in threads] == [is_in_loop]
 
 

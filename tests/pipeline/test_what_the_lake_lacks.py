@@ -19,20 +19,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.commit_log.records import UnitState
-from exporter.commit_log.sealing import Tracked
+from exporter.commit_log.sealing import SessionProgress
 from exporter.commit_log.state import SessionState
 from exporter.errors import EventUnreadable, FileDamaged
 from exporter.lake.parquet import encode
 from exporter.lake.tables.events import EVENTS
-from exporter.model import Fetched, Session, Unit
+from exporter.model import FetchedUnit, Session, Unit
 from exporter.normalize.event_id import event_id
 from exporter.normalize.events import Stamp, normalize
 from exporter.pipeline import new_rows as new_rows_module
-from exporter.pipeline.budget import Turns
-from exporter.pipeline.known_events import Present
+from exporter.pipeline.budget import LoopTurns
+from exporter.pipeline.known_events import KnownEvents
 from exporter.pipeline.known_ids import KnownIds
-from exporter.pipeline.new_rows import Intake, Taken
-from exporter.pipeline.page_spool import Pages
+from exporter.pipeline.new_rows import NewRows, RowMaker
+from exporter.pipeline.page_spool import PageSpool
 from exporter.timestamps import text_of
 from tests.support.memory_store import MemoryStore
 from tests.support.service import DAY_US, SECOND_US, STAGE
@@ -68,12 +68,12 @@ def hash_of(unit: Unit, kind: int) -> int:
     return found
 
 
-def fetched(unit: Unit, events: list[list[dict[str, Any]]], limits: dict[int, int] | None = None) -> Fetched:
-    pages = Pages(memory_size_bytes_max=300)
+def fetched(unit: Unit, events: list[list[dict[str, Any]]], limits: dict[int, int] | None = None) -> FetchedUnit:
+    pages = PageSpool(memory_size_bytes_max=300)
     for page in events:
         pages.add(msgspec.json.encode(page))
     session = Session(unit.stage_arn, unit.session_id, DAY_US, DAY_US)
-    return Fetched(unit, session, pages, DAY_US, limits or {}, pages.size_bytes)
+    return FetchedUnit(unit, session, pages, DAY_US, limits or {}, pages.size_bytes)
 
 
 @dataclass
@@ -81,7 +81,7 @@ class Lake:
     """A lake with rows of some units, and what its log says of them."""
 
     store: MemoryStore = field(default_factory=MemoryStore)
-    tracked: dict[str, Tracked] = field(default_factory=dict)
+    tracked: dict[str, SessionProgress] = field(default_factory=dict)
 
     def hold(self, key: str, rows: dict[Unit, list[HeldRow]]) -> None:
         """A file with rows of units: the kind of each, the number it was given, and what was unknown of it."""
@@ -93,9 +93,10 @@ class Lake:
             before = known.units.get(unit.participant_id, UnitState())
             known.units[unit.participant_id] = UnitState(rows=before.rows + len(held))
 
-    def session(self, unit: Unit) -> Tracked:
+    def session(self, unit: Unit) -> SessionProgress:
         return self.tracked.setdefault(
-            unit.session_id, Tracked(Session(unit.stage_arn, unit.session_id, DAY_US, DAY_US), 0, SessionState())
+            unit.session_id,
+            SessionProgress(Session(unit.stage_arn, unit.session_id, DAY_US, DAY_US), 0, SessionState()),
         )
 
     def _batch(self, unit: Unit, held: list[HeldRow]) -> pa.RecordBatch:
@@ -105,10 +106,10 @@ class Lake:
 
 
 async def take(
-    lake: Lake, batch: Sequence[Fetched], piece_size_bytes: int, known: KnownIds | None = None
-) -> list[Taken]:
+    lake: Lake, batch: Sequence[FetchedUnit], piece_size_bytes: int, known: KnownIds | None = None
+) -> list[NewRows]:
     """All of the units, those that are large in pieces, as the writer does it."""
-    intake = Intake(Present(lake.store, known), Turns(), piece_size_bytes)
+    intake = RowMaker(KnownEvents(lake.store, known), LoopTurns(), piece_size_bytes)
     taken = [
         each
         for unit in batch

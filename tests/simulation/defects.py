@@ -22,7 +22,7 @@ from exporter.commit_log.archive import Archive, Archived
 from exporter.commit_log.journal import Journal
 from exporter.commit_log.reader import read_on, records_after
 from exporter.commit_log.records import encode_record, link_of, record_key
-from exporter.commit_log.sealing import Tracked
+from exporter.commit_log.sealing import SessionProgress
 from exporter.commit_log.state import ScopeState, encode_state
 from exporter.discovery import finder as finder_module
 from exporter.errors import LakeBusy, LakeError, Overtaken
@@ -31,7 +31,7 @@ from exporter.ivs.denials import Denials
 from exporter.ivs.service_time import ServiceTime
 from exporter.lake import identity as identity_module
 from exporter.lake import staging
-from exporter.lake.data_files import FileLine, is_older
+from exporter.lake.data_files import DataFile, is_older
 from exporter.lake.partitions import dates_in
 from exporter.lake.tables import FOLDERS
 from exporter.ledger import ScopeLedger
@@ -39,15 +39,15 @@ from exporter.normalize import equals
 from exporter.pipeline import checkpoint as checkpoint_module
 from exporter.pipeline import fan_out, fetch, run, writer
 from exporter.pipeline import scope as scope_module
-from exporter.pipeline.known_events import Present
+from exporter.pipeline.known_events import KnownEvents
 from exporter.pipeline.known_ids import KnownIds
-from exporter.pipeline.new_rows import Intake
+from exporter.pipeline.new_rows import RowMaker
 from exporter.pipeline.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from exporter.pipeline.checkpoint import Held
+    from exporter.pipeline.checkpoint import Checkpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +97,13 @@ def _half_an_archive() -> Sequence[tuple[Any, str, Any]]:
 def _commit_before_stage() -> Sequence[tuple[Any, str, Any]]:
     waiting: set[asyncio.Task[Any]] = set()
 
-    async def stage_one(files: Any, table: Any, day: Any, rows: Any, name: str) -> FileLine:
+    async def stage_one(files: Any, table: Any, day: Any, rows: Any, name: str) -> DataFile:
         data, digest, count = staging._encoded(table, day, rows)
         key = f"{table.name}/{table.date_key}={day.isoformat()}/{name}.parquet"
         task = asyncio.create_task(files.stage(key, memoryview(data)))
         waiting.add(task)
         task.add_done_callback(waiting.discard)
-        return FileLine(table.name, key, day.isoformat(), count, len(data), digest, ("",))
+        return DataFile(table.name, key, day.isoformat(), count, len(data), digest, ("",))
 
     return [(staging, "_stage_one", stage_one)]
 
@@ -112,7 +112,7 @@ def _commit_before_stage() -> Sequence[tuple[Any, str, Any]]:
 def _publish_before_record() -> Sequence[tuple[Any, str, Any]]:
     right = Writer._commit
 
-    async def commit_files(self: Any, waiting: Held) -> None:
+    async def commit_files(self: Any, waiting: Checkpoint) -> None:
         await staging.publish(self.store, waiting.files)
         await right(self, waiting)
 
@@ -173,7 +173,7 @@ def _numbered_by_piece() -> Sequence[tuple[Any, str, Any]]:
             piece = replace(fetched, pages=pages, limits={}, size_bytes=sum(map(len, pages)), hashes=None)
             yield await self.take([(tracked, piece)], stamp)
 
-    return [(Intake, "pieces", pieces)]
+    return [(RowMaker, "pieces", pieces)]
 
 
 @defect("a shifted list believed", "Where an event stands on two pages, it is taken for two.")
@@ -188,7 +188,7 @@ def _equals_are_one() -> Sequence[tuple[Any, str, Any]]:
 
 @defect("sealed without the grace", "A session is final as soon as it has ended.")
 def _sealed_without_the_grace() -> Sequence[tuple[Any, str, Any]]:
-    return [(Tracked, "final_from_us", property(lambda self: self.ended_us))]
+    return [(SessionProgress, "final_from_us", property(lambda self: self.ended_us))]
 
 
 @defect("sealed by its last page", "A unit's fetch is dated by its last page.")
@@ -210,25 +210,25 @@ def _sealed_by_its_last_page() -> Sequence[tuple[Any, str, Any]]:
 
 @defect("sealed with a failed unit", "A session is sealed although a unit of it could not be fetched.")
 def _sealed_with_a_failed_unit() -> Sequence[tuple[Any, str, Any]]:
-    right = Tracked.failed
+    right = SessionProgress.failed
 
     def failed(self: Any, participant_id: str, *given: Any, **named: Any) -> bool:
         is_abandoned = right(self, participant_id, *given, **named)
         self.unfinished.discard(participant_id)
         return is_abandoned
 
-    return [(Tracked, "failed", failed)]
+    return [(SessionProgress, "failed", failed)]
 
 
 @defect("a vanished unit forgotten", "A known unit that the list of participants lacks is let go of.")
 def _a_vanished_unit_forgotten() -> Sequence[tuple[Any, str, Any]]:
-    right = Tracked.listed
+    right = SessionProgress.listed
 
     def listed(self: Any, began_us: int | None, *, is_flawless: bool) -> list[str]:
         self.missing.clear()
         return right(self, began_us, is_flawless=is_flawless)
 
-    return [(Tracked, "listed", listed)]
+    return [(SessionProgress, "listed", listed)]
 
 
 @defect(
@@ -292,7 +292,7 @@ def _a_snapshot_one_record_short() -> Sequence[tuple[Any, str, Any]]:
 def _a_lost_answer_is_a_failure() -> Sequence[tuple[Any, str, Any]]:
     right = Writer._commit
 
-    async def commit_files(self: Any, waiting: Held) -> None:
+    async def commit_files(self: Any, waiting: Checkpoint) -> None:
         try:
             await right(self, waiting)
         except LakeBusy:
@@ -304,7 +304,7 @@ def _a_lost_answer_is_a_failure() -> Sequence[tuple[Any, str, Any]]:
 
 @defect("a lost answer is a loss", "A file whose publication was not answered is taken for gone.")
 def _a_lost_answer_is_a_loss() -> Sequence[tuple[Any, str, Any]]:
-    async def publish_or_lose(files: Any, lines: Any) -> list[FileLine]:
+    async def publish_or_lose(files: Any, lines: Any) -> list[DataFile]:
         gone = []
         for line in lines:
             is_visible = False
@@ -322,7 +322,7 @@ def _publication_unawaited() -> Sequence[tuple[Any, str, Any]]:
     right = staging.publish
     waiting: set[asyncio.Task[Any]] = set()
 
-    async def publish_beside(files: Any, lines: Any) -> list[FileLine]:
+    async def publish_beside(files: Any, lines: Any) -> list[DataFile]:
         async def quiet() -> None:
             with suppress(LakeError):
                 await right(files, lines)
@@ -337,7 +337,7 @@ def _publication_unawaited() -> Sequence[tuple[Any, str, Any]]:
 
 @defect("a refetch without a look", "A unit that is fetched again is compared with nothing.")
 def _a_refetch_without_a_look() -> Sequence[tuple[Any, str, Any]]:
-    return [(Tracked, "holds_rows_of", lambda *_: False)]
+    return [(SessionProgress, "holds_rows_of", lambda *_: False)]
 
 
 @defect("stale ids", "What the lake holds of a session is remembered from an earlier run.")
@@ -346,7 +346,7 @@ def _stale_ids() -> Sequence[tuple[Any, str, Any]]:
         self._files = files
         self._known = files._lake.__dict__.setdefault("remembered", KnownIds(1 << 30))
 
-    return [(Present, "__init__", init), (Present, "forget", lambda *_: None)]
+    return [(KnownEvents, "__init__", init), (KnownEvents, "forget", lambda *_: None)]
 
 
 @defect(
@@ -397,7 +397,7 @@ def _one_date_a_checkpoint() -> Sequence[tuple[Any, str, Any]]:
 
 @defect("given up by a refetch's failure", "A refetch that fails takes back that a unit was given up.")
 def _given_up_taken_back() -> Sequence[tuple[Any, str, Any]]:
-    right = Tracked.failed
+    right = SessionProgress.failed
 
     def failed(self: Any, *given: Any, **named: Any) -> bool:
         was_sealed, self.was_sealed = self.was_sealed, False
@@ -406,7 +406,7 @@ def _given_up_taken_back() -> Sequence[tuple[Any, str, Any]]:
         finally:
             self.was_sealed = was_sealed
 
-    return [(Tracked, "failed", failed)]
+    return [(SessionProgress, "failed", failed)]
 
 
 @defect("the overtaken go on", "A run whose number was taken by another reads on, and commits behind it.")

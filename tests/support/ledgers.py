@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from exporter.errors import LakeRefused, Overtaken
-from exporter.lake.data_files import FileLine
+from exporter.lake.data_files import DataFile
 from exporter.ledger import Outcome, ScopeLedger
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def a_scope(
     ledger.units_ended(ended)
     if written:
         ledger.published(
-            [FileLine("events", "events/event_date=2026-11-23/x.parquet", "2026-11-23", written, 1, "", ())]
+            [DataFile("events", "events/event_date=2026-11-23/x.parquet", "2026-11-23", written, 1, "", ())]
         )
     return ledger
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from exporter.commit_log.journal import Journal
-from exporter.commit_log.records import SessionLine, UnitState
+from exporter.commit_log.records import SessionEntry, UnitState
 from exporter.commit_log.state import ScopeState
-from exporter.lake.data_files import FileLine, file_name
+from exporter.lake.data_files import DataFile, file_name
 from exporter.timestamps import text_of
 from tests.support.service import DAY_US, HOUR_US, SCOPE
 
@@ -34,7 +34,7 @@ class Past:
     nights: int = 0
     state: ScopeState = field(default_factory=ScopeState)
     _listed: list[list[_Name]] = field(default_factory=list)
-    _open: list[SessionLine] = field(default_factory=list)
+    _open: list[SessionEntry] = field(default_factory=list)
 
     @property
     def commits(self) -> int:
@@ -68,19 +68,19 @@ class Past:
         unlisted = self._listed.pop(0) if len(self._listed) > _LISTED_NIGHTS else []
         await journal.commit(text_of(now_us), unlisted=unlisted, latest_us=now_us, complete_until_us=now_us - HOUR_US)
 
-    def _session(self, checkpoint: int, place: int, now_us: int) -> SessionLine:
+    def _session(self, checkpoint: int, place: int, now_us: int) -> SessionEntry:
         """An open session, of which all units are known."""
         units = {f"participant{number}": UnitState(now_us, 10) for number in range(_PARTICIPANTS)}
         session_id = f"st-{self.nights:07d}{checkpoint:02d}{place:04d}"
         stage_arn = _STAGES[place % len(_STAGES)]
         times = (now_us - 2 * HOUR_US, now_us - HOUR_US)
-        return SessionLine(stage_arn, session_id, "open", *times, units=units, files=(0,))
+        return SessionEntry(stage_arn, session_id, "open", *times, units=units, files=(0,))
 
 
-def _sealed(line: SessionLine) -> SessionLine:
-    return SessionLine(line.stage_arn, line.session_id, "sealed", line.started_us, line.ended_us, files=(0,))
+def _sealed(line: SessionEntry) -> SessionEntry:
+    return SessionEntry(line.stage_arn, line.session_id, "sealed", line.started_us, line.ended_us, files=(0,))
 
 
-def _file(journal: Journal, date: str, number: int) -> FileLine:
+def _file(journal: Journal, date: str, number: int) -> DataFile:
     key = f"events/event_date={date}/{file_name(str(journal.scope), journal.epoch, journal.run_id, number)}.parquet"
-    return FileLine("events", key, date, 1_250, 40_000, "0" * 64, (f"{key}.0123456789abcdef.part",))
+    return DataFile("events", key, date, 1_250, 40_000, "0" * 64, (f"{key}.0123456789abcdef.part",))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from exporter.commit_log.process import is_gone, this_process
-from exporter.discovery.listings import Listed
+from exporter.discovery.listings import ListingPage
 from exporter.discovery.request import Request
 from exporter.ivs.operations import Operation
 from exporter.ledger import ScopeLedger
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 ROW_SIZE_BYTES = 60
 
 
-async def listed(service: Service, arns: Iterable[str]) -> AsyncIterator[Listed]:
+async def listed(service: Service, arns: Iterable[str]) -> AsyncIterator[ListingPage]:
     service.calls[(Operation.LIST_STAGES,)] += 1
-    yield Listed(service.now_us, list(arns), flaws=service.flaws)
+    yield ListingPage(service.now_us, list(arns), flaws=service.flaws)
 
 
 async def export(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
     from exporter.discovery.target_formats.columns import Places, Row
-    from exporter.discovery.target_formats.text import Place
+    from exporter.discovery.target_formats.text import InputPlace
 
 # A row has three ids; a page of AWS's has 100 items of some 500 bytes; the rest is room.
 _VALUE_LENGTH_MAX = 8 << 20
@@ -40,7 +40,7 @@ class _TwiceError(ValueError):
     """A member stands twice in one object."""
 
 
-def json_rows(place: Place, texts: Iterable[str], stage_arn: str | None, notes: list[str]) -> Iterator[Row]:
+def json_rows(place: InputPlace, texts: Iterable[str], stage_arn: str | None, notes: list[str]) -> Iterator[Row]:
     """The rows of all values in a text; ``stage_arn`` is the stage of those that name none.
 
     What the user should know of a list, and what is no error, is added to ``notes``.
@@ -53,7 +53,7 @@ def json_rows(place: Place, texts: Iterable[str], stage_arn: str | None, notes: 
 class _RowReader:
     """Turns values into rows, and remembers where the columns stand in objects of the same shape."""
 
-    def __init__(self, place: Place, stage_arn: str | None, notes: list[str]) -> None:
+    def __init__(self, place: InputPlace, stage_arn: str | None, notes: list[str]) -> None:
         self._place = place
         self._stage_arn = stage_arn or ""
         self._notes = notes
@@ -142,7 +142,7 @@ class _RowReader:
         return cell(value)
 
 
-def _values(place: Place, texts: Iterable[str]) -> Iterator[Value]:
+def _values(place: InputPlace, texts: Iterable[str]) -> Iterator[Value]:
     """Each value that stands for itself, or in an array that does; ``place`` goes along."""
     text = _Text(place, texts)
     is_array = False
@@ -164,7 +164,7 @@ def _values(place: Place, texts: Iterable[str]) -> Iterator[Value]:
 class _Text:
     """A text that is read piece by piece, and cut off as its values are taken."""
 
-    def __init__(self, place: Place, texts: Iterable[str]) -> None:
+    def __init__(self, place: InputPlace, texts: Iterable[str]) -> None:
         self._place = place
         self._texts = iter(texts)
         self._text = ""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from exporter.discovery.target_formats.columns import Places, Row
-    from exporter.discovery.target_formats.text import Place
+    from exporter.discovery.target_formats.text import InputPlace
     from exporter.lake.parquet_pages import PageSize
 
 _BATCH_ROWS = 65_536
@@ -37,7 +37,7 @@ _DICTIONARIES = frozenset({PLAIN_DICTIONARY, RLE_DICTIONARY})
 _MESSAGE_LENGTH_MAX = 200
 
 
-def parquet_rows(place: Place, file: IO[bytes], stage_arn: str | None) -> Iterator[Row]:
+def parquet_rows(place: InputPlace, file: IO[bytes], stage_arn: str | None) -> Iterator[Row]:
     """The rows of a Parquet file, counted from 1; ``stage_arn`` is the stage where no column names one."""
     try:
         yield from _rows(place, file, stage_arn)
@@ -49,7 +49,7 @@ def parquet_rows(place: Place, file: IO[bytes], stage_arn: str | None) -> Iterat
         raise place.refusal(f"not Parquet that can be read: {reason or type(error).__name__}") from None
 
 
-def _rows(place: Place, file: IO[bytes], stage_arn: str | None) -> Iterator[Row]:
+def _rows(place: InputPlace, file: IO[bytes], stage_arn: str | None) -> Iterator[Row]:
     import pyarrow.parquet as pq  # noqa: PLC0415 - slow to import, and the other forms do without
 
     footer = pq.ParquetFile(file, thrift_string_size_limit=_FOOTER_TEXT_BYTES_MAX)
@@ -77,7 +77,7 @@ def _rows(place: Place, file: IO[bytes], stage_arn: str | None) -> Iterator[Row]
             yield stage_arn or "" if places[0] is None else stage, session, participant
 
 
-def _places(place: Place, schema: Any, stage_arn: str | None) -> Places:  # noqa: ANN401 - pyarrow has no types
+def _places(place: InputPlace, schema: Any, stage_arn: str | None) -> Places:  # noqa: ANN401 - pyarrow has no types
     names: list[str] = schema.names
     try:
         places = find_columns(names)
@@ -100,7 +100,7 @@ class _Pages:
     batch_rows: int
 
 
-def _pages(place: Place, file: IO[bytes], schema: Any, name: str) -> _Pages:  # noqa: ANN401 - pyarrow has no types
+def _pages(place: InputPlace, file: IO[bytes], schema: Any, name: str) -> _Pages:  # noqa: ANN401 - pyarrow has no types
     """Look at the headers of all pages of a column. Raises :class:`UsageError` for a page of no bearable length.
 
     A plain page is as long unpacked as its values together. Of a dictionary each value may stand in every row, but it
@@ -133,7 +133,7 @@ def _all_pages(file: IO[bytes], schema: Any, name: str) -> Iterator[PageSize]:  
             yield from page_sizes(file, chunk.offset, chunk.size_bytes)
 
 
-def _texts(place: Place, values: Any, column: str) -> list[str | None]:  # noqa: ANN401 - the same
+def _texts(place: InputPlace, values: Any, column: str) -> list[str | None]:  # noqa: ANN401 - the same
     """A batch's values of one column."""
     import pyarrow as pa  # noqa: PLC0415 - slow to import
     import pyarrow.compute as pc  # noqa: PLC0415 - the same
@@ -146,7 +146,7 @@ def _texts(place: Place, values: Any, column: str) -> list[str | None]:  # noqa:
     return texts
 
 
-def _refuse_long(place: Place, values: Any, lengths: list[int | None], column: str) -> None:  # noqa: ANN401 - the same
+def _refuse_long(place: InputPlace, values: Any, lengths: list[int | None], column: str) -> None:  # noqa: ANN401 - the same
     """Refuse the first row whose text is too long for an id; each row would hold a copy of it."""
     for number, index in enumerate(values.indices.to_pylist(), 1):
         length = 0 if index is None else lengths[index] or 0

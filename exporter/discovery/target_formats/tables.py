@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from exporter.discovery.target_formats.columns import Places, Row
-    from exporter.discovery.target_formats.text import Place
+    from exporter.discovery.target_formats.text import InputPlace
 
 _DELIMITERS = (",", ";", "\t")
 #: What may stand between fields, and what else is found there, as people call it.
@@ -39,7 +39,7 @@ _QUOTES = "\"'"
 _AROUND_NAMES = " \t\r\n" + _QUOTES
 
 
-def table_rows(place: Place, lines: Iterator[str], stage_arn: str | None) -> Iterator[Row]:
+def table_rows(place: InputPlace, lines: Iterator[str], stage_arn: str | None) -> Iterator[Row]:
     """The rows of a table with a header, or of bare ARNs; ``stage_arn`` is the stage of a table that names none."""
     first = next((line for line in lines if line.strip()), "")
     if not first:
@@ -50,7 +50,7 @@ def table_rows(place: Place, lines: Iterator[str], stage_arn: str | None) -> Ite
     return _csv_rows(place, chain([first], lines), _delimiter_of(first), stage_arn)
 
 
-def _bare_rows(place: Place, lines: Iterator[str]) -> Iterator[Row]:
+def _bare_rows(place: InputPlace, lines: Iterator[str]) -> Iterator[Row]:
     """ARNs alone, one a line or several with blanks, tabs or commas between, as AWS's command prints them as text."""
     for line in lines:
         for text in _bare_arns(line):
@@ -67,7 +67,7 @@ def _bare_arns(line: str) -> list[str]:
     return [text for text in texts if text]
 
 
-def _csv_rows(place: Place, lines: Iterator[str], delimiter: str, stage_arn: str | None) -> Iterator[Row]:
+def _csv_rows(place: InputPlace, lines: Iterator[str], delimiter: str, stage_arn: str | None) -> Iterator[Row]:
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     places: Places | None = None
     width = 0
@@ -83,7 +83,7 @@ def _csv_rows(place: Place, lines: Iterator[str], delimiter: str, stage_arn: str
         raise place.refusal(f"not CSV: {error}") from None
 
 
-def _read_header(place: Place, fields: list[str], stage_arn: str | None) -> Places:
+def _read_header(place: InputPlace, fields: list[str], stage_arn: str | None) -> Places:
     try:
         places = find_columns(fields)
     except ValueError as error:
@@ -96,7 +96,7 @@ def _read_header(place: Place, fields: list[str], stage_arn: str | None) -> Plac
     return places
 
 
-def _row(place: Place, fields: list[str], places: Places, stage_arn: str | None) -> Row:
+def _row(place: InputPlace, fields: list[str], places: Places, stage_arn: str | None) -> Row:
     stage, session, participant = (
         cell(fields[index]) if index is not None and index < len(fields) else "" for index in places
     )
@@ -105,7 +105,7 @@ def _row(place: Place, fields: list[str], places: Places, stage_arn: str | None)
     return stage_arn or "" if places[0] is None else stage, session, participant
 
 
-def _check_delimiter(place: Place, first: str) -> None:
+def _check_delimiter(place: InputPlace, first: str) -> None:
     """Refuse a first line whose fields stand between something that is not taken, by its name."""
     for field in re.split("[,;\t]", first):
         for delimiter, name in DELIMITERS.items():

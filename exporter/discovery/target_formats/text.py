@@ -58,7 +58,7 @@ _ENCODINGS = (
 
 
 @dataclass(slots=True)
-class Place:
+class InputPlace:
     """Where a list is being read, which every refusal begins with. 0 stands for no line, and no item of an array."""
 
     name: str
@@ -72,7 +72,7 @@ class Place:
         return UsageError(f"{self.name}{line}:{item} {reason}")
 
 
-def pieces_of(place: Place, file: IO[bytes]) -> Iterator[bytes]:
+def pieces_of(place: InputPlace, file: IO[bytes]) -> Iterator[bytes]:
     """The bytes of a list, unpacked where they are gzip.
 
     Raises :class:`UsageError` where they are too many, or some other form that is known and can't be read.
@@ -90,7 +90,7 @@ def pieces_of(place: Place, file: IO[bytes]) -> Iterator[bytes]:
     return chain([first], pieces)
 
 
-def texts_of(place: Place, pieces: Iterable[bytes]) -> Iterator[str]:
+def texts_of(place: InputPlace, pieces: Iterable[bytes]) -> Iterator[str]:
     """The text of UTF-8 or UTF-16, piece by piece. Raises :class:`UsageError`, with the line, where it is neither."""
     pieces = iter(pieces)
     first = next(pieces, b"")
@@ -113,7 +113,7 @@ def texts_of(place: Place, pieces: Iterable[bytes]) -> Iterator[str]:
         yield text
 
 
-def lines_of(place: Place, texts: Iterable[str]) -> Iterator[str]:
+def lines_of(place: InputPlace, texts: Iterable[str]) -> Iterator[str]:
     """The lines of a text, with their ends, none longer than what is held at once; ``place`` goes along."""
     begun = ""
     for text in texts:
@@ -130,7 +130,7 @@ def lines_of(place: Place, texts: Iterable[str]) -> Iterator[str]:
         yield begun
 
 
-def seekable(place: Place, pieces: Iterable[bytes]) -> IO[bytes]:
+def seekable(place: InputPlace, pieces: Iterable[bytes]) -> IO[bytes]:
     """A file with all of ``pieces``, which can be read at any place: in memory while it is small."""
     file = tempfile.SpooledTemporaryFile(_SPOOLED_IN_MEMORY_BYTES)  # noqa: SIM115 - the caller closes it
     size_bytes = 0
@@ -144,12 +144,12 @@ def seekable(place: Place, pieces: Iterable[bytes]) -> IO[bytes]:
     return file
 
 
-def _check_length(place: Place, line: str) -> None:
+def _check_length(place: InputPlace, line: str) -> None:
     if len(line) > _LINE_LENGTH_MAX:
         raise place.refusal(f"the line is longer than {_LINE_LENGTH_MAX:,} characters: it begins with {shown(line)}")
 
 
-def _bounded(place: Place, pieces: Iterable[bytes]) -> Iterator[bytes]:
+def _bounded(place: InputPlace, pieces: Iterable[bytes]) -> Iterator[bytes]:
     size_bytes = 0
     for piece in pieces:
         size_bytes += len(piece)
@@ -158,7 +158,7 @@ def _bounded(place: Place, pieces: Iterable[bytes]) -> Iterator[bytes]:
         yield piece
 
 
-def _unpacked(place: Place, pieces: Iterable[bytes]) -> Iterator[bytes]:
+def _unpacked(place: InputPlace, pieces: Iterable[bytes]) -> Iterator[bytes]:
     """What gzip holds: one member after another, as `cat` and parallel packers leave them."""
     inflater = zlib.decompressobj(_GZIP_WINDOW)
     packed = unpacked = 0

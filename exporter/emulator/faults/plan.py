@@ -12,7 +12,7 @@ from exporter.emulator.world.draws import draw, draw_text, fraction
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from exporter.emulator.protocol.requests import Ask
+    from exporter.emulator.protocol.requests import CallRequest
 
 
 @dataclass(slots=True)
@@ -64,7 +64,7 @@ class FaultPlan:
         """The plan: each fault's number, text and hits."""
         return [{"number": each.number, "fault": each.fault.text, "hits": each.hits} for each in self._planned]
 
-    def meeting(self, ask: Ask) -> list[Fault]:
+    def meeting(self, ask: CallRequest) -> list[Fault]:
         """The faults of connection, answer and paging that meet this call; they count it.
 
         At most one, the last, takes the answer's place; those before it delay the answer or change its page.
@@ -85,7 +85,7 @@ class FaultPlan:
             if each.fault.group == "data" and _concerns(each.fault, stage_arn, session_id, participant_id)
         ]
 
-    def _meets(self, each: Planned, ask: Ask) -> bool:
+    def _meets(self, each: Planned, ask: CallRequest) -> bool:
         fault = each.fault
         if fault.operation not in (None, ask.operation):
             return False
@@ -107,7 +107,7 @@ class FaultPlan:
         each.hits += meets
         return meets
 
-    def _chance(self, each: Planned, ask: Ask, attempt: int) -> float:
+    def _chance(self, each: Planned, ask: CallRequest, attempt: int) -> float:
         return fraction(draw_text(draw(self._seed, b"fault", each.number), b"try", f"{ask.key} {attempt}"))
 
 

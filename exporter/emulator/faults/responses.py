@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from exporter.emulator.protocol.errors import Problem, denied, invalid, not_found
+from exporter.emulator.protocol.errors import Refusal, denied, invalid, not_found
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from exporter.emulator.faults.syntax import Fault
-    from exporter.emulator.protocol.requests import Ask
+    from exporter.emulator.protocol.requests import CallRequest
 
 _HTML = b"<html><head><title>%s</title></head><body><h1>%s</h1></body></html>\n"
 _JSON_TYPE = "application/json"
@@ -21,7 +21,7 @@ _HTML_TYPE = "text/html"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class FaultyAnswer:
     """A status, a body and its type."""
 
     status: int
@@ -29,21 +29,21 @@ class Answer:
     content_type: str = _JSON_TYPE
 
 
-def faulty_answer(fault: Fault, ask: Ask, right: Callable[[], bytes]) -> Answer:
+def faulty_answer(fault: Fault, ask: CallRequest, right: Callable[[], bytes]) -> FaultyAnswer:
     """The answer that a fault of the group "answer" gives; ``right`` makes the right body.
 
-    Raises :class:`Problem` where AWS would refuse the call.
+    Raises :class:`Refusal` where AWS would refuse the call.
     """
     if (problem := _refusal(fault, ask)) is not None:
         raise problem
     if fault.kind == "server_error":
         title = b"%d Error" % (fault.status or 500)
-        return Answer(fault.status or 500, _HTML % (title, title), _HTML_TYPE)
+        return FaultyAnswer(fault.status or 500, _HTML % (title, title), _HTML_TYPE)
     if fault.kind == "html":
-        return Answer(200, _HTML % (b"Welcome", b"Please log in"), _HTML_TYPE)
+        return FaultyAnswer(200, _HTML % (b"Welcome", b"Please log in"), _HTML_TYPE)
     if fault.kind == "cut_json":
         whole = right()
-        return Answer(200, whole[: len(whole) // 2])
+        return FaultyAnswer(200, whole[: len(whole) // 2])
     bodies = {
         "bad_json": b'{"%s": [{]' % ask.list_member.encode(),
         "empty_body": b"",
@@ -51,14 +51,14 @@ def faulty_answer(fault: Fault, ask: Ask, right: Callable[[], bytes]) -> Answer:
         "not_an_object": b"[]",
         "null_list": msgspec.json.encode({ask.list_member: None}),
     }
-    return Answer(200, bodies[fault.kind])
+    return FaultyAnswer(200, bodies[fault.kind])
 
 
-def _refusal(fault: Fault, ask: Ask) -> Problem | None:
+def _refusal(fault: Fault, ask: CallRequest) -> Refusal | None:
     if fault.kind == "throttle":
         return _throttled(fault)
     if fault.kind == "expired_token":
-        return Problem(403, "ExpiredTokenException", "The security token included in the request is expired")
+        return Refusal(403, "ExpiredTokenException", "The security token included in the request is expired")
     if fault.kind == "denied":
         return denied(f"User is not authorized to perform: ivs:{ask.operation}")
     if fault.kind == "not_found":
@@ -68,7 +68,7 @@ def _refusal(fault: Fault, ask: Ask) -> Problem | None:
     return None
 
 
-def _throttled(fault: Fault) -> Problem:
+def _throttled(fault: Fault) -> Refusal:
     code = fault.code or "ThrottlingException"
     wait = () if fault.retry_after_s is None else (("Retry-After", f"{fault.retry_after_s:g}"),)
-    return Problem(fault.status or 429, None if code == "none" else code, "Rate exceeded", wait)
+    return Refusal(fault.status or 429, None if code == "none" else code, "Rate exceeded", wait)

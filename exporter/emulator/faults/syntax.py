@@ -31,7 +31,7 @@ Group = Literal["connection", "answer", "paging", "data"]
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class FaultKind:
     """A kind of fault. ``parameters`` are those it knows beside the ones that choose the calls."""
 
     group: Group
@@ -39,36 +39,36 @@ class Kind:
     parameters: tuple[str, ...] = ()
 
 
-KINDS: Mapping[str, Kind] = {
-    "slow": Kind("connection", "answers after seconds= (default 1) of real time", ("seconds",)),
-    "silence": Kind("connection", "accepts the call and never answers"),
-    "reset": Kind("connection", "closes the connection without an answer"),
-    "cut": Kind("connection", "closes the connection in the middle of the body, whose Content-Length says more"),
-    "throttle": Kind(
+KINDS: Mapping[str, FaultKind] = {
+    "slow": FaultKind("connection", "answers after seconds= (default 1) of real time", ("seconds",)),
+    "silence": FaultKind("connection", "accepts the call and never answers"),
+    "reset": FaultKind("connection", "closes the connection without an answer"),
+    "cut": FaultKind("connection", "closes the connection in the middle of the body, whose Content-Length says more"),
+    "throttle": FaultKind(
         "answer",
         "throttled: status= (default 429), code= (default ThrottlingException; none: no name), retry_after_s=",
         ("status", "code", "retry_after_s"),
     ),
-    "server_error": Kind("answer", "a gateway's HTML error page: status= (default 500)", ("status",)),
-    "cut_json": Kind("answer", "the first half of the right body, with the right length"),
-    "bad_json": Kind("answer", "status 200 and a body that is not JSON"),
-    "empty_body": Kind("answer", "status 200 and no body"),
-    "html": Kind("answer", "status 200 and an HTML page"),
-    "empty_object": Kind("answer", "status 200 and {}"),
-    "not_an_object": Kind("answer", "status 200 and []"),
-    "null_list": Kind("answer", "status 200 and null in place of the list"),
-    "expired_token": Kind("answer", "ExpiredTokenException: the credentials have expired"),
-    "denied": Kind("answer", "AccessDeniedException"),
-    "not_found": Kind("answer", "ResourceNotFoundException"),
-    "invalid": Kind("answer", "ValidationException"),
-    "token_refused": Kind("answer", "a good page token is refused with ValidationException"),
-    "token_repeats": Kind("paging", "nextToken never changes after the first page"),
-    "endless": Kind("paging", "there is always another nextToken; the list begins again"),
-    "empty_pages": Kind("paging", "before each page comes one without items, but with a nextToken"),
-    "unknown_fields": Kind("data", "unknown members in events and tokens, and unknown event names"),
-    "wrong_types": Kind("data", "a known member of an event has another JSON type"),
-    "no_time": Kind("data", "eventTime is missing or can't be read"),
-    "foreign_participant": Kind("data", "an event's participantId is not the one asked for"),
+    "server_error": FaultKind("answer", "a gateway's HTML error page: status= (default 500)", ("status",)),
+    "cut_json": FaultKind("answer", "the first half of the right body, with the right length"),
+    "bad_json": FaultKind("answer", "status 200 and a body that is not JSON"),
+    "empty_body": FaultKind("answer", "status 200 and no body"),
+    "html": FaultKind("answer", "status 200 and an HTML page"),
+    "empty_object": FaultKind("answer", "status 200 and {}"),
+    "not_an_object": FaultKind("answer", "status 200 and []"),
+    "null_list": FaultKind("answer", "status 200 and null in place of the list"),
+    "expired_token": FaultKind("answer", "ExpiredTokenException: the credentials have expired"),
+    "denied": FaultKind("answer", "AccessDeniedException"),
+    "not_found": FaultKind("answer", "ResourceNotFoundException"),
+    "invalid": FaultKind("answer", "ValidationException"),
+    "token_refused": FaultKind("answer", "a good page token is refused with ValidationException"),
+    "token_repeats": FaultKind("paging", "nextToken never changes after the first page"),
+    "endless": FaultKind("paging", "there is always another nextToken; the list begins again"),
+    "empty_pages": FaultKind("paging", "before each page comes one without items, but with a nextToken"),
+    "unknown_fields": FaultKind("data", "unknown members in events and tokens, and unknown event names"),
+    "wrong_types": FaultKind("data", "a known member of an event has another JSON type"),
+    "no_time": FaultKind("data", "eventTime is missing or can't be read"),
+    "foreign_participant": FaultKind("data", "an event's participantId is not the one asked for"),
 }
 
 

@@ -8,7 +8,7 @@ import msgspec
 _ERROR_URL = "http://internal.amazon.com/coral/com.amazon.ivs/"
 
 
-class Problem(Exception):
+class Refusal(Exception):
     """A call that is refused. ``code`` is None for an answer that names no error."""
 
     def __init__(self, status: int, code: str | None, message: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
@@ -30,16 +30,16 @@ class Problem(Exception):
         return headers
 
 
-def invalid(message: str) -> Problem:
+def invalid(message: str) -> Refusal:
     """What AWS answers to a request that its model does not allow."""
-    return Problem(400, "ValidationException", message)
+    return Refusal(400, "ValidationException", message)
 
 
-def denied(message: str) -> Problem:
+def denied(message: str) -> Refusal:
     """What AWS answers where the caller has no permission."""
-    return Problem(403, "AccessDeniedException", message)
+    return Refusal(403, "AccessDeniedException", message)
 
 
-def not_found(message: str) -> Problem:
+def not_found(message: str) -> Refusal:
     """What GetParticipant is documented to answer for what does not exist."""
-    return Problem(404, "ResourceNotFoundException", message)
+    return Refusal(404, "ResourceNotFoundException", message)

@@ -14,7 +14,7 @@ _MAC_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ListPlace:
     """Where in a list a page begins.
 
     ``turn`` counts the pages before it. ``as_of_us`` is the moment whose list is counted, 0 for the list as it is now.
@@ -39,14 +39,14 @@ class PageTokens:
         """Whether tokens live for ever, so that equal places have equal tokens."""
         return self._life_us is None
 
-    def write(self, place: Place, list_name: str, now_us: int) -> str:
+    def write(self, place: ListPlace, list_name: str, now_us: int) -> str:
         """The token of a place in the list of this name (operation and arguments)."""
         issued_us = 0 if self.is_lasting else now_us
         fields = _FIELDS.pack(place.offset, place.turn, place.as_of_us, issued_us)
         return urlsafe_b64encode(fields + self._mac(fields, list_name)).decode()
 
-    def read(self, token: str, list_name: str) -> Place:
-        """The place that a token of this list names. Raises :class:`Problem` for any other token."""
+    def read(self, token: str, list_name: str) -> ListPlace:
+        """The place that a token of this list names. Raises :class:`Refusal` for any other token."""
         try:
             raw = urlsafe_b64decode(token)
         except ValueError:
@@ -55,10 +55,10 @@ class PageTokens:
         # Letters that base64 has no use for, and spare bits, must not make a second token of a place.
         if self._mac(fields, list_name) != mac or urlsafe_b64encode(raw).decode() != token:
             raise _refused()
-        return Place(*_FIELDS.unpack(fields))
+        return ListPlace(*_FIELDS.unpack(fields))
 
-    def check_life(self, place: Place, now_us: int) -> None:
-        """Raise :class:`Problem` where the place's token is too old."""
+    def check_life(self, place: ListPlace, now_us: int) -> None:
+        """Raise :class:`Refusal` where the place's token is too old."""
         if self._life_us is not None and place.issued_us and now_us - place.issued_us > self._life_us:
             raise _refused()
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from exporter.emulator.options import QuotaOptions
-from exporter.emulator.protocol.errors import Problem
+from exporter.emulator.protocol.errors import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +18,7 @@ _SECONDS_KEPT = 100_000
 
 
 @dataclass(slots=True)
-class Bucket:
+class CallBucket:
     """One bucket and its counts. ``by_second`` counts the grants of each second since the emulator's start."""
 
     tokens: float
@@ -38,7 +38,7 @@ class Quota:
         self.options = options
         self._monotonic_s = monotonic_s
         self._started_s = monotonic_s()
-        self._buckets: dict[tuple[str, Scope], Bucket] = {}
+        self._buckets: dict[tuple[str, Scope], CallBucket] = {}
 
     def set(self, calls_per_second: float | None = None, burst: int | None = None) -> None:
         """Change the rate or the burst from now on. Raises ValueError for a wrong one."""
@@ -55,7 +55,7 @@ class Quota:
         now_s = self._monotonic_s() - self._started_s
         bucket = self._buckets.get((operation, scope))
         if bucket is None:
-            bucket = self._buckets[operation, scope] = Bucket(self.options.burst, now_s)
+            bucket = self._buckets[operation, scope] = CallBucket(self.options.burst, now_s)
         refilled = bucket.tokens + (now_s - bucket.filled_s) * self.options.calls_per_second
         bucket.tokens = min(self.options.burst, refilled)
         bucket.filled_s = now_s
@@ -67,11 +67,11 @@ class Quota:
         _count_grant(bucket, now_s)
         return True
 
-    def refusal(self) -> Problem:
+    def refusal(self) -> Refusal:
         """What a call without a token is answered."""
         wait_s = self.options.retry_after_s
         headers = () if wait_s is None else (("Retry-After", f"{wait_s:g}"),)
-        return Problem(429, self.options.code, "Rate exceeded", headers)
+        return Refusal(429, self.options.code, "Rate exceeded", headers)
 
     def counts(self) -> list[dict[str, Any]]:
         """The counts of every bucket that was used.
@@ -95,13 +95,13 @@ class Quota:
             for (operation, scope), bucket in sorted(self._buckets.items())
         ]
 
-    def _slots(self, bucket: Bucket) -> float:
+    def _slots(self, bucket: CallBucket) -> float:
         if bucket.first_s is None or bucket.last_s is None:
             return 0.0
         return self.options.burst + self.options.calls_per_second * (bucket.last_s - bucket.first_s)
 
 
-def _count_grant(bucket: Bucket, now_s: float) -> None:
+def _count_grant(bucket: CallBucket, now_s: float) -> None:
     bucket.granted += 1
     bucket.first_s = now_s if bucket.first_s is None else bucket.first_s
     bucket.last_s = now_s

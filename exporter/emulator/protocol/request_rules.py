@@ -97,7 +97,7 @@ def _service_model() -> Any:  # noqa: ANN401 - botocore has no types
 def read_request(operation: str, body: bytes) -> dict[str, Any]:
     """The known members of a request's body; unknown ones and nulls are left out, as AWS does.
 
-    Raises :class:`Problem`, a ValidationException, for what the model does not allow.
+    Raises :class:`Refusal`, a ValidationException, for what the model does not allow.
     """
     try:
         given = _decode(body or b"{}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from exporter.emulator.protocol.errors import denied
-from exporter.emulator.protocol.page_tokens import Place
+from exporter.emulator.protocol.page_tokens import ListPlace
 from exporter.emulator.protocol.request_rules import LIST_MEMBERS, PAGE_SIZE_DEFAULT, read_request
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class CallRequest:
     """One call. The ids are ``""`` where the operation has none; ``filter`` is a member and the value it must have."""
 
     scope: Scope
@@ -24,7 +24,7 @@ class Ask:
     session_id: str
     participant_id: str
     page_size: int
-    place: Place
+    place: ListPlace
     filter: tuple[str, object] | None
 
     @property
@@ -50,20 +50,20 @@ class Ask:
         )
 
 
-def read_ask(scope: Scope, operation: str, body: bytes, tokens: PageTokens) -> Ask:
-    """Check a request and read it. Raises :class:`Problem` for what the model or the caller's rights do not allow."""
+def read_ask(scope: Scope, operation: str, body: bytes, tokens: PageTokens) -> CallRequest:
+    """Check a request and read it. Raises :class:`Refusal` for what the model or the caller's rights do not allow."""
     request = read_request(operation, body)
     stage_arn = request.get("stageArn", "")
     if stage_arn and not stage_arn.startswith(f"arn:aws:ivs:{scope.region}:{scope.account_id}:"):
         raise denied(f"User is not authorized to perform: ivs:{operation} on resource: {stage_arn}")
-    ask = Ask(
+    ask = CallRequest(
         scope=scope,
         operation=operation,
         stage_arn=stage_arn,
         session_id=request.get("sessionId", ""),
         participant_id=request.get("participantId", ""),
         page_size=request.get("maxResults", PAGE_SIZE_DEFAULT),
-        place=Place(),
+        place=ListPlace(),
         filter=_filter_in(request),
     )
     token = request.get("nextToken", "")

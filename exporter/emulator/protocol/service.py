@@ -9,9 +9,9 @@ import msgspec
 
 from exporter.emulator.cache import BoundedCache
 from exporter.emulator.faults.data import altered
-from exporter.emulator.protocol.errors import Problem, denied, not_found
-from exporter.emulator.protocol.page_tokens import PageTokens, Place
-from exporter.emulator.protocol.requests import Ask, read_ask
+from exporter.emulator.protocol.errors import Refusal, denied, not_found
+from exporter.emulator.protocol.page_tokens import ListPlace, PageTokens
+from exporter.emulator.protocol.requests import CallRequest, read_ask
 from exporter.emulator.world.fixed_world import FixedWorld
 from exporter.emulator.world.seeded_world import SeededWorld
 from exporter.emulator.world.world import Item, Listing, UnknownError, World
@@ -30,10 +30,10 @@ _ASK_BYTES = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownRequest:
     """A call that was made before: what it asks, and its page from one simulated moment to before another."""
 
-    ask: Ask
+    ask: CallRequest
     page: bytes | None = None
     same_from_us: int = 0
     same_until_us: int = 0
@@ -54,7 +54,7 @@ class Service:
         self._faults = faults
         self._changes = faults.changes
         self._tokens = PageTokens(options.world.seed.to_bytes(8, "little"), options.page_token_life_s)
-        self._known: BoundedCache[Known] = BoundedCache(options.page_cache_bytes)
+        self._known: BoundedCache[KnownRequest] = BoundedCache(options.page_cache_bytes)
         hour_us = start_us // _HOUR_US * _HOUR_US
         given_us = options.world.start_us
         self._world_start_us = hour_us - int(options.world.days * _DAY_US) if given_us is None else given_us
@@ -70,31 +70,31 @@ class Service:
             )
         return self._seeded[scope]
 
-    def known(self, scope: Scope, operation: str, body: bytes) -> Known:
-        """What a call asks for. Raises :class:`Problem` where the request is not allowed."""
+    def known(self, scope: Scope, operation: str, body: bytes) -> KnownRequest:
+        """What a call asks for. Raises :class:`Refusal` where the request is not allowed."""
         key = (scope, operation, body)
         known = self._known.get(key)
         if known is None:
-            known = Known(read_ask(scope, operation, body, self._tokens))
+            known = KnownRequest(read_ask(scope, operation, body, self._tokens))
             self._known.put(key, known, _ASK_BYTES + len(body))
         return known
 
-    def page(self, known: Known, body: bytes, now_us: int) -> bytes:
-        """The right answer to a call. Raises :class:`Problem` for an unknown or expired one."""
+    def page(self, known: KnownRequest, body: bytes, now_us: int) -> bytes:
+        """The right answer to a call. Raises :class:`Refusal` for an unknown or expired one."""
         if self._faults.changes != self._changes:  # a fault of the data changes what is kept
             self._known.clear()
             self._changes = self._faults.changes
-            known = Known(known.ask)
+            known = KnownRequest(known.ask)
         if known.page is not None and known.same_from_us <= now_us < known.same_until_us:
             return known.page
         ask = known.ask
         page, same_until_us = self.page_with(ask, now_us, frozenset())
         if self._tokens.is_lasting and now_us < same_until_us:
             key = (ask.scope, ask.operation, body)
-            self._known.put(key, Known(ask, page, now_us, same_until_us), _ASK_BYTES + len(body) + len(page))
+            self._known.put(key, KnownRequest(ask, page, now_us, same_until_us), _ASK_BYTES + len(body) + len(page))
         return page
 
-    def page_with(self, ask: Ask, now_us: int, paging: frozenset[str]) -> tuple[bytes, int]:
+    def page_with(self, ask: CallRequest, now_us: int, paging: frozenset[str]) -> tuple[bytes, int]:
         """The answer with these faults of paging, and until when it stays the same."""
         self._tokens.check_life(ask.place, now_us)
         try:
@@ -104,7 +104,7 @@ class Service:
         except UnknownError:
             return self._unknown(ask), 0
 
-    def listing(self, ask: Ask, now_us: int) -> Listing:
+    def listing(self, ask: CallRequest, now_us: int) -> Listing:
         """The whole list of which a page is asked. Raises :class:`UnknownError`."""
         world, ids = self.world(ask.scope), (ask.stage_arn, ask.session_id, ask.participant_id)
         if ask.operation == "ListStages":
@@ -123,7 +123,7 @@ class Service:
             listing, items=lambda first, last: [altered(item, faults) for item in listing.items(first, last)]
         )
 
-    def _list_page(self, ask: Ask, now_us: int, paging: frozenset[str]) -> tuple[bytes, int]:
+    def _list_page(self, ask: CallRequest, now_us: int, paging: frozenset[str]) -> tuple[bytes, int]:
         place = ask.place
         listing = self.listing(ask, place.as_of_us or now_us)
         same_until_us = listing.same_until_us
@@ -133,7 +133,7 @@ class Service:
         size = 0 if "empty_pages" in paging and place.turn % 2 == 0 else ask.page_size
         offset = place.offset % listing.count if "endless" in paging and listing.count else place.offset
         items = listing.items(offset, min(offset + size, listing.count))
-        following = Place(place.offset + len(items), place.turn + 1, as_of_us)
+        following = ListPlace(place.offset + len(items), place.turn + 1, as_of_us)
         if "token_repeats" in paging and place.turn:
             following = replace(place, issued_us=0)
         is_more = following.offset < listing.count or "endless" in paging or "token_repeats" in paging
@@ -143,12 +143,12 @@ class Service:
             body["nextToken"] = self._tokens.write(following, ask.list_name, now_us)
         return msgspec.json.encode(body), same_until_us
 
-    def _participant(self, ask: Ask, now_us: int) -> bytes:
+    def _participant(self, ask: CallRequest, now_us: int) -> bytes:
         world = self.world(ask.scope)
         shown = world.participant(ask.stage_arn, ask.session_id, ask.participant_id, now_us)
         return msgspec.json.encode({ask.list_member: _raw(shown)})
 
-    def _unknown(self, ask: Ask) -> bytes:
+    def _unknown(self, ask: CallRequest) -> bytes:
         if self._options.unknown == "empty" and ask.operation != "GetParticipant":
             return msgspec.json.encode({ask.list_member: []})
         if self._options.unknown == "denied":
@@ -156,7 +156,7 @@ class Service:
         raise _no_such(ask)
 
 
-def _no_such(ask: Ask) -> Problem:
+def _no_such(ask: CallRequest) -> Refusal:
     what = "Participant" if ask.participant_id else "Session" if ask.session_id else "Stage"
     return not_found(f"{what} not found")
 

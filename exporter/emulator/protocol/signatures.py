@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote_plus
 
 from exporter.emulator.cache import BoundedCache
-from exporter.emulator.protocol.errors import Problem
+from exporter.emulator.protocol.errors import Refusal
 from exporter.model import Scope, is_region
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _AUTHORIZATION = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class SignedCall:
     """What of a request is signed. ``headers`` looks names up without regard to case."""
 
     method: str
@@ -63,14 +63,14 @@ class SignatureChecker:
         self._wall_s = wall_s
         self._keys: BoundedCache[bytes] = BoundedCache(cost_max=_SIGNING_KEYS_MAX)
 
-    def check(self, call: Call, service: str = IVS) -> Scope:
-        """The account and region of a call to a service. Raises :class:`Problem` where it is not signed well."""
+    def check(self, call: SignedCall, service: str = IVS) -> Scope:
+        """The account and region of a call to a service. Raises :class:`Refusal` where it is not signed well."""
         text = call.headers.get("Authorization")
         if text is None:
-            raise Problem(403, "MissingAuthenticationTokenException", "Missing Authentication Token")
+            raise Refusal(403, "MissingAuthenticationTokenException", "Missing Authentication Token")
         parts = _AUTHORIZATION.fullmatch(text)
         if parts is None:
-            raise Problem(403, "IncompleteSignatureException", "Authorization header is not of the form of AWS4")
+            raise Refusal(403, "IncompleteSignatureException", "Authorization header is not of the form of AWS4")
         account = self._accounts.get(parts["key"]) or self._temporary(call.headers.get("X-Amz-Security-Token", ""))
         if account is None or account.access_key != parts["key"]:
             raise _unrecognized()
@@ -85,12 +85,12 @@ class SignatureChecker:
         self._check_token(account, call)
         return Scope(account.account_id, parts["region"])
 
-    def _check_time(self, parts: re.Match[str], call: Call) -> None:
+    def _check_time(self, parts: re.Match[str], call: SignedCall) -> None:
         stamp = call.headers.get("X-Amz-Date", "")
         try:
             signed = datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
         except ValueError:
-            raise Problem(403, "IncompleteSignatureException", "X-Amz-Date is missing or is no date") from None
+            raise Refusal(403, "IncompleteSignatureException", "X-Amz-Date is missing or is no date") from None
         if not {"host", "x-amz-date"} <= set(parts["headers"].split(";")):
             raise _mismatch("'Host' and 'X-Amz-Date' must be signed headers.")
         if parts["day"] != stamp[:8]:
@@ -98,7 +98,7 @@ class SignatureChecker:
         if abs(signed.timestamp() - self._wall_s()) > _SKEW_S_MAX:
             raise _mismatch("Signature expired or not yet current: the clocks differ by more than five minutes.")
 
-    def _signature(self, account: Account, parts: re.Match[str], call: Call) -> str:
+    def _signature(self, account: Account, parts: re.Match[str], call: SignedCall) -> str:
         names = parts["headers"].split(";")
         headers = "".join(f"{name}:{' '.join(call.headers.get(name, '').split())}\n" for name in names)
         canonical = "\n".join(
@@ -126,12 +126,12 @@ class SignatureChecker:
             self._keys.put(name, key)
         return key
 
-    def _check_token(self, account: Account, call: Call) -> None:
+    def _check_token(self, account: Account, call: SignedCall) -> None:
         given = call.headers.get("X-Amz-Security-Token", "")
         if not hmac.compare_digest(given.encode(), (account.session_token or "").encode()):
             raise _unrecognized()
         if account.expires_s is not None and self._wall_s() >= account.expires_s:
-            raise Problem(403, "ExpiredTokenException", "The security token included in the request is expired")
+            raise Refusal(403, "ExpiredTokenException", "The security token included in the request is expired")
 
 
 def _check_service(parts: re.Match[str], service: str) -> None:
@@ -151,9 +151,9 @@ def _canonical_query(query: str) -> str:
     return "&".join(f"{name}={value}" for name, value in sorted(encoded))
 
 
-def _unrecognized() -> Problem:
-    return Problem(403, "UnrecognizedClientException", "The security token included in the request is invalid.")
+def _unrecognized() -> Refusal:
+    return Refusal(403, "UnrecognizedClientException", "The security token included in the request is invalid.")
 
 
-def _mismatch(message: str) -> Problem:
-    return Problem(403, "InvalidSignatureException", message)
+def _mismatch(message: str) -> Refusal:
+    return Refusal(403, "InvalidSignatureException", message)

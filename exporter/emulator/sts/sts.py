@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
-from exporter.emulator.protocol.errors import Problem
+from exporter.emulator.protocol.errors import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -49,10 +49,10 @@ class Sts:
     roles: Roles
 
     def answer(self, caller: Scope, body: bytes) -> bytes:
-        """The answer to a call that was signed by ``caller``. Raises :class:`Problem` where it is refused."""
+        """The answer to a call that was signed by ``caller``. Raises :class:`Refusal` where it is refused."""
         form = dict(parse_qsl(body.decode("ascii", "replace"), keep_blank_values=True))
         if form.get("Action") != "AssumeRole":
-            raise Problem(
+            raise Refusal(
                 400, "InvalidAction", "Could not find operation for this version: only AssumeRole is emulated"
             )
         arn, session_name = form.get("RoleArn", ""), form.get("RoleSessionName", "")
@@ -66,7 +66,7 @@ class Sts:
         is_known = account_id in self.accounts and role["name"] == self.options.name
         is_open = account_id not in self.roles.refused and self.options.external_id in (None, form.get("ExternalId"))
         if not (is_known and is_open):
-            raise Problem(
+            raise Refusal(
                 403,
                 "AccessDenied",
                 f"User: arn:aws:iam::{caller.account_id}:root is not authorized to perform: sts:AssumeRole on resource:"
@@ -76,7 +76,7 @@ class Sts:
         return _assumed(keys, f"arn:aws:sts::{account_id}:assumed-role/{role['name']}/{session_name}")
 
 
-def refusal(problem: Problem) -> bytes:
+def refusal(problem: Refusal) -> bytes:
     """A refused call in STS's XML."""
     code = _CODES.get(problem.code or "", problem.code or "InternalFailure")
     return (
@@ -104,5 +104,5 @@ def _assumed(keys: Account, arn: str) -> bytes:
     ).encode()
 
 
-def _invalid(message: str) -> Problem:
-    return Problem(400, "ValidationError", message)
+def _invalid(message: str) -> Refusal:
+    return Refusal(400, "ValidationError", message)

@@ -11,9 +11,9 @@ from exporter.emulator.world.draws import draw
 from exporter.emulator.world.iso_forms import FORM_COUNT, time_text
 from exporter.emulator.world.visits import (
     PUBLISHING_EVENTS_MIN,
-    Away,
     Event,
     Remote,
+    ReplicatedTo,
     Role,
     Timed,
     replica_events,
@@ -36,7 +36,7 @@ _CLIENTS = (
 )
 
 
-class Taking(Protocol):
+class Attendance(Protocol):
     """Someone's part in a session. Events are numbered by age; times are in microseconds since the epoch.
 
     ``first_us`` is when the participant is first listed, and from ``last_us`` on nothing about it changes.
@@ -153,7 +153,7 @@ class Participant:
         away = None
         if visit == 0 and self.replication is not None:
             stage, session = self.replication.destination
-            away = Away(self.replication.span, self.ids.stage_arn(stage), self.ids.session_id(stage, session))
+            away = ReplicatedTo(self.replication.span, self.ids.stage_arn(stage), self.ids.session_id(stage, session))
         return visit_events(self.role, draw(life.seed, b"visit", visit), life.visit_span(visit), size, away)
 
     def _state(self, now_us: int) -> str:

@@ -12,7 +12,7 @@ from exporter.emulator.world.draws import draw, draw_text
 from exporter.emulator.world.ids import IdMaker
 from exporter.emulator.world.iso_forms import FORM_COUNT, time_text
 from exporter.emulator.world.orders import order_of, shown_indexes
-from exporter.emulator.world.participants import Participant, Replica, Taking
+from exporter.emulator.world.participants import Attendance, Participant, Replica
 from exporter.emulator.world.texts import Texts
 from exporter.emulator.world.timetable import Timetable
 from exporter.emulator.world.visits import Remote
@@ -39,7 +39,7 @@ class SeededWorld:
         self._ids = IdMaker(scope.account_id, scope.region, seed, options.hostile)
         self._texts = Texts(options.hostile)
         self._casts: BoundedCache[tuple[Remote, ...]] = BoundedCache(_CASTS_CACHED)
-        self._units: BoundedCache[Taking] = BoundedCache(_UNITS_CACHED)
+        self._units: BoundedCache[Attendance] = BoundedCache(_UNITS_CACHED)
         self._order_seed = draw(seed, b"order")
 
     def stages(self, now_us: int) -> Listing:
@@ -150,7 +150,9 @@ class SeededWorld:
             raise UnknownError(session_id)
         return gathering
 
-    def _unit_of(self, stage_arn: str, session_id: str, participant_id: str, now_us: int) -> tuple[Taking, Gathering]:
+    def _unit_of(
+        self, stage_arn: str, session_id: str, participant_id: str, now_us: int
+    ) -> tuple[Attendance, Gathering]:
         gathering = self._gathering_of(stage_arn, session_id, now_us)
         key = (session_id, participant_id)
         taking = self._units.get(key) or self._units.put(key, self._find(gathering, participant_id))
@@ -158,7 +160,7 @@ class SeededWorld:
             raise UnknownError(participant_id)
         return taking, gathering
 
-    def _find(self, gathering: Gathering, participant_id: str) -> Taking:
+    def _find(self, gathering: Gathering, participant_id: str) -> Attendance:
         indexes = self._ids.participant_of(participant_id)
         here = (gathering.stage, gathering.session)
         if indexes is not None and indexes[:2] == here and indexes[2] < gathering.participants:

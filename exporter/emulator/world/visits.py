@@ -46,7 +46,7 @@ class Remote:
 
 
 @dataclass(frozen=True, slots=True)
-class Away:
+class ReplicatedTo:
     """To where, and from when to when, a participant is replicated."""
 
     span: Span
@@ -64,7 +64,7 @@ class Role:
     texts: Texts
 
 
-def visit_events(role: Role, seed: int, span: Span, size: int, away: Away | None) -> list[Timed]:
+def visit_events(role: Role, seed: int, span: Span, size: int, away: ReplicatedTo | None) -> list[Timed]:
     """The ``size`` events of one visit with their times, oldest first. ``seed`` is the visit's own."""
     steps = _script(role, seed, size, away)
     length_us = span.end_us - span.start_us
@@ -109,7 +109,7 @@ def replica_events(role: Role, seed: int, span: Span) -> list[Timed]:
     ]
 
 
-def _script(role: Role, seed: int, size: int, away: Away | None) -> list[_Step]:
+def _script(role: Role, seed: int, size: int, away: ReplicatedTo | None) -> list[_Step]:
     if size == 0:
         return []
     if size == 1:

@@ -25,7 +25,7 @@ from exporter.aws.endpoints import check_endpoint, check_endpoint_settings
 from exporter.aws.errors import reading_configuration
 from exporter.errors import CredentialsLost, LakeBusy, LakeRefused
 from exporter.lake.stores.s3.answers import NotOfS3, check_parsed, check_raw
-from exporter.lake.stores.s3.errors import Call, Conflict, Expired, translated, without_credentials
+from exporter.lake.stores.s3.errors import Conflict, Expired, S3Call, translated, without_credentials
 from exporter.lake.stores.s3.http import BoundedSession
 
 if TYPE_CHECKING:
@@ -213,9 +213,9 @@ class S3Calls:
                     raise without_credentials(error, self._told("credentials")) from error
             return self._generation != generation
 
-    def _told(self, method: str, key: str = "") -> Call:
+    def _told(self, method: str, key: str = "") -> S3Call:
         """What an error says of a call."""
-        return Call(self._bucket, method, key, self._host, int(self._wall_s()) * _MICROS)
+        return S3Call(self._bucket, method, key, self._host, int(self._wall_s()) * _MICROS)
 
 
 def _check_raw(operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:  # noqa: ANN401 - botocore's own

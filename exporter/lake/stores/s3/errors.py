@@ -30,7 +30,7 @@ _MICROS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class S3Call:
     """A call of the client's ``method`` to ``host``, about a bucket and a key; ``now_us`` is this machine's time."""
 
     bucket: str
@@ -155,7 +155,7 @@ _PASSING = (aws.HTTPClientError, aws.ConnectionError, aws.IncompleteReadError, R
 _UNREACHED = (aws.HTTPClientError, aws.ConnectionError, TimeoutError)
 
 
-def translated(error: Exception, call: Call) -> LakeError:
+def translated(error: Exception, call: S3Call) -> LakeError:
     """The lake's error for whatever a method of the client has raised: botocore, aiohttp, or what they stand on."""
     if isinstance(error, aws.ClientError):
         return _of_answer(error.response, call)
@@ -169,7 +169,7 @@ def translated(error: Exception, call: Call) -> LakeError:
     return LakeRefused(f"{call.lake}: {_final(error, call)}")
 
 
-def _final(error: Exception, call: Call) -> str:
+def _final(error: Exception, call: S3Call) -> str:
     if isinstance(error, TooLong):
         return f"{call.method} is answered{_by(call.host)} with more than {ANSWER_BYTES_MAX >> 20} MiB: that is no S3"
     if isinstance(error, aws.NoCredentialsError):
@@ -177,7 +177,7 @@ def _final(error: Exception, call: Call) -> str:
     return f"{call.name}: {words_of(error)}"
 
 
-def without_credentials(error: Exception, call: Call) -> LakeError:
+def without_credentials(error: Exception, call: S3Call) -> LakeError:
     """The lake's error for whatever a provider of credentials has raised."""
     if isinstance(error, aws.NoCredentialsError):
         return translated(error, call)
@@ -189,7 +189,7 @@ def without_credentials(error: Exception, call: Call) -> LakeError:
     return Expired(f"{call.lake}: {error if isinstance(error, ExportError) else lost(error)}")
 
 
-def _of_answer(answer: Mapping[str, Any], call: Call) -> LakeError:
+def _of_answer(answer: Mapping[str, Any], call: S3Call) -> LakeError:
     error, status = answer.get("Error", {}), _status(answer)
     code = str(error.get("Code", ""))
     said = foreign_words(f"{code or status}: {error.get('Message', '')}")
@@ -213,7 +213,7 @@ def _of_answer(answer: Mapping[str, Any], call: Call) -> LakeError:
     return (LakeBusy if is_passing else LakeRefused)(f"{call.lake}: {call.name}: {said}")
 
 
-def _of_stranger(error: NotOfS3, call: Call) -> LakeError:
+def _of_stranger(error: NotOfS3, call: S3Call) -> LakeError:
     """The error for an answer that is not S3's: of a proxy, a portal, an ingress; or half of S3's."""
     if error.status == _STATUS_PROXY_PASSWORD:
         return LakeRefused(
@@ -228,7 +228,7 @@ def _of_stranger(error: NotOfS3, call: Call) -> LakeError:
     return LakeRefused(f"{message}: a proxy, or AWS_ENDPOINT_URL_S3 names something else")
 
 
-def _skew(code: str, theirs_us: int | None, call: Call) -> str:
+def _skew(code: str, theirs_us: int | None, call: S3Call) -> str:
     """What the clocks have to do with a refusal; nothing where they agree."""
     if code in {"RequestTimeTooSkewed", ""} or theirs_us is None or not call.now_us:
         return ""
