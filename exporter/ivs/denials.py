@@ -1,9 +1,9 @@
 """When a denied operation is asked no more: that is a cause of the stage's or the scope's, not of each unit. Pure.
 
 A permission that is missing refuses every unit alike. So an operation that a stage has refused 20 times by one code,
-with no success there, is asked no more in that stage in this run; one that three stages have refused so, or that was
-refused 60 times, with no success in any stage, is asked no more in the scope. A permission can come back: the next run
-asks again.
+with no success there meanwhile, is asked no more in that stage in this run; one that three stages have refused so, or
+that was refused 60 times, with no success in any stage at all, is asked no more in the scope. A permission can be taken
+away while a run goes on, and it can come back: the next run asks again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from exporter.errors import Refused
     from exporter.ivs.operations import Operation
 
-#: Refusals by one code, with no success in the stage, after which it is asked no more.
+#: Refusals by one code, with no success in the stage since the first of them, after which it is asked no more.
 STAGE_REFUSALS = 20
 #: Stages that are asked no more, with no success in any, after which the scope is asked no more.
 SCOPE_STAGES = 3
@@ -44,9 +44,7 @@ class Denials:
             raise ShutOut(f"{refusal}; {self._told()}", refusal.group)
 
     def granted(self, stage_arn: str) -> None:
-        """Note a success: it opens the stage, and the scope, for the rest of the run."""
-        if stage_arn in self._granted:
-            return
+        """Note a success: it opens the stage until that is refused as often again, and the scope for good."""
         self._granted.add(stage_arn)
         self._refusals.pop(stage_arn, None)
         self._shut.pop(stage_arn, None)
@@ -61,8 +59,6 @@ class Denials:
         if refusal.is_for_good:
             return False
         refusal.group = f"{self._operation}: {refusal.code}"
-        if stage_arn in self._granted:
-            return False
         by_code = self._refusals[stage_arn]
         by_code[refusal.code] += 1
         is_shut = stage_arn not in self._shut and by_code[refusal.code] >= STAGE_REFUSALS
