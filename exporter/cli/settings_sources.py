@@ -164,7 +164,7 @@ def _check_variables() -> None:
     for name in sorted(os.environ):
         is_ours = name.upper().startswith(PREFIX) and not _OF_KUBERNETES.fullmatch(name)
         if is_ours and name.upper() not in known:
-            raise UsageError(f"{shown(name)[1:-1]} is no variable of ivs-export{_meant(name.upper(), known)}")
+            raise UsageError(f"unknown variable {shown(name)[1:-1]}{_meant(name.upper(), known)}")
 
 
 def _check_lake_is_named(values: Mapping[str, Any]) -> None:

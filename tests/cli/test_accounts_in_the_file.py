@@ -113,7 +113,7 @@ def test_a_wrong_account_is_refused(text: str, message: str, tmp_path: Path) -> 
 def test_accounts_have_no_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     """One variable can't tell tables, so that none is passed over in silence."""
     monkeypatch.setenv("IVS_EXPORT_ACCOUNTS", "x")
-    with pytest.raises(UsageError, match="IVS_EXPORT_ACCOUNTS is no variable"):
+    with pytest.raises(UsageError, match="unknown variable IVS_EXPORT_ACCOUNTS"):
         load({})
 
 

@@ -64,7 +64,7 @@ def test_demo_exports_a_day_and_asks_it_twice_over(tmp_path: Path, capfd: pytest
         ": complete, in ",
         "At AWS's 5 calls a second",
         "FROM '",
-        "participants; so many at a time",
+        "participants. Participants present, by quarter hour",
         "█",
         "AWS_PROFILE",
     ):

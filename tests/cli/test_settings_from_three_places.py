@@ -125,9 +125,9 @@ def test_every_key_is_an_option_with_its_default() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("IVS_EXPORT_LAEK", "IVS_EXPORT_LAEK is no variable of ivs-export; did you mean IVS_EXPORT_LAKE?"),
+        ("IVS_EXPORT_LAEK", "unknown variable IVS_EXPORT_LAEK; did you mean IVS_EXPORT_LAKE?"),
         ("IVS_EXPORT_QUOTA__RESERV", "did you mean IVS_EXPORT_QUOTA__RESERVE?"),
-        ("IVS_EXPORT_QUOTA", "IVS_EXPORT_QUOTA is no variable"),
+        ("IVS_EXPORT_QUOTA", "unknown variable IVS_EXPORT_QUOTA"),
         ("IVS_EXPORT_RUN_CONCURRENCY", "did you mean IVS_EXPORT_RUN__CONCURRENCY?"),
     ],
 )

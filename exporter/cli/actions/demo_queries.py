@@ -56,7 +56,8 @@ def first_answers(lake: Path) -> str:
         raise ExportError(f"DuckDB can't read the lake: {error}") from error
     return (
         f"A first query, with DuckDB:\n\n    {query}\n\n{_table(names)}\n\n"
-        f"The busiest session, {session_id}, had {counted(participants, 'participant')}; so many at a time (UTC):\n\n"
+        f"The busiest session, {session_id}, had {counted(participants, 'participant')}."
+        " Participants present, by quarter hour (UTC):\n\n"
         f"{_bars(present)}"
     )
 
