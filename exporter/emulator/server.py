@@ -23,7 +23,7 @@ from exporter.emulator.protocol.request_rules import OPERATIONS
 from exporter.emulator.protocol.service import Service
 from exporter.emulator.protocol.signatures import SignatureChecker, SignedCall
 from exporter.emulator.sts.roles import Roles
-from exporter.emulator.sts.sts import CONTENT_TYPE, STS, Sts, refusal
+from exporter.emulator.sts.sts import CONTENT_TYPE, STS, Sts, action_of, refusal
 from exporter.emulator.truth import Truth
 from exporter.emulator.visitors import is_own_host
 from exporter.model import Scope
@@ -42,7 +42,7 @@ _SHUTDOWN_S = 0.1
 
 
 class Emulator:
-    """Amazon IVS Real-Time on a local port, with STS's AssumeRole beside it, as an asynchronous context manager.
+    """Amazon IVS Real-Time on a local port, with two calls of STS beside it, as an asynchronous context manager.
 
     ``worlds`` gives fixed worlds by (account id, region); the options make all others. ``monotonic_s`` and ``wall_s``
     are real time in seconds, for quota and clock, and for signatures; ``sleep`` waits where a fault says so.
@@ -129,7 +129,7 @@ class Emulator:
             return await self._control.handle(request)
         body = await request.read()
         if request.path == _STS_PATH and request.method == "POST":
-            return self._assume_role(request, body)
+            return self._answer_sts(request, body)
         try:
             known = self._admit(request, body)
             met = self.faults.meeting(known.ask)
@@ -154,9 +154,10 @@ class Emulator:
         self.calls.note_asked(known.ask)
         return known
 
-    def _assume_role(self, request: web.BaseRequest, body: bytes) -> web.Response:
+    def _answer_sts(self, request: web.BaseRequest, body: bytes) -> web.Response:
         headers = {"Content-Type": CONTENT_TYPE}
-        self.calls.note_granted("AssumeRole")
+        if (action := action_of(body)) is not None:
+            self.calls.note_granted(action)
         try:
             answer = self._sts.answer(self._signatures.check(_call(request, body), STS), body)
         except Refusal as problem:

@@ -104,10 +104,18 @@ async def test_sts_checks_signatures_too(options_of: Callable[..., Any], ask: Ca
 
 
 async def test_no_other_call_of_sts_is_emulated(options_of: Callable[..., Any]) -> None:
-    """GetCallerIdentity, say, is refused by name."""
+    """GetSessionToken, say, is refused by name."""
     async with Emulator(options_of()) as emulator, sts_of(emulator) as sts:
         with pytest.raises(ClientError, match="InvalidAction"):
-            await sts.get_caller_identity()
+            await sts.get_session_token()
+
+
+async def test_whoever_asks_is_told_their_account(options_of: Callable[..., Any]) -> None:
+    """The account of the keys, or of the role whose keys they are."""
+    async with Emulator(options_of(accounts=ACCOUNTS)) as emulator:
+        async with sts_of(emulator) as sts:
+            assert (await sts.get_caller_identity())["Account"] == ONE
+        assert emulator.calls.granted["GetCallerIdentity"] == 1
 
 
 @pytest.mark.parametrize(

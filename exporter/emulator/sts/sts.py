@@ -1,6 +1,6 @@
-"""STS's AssumeRole, as far as an exporter uses it: from the form that was posted to the XML of the answer.
+"""STS, as far as an exporter uses it: from the form that was posted to the XML of the answer.
 
-Source: AWS Security Token Service API Reference, "AssumeRole" and "Common Errors".
+Source: AWS Security Token Service API Reference, "AssumeRole", "GetCallerIdentity" and "Common Errors".
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 #: The signing name of STS in botocore's model.
 STS = "sts"
+#: The calls that are emulated.
+ACTIONS = ("AssumeRole", "GetCallerIdentity")
 #: How the answers call the type of what they hold.
 CONTENT_TYPE = "text/xml"
 
@@ -42,7 +44,7 @@ _CODES = {
 
 @dataclass(frozen=True, slots=True)
 class Sts:
-    """Assumes the role of each of the ``accounts``."""
+    """Assumes the role of each of the ``accounts``, and tells whoever asks which account is theirs."""
 
     options: RoleOptions
     accounts: Collection[str]
@@ -50,11 +52,18 @@ class Sts:
 
     def answer(self, caller: Scope, body: bytes) -> bytes:
         """The answer to a call that was signed by ``caller``. Raises :class:`Refusal` where it is refused."""
-        form = dict(parse_qsl(body.decode("ascii", "replace"), keep_blank_values=True))
-        if form.get("Action") != "AssumeRole":
+        form, action = _form(body), action_of(body)
+        if action is None:
             raise Refusal(
-                400, "InvalidAction", "Could not find operation for this version: only AssumeRole is emulated"
+                400,
+                "InvalidAction",
+                f"Could not find operation for this version: only {' and '.join(ACTIONS)} are emulated",
             )
+        if action == "GetCallerIdentity":
+            return _identity(caller)
+        return self._assume_role(caller, form)
+
+    def _assume_role(self, caller: Scope, form: Mapping[str, str]) -> bytes:
         arn, session_name = form.get("RoleArn", ""), form.get("RoleSessionName", "")
         role = _ROLE_ARN.fullmatch(arn)
         if role is None:
@@ -76,6 +85,12 @@ class Sts:
         return _assumed(keys, f"arn:aws:sts::{account_id}:assumed-role/{role['name']}/{session_name}")
 
 
+def action_of(body: bytes) -> str | None:
+    """The action that a posted form asks for; None where it is none that is emulated."""
+    action = _form(body).get("Action")
+    return action if action in ACTIONS else None
+
+
 def refusal(problem: Refusal) -> bytes:
     """A refused call in STS's XML."""
     code = _CODES.get(problem.code or "", problem.code or "InternalFailure")
@@ -83,6 +98,10 @@ def refusal(problem: Refusal) -> bytes:
         f'<ErrorResponse xmlns="{_XMLNS}"><Error><Type>Sender</Type><Code>{escape(code)}</Code>'
         f"<Message>{escape(problem.message)}</Message></Error></ErrorResponse>"
     ).encode()
+
+
+def _form(body: bytes) -> dict[str, str]:
+    return dict(parse_qsl(body.decode("ascii", "replace"), keep_blank_values=True))
 
 
 def _life_s(form: Mapping[str, str]) -> float:
@@ -101,6 +120,14 @@ def _assumed(keys: Account, arn: str) -> bytes:
         f"<SecretAccessKey>{keys.secret}</SecretAccessKey><SessionToken>{keys.session_token}</SessionToken>"
         f"<Expiration>{expires.replace('+00:00', 'Z')}</Expiration></Credentials></AssumeRoleResult>"
         "</AssumeRoleResponse>"
+    ).encode()
+
+
+def _identity(caller: Scope) -> bytes:
+    return (
+        f'<GetCallerIdentityResponse xmlns="{_XMLNS}"><GetCallerIdentityResult>'
+        f"<Arn>arn:aws:iam::{caller.account_id}:root</Arn><UserId>{caller.account_id}</UserId>"
+        f"<Account>{caller.account_id}</Account></GetCallerIdentityResult></GetCallerIdentityResponse>"
     ).encode()
 
 
