@@ -64,6 +64,10 @@ class Accounts:
         """Gives the session with the run's own credentials, and another each time that those have expired."""
         return self._own.for_one()
 
+    async def own_account(self, *, is_local: bool) -> str | None:
+        """The account of the run's own credentials, as `RoleSts.caller_account` tells it."""
+        return await self._sts.caller_account(is_local=is_local)
+
     async def for_scope(self, account: AccountSettings | None) -> MakeSession:
         """What a scope gets its sessions from: its account's role, which is assumed now, or the run's own credentials.
 

@@ -1,19 +1,25 @@
-"""A role in an account: assumed by STS with the run's own credentials, and again before its keys end."""
+"""What STS is asked with the run's own credentials: whose they are, and a role in an account.
+
+A role is assumed again before its keys end.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import structlog
 from aiobotocore.config import AioConfig
 from aiobotocore.credentials import AioRefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError
 
 from exporter import __version__
 from exporter.aws.credentials import renewal_of
+from exporter.aws.endpoints import is_loopback
 from exporter.aws.errors import is_of_process, words_of
 from exporter.errors import ExportError
 
@@ -26,10 +32,14 @@ if TYPE_CHECKING:
 
 _EXPIRED_CODES = ("ExpiredToken", "ExpiredTokenException")
 _MASK = "***"
+# A hint alone: a run that is not told it goes on without.
+_CALLER_WAIT_S = 5.0
+_ACCOUNT_ID = re.compile(r"[0-9]{12}")
+_log = structlog.get_logger(__name__)
 
 
 class RoleSts:
-    """STS, asked with the run's own credentials through one client for all roles: certificates are slow to load.
+    """STS, asked with the run's own credentials through one client for all: certificates are slow to load.
 
     It is asked in the region that AWS's own settings name, else in the first that is exported.
     """
@@ -48,13 +58,33 @@ class RoleSts:
 
     async def assume_role(self, **params: str) -> Any:  # noqa: ANN401 - botocore has no types
         """STS's answer. Where the run's own credentials have expired, they are read anew, once."""
+        return await self._ask("assume_role", **params)
+
+    async def caller_account(self, *, is_local: bool) -> str | None:
+        """The account of the run's own credentials; None where STS does not tell it within seconds, for any reason.
+
+        No permission is needed for that (AWS Security Token Service API Reference, "GetCallerIdentity"). ``is_local``
+        says that IVS is emulated on this machine: AWS's own STS knows nothing of an emulator's keys, and is not asked.
+        """
+        try:
+            async with asyncio.timeout(_CALLER_WAIT_S):
+                client = await self._client_of(self._own.current)
+                if is_local and not is_loopback(client.meta.endpoint_url):
+                    return None
+                told = (await self._ask("get_caller_identity"))["Account"]
+        except Exception as error:  # noqa: BLE001 - a hint, by which nothing fails
+            _log.info("STS does not tell whose the credentials are", reason=words_of(error))
+            return None
+        return told if isinstance(told, str) and _ACCOUNT_ID.fullmatch(told) else None
+
+    async def _ask(self, operation: str, **params: str) -> Any:  # noqa: ANN401 - the same
         session = self._own.current
         try:
-            return await (await self._client_of(session)).assume_role(**params)
+            return await getattr(await self._client_of(session), operation)(**params)
         except ClientError as error:
             if error.response["Error"]["Code"] not in _EXPIRED_CODES:
                 raise
-        return await (await self._client_of(self._own.other_than(session))).assume_role(**params)
+        return await getattr(await self._client_of(self._own.other_than(session)), operation)(**params)
 
     async def _client_of(self, session: aioboto3.Session) -> Any:  # noqa: ANN401 - the same
         async with self._opening:
@@ -66,7 +96,8 @@ class RoleSts:
 
     @property
     def _region(self) -> str:
-        return (self._settings.accounts[0].regions or self._settings.regions)[0]
+        accounts = self._settings.accounts
+        return ((accounts[0].regions if accounts else ()) or self._settings.regions)[0]
 
     @property
     def _config(self) -> AioConfig:

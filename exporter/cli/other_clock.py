@@ -9,7 +9,6 @@ machine.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import json
 import os
 import threading
@@ -17,8 +16,8 @@ import time
 import urllib.request
 from dataclasses import replace
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
+from exporter.aws.endpoints import host_of, is_loopback
 from exporter.errors import UsageError
 from exporter.machine.clock import system_clock
 from exporter.timestamps import read_us
@@ -52,30 +51,13 @@ def other_clock(settings: Settings) -> Clock | None:
         raise UsageError(f"{VARIABLE} holds neither an ISO time nor the URL of an emulator")
     for url in (*urls, *asyncio.run(_endpoints(settings))):
         if not is_loopback(url):
-            host = _host_of(url) or "an endpoint"
+            host = host_of(url) or "an endpoint"
             raise UsageError(
                 f"{VARIABLE} is for tests on one machine alone, and {host} is no loopback address: unset it"
             )
     here = system_clock()
     wall_us = _followed(text) if start_us is None else _started(start_us, here.monotonic_s)
     return replace(here, wall_us=wall_us, machine_us=here.wall_us)
-
-
-def is_loopback(url: str) -> bool:
-    """Whether a URL names this machine itself."""
-    host = _host_of(url)
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-
-
-def _host_of(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return ""
-    return (parts.hostname or "") if parts.scheme in {"http", "https"} else ""
 
 
 async def _endpoints(settings: Settings) -> list[str]:
@@ -136,4 +118,4 @@ def _asked_us(url: str) -> int:
         with urllib.request.urlopen(f"{url.rstrip('/')}/_emulator/clock", timeout=_ANSWER_S_MAX) as answer:  # noqa: S310 - a loopback address, checked
             return int(json.loads(answer.read(_ANSWER_SIZE_BYTES_MAX))["now_us"])
     except (OSError, ValueError, LookupError, TypeError) as error:
-        raise UsageError(f"{VARIABLE}: no emulator tells its time at {_host_of(url)}") from error
+        raise UsageError(f"{VARIABLE}: no emulator tells its time at {host_of(url)}") from error

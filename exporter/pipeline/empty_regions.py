@@ -1,32 +1,37 @@
 """A region without a stage: whose sessions are missed there, and which other regions have stages.
 
 It may be empty. A wrong region, or a wrong profile, looks the same. The account that was asked is the role's; else that
-of the stages which the same credentials show in the run's other regions.
+of the stages which the same credentials show in the run's other regions; else, where the lake has scopes of the region,
+the one that STS tells.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
 
+from exporter.commit_log.once import Once
 from exporter.commit_log.reader import read_state, scopes_in
 from exporter.commit_log.records import record_key
-from exporter.errors import ExportError, Vanished
+from exporter.errors import ExportError, LogDamaged, Vanished
 from exporter.ivs.operations import Operation
 from exporter.model import scope_of
 from exporter.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Set as AbstractSet
 
     from exporter.ivs.client import Client
-    from exporter.lake.store import Records
     from exporter.ledger import ScopeLedger
     from exporter.model import Scope
     from exporter.pipeline.scope_plan import ScopePlan
+    from exporter.pipeline.stop import Stop
+    from exporter.pipeline.surroundings import Services
     from exporter.settings import AccountSettings
 
 # It is a hint, not worth a second try, and the run has done all else.
@@ -34,8 +39,8 @@ _WAIT_S = 10.0
 _NO_ITEMS = b"[]"
 _ARN = re.compile(rb'"arn"\s*:\s*"([\x21-\x7e]{1,128}?)"')
 _NOT_SHOWN = (
-    "ListStages in {region} shows no stage, and the lake has {open} of this account there: {asked}: mend the profile or"
-    " the region, or name each account's role in [[accounts]]"
+    "ListStages in {region} shows no stage, and the lake has {open} of {scope}: {asked}, so nothing is written of them:"
+    " mend the profile or the region, or name each account's role in [[accounts]]"
 )
 _FIRST_RECORD = 1
 _log = structlog.get_logger(__name__)
@@ -72,13 +77,114 @@ class AccountsShown:
         return next(iter(shown)) if len(shown) == 1 else None
 
 
-async def warn_of_other_accounts(records: Records, scope: Scope) -> None:
-    """Warn where a scope is new to a lake that has scopes of others in its region: the profile may be a wrong one.
+class EmptyRegions:
+    """What a run makes of its regions without a stage: whose each is, and what of the lake is missed there.
 
-    Raises :class:`LakeError` where the lake can't be read.
+    The lake's scopes are listed once in a run, and STS is asked once, where anything hangs on it. A scope is missed
+    only where the account that was asked is its own: an empty region of one account says nothing of another's. Stages
+    that are ``excluded`` are not missed.
+
+    The mutable state: the empty regions so far of which nobody knows whose they are.
     """
-    if await records.read(record_key(str(scope), _FIRST_RECORD)) is None:
-        warn_of_accounts(scope.region, scope.account_id, await scopes_in(records))
+
+    def __init__(self, parts: Iterable[ScopePlan], services: Services, stop: Stop, excluded: AbstractSet[str]) -> None:
+        self._shown = AccountsShown(parts)
+        self._store = services.store
+        self._stop = stop
+        self._excluded = excluded
+        self._scopes = Once(partial(scopes_in, services.store))
+        self._own_account = Once(services.own_account or _nobody)
+        self._unsure: list[tuple[ScopePlan, ScopeLedger]] = []
+
+    def settle(self, part: ScopePlan) -> None:
+        """Note that a part shows no account any more, whatever became of it."""
+        self._shown.settle(part)
+
+    async def note_account(self, part: ScopePlan, scope: Scope) -> None:
+        """Let regions without stages know whose credentials these are, and warn where the lake knows only others.
+
+        The profile may be a wrong one. Raises :class:`LakeError` where the lake can't be read.
+        """
+        is_listed = not part.stage_arns
+        self._shown.settle(part, scope.account_id if is_listed else None)
+        if is_listed and part.account is None:
+            known = await self._store.read(record_key(str(scope), _FIRST_RECORD))
+            if known is None:
+                warn_of_accounts(scope.region, scope.account_id, await self._scopes.get())
+
+    async def missed(self, part: ScopePlan, ledger: ScopeLedger) -> Scope | None:
+        """The lake's scope in an empty region of the account that was asked: its open sessions are missed.
+
+        None where the lake has none of that account; and where nobody knows yet which account was asked, for
+        `name_unsure`. Raises :class:`LakeError` where the lake can't be read.
+        """
+        ledger.account_id = await self._stop.cut(self._shown.account_of(part))
+        scopes = [] if self._stop.reason is not None else await self._scopes_of(part.region)
+        if scopes and ledger.account_id is None:
+            ledger.account_id = await self._stop.cut(self._own_account.get())
+        if not scopes or self._stop.reason is not None:
+            return None
+        if ledger.account_id is None:
+            self._unsure.append((part, ledger))
+            return None
+        own = _of_account(scopes, ledger.account_id)
+        if own is None and part.account is None:
+            warn_of_accounts(part.region, ledger.account_id, scopes)
+        return own
+
+    async def name_unsure(self) -> None:
+        """Name what may be missed where nobody knew which account was asked, and write nothing of it.
+
+        Call it when all else is done: the regions that were looked at last may have told the account. Raises
+        :class:`LakeError` where the lake can't be read; a damaged log is its region's failure.
+        """
+        for part, ledger in self._unsure if self._stop.reason is None else ():
+            scopes = await self._scopes_of(part.region)
+            own = None if ledger.account_id is None else _of_account(scopes, ledger.account_id)
+            if ledger.account_id is not None and own is None:
+                warn_of_accounts(part.region, ledger.account_id, scopes)
+                continue
+            try:
+                await self._name_open(scopes if own is None else [own], ledger)
+            except LogDamaged as error:
+                ledger.lose(error, is_damaged=True)
+
+    async def _name_open(self, scopes: Sequence[Scope], ledger: ScopeLedger) -> None:
+        """Let the open sessions of a scope fail by name; of several scopes, those that have any: none is blamed."""
+        asked = "which account was asked can't be told"
+        if ledger.account_id is not None:
+            asked = f"the credentials are of account {ledger.account_id}"
+        for scope in scopes:
+            missed = await self._open_sessions(scope)
+            told = Vanished(
+                _NOT_SHOWN.format(
+                    region=scope.region, open=counted(len(missed), "open session"), scope=scope, asked=asked
+                )
+            )
+            if len(scopes) > 1 and missed:
+                ledger.fail(str(scope), told)
+            elif missed:
+                for name in missed:
+                    ledger.session_vanished(name, told)
+
+    async def _open_sessions(self, scope: Scope) -> list[str]:
+        state = await read_state(self._store, scope)
+        return [
+            f"{stage_arn}/{session_id}"
+            for stage_arn in sorted(state.open.keys() - self._excluded)
+            for session_id in sorted(state.open[stage_arn])
+        ]
+
+    async def _scopes_of(self, region: str) -> list[Scope]:
+        return [scope for scope in await self._scopes.get() if scope.region == region]
+
+
+async def _nobody() -> None:
+    """Tells no account, where STS can't be asked."""
+
+
+def _of_account(scopes: Iterable[Scope], account_id: str) -> Scope | None:
+    return next((scope for scope in scopes if scope.account_id == account_id), None)
 
 
 def warn_of_accounts(region: str, account_id: str, scopes: Iterable[Scope]) -> None:
@@ -95,21 +201,6 @@ def warn_of_accounts(region: str, account_id: str, scopes: Iterable[Scope]) -> N
                 f" account {account_id}: if that is not meant, mend the profile"
             ),
         )
-
-
-async def name_others(records: Records, region: str, scopes: Sequence[Scope], ledger: ScopeLedger) -> None:
-    """Let those of a lake's ``scopes`` in an empty region fail by name that have open sessions nobody looked for.
-
-    Raises :class:`LakeError` for a damaged log.
-    """
-    asked = "which account was asked can't be told"
-    if ledger.account_id is not None:
-        warn_of_accounts(region, ledger.account_id, scopes)
-        asked = f"the credentials are of account {ledger.account_id}"
-    for scope in scopes:
-        if count := sum(map(len, (await read_state(records, scope)).open.values())):
-            missed = counted(count, "open session")
-            ledger.fail(str(scope), Vanished(_NOT_SHOWN.format(region=region, open=missed, asked=asked)))
 
 
 async def regions_with_stages(

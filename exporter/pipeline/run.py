@@ -9,7 +9,6 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeGuard
 
 from exporter.commit_log.named_files import check_has_log
-from exporter.commit_log.reader import scopes_in
 from exporter.discovery.listings import ListingPage, list_stages
 from exporter.errors import (
     ApiError,
@@ -30,7 +29,7 @@ from exporter.lake.identity import look_at_lake, open_lake
 from exporter.ledger import ScopeLedger
 from exporter.model import REGIONS, scope_of
 from exporter.pipeline.budget import Budget
-from exporter.pipeline.empty_regions import AccountsShown, name_others, regions_with_stages, warn_of_other_accounts
+from exporter.pipeline.empty_regions import EmptyRegions, regions_with_stages
 from exporter.pipeline.scope import ScopeExport
 from exporter.pipeline.scope_plan import ScopePlan, plan_parts
 from exporter.pipeline.surroundings import real_surroundings
@@ -117,8 +116,8 @@ async def _over_scopes(
                 draw = surroundings.clock.draw
                 await stop.cut(open_lake(services.store, lake, made_by, ledger.run_id, draw))
             budget = Budget(max(_WAITING_SIZE_BYTES_MAX, _WAITING_SIZE_BYTES_A_SCOPE * len(parts)))
-            shown = AccountsShown(parts)
-            a_run = _Run(settings, request, ledger, stop, surroundings, services, budget, work, shown)
+            empty = EmptyRegions(parts, services, stop, frozenset(settings.exclude_stages))
+            a_run = _Run(settings, request, ledger, stop, surroundings, services, budget, work, empty)
             works = [a_run.work_on(part, scope) for part, scope in zip(parts, ledger.scopes, strict=True)]
             is_begun = True
             ended = await asyncio.gather(*works, return_exceptions=True)
@@ -126,6 +125,7 @@ async def _over_scopes(
                 if error is not None:
                     raise error
             await a_run.look_elsewhere(parts)
+            await empty.name_unsure()
     except ExportError as error:
         ledger.error = error
         if not is_begun:
@@ -149,7 +149,7 @@ class _Run:
     services: Services
     budget: Budget
     work: ScopeWork
-    shown: AccountsShown
+    empty: EmptyRegions
     far_dates: FarDates = field(default_factory=FarDates)
 
     async def work_on(self, part: ScopePlan, ledger: ScopeLedger) -> None:
@@ -166,7 +166,7 @@ class _Run:
             is_damaged = isinstance(error, (LogDamaged, FileDamaged))
             ledger.lose(error, is_held=isinstance(error, (ScopeHeld, Overtaken)), is_damaged=is_damaged)
         finally:
-            self.shown.settle(part)
+            self.empty.settle(part)
             ledger.seconds = self.surroundings.clock.monotonic_s() - began_s
 
     async def _work_on(self, part: ScopePlan, ledger: ScopeLedger) -> None:
@@ -182,38 +182,13 @@ class _Run:
         if first is None:
             return
         if scope is not None:
-            await self._note_account(part, scope)
+            await self.empty.note_account(part, scope)
             self.ledger.regions_with_stages.add(part.region)
             await self.work(self._scope_export(scope, part, client, caller, ledger), _chained(first, stages))
-        elif ledger.is_empty and (missed := await self._missed(part, ledger)):
+        elif ledger.is_empty and (missed := await self.empty.missed(part, ledger)):
             ledger.listing_needed()
             export = self._scope_export(missed, part, client, caller, ledger)
             await self.work(replace(export, is_empty=True), _chained(first, stages))
-
-    async def _note_account(self, part: ScopePlan, scope: Scope) -> None:
-        """Let regions without stages know whose credentials these are, and say where the lake knows only others."""
-        is_listed = not part.stage_arns
-        self.shown.settle(part, scope.account_id if is_listed else None)
-        if is_listed and part.account is None:
-            await warn_of_other_accounts(self.services.store, scope)
-
-    async def _missed(self, part: ScopePlan, ledger: ScopeLedger) -> Scope | None:
-        """The scope of an empty region, where the lake has it: what is open is missed there, and the run is recorded.
-
-        Where neither a role nor a neighbour tells the account that was asked, it is taken to be the only one that the
-        lake has in the region. Else the scopes with open sessions are named, and nothing is written of them.
-        """
-        ledger.account_id = await self.stop.cut(self.shown.account_of(part))
-        if self.stop.reason is not None:
-            return None
-        scopes = [scope for scope in await scopes_in(self.services.store) if scope.region == part.region]
-        own = [scope for scope in scopes if ledger.account_id in (None, scope.account_id)]
-        if len(own) == 1:
-            ledger.account_id = own[0].account_id
-            return own[0]
-        if part.account is None:
-            await name_others(self.services.store, part.region, scopes, ledger)
-        return None
 
     async def look_elsewhere(self, parts: Sequence[ScopePlan]) -> None:
         """Where whole regions have nothing at all, note which others have stages. It is a hint: nothing fails by it."""

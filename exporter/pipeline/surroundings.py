@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from exporter.aws.accounts import Accounts
 from exporter.aws.credentials import Credentials
+from exporter.aws.endpoints import is_loopback
 from exporter.commit_log.process import is_gone, this_process
 from exporter.ivs.endpoints import find_endpoint
 from exporter.ivs.http import open_connections
@@ -38,7 +39,8 @@ class Services:
 
     ``endpoints`` are by region. ``credentials`` gives what a scope's calls are signed with: the run's own where the
     account is None, else those of the account's role, which is assumed now. It raises :class:`CredentialsLost`.
-    ``find_endpoint`` finds that of any other region, where others can be asked.
+    ``find_endpoint`` finds that of any other region, where others can be asked. ``own_account`` asks STS which account
+    the run's own credentials are of; None where it does not tell.
     """
 
     store: Store
@@ -46,6 +48,7 @@ class Services:
     endpoints: Mapping[str, Endpoint]
     credentials: Callable[[AccountSettings | None], Coroutine[Any, Any, Credentials]]
     find_endpoint: FindEndpoint | None = None
+    own_account: Callable[[], Coroutine[Any, Any, str | None]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,8 @@ def real_surroundings(other_clock: Clock | None = None) -> Surroundings:
             endpoints = {region: await find_endpoint(session, region) for region in regions}
             async with open_store(settings.lake, session, settings.s3.options(), renewed=own_sessions) as store:
                 find = partial(find_endpoint, session)
-                yield Services(store, connections, endpoints, credentials, find)
+                is_local = all(is_loopback(url) for place in endpoints.values() for url in place.urls.values())
+                own_account = partial(accounts.own_account, is_local=is_local)
+                yield Services(store, connections, endpoints, credentials, find, own_account)
 
     return Surroundings(clock, this_process(), is_gone, open_services)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from exporter.aws.endpoints import is_loopback
 from exporter.cli.app import main
-from exporter.cli.other_clock import VARIABLE, is_loopback
+from exporter.cli.other_clock import VARIABLE
 from exporter.emulator import Emulator, EmulatorOptions, QuotaOptions, WorldOptions
 from exporter.timestamps import text_of
 

@@ -335,16 +335,14 @@ async def test_the_lake_is_written_with_the_runs_own_credentials(
         pytest.param(503, "<a><Error><Code>Busy</Code></Error></a>", "Busy", marks=pytest.mark.slow),
     ],
 )
-async def test_an_answer_of_sts_that_is_none(
-    status: int, body: str, said: str, exports: Exports, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_answer_of_sts_that_is_none(status: int, body: str, said: str, exports: Exports) -> None:
     """Whatever a proxy, a wrong clock or a fault makes of an answer fails the account by name; no secret is told."""
 
     async def answer(_: web.BaseRequest) -> web.Response:
         return web.Response(status=status, text=body, content_type="text/xml")
 
     async with emulator_of(ACCOUNT, OTHER) as emulator, serving(answer) as url:
-        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", url)
+        exports.sts_url = url
         account = AccountSettings(
             role_arn=f"arn:aws:iam::{OTHER}:role/ivs-export", external_id=SecretStr(EXTERNAL_ID), regions=PLACES[:1]
         )

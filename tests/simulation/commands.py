@@ -144,11 +144,15 @@ class Commands:
         async def credentials(account: AccountSettings | None) -> Any:
             return Credentials(own if account is None else account.account_id)
 
+        async def own_account() -> str:
+            return own
+
         @asynccontextmanager
         async def open_services(_: Settings, _run_id: str, regions: Iterable[str]) -> AsyncIterator[Services]:
             store: Store = LakeHandle(self.lake, process, self.trace)
             connections: Any = Connections(self.aws, process, self.trace)
-            yield Services(store, connections, {region: endpoint(region) for region in regions}, credentials)
+            endpoints = {region: endpoint(region) for region in regions}
+            yield Services(store, connections, endpoints, credentials, own_account=own_account)
 
         return Surroundings(process.clock, process.identity, self._is_gone_for(process), open_services)
 

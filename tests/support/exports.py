@@ -97,11 +97,12 @@ class Exported:
 
 @dataclass(slots=True)
 class Exports:
-    """Runs one after another into one lake."""
+    """Runs one after another into one lake. ``sts_url`` is where STS answers, in place of the emulator."""
 
     monkeypatch: pytest.MonkeyPatch
     lake: Path
     runs: int = 0
+    sts_url: str | None = None
 
     async def run(
         self,
@@ -114,6 +115,7 @@ class Exports:
         """One run in this process. Whatever it was to do, every unit that it found has an outcome."""
         self.runs += 1
         self.monkeypatch.setenv("AWS_ENDPOINT_URL_IVS_REALTIME", emulator.url)
+        self.monkeypatch.setenv("AWS_ENDPOINT_URL_STS", self.sts_url or emulator.url)
         given = {
             "lake": str(self.lake),
             "regions": emulator.options.regions,
