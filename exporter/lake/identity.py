@@ -76,6 +76,17 @@ async def look_at_lake(store: Store, address: str, made_by: Maker) -> LakeIdenti
     return identity
 
 
+async def check_is_lake(store: Store, address: str) -> None:
+    """Raise :class:`LakeRefused` where no run has made a lake; one that has found nothing yet is one.
+
+    Raises as `decode_identity`, too.
+    """
+    body = await store.read(KEY)
+    if body is None:
+        raise LakeRefused(f"{address} holds no export: mend --lake, or make one with `ivs-export run`")
+    decode_identity(body)
+
+
 def decode_identity(body: bytes) -> LakeIdentity:
     """The identity that a lake's file holds. Raises :class:`LakeTooNew`, and :class:`LakeError` where it is damaged."""
     try:

@@ -256,9 +256,34 @@ def test_status_shows_the_scopes_beside_a_damaged_one(tmp_path: Path, capsys: py
     assert errors["us-east-1"] is None
     assert errors["eu-west-1"]["error"] == "log_damaged"
     assert main(["status", "--lake", str(lake)]) == 3
-    assert "complete until" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "complete until" in out
+    assert "111122223333 in eu-west-1\n  not known       " in out
+    assert "\N{REPLACEMENT CHARACTER}" not in out
     (sound / "records" / "000000000001.json").unlink()
     assert main(["status", "--lake", str(lake), "--json"]) == 1
+
+
+@pytest.mark.usefixtures("emulated")
+def test_a_lake_whose_run_found_nothing_is_a_lake(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No scope yet: nothing is wrong with it, and each command names it."""
+    lake = str(tmp_path / "lake")
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")  # where the emulator has no stage
+    assert main(["run", "--lake", lake, "--json"]) == 0
+    capsys.readouterr()
+    assert main(["status", "--lake", lake, "--json"]) == 0
+    status = last_object(capsys)
+    assert (status["lake"], status["scopes"]) == (lake, [])
+    for command in ("verify", "repair"):
+        assert main([command, "--lake", lake, "--json"]) == 0
+        told = last_object(capsys)
+        assert (told["lake"], told["scopes"], told["problems"]) == (lake, 0, [])
+    assert main(["status", "--lake", lake]) == 0
+    assert capsys.readouterr().out == f"{lake}: no scope yet\n"
+    assert main(["verify", "--lake", lake]) == 0
+    assert "no scope yet" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("command", ["status", "verify", "repair"])

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from exporter.aws.sessions import open_session
 from exporter.cli import exit_codes
 from exporter.cli.summary import duration_of
-from exporter.errors import LakeRefused
 from exporter.health.status import ScopeStatus, statuses
+from exporter.lake.identity import check_is_lake
 from exporter.lake.stores.open import open_store
 from exporter.text import counted, plain
 from exporter.timestamps import text_of
@@ -30,9 +30,9 @@ def show_status(invocation: Invocation, settings: Settings, runs_max: int) -> in
     """Carry out ``ivs-export status``. Raises :class:`LakeError`."""
     found = asyncio.run(_statuses(settings, runs_max))
     invocation.print_object({"lake": settings.lake, "scopes": [status.summary() for status in found]})
-    invocation.say("\n\n".join(map(_status_text, found)))
+    invocation.say("\n\n".join(map(_status_text, found)) or plain(f"{settings.lake}: no scope yet"))
     damaged = sum(status.error is not None for status in found)
-    if damaged == len(found):
+    if found and damaged == len(found):
         return exit_codes.FAILED
     return exit_codes.PARTIAL if damaged else exit_codes.OK
 
@@ -40,8 +40,8 @@ def show_status(invocation: Invocation, settings: Settings, runs_max: int) -> in
 async def _statuses(settings: Settings, runs_max: int) -> list[ScopeStatus]:
     async with _lake(settings) as store:
         found = await statuses(store, runs_max)
-    if not found:
-        raise _empty(settings)
+        if not found:
+            await check_is_lake(store, settings.lake)
     return found
 
 
@@ -51,15 +51,12 @@ async def _lake(settings: Settings) -> AsyncIterator[Store]:
         yield store
 
 
-def _empty(settings: Settings) -> LakeRefused:
-    return LakeRefused(f"{settings.lake} holds no export: mend --lake, or make one with `ivs-export run`")
-
-
 def _status_text(status: ScopeStatus) -> str:
+    name = f"{status.scope.account_id} in {status.scope.region}"
     if status.error is not None:
-        return plain(f"{status.scope.account_id} in {status.scope.region}\n  not known       {status.error}")
+        return "\n".join(map(plain, [name, f"  not known       {status.error}"]))
     lines = [
-        f"{status.scope.account_id} in {status.scope.region}",
+        name,
         f"  complete until  {_time(status.complete_until_us)}",
         f"  lake            {counted(status.rows, 'event')} in {counted(status.files, 'file')}{_dates(status)}",
         f"  sessions        {status.sealed:,} sealed, {status.waiting:,} ended and waiting, {status.active:,} active"

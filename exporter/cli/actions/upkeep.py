@@ -11,13 +11,12 @@ from exporter.aws.sessions import open_session
 from exporter.cli import exit_codes
 from exporter.cli.other_clock import other_clock
 from exporter.commit_log.process import is_gone, this_process
-from exporter.errors import LakeRefused
 from exporter.health.identity_checks import identity_problem
 from exporter.health.repair import Repair, Repaired
 from exporter.health.retention import accept_missing, parse_partitions
 from exporter.health.upkeep import Upkeep
 from exporter.health.verify import Verified, verify
-from exporter.lake.identity import KEY, decode_identity, open_lake
+from exporter.lake.identity import KEY, check_is_lake, decode_identity, open_lake
 from exporter.lake.stores.open import open_store
 from exporter.machine.clock import system_clock
 from exporter.text import counted, plain
@@ -98,7 +97,8 @@ async def _verified(
         identity = await identity_problem(upkeep.store)
         problems = [] if identity is None else [identity]
         problems += [problem async for problem in verify(upkeep.store, verified, is_gone=is_gone)]
-    _check_some(settings, verified, is_any=bool(problems))
+        if not (verified.scopes or problems):
+            await check_is_lake(upkeep.store, settings.lake)
     return accepted, problems, verified
 
 
@@ -106,7 +106,8 @@ async def _repaired(opening: AbstractAsyncContextManager[Upkeep], settings: Sett
     async with opening as upkeep:
         repair = Repair(upkeep)
         repaired = await (repair.plan() if is_dry else repair.run())
-    _check_some(settings, repaired.verified, is_any=bool(repaired.done or repaired.left))
+        if not (repaired.verified.scopes or repaired.done or repaired.left):
+            await check_is_lake(upkeep.store, settings.lake)
     return repaired
 
 
@@ -128,14 +129,8 @@ async def _upkeep(invocation: Invocation, settings: Settings, clock: Clock) -> A
         yield Upkeep(store, invocation.run_id, clock, this_process(), is_gone, make_sure)
 
 
-def _check_some(settings: Settings, verified: Verified, *, is_any: bool) -> None:
-    """Raise :class:`LakeRefused` where there is nothing that anybody exported."""
-    if not verified.scopes and not is_any:
-        raise LakeRefused(f"{settings.lake} holds no export: mend --lake, or make one with `ivs-export run`")
-
-
 def _outcome(problems: Sequence[Problem], verified: Verified) -> str:
-    """``complete``; ``empty`` where a log names no file; ``failed`` where something is wrong."""
+    """``complete``; ``empty`` where no log is there, or none that names a file; ``failed`` where something is wrong."""
     if problems:
         return "failed"
     return "complete" if verified.files else "empty"
@@ -150,6 +145,8 @@ def _words(problem: Problem) -> dict[str, Any]:
 
 
 def _end(problems: Sequence[Problem], verified: Verified) -> str:
+    if not problems and not verified.scopes:
+        return "the lake is empty: no scope yet"
     if not problems and not verified.files:
         return f"the lake is empty: a log is there, and names no file; scopes: {verified.scopes:,}"
     read = f"{counted(verified.files, 'file')} with {counted(verified.rows, 'event')}, scopes: {verified.scopes:,}"
