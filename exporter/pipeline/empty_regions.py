@@ -67,6 +67,10 @@ class AccountsShown:
         if not self._open[part.account]:
             self._settled[part.account].set()
 
+    def is_shown(self, account_id: str) -> bool:
+        """Whether stages of an account were shown so far."""
+        return any(account_id in shown for shown in self._shown.values())
+
     async def account_of(self, part: ScopePlan) -> str | None:
         """The account that the part's credentials are of, once its neighbours are settled; None where none tells."""
         self.settle(part)
@@ -81,10 +85,11 @@ class EmptyRegions:
     """What a run makes of its regions without a stage: whose each is, and what of the lake is missed there.
 
     The lake's scopes are listed once in a run, and STS is asked once, where anything hangs on it. A scope is missed
-    only where the account that was asked is its own: an empty region of one account says nothing of another's. Stages
-    that are ``excluded`` are not missed.
+    only where the account that was asked is its own: an empty region of one account says nothing of another's, where
+    both are at home in the lake. An account that is new to it, and shows no stage, may be a wrong profile: what may be
+    missed is named, and nothing is written. Stages that are ``excluded`` are not missed.
 
-    The mutable state: the empty regions so far of which nobody knows whose they are.
+    The mutable state: the empty regions so far of which nobody is sure whose they are.
     """
 
     def __init__(self, parts: Iterable[ScopePlan], services: Services, stop: Stop, excluded: AbstractSet[str]) -> None:
@@ -115,8 +120,8 @@ class EmptyRegions:
     async def missed(self, part: ScopePlan, ledger: ScopeLedger) -> Scope | None:
         """The lake's scope in an empty region of the account that was asked: its open sessions are missed.
 
-        None where the lake has none of that account; and where nobody knows yet which account was asked, for
-        `name_unsure`. Raises :class:`LakeError` where the lake can't be read.
+        None where the lake has none of that account; and where nobody knows yet which account was asked, or that one
+        is new to the lake, for `name_unsure`. Raises :class:`LakeError` where the lake can't be read.
         """
         ledger.account_id = await self._stop.cut(self._shown.account_of(part))
         scopes = [] if self._stop.reason is not None else await self._scopes_of(part.region)
@@ -129,7 +134,10 @@ class EmptyRegions:
             return None
         own = _of_account(scopes, ledger.account_id)
         if own is None and part.account is None:
-            warn_of_accounts(part.region, ledger.account_id, scopes)
+            if await self._is_known(ledger.account_id):
+                warn_of_accounts(part.region, ledger.account_id, scopes)
+            else:
+                self._unsure.append((part, ledger))
         return own
 
     async def name_unsure(self) -> None:
@@ -141,13 +149,19 @@ class EmptyRegions:
         for part, ledger in self._unsure if self._stop.reason is None else ():
             scopes = await self._scopes_of(part.region)
             own = None if ledger.account_id is None else _of_account(scopes, ledger.account_id)
-            if ledger.account_id is not None and own is None:
+            if ledger.account_id is not None and own is None and await self._is_known(ledger.account_id):
                 warn_of_accounts(part.region, ledger.account_id, scopes)
                 continue
             try:
                 await self._name_open(scopes if own is None else [own], ledger)
             except LogDamaged as error:
                 ledger.lose(error, is_damaged=True)
+
+    async def _is_known(self, account_id: str) -> bool:
+        """Whether an account is one of the lake's or shows stages in this run: else its profile may be a wrong one."""
+        return self._shown.is_shown(account_id) or any(
+            scope.account_id == account_id for scope in await self._scopes.get()
+        )
 
     async def _name_open(self, scopes: Sequence[Scope], ledger: ScopeLedger) -> None:
         """Let the open sessions of a scope fail by name; of several scopes, those that have any: none is blamed."""

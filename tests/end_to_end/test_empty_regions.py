@@ -245,6 +245,8 @@ async def test_an_empty_region_of_one_account_says_nothing_of_anothers(
     async with sts_that_refuses() as url, Emulator(options, worlds) as emulator:
         exports.sts_url = None if can_ask else url
         log = exports.lake / "_log" / f"{ACCOUNT}-{REGION}"
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "emulator-2")
+        await exports.run(emulator, regions=(ELSEWHERE,))
         for _ in range(2):
             monkeypatch.setenv("AWS_ACCESS_KEY_ID", "emulator")
             own = await exports.run(emulator, regions=(REGION,))
@@ -260,7 +262,28 @@ async def test_an_empty_region_of_one_account_says_nothing_of_anothers(
             assert files_of(log) == before
         assert emulator.calls.granted["GetCallerIdentity"] == (2 if can_ask else 0)
         [status] = [each for each in await statuses(DirectoryStore(exports.lake), 9) if each.scope.region == REGION]
-        assert [run.run_id for run in status.runs] == ["run3", "run1"]
+        assert [run.run_id for run in status.runs] == ["run4", "run2"]
+
+
+@pytest.mark.parametrize("can_ask", [True, False], ids=["told by STS", "told by nobody"])
+async def test_an_account_that_is_new_to_the_lake_and_shows_no_stage_may_be_a_wrong_profile(
+    exports: Exports, monkeypatch: pytest.MonkeyPatch, can_ask: bool
+) -> None:
+    """The lake has open sessions of the region that was asked: they are named each night, and nothing is written."""
+    worlds = {(ACCOUNT, REGION): FixedWorld(stages_of()), (OTHER, REGION): FixedWorld()}
+    options = options_of(small_world(), accounts=ACCOUNTS, regions=(REGION,))
+    async with sts_that_refuses() as url, Emulator(options, worlds) as emulator:
+        exports.sts_url = None if can_ask else url
+        await exports.run(emulator)
+        before = files_of(exports.lake / "_log" / f"{ACCOUNT}-{REGION}")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "emulator-2")
+        for _ in range(2):
+            exported = await exports.run(emulator)
+            assert exported.exit_code == 3
+            assert set(exported.failed) == {stage_of(f"s{n}") + "/st-active0000000" for n in range(2)}
+            asked = [{"region": REGION, "account_id": OTHER if can_ask else None}]
+            assert exported.summary["empty_regions"] == asked
+            assert files_of(exports.lake / "_log" / f"{ACCOUNT}-{REGION}") == before
 
 
 async def test_the_lakes_scopes_are_listed_once_and_sts_is_asked_once(
