@@ -32,6 +32,8 @@ async def let_go_of(store: Store, journal: Journal, keys: Iterable[str], at: str
     :class:`LakeError`.
     """
     gone = {key for key in keys if await store.read(key) is None}
+    if not gone:
+        return set(), set()
     files: dict[str, DataFile] = {}
     lines: dict[SessionKey, SessionEntry] = {}
     async for record in records_after(store, journal.scope):

@@ -108,13 +108,14 @@ class ScopeExport:
         lines = await to_open_again(self.store, self.scope, state, now_us)
         if lines is not None:  # as the run's own first record will say
             state.take_back(now_us, lines)
-        finder = self._finder(state)
+        finder = self._finder(state, self._present())
         pipeline = self._pipeline(finder)
         units = await pipeline.survey(finder.stages(stages, is_whole_region=self.is_whole))
         return estimate(str(self.scope), units, self.ledger.calls, state.last, self.caller.rate)
 
     async def _export(self, journal: Journal, stages: AsyncIterator[ListingPage]) -> None:
-        finder = self._finder(journal.state)
+        present = self._present()
+        finder = self._finder(journal.state, present)
         pipeline = self._pipeline(finder)
         writer = Writer(
             self.store,
@@ -122,6 +123,7 @@ class ScopeExport:
             self.ledger,
             self.settings.checkpoint_s,
             self.budget,
+            present,
             self.clock,
             self._now_us,
             self.settings.give_up_days,
@@ -136,7 +138,11 @@ class ScopeExport:
         is_whole = self.is_whole and self.request.is_whole and not self.is_empty
         await writer.close(finder, is_whole=is_whole and self.stop.reason is None)
 
-    def _finder(self, state: ScopeState) -> Finder:
+    def _present(self) -> KnownEvents:
+        """What the lake holds. A scope has one for all: a file that any of its steps finds gone is gone for each."""
+        return KnownEvents(self.store, self.budget.known)
+
+    def _finder(self, state: ScopeState, present: KnownEvents) -> Finder:
         self.service_time.latest_us = lambda: state.latest_us
         archive = Archive(self.store, self.scope)
         return Finder(
@@ -147,7 +153,7 @@ class ScopeExport:
             archive,
             self.ledger,
             self._now_us,
-            KnownEvents(self.store, self.budget.known).participants,
+            present.participants,
             self.excluded,
         )
 

@@ -38,7 +38,6 @@ from exporter.model import Session
 from exporter.normalize.events import Stamp
 from exporter.pipeline.channel import Channel, Closed
 from exporter.pipeline.checkpoint import Checkpoint
-from exporter.pipeline.known_events import KnownEvents
 from exporter.pipeline.new_rows import RowMaker, UnitResult
 from exporter.pipeline.retired import without_retired
 from exporter.text import counted, undated
@@ -56,6 +55,7 @@ if TYPE_CHECKING:
     from exporter.machine.clock import Clock
     from exporter.model import FetchedUnit, SessionKey
     from exporter.pipeline.budget import Budget, Share
+    from exporter.pipeline.known_events import KnownEvents
 
     Delivery = tuple[SessionProgress, FetchedUnit | None]
 
@@ -74,9 +74,10 @@ _REJECTS_SIZE_BYTES = 4 << 20
 class Writer:
     """Writes what one scope's units gave. ``now_us`` is the service's time, in microseconds since the epoch.
 
-    A unit with events that can't be given a time is given up ``give_up_days`` after its session's end. ``_lost`` are
-    files that were found gone, ``_opened`` the sessions that are opened again for that, and ``_unsealed`` those of
-    them that this run has been told of.
+    A unit with events that can't be given a time is given up ``give_up_days`` after its session's end. ``present``
+    tells what the lake holds, and which files were found gone, by whatever step. Of these, ``_lost`` are those that the
+    log has let go of, ``_told`` those of them that the ledger knows, ``_opened`` the sessions that are opened again for
+    that, and ``_unsealed`` those of them that this run has been told of.
     """
 
     store: Store
@@ -84,6 +85,7 @@ class Writer:
     ledger: ScopeLedger
     checkpoint_s: float
     budget: Budget
+    present: KnownEvents
     clock: Clock
     now_us: Callable[[], int]
     give_up_days: float
@@ -94,6 +96,7 @@ class Writer:
     _share: Share = field(init=False)
     _named: NamedFiles = field(init=False)
     _lost: set[str] = field(default_factory=set)
+    _told: set[str] = field(default_factory=set)
     _opened: set[SessionKey] = field(default_factory=set)
     _unsealed: set[str] = field(default_factory=set)
     _waiting: asyncio.Timeout | None = None
@@ -102,7 +105,7 @@ class Writer:
 
     def __post_init__(self) -> None:
         piece_size_bytes = min(_PIECE_SIZE_BYTES, self.budget.size_bytes_max)
-        self._intake = RowMaker(KnownEvents(self.store, self.budget.known), self.budget.turns, piece_size_bytes)
+        self._intake = RowMaker(self.present, self.budget.turns, piece_size_bytes)
         self._share = self.budget.share(self._wake)
         self._named = NamedFiles(self.store, self.journal.scope)
 
@@ -115,6 +118,7 @@ class Writer:
             await self._write(works)
         finally:
             self._share.give_back()
+            self._tell_lost()
 
     async def _write(self, works: Channel[Delivery]) -> None:
         due_s = self.clock.monotonic_s() + self.checkpoint_s
@@ -148,6 +152,8 @@ class Writer:
 
         ``is_whole`` says that the run was to take in everything that its scope lists.
         """
+        await self._let_go_of_lost(self._held)
+        self._tell_lost()
         lines = [self._vanished(*session) for session in finder.vanished]
         lines += [line for line in finder.returned if (line.stage_arn, line.session_id) not in self._opened]
         self.ledger.close()
@@ -308,8 +314,8 @@ class Writer:
     async def _checkpoint(self) -> None:
         """Commit all that is held: staged files, then the record, then their publication."""
         await self._normalize()
-        await self._let_go_of_lost()
         held, self._held = self._held, Checkpoint()
+        await self._let_go_of_lost(held)
         held.tracked = {name: tracked for name, tracked in held.tracked.items() if tracked.has_news}
         if held.tracked:
             await self._stage(held)
@@ -319,28 +325,35 @@ class Writer:
         self._is_due = False
         self._share.hold(self._held.size_bytes)
 
-    async def _let_go_of_lost(self) -> None:
-        """Commit which files were found gone, before what was fetched without them; so one of them is named no more."""
-        present = self._intake.present
-        if gone := present.gone:
-            present.gone = set()
+    async def _let_go_of_lost(self, held: Checkpoint) -> None:
+        """Commit which files were found gone, before what was fetched without them; so one of them is named no more.
+
+        Sessions of theirs among those that are ``held`` are not sealed.
+        """
+        while gone := self.present.gone - self._lost:
+            self.present.gone = set()
             lost, opened = await let_go_of(self.store, self.journal, gone, text_of(self.clock.wall_us()))
-            if lost:
-                others = f" (and {len(lost) - 1} others)" if len(lost) > 1 else ""
-                self.ledger.files_lost(
-                    FileLost(
-                        f"{min(lost)}{others}, which the log named, is gone; its sessions ({len(opened):,}) are opened"
-                        " again: run again. Do not put it back without `ivs-export repair` after it"
-                    )
-                )
             self._lost |= lost
             self._opened |= opened
             for session in opened:
-                present.forget(session)
-        for name, tracked in self._held.tracked.items():
+                self.present.forget(session)
+        for name, tracked in held.tracked.items():
             if name not in self._unsealed and tracked.session.key in self._opened:
                 self._unsealed.add(name)
                 tracked.lose(self._lost)
+
+    def _tell_lost(self) -> None:
+        """Let the ledger know which files were lost, once for all of them."""
+        if untold := self._lost - self._told:
+            self._told |= untold
+            others = f" and {counted(len(untold) - 1, 'other file')}" if len(untold) > 1 else ""
+            self.ledger.files_lost(
+                FileLost(
+                    f"{min(untold)}{others}, which the log named, {'are' if others else 'is'} gone:"
+                    f" {counted(len(self._opened), 'session')} opened again. Run again; put none back without"
+                    " `ivs-export repair` after it"
+                )
+            )
 
     async def _stage(self, held: Checkpoint) -> None:
         """Move the rows that are held to staged files; where that fails, what was staged before goes with them."""
@@ -374,9 +387,10 @@ class Writer:
 
         Raises :class:`LogDamaged` where the log does not know the files that they would lie beside.
         """
-        lines, keys = held.lines()
         try:
             await self._named.check(held.files, self.journal.state.number)
+            await self._let_go_of_lost(held)  # sessions were looked up in their files meanwhile
+            lines, keys = held.lines()
             await self.journal.commit(
                 text_of(self.clock.wall_us()),
                 files=held.files,
@@ -393,7 +407,7 @@ class Writer:
             tracked.committed(line, keys[tracked.session.key])
             if tracked.is_told_sealed:
                 self.ledger.sessions_sealed += 1
-                self._intake.present.forget(tracked.session.key)
+                self.present.forget(tracked.session.key)
 
     async def _publish(self, files: Sequence[DataFile]) -> None:
         if gone := await publish(self.store, files):

@@ -16,6 +16,7 @@ from exporter.machine.clock import Clock
 from exporter.pipeline import writer as writer_module
 from exporter.pipeline.budget import Budget, Share
 from exporter.pipeline.channel import Channel
+from exporter.pipeline.known_events import KnownEvents
 from exporter.pipeline.writer import Writer
 from exporter.settings import RunSettings
 from tests.support import runs
@@ -78,7 +79,9 @@ async def test_a_writer_can_be_woken_at_any_moment() -> None:
     store, budget, ledger = MemoryStore(), CapturingBudget(100), ScopeLedger(SCOPE.region)
     journal, works = Journal(store, SCOPE, "r1", ScopeState()), Channel[Any](1)
     clock = Clock(lambda: 0.0, lambda: 0, asyncio.sleep, lambda: 0.5)
-    writing = asyncio.create_task(Writer(store, journal, ledger, 1e9, budget, clock, lambda: 0, 30.0).write(works))
+    present = KnownEvents(store, budget.known)
+    writer = Writer(store, journal, ledger, 1e9, budget, present, clock, lambda: 0, 30.0)
+    writing = asyncio.create_task(writer.write(works))
     for _ in range(20):
         budget.wake()
         await asyncio.sleep(0)

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 import structlog
 
-from exporter.commit_log.reader import read_state
+from exporter.commit_log.reader import read_state, records_after
 from exporter.commit_log.records import UnitState
 from exporter.discovery.request import Request
 from exporter.errors import GaveUp, Refused
@@ -466,3 +466,25 @@ def test_a_failure_of_before_counts_as_no_refusal() -> None:
     """Earlier programs counted failures of any kind in two fields: a unit that failed for years was not refused."""
     unit = msgspec.json.decode(b'{"rows":3,"failures":700,"failing_since_us":1500000000000000}', type=UnitState)
     assert unit == UnitState(rows=3, failing_since_us=1_500_000_000_000_000)
+
+
+@pytest.mark.parametrize("unlisted", [{"p1", "p2", "p3"}, {"p1"}], ids=len)
+async def test_a_session_that_is_opened_again_is_not_sealed_where_its_file_is_gone(
+    unlisted: set[str], world: World
+) -> None:
+    """Whoever finds the file gone, the log lets go of it, and names whom only that file named; the list lacks them."""
+    await world.night()
+    gone = set(world.store.visible)
+    world.store.visible.clear()
+    world.odd.ended_us = world.service.now_us + DAY_US - HOUR_US
+    world.service.unlisted |= {f"{ODD}/{participant_id}" for participant_id in unlisted}
+    ledger = await world.night()
+    assert (ledger.is_complete, ledger.more_to_do) == (False, True)
+    assert [(failure.error, failure.count) for failure in ledger.failures] == [("file_lost", 1)]
+    assert {key async for record in records_after(world.store, SCOPE) for key in record.lost} == gone
+    session = (await read_state(world.store, SCOPE)).session(STAGES[1], "st-1-0")
+    assert session is not None
+    assert set(session.units) == {"p1", "p2", "p3"}
+    await world.night()
+    assert world.is_whole
+    assert (await world.night()).sessions_sealed == 6

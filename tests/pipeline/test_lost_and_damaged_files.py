@@ -10,8 +10,10 @@ import sys
 import pyarrow.parquet as pq
 import pytest
 
+from exporter.commit_log.journal import Journal
+from exporter.commit_log.lost_files import let_go_of
 from exporter.commit_log.process import is_gone, this_process
-from exporter.commit_log.reader import records_after
+from exporter.commit_log.reader import read_state, records_after
 from exporter.discovery.request import Request
 from exporter.errors import FileDamaged, LogDamaged, Refused
 from exporter.health.file_checks import read_rows
@@ -182,3 +184,33 @@ async def test_each_column_of_each_row_group_has_to_be_described() -> None:
             with pytest.raises(FileDamaged):
                 read_rows(EVENTS, damaged)
     assert refused
+
+
+async def test_files_that_are_lost_are_told_once_a_run() -> None:
+    """They are found gone one checkpoint after another: each time the log lets go of them, and the run says it once."""
+    service, store = Service(), MemoryStore()
+    for name in "abcd":
+        service.add(f"st-{name}", events={"p1": 3}, stage=STAGE)
+    await export(service, store, "r1", rows_max=4)
+    lost = len(files_of(store))
+    store.visible.clear()
+    ledger = await export(service, store, "r2", REFETCH, rows_max=4)
+    records = [record.lost async for record in records_after(store, SCOPE) if record.lost]
+    assert lost == len([key for keys in records for key in keys]) > 2
+    assert len(records) > 1
+    [failure] = [failure.summary() for failure in ledger.failures]
+    assert (failure["error"], failure["count"]) == ("file_lost", 1)
+    assert f"and {lost - 1} other files" in failure["message"]
+    assert "4 sessions opened again" in failure["message"]
+    assert lake_rows(store) == service.truth()
+
+
+async def test_a_file_that_is_there_after_all_costs_no_reading_of_the_log() -> None:
+    """A list or a read may have been wrong: the file is looked for once more, and nothing else is done."""
+    _, store = await lake_of()
+    state = await read_state(store, SCOPE)
+    read: list[str] = []
+    store.before = lambda operation, key: read.append(key) if operation == "read" else None
+    journal = Journal(store, SCOPE, "r2", state)
+    assert await let_go_of(store, journal, files_of(store), "2026-11-23T12:00:00Z") == (set(), set())
+    assert read == files_of(store)
