@@ -6,16 +6,20 @@ has come back.
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from exporter.commit_log.once import Once
-from exporter.commit_log.reader import records_after
-from exporter.commit_log.state import SessionState, retired_by
+from exporter.commit_log.reader import read_record, records_after
+from exporter.commit_log.state import SessionState, retired_by, voided
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from collections.abc import Set as AbstractSet
+
     from exporter.commit_log.records import Record, SessionEntry
     from exporter.lake.store import Records
     from exporter.model import Scope, SessionKey
@@ -48,28 +52,71 @@ class Archived:
         )
 
 
+class _Told(NamedTuple):
+    """The last that was said of each session, and the numbers of the records that name units of it."""
+
+    lines: dict[SessionKey, SessionEntry]
+    naming: dict[SessionKey, array[int]]
+
+
 class Archive:
-    """Answers for the sessions of one scope, for all who ask at once, after one reading of its records."""
+    """Answers for the sessions of one scope, for all who ask at once, after one reading of its records.
+
+    The names of units are not kept: of a session that is asked for, the few records that name some are read again.
+    """
 
     def __init__(self, records: Records, scope: Scope) -> None:
         self._records = records
         self._scope = scope
-        self._lines = Once(self._read)
+        self._told = Once(self._read)
 
     async def session(self, stage_arn: str, session_id: str) -> Archived | None:
         """The last that was said of the session; None where no record tells of it."""
-        line = (await self._lines.get()).get((stage_arn, session_id))
+        line = (await self._told.get()).lines.get((stage_arn, session_id))
         return None if line is None else Archived(line)
 
-    async def _read(self) -> dict[SessionKey, SessionEntry]:
-        lines: dict[SessionKey, SessionEntry] = {}
+    async def units(self, stage_arn: str, session_id: str) -> set[str]:
+        """The units that the log has ever named of the session, final or not."""
+        named: dict[SessionKey, set[str]] = {(stage_arn, session_id): set()}
+        for number in (await self._told.get()).naming.get((stage_arn, session_id), ()):
+            _add_units(named, await read_record(self._records, self._scope, number))
+        return named[stage_arn, session_id]
+
+    async def _read(self) -> _Told:
+        told = _Told({}, {})
         async for record in records_after(self._records, self._scope):
-            fold_lines(lines, record)
-        return lines
+            fold_lines(told.lines, record)
+            for line in record.sessions:
+                if line.units:
+                    told.naming.setdefault((line.stage_arn, line.session_id), array("Q")).append(record.number)
+        return told
+
+
+async def units_of(
+    records: Records, scope: Scope, sessions: AbstractSet[SessionKey]
+) -> Mapping[SessionKey, AbstractSet[str]]:
+    """The units that the log has ever named of some sessions, after one reading of all of it, where there are any."""
+    named: dict[SessionKey, set[str]] = {session: set() for session in sessions}
+    if named:
+        async for record in records_after(records, scope):
+            _add_units(named, record)
+    return named
+
+
+def _add_units(named: Mapping[SessionKey, set[str]], record: Record) -> None:
+    for line in record.sessions:
+        session = (line.stage_arn, line.session_id)
+        if session in named:
+            named[session].update(filter(None, line.units))  # the empty name is that of their list
 
 
 def fold_lines(lines: dict[SessionKey, SessionEntry], record: Record) -> None:
-    """Add what the next record says; each line names all files of its session, and its units where it is not sealed."""
+    """Add what the next record says: each line names all files of its session, and tells of its units if not sealed."""
+    if record.void_after_us is not None:
+        for session, line in lines.items():
+            if line.units:
+                units = {name: voided(unit, record.void_after_us) for name, unit in line.units.items()}
+                lines[session] = msgspec.structs.replace(line, units=units)
     for line in record.sessions:
         session = (line.stage_arn, line.session_id)
         files = [*line.earlier_files, *(record.files[place].key for place in line.files)]
@@ -83,7 +130,7 @@ def fold_lines(lines: dict[SessionKey, SessionEntry], record: Record) -> None:
             line,
             earlier_files=tuple(dict.fromkeys(files)),
             files=(),
-            units={} if line.status == "sealed" else {name: unit.named for name, unit in units.items()},
+            units={} if line.status == "sealed" else units,
             has_rejects=has_rejects,
             retired=retired,
         )

@@ -12,13 +12,17 @@ from typing import TYPE_CHECKING
 import msgspec
 import structlog
 
-from exporter.commit_log.archive import fold_lines
+from exporter.commit_log.archive import fold_lines, units_of
 from exporter.commit_log.reader import records_after
+from exporter.commit_log.records import UnitState
 from exporter.commit_log.state import voided
 from exporter.timestamps import text_of
 
 if TYPE_CHECKING:
-    from exporter.commit_log.records import Record, SessionEntry, UnitState
+    from collections.abc import Mapping
+    from collections.abc import Set as AbstractSet
+
+    from exporter.commit_log.records import Record, SessionEntry
     from exporter.commit_log.state import ScopeState
     from exporter.lake.store import Records
     from exporter.model import Scope, SessionKey
@@ -38,7 +42,7 @@ async def to_open_again(records: Records, scope: Scope, state: ScopeState, now_u
     far = _Far(now_us)
     async for record in records_after(records, scope):
         far.add(record)
-    lines = far.to_open_again()
+    lines = far.to_open_again(await units_of(records, scope, far.sealed_too_early))
     _log.warning(
         "log_ahead", scope=str(scope), log=text_of(state.furthest_us), now=text_of(now_us), sessions_opened=len(lines)
     )
@@ -81,9 +85,17 @@ class _Far:
         elif max(times_us) > self.now_us:
             self.epochs.add(record.epoch)
 
-    def to_open_again(self) -> list[SessionEntry]:
-        """What the healing record says of sessions: those that are sealed, or whose units were given up, too early."""
-        sealed = {session for session, epoch in self.sealed_in.items() if epoch in self.epochs}
+    @property
+    def sealed_too_early(self) -> set[SessionKey]:
+        """The sessions that are sealed by such a run."""
+        return {session for session, epoch in self.sealed_in.items() if epoch in self.epochs}
+
+    def to_open_again(self, named: Mapping[SessionKey, AbstractSet[str]]) -> list[SessionEntry]:
+        """What the healing record says of sessions: those that are sealed, or whose units were given up, too early.
+
+        ``named`` are all units of those that are sealed.
+        """
+        sealed = self.sealed_too_early
         given_up = {
             session: {
                 participant_id: msgspec.structs.replace(voided(unit, self.now_us), is_abandoned=False)
@@ -92,8 +104,12 @@ class _Far:
             }
             for session, units in self.abandoned.items()
         }
+        units = {
+            session: dict.fromkeys(sorted(named.get(session, ())), UnitState()) | given_up.get(session, {})
+            for session in self.lines.keys() & (sealed | given_up.keys())
+        }
         return [
-            msgspec.structs.replace(line, status="open", units=given_up.get(session, {}), is_unsure=session in sealed)
+            msgspec.structs.replace(line, status="open", units=units[session], is_unsure=session in sealed)
             for session, line in self.lines.items()
             if session in sealed or (given_up.get(session) and line.status == "open")
         ]

@@ -9,20 +9,19 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from exporter.commit_log.archive import fold_lines
+from exporter.commit_log.archive import fold_lines, units_of
 from exporter.commit_log.reader import records_after
 from exporter.commit_log.records import UnitState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from collections.abc import Set as AbstractSet
+    from collections.abc import Iterable
 
     from exporter.commit_log.journal import Journal
     from exporter.commit_log.records import SessionEntry
     from exporter.commit_log.state import ScopeState
     from exporter.lake.data_files import DataFile
-    from exporter.lake.store import Records, Store
-    from exporter.model import Scope, SessionKey
+    from exporter.lake.store import Store
+    from exporter.model import SessionKey
 
 
 async def let_go_of(store: Store, journal: Journal, keys: Iterable[str], at: str) -> tuple[set[str], set[SessionKey]]:
@@ -47,19 +46,6 @@ async def let_go_of(store: Store, journal: Journal, keys: Iterable[str], at: str
         sessions = [opened_line(line, journal.state, without=files, named=named[name]) for name, line in opened.items()]
         await journal.commit(at, lost=list(files.values()), sessions=sessions)
     return set(files), set(opened)
-
-
-async def units_of(
-    records: Records, scope: Scope, sessions: AbstractSet[SessionKey]
-) -> Mapping[SessionKey, AbstractSet[str]]:
-    """The units that the log has ever named of some sessions: a file that is lost may have been all else that does."""
-    named: dict[SessionKey, set[str]] = {session: set() for session in sessions}
-    async for record in records_after(records, scope):
-        for line in record.sessions:
-            session = (line.stage_arn, line.session_id)
-            if session in named:
-                named[session].update(filter(None, line.units))
-    return named
 
 
 def opened_line(

@@ -84,6 +84,12 @@ async def records_after(records: Records, scope: Scope, number: int = 0) -> Asyn
         yield record
 
 
+async def read_record(records: Records, scope: Scope, number: int) -> Record:
+    """One record by itself, of a log that was read before. Raises as `read_state`."""
+    key = record_key(str(scope), number)
+    return decode_record(key, await _read(records, key))
+
+
 async def whole_log(records: Records, scope: Scope, snapshots: Sequence[str]) -> AsyncIterator[tuple[Record, Link]]:
     """All records of a scope with their links, whatever its snapshots say, whose keys were listed before.
 

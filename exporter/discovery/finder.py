@@ -13,6 +13,7 @@ from weakref import WeakValueDictionary
 import msgspec
 import structlog
 
+from exporter.commit_log.records import UnitState
 from exporter.commit_log.sealing import Decision, SessionProgress
 from exporter.commit_log.state import SessionState
 from exporter.discovery.listings import list_participants, list_sessions
@@ -226,6 +227,10 @@ class Finder:
                         self.returned.append(archived.line)
                         if not refetch:
                             return None
+            if known is not None and (is_opened or not is_sealed):
+                # The file that holds events of a unit may be lost, and one without events is in no file.
+                named = await self.archive.units(session.stage_arn, session.session_id)
+                known.units = dict.fromkeys(sorted(named), UnitState()) | known.units
         if is_opened:
             _log.warning(
                 "a sealed session is listed with a later end, or none: it is opened again", session=session.name

@@ -13,8 +13,8 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from exporter.commit_log.archive import fold_lines
-from exporter.commit_log.lost_files import opened_line, units_of
+from exporter.commit_log.archive import fold_lines, units_of
+from exporter.commit_log.lost_files import opened_line
 from exporter.commit_log.reader import records_after
 from exporter.commit_log.records import Record, SessionEntry
 from exporter.errors import FileDamaged, LakeError, LakeRefused
@@ -100,7 +100,11 @@ class Mending:
                     files.append(line)
                     self.done[key] = "named in the log again; its sessions are open"
             if files:
-                lines = [self._opened(self._line(session), tuple(own)) for session, own in places.items()]
+                named = await units_of(self.store, self.journal.scope, places.keys())
+                lines = [
+                    self._opened(self._line(session), tuple(own), named=named[session])
+                    for session, own in places.items()
+                ]
                 await self._commit(files=files, sessions=lines)
 
     async def take_out_repeats(self, folder: str) -> None:
@@ -132,8 +136,9 @@ class Mending:
             for session, line in self.lines.items()
             if session in places or not without.isdisjoint(line.earlier_files)
         ]
+        named = await units_of(self.store, self.journal.scope, rewrite.sessions)
         lines = [
-            self._opened(line, tuple(places[session]), without)
+            self._opened(line, tuple(places[session]), without, named[session])
             if session in rewrite.sessions
             else _moved(line, tuple(places[session]), without, is_open=self.journal.state.session(*session) is not None)
             for session, line in touched

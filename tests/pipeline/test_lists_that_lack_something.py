@@ -11,11 +11,14 @@ import msgspec
 import pytest
 import structlog
 
+from exporter.commit_log.process import is_gone, this_process
 from exporter.commit_log.reader import read_state, records_after
 from exporter.commit_log.records import UnitState
 from exporter.discovery.request import Request
 from exporter.errors import GaveUp, Refused
+from exporter.health.repair import Repair
 from exporter.health.status import statuses
+from exporter.health.upkeep import Upkeep
 from exporter.ivs.operations import Operation
 from exporter.ledger import Outcome
 from exporter.pipeline.stop import Stop
@@ -488,3 +491,71 @@ async def test_a_session_that_is_opened_again_is_not_sealed_where_its_file_is_go
     await world.night()
     assert world.is_whole
     assert (await world.night()).sessions_sealed == 6
+
+
+@pytest.mark.parametrize("opens", ["a later end", "a log that was ahead", "a repair", "a list that came back"])
+@pytest.mark.parametrize("is_failing", [False, True])
+async def test_a_unit_that_was_empty_is_not_forgotten_where_its_session_is_opened_again(
+    opens: str, is_failing: bool, world: World
+) -> None:
+    """It had no events when its session was sealed, has some now, and is no longer listed: no file tells of it."""
+    world.service.join(world.odd, "p4", 0)
+    now_us = world.service.now_us
+    if opens == "a log that was ahead":
+        world.service.now_us += 365 * DAY_US
+    assert (await world.night()).sessions_sealed == 6
+    if opens == "a log that was ahead":
+        world.service.now_us = now_us
+    elif opens == "a repair":
+        [(key, data)] = world.store.visible.items()
+        world.store.visible[f"{key.rpartition('/')[0]}/{SCOPE}-000000000001-r0-000001.parquet"] = data
+        await Repair(Upkeep(world.store, "repair", world.service.clock, this_process(), is_gone)).run()
+    else:
+        if opens == "a list that came back":
+            gone = world.service.stages[STAGES[1]].pop("st-1-0")
+            await world.night()
+            world.service.stages[STAGES[1]]["st-1-0"] = gone
+        world.odd.ended_us = world.service.now_us + DAY_US - HOUR_US
+    world.service.join(world.odd, "p4", 3)
+    world.service.unlisted.add("p4")
+    if is_failing:
+        world.refuse(GaveUp("500s"), Operation.LIST_PARTICIPANTS, sessionId="st-1-0")
+        await world.night()
+        world.service.on_call = lambda *_: None
+    ledger = await world.night()
+    assert (ledger.is_complete, ledger.sessions_sealed) == (True, 5)
+    assert world.is_whole
+    assert (await world.night()).sessions_sealed == 6
+
+
+async def test_a_session_that_is_gone_and_back_again_and_again_keeps_what_is_known(world: World) -> None:
+    """Each time it is said how much of it is there, and refusals count from the first on."""
+    world.refuse(REFUSALS[0], Operation.LIST_PARTICIPANT_EVENTS, participantId="p2", sessionId="st-1-0")
+    await world.night()
+    for _ in range(3):
+        gone = world.service.stages[STAGES[1]].pop("st-1-0")
+        [failure] = (await world.night(days=5.0)).failures
+        assert (failure.error, failure.message) == ("vanished", "no longer listed; in the lake: 3 rows of 3 units")
+        world.service.stages[STAGES[1]]["st-1-0"] = gone
+        assert (await world.night()).outcomes[Outcome.FAILED] == 1
+        assert world.asked("p1") == 0
+    assert (await world.night(days=11.0)).outcomes[Outcome.FAILED] == 1
+    assert (await world.night(days=2.0)).outcomes[Outcome.ABANDONED] == 1
+    assert (await world.night()).sessions_sealed == 6
+
+
+async def test_a_time_that_was_taken_back_is_taken_back_of_a_session_that_is_gone(world: World) -> None:
+    """It was fetched by a clock that was a year ahead, has gone, and comes back: its units are not final by that."""
+    world.odd.participants["p2"].error = GaveUp("500s")
+    odd, now_us = world.odd, world.service.now_us
+    world.service.now_us += 365 * DAY_US
+    await world.night()
+    gone = world.service.stages[STAGES[1]].pop("st-1-0")
+    await world.night()
+    world.service.now_us = now_us
+    await world.night()
+    odd.participants["p2"].error = None
+    world.service.stages[STAGES[1]]["st-1-0"] = gone
+    world.service.join(odd, "p1", 2)
+    await world.night()
+    assert world.is_whole
