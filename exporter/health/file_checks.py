@@ -15,6 +15,7 @@ from exporter.commit_log.rejects import decode_line
 from exporter.errors import FileDamaged
 from exporter.lake.data_files import DataFile
 from exporter.lake.parquet_footer import row_groups_of
+from exporter.lake.parquet_values import check_values
 from exporter.lake.partitions import dates_in
 from exporter.lake.tables import REJECTS, TABLES
 
@@ -92,9 +93,11 @@ def read_rows(table: Table, data: bytes, columns: Sequence[str] | None = None) -
     try:
         row_groups_of(data)  # PyArrow ends the process where a footer lacks parts
         rows = pq.read_table(pa.BufferReader(data), columns=None if columns is None else list(columns))
-        return rows.select(table.schema.names if columns is None else list(columns))
+        rows = rows.select(table.schema.names if columns is None else list(columns))
+        check_values(table, rows)
     except Exception as error:  # whatever PyArrow makes of a file that may hold anything
         raise FileDamaged(f"it is no Parquet file of {table.name} that can be read: {error}") from error
+    return rows
 
 
 def repeated(ids: Iterable[pa.Int64Array]) -> pa.Int64Array:

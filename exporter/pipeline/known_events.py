@@ -15,6 +15,7 @@ import structlog
 from exporter.compute import compute
 from exporter.errors import FileDamaged, TemporaryFolderRefused
 from exporter.lake.parquet_footer import row_groups_of
+from exporter.lake.parquet_values import check_values
 from exporter.lake.tables.events import EVENTS
 from exporter.model import Unit
 from exporter.normalize.event_id import ROW_COLUMNS, row_hashes
@@ -212,6 +213,7 @@ def _batches(
         with pq.ParquetFile(pa.BufferReader(data), read_dictionary=texts) as file:
             _check_columns(file, columns)
             for batch in file.iter_batches(rows_max, row_groups=groups, columns=list(columns)):
+                check_values(EVENTS, batch)
                 is_of_session = pc.is_in(batch.column("session_id").dictionary_decode(), value_set=sessions)
                 yield pa.table(batch.filter(is_of_session).columns, names=batch.schema.names)
     except Exception as error:  # whatever PyArrow finds wrong with a file

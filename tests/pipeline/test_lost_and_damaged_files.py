@@ -6,7 +6,9 @@ import asyncio
 import io
 import subprocess
 import sys
+from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -23,6 +25,7 @@ from exporter.health.verify import Verified, verify
 from exporter.lake.parquet_footer import row_groups_of
 from exporter.lake.tables.events import EVENTS
 from exporter.lake.thrift import ThriftUnreadableError
+from exporter.pipeline.known_events import _batches
 from tests.support.memory_store import MemoryStore
 from tests.support.runs import export
 from tests.support.service import SCOPE, STAGE, STAGES, Service, lake_rows
@@ -214,3 +217,72 @@ async def test_a_file_that_is_there_after_all_costs_no_reading_of_the_log() -> N
     journal = Journal(store, SCOPE, "r2", state)
     assert await let_go_of(store, journal, files_of(store), "2026-11-23T12:00:00Z") == (set(), set())
     assert read == files_of(store)
+
+
+def with_column(data: bytes, name: str, column: pa.Array, **options: Any) -> bytes:
+    """A data file with another column of that name; PyArrow writes whatever it is handed."""
+    rows = pq.read_table(io.BytesIO(data))
+    place = rows.schema.get_field_index(name)
+    file = io.BytesIO()
+    pq.write_table(rows.set_column(place, name, column), file, **options)
+    return file.getvalue()
+
+
+def no_texts(data: bytes) -> pa.Array:
+    """A text for each row of a file whose bytes are no UTF-8."""
+    rows = pq.read_metadata(io.BytesIO(data)).num_rows
+    return pa.Array.from_buffers(pa.string(), rows, pa.array([b"st-\xff"] * rows, pa.binary()).buffers())
+
+
+@pytest.mark.parametrize("has_dictionaries", [True, False])
+@pytest.mark.parametrize("name", [field.name for field in EVENTS.schema if field.type != pa.bool_()])
+async def test_a_value_that_can_not_be_is_damage(name: str, has_dictionaries: bool) -> None:
+    """A text that is no UTF-8, a time of no year, a row without an id: the file is damaged, whoever reads it."""
+    _, store = await lake_of()
+    data = store.visible[files_of(store)[0]]
+    column = pq.read_table(io.BytesIO(data)).column(name).combine_chunks()
+    if pa.types.is_string(column.type):
+        column = no_texts(data)
+    elif pa.types.is_timestamp(column.type):
+        column = pa.array([1 << 62] * len(column)).view(column.type)
+    elif pa.types.is_struct(column.type):
+        fields = {field.name: pa.nulls(len(column), field.type) for field in column.type} | {"user_id": no_texts(data)}
+        column = pa.StructArray.from_arrays(list(fields.values()), fields=list(column.type))
+    else:  # each integer can be
+        column = pa.nulls(len(column), column.type)
+    data = with_column(data, name, column, use_dictionary=has_dictionaries, write_statistics=False)
+    with pytest.raises(FileDamaged):
+        read_rows(EVENTS, data)
+    with pytest.raises(FileDamaged):
+        list(_batches("k", data, [name, "session_id"], pa.array(["st-a"]), 100))
+
+
+@pytest.mark.parametrize("name", ["stage_arn", "session_id", "participant_id"])
+async def test_a_wrong_byte_in_a_text_fails_the_units_and_is_repaired(name: str) -> None:
+    """The run names the file and goes on with the others; once it is set aside, what was in it is fetched again."""
+    service, store = await lake_of()
+    [key] = files_of(store)
+    service.join(service.stages[STAGES[1]]["st-open"], "p1")
+    store.visible[key] = with_column(
+        store.visible[key], name, no_texts(store.visible[key]), write_statistics=False, use_dictionary=False
+    )
+    service.add("st-new", events={"p1": 3}, stage=STAGES[2])
+    ledger = await export(service, store, "r2")
+    [failure] = [failure.summary() for failure in ledger.failures]
+    assert (failure["error"], failure["count"], ledger.events_written) == ("file_damaged", 2, 3)
+    assert key in failure["message"]
+    await Repair(Upkeep(store, "r3", service.clock, this_process(), is_gone)).run()
+    await export(service, store, "r4")
+    assert lake_rows(store) == service.truth()
+    assert await kinds(store) == []
+
+
+async def test_an_unnamed_file_with_a_wrong_byte_is_set_aside() -> None:
+    """No record tells its checksum: its values are what a repair goes by."""
+    service, store = await lake_of()
+    [key] = files_of(store)
+    unnamed = f"{key.rpartition('/')[0]}/{SCOPE}-000000000001-r0-000001.parquet"
+    store.visible[unnamed] = with_column(store.visible[key], "extra", no_texts(store.visible[key]))
+    await Repair(Upkeep(store, "r2", service.clock, this_process(), is_gone)).run()
+    assert files_of(store) == [key]
+    assert await kinds(store) == []
