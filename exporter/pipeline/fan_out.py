@@ -12,7 +12,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from exporter.discovery.selection import rank
-from exporter.errors import ApiError, EventUnreadable, Refused, ScopeLost, ShutOut, Starved, TemporaryFolderRefused
+from exporter.errors import (
+    ApiError,
+    EventUnreadable,
+    FileDamaged,
+    Refused,
+    ScopeLost,
+    ShutOut,
+    Starved,
+    TemporaryFolderRefused,
+)
 from exporter.ivs.operations import Operation
 from exporter.ivs.paging import pages
 from exporter.ledger import Outcome
@@ -201,12 +210,15 @@ class Pipeline:
 
     @asynccontextmanager
     async def _listing(self, name: str) -> AsyncIterator[None]:
-        """A list that is open until it was read to its end, or has failed under its name."""
+        """A list that is open until it was read to its end, or has failed under its name.
+
+        Where a file of a session that was opened again is damaged, nobody knows whom its list has to show.
+        """
         try:
             yield
         except ScopeLost:
             raise
-        except ApiError as error:
+        except (ApiError, FileDamaged) as error:
             self.ledger.listing_failed(name, error)
         else:
             self.ledger.listing_read()

@@ -75,20 +75,31 @@ class KnownEvents:
             return await compute(_ids_of, units, sessions)
         return _ids_of(units, sessions)
 
-    async def rows(self, asked: Mapping[Unit, AskedRows]) -> AsyncIterator[tuple[Unit, list[LakeRow]]]:
-        """What the rows that are asked for say of themselves, a file and a unit at a time. Raises as `participants`."""
+    async def rows(self, asked: Mapping[Unit, AskedRows]) -> AsyncIterator[tuple[Unit, list[LakeRow] | FileDamaged]]:
+        """What the rows that are asked for say of themselves, a file and a unit at a time; or that a file is damaged.
+
+        Raises :class:`LakeError` where the lake can't be read.
+        """
         of_file: dict[str, list[Unit]] = {}
         for unit, each in asked.items():
             for key in each.files if len(each.ids) else ():
                 of_file.setdefault(key, []).append(unit)
         for key, units in of_file.items():
             if data := await self._read(key):
-                found = await compute(_rows_in, key, data, {unit: asked[unit].ids for unit in units})
-                for unit, rows in found.items():
-                    yield unit, rows
+                try:
+                    found = await compute(_rows_in, key, data, {unit: asked[unit].ids for unit in units})
+                except FileDamaged as error:
+                    for unit in units:
+                        yield unit, error
+                else:
+                    for unit, rows in found.items():
+                        yield unit, rows
 
     async def participants(self, tracked: SessionProgress) -> set[str]:
-        """The participants of whom the lake holds events of a session. Raises :class:`LakeError`."""
+        """The participants of whom the lake holds events of a session.
+
+        Raises :class:`FileDamaged` where a file of it can't be read, and any other :class:`LakeError`.
+        """
         found: set[str] = set()
         for key in tracked.event_files:
             if data := await self._read(key):

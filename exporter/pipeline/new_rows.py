@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     from exporter.commit_log.sealing import SessionProgress
-    from exporter.model import FetchedUnit
+    from exporter.model import FetchedUnit, Unit
     from exporter.normalize.events import Unreadable
     from exporter.pipeline.budget import LoopTurns
     from exporter.pipeline.known_events import NotHad
@@ -106,11 +106,18 @@ class RowMaker:
 
         numbered = await self._numbered(parts, extras)
         units = [
-            UnitResult(part.tracked, part.fetched, each.events, each.written, part.error)
+            UnitResult(part.tracked, part.fetched, error=each)
+            if isinstance(each, FileDamaged)
+            else UnitResult(part.tracked, part.fetched, each.events, each.written, part.error)
             for part, each in zip(parts, numbered, strict=True)
         ]
-        rows = normal.rows if all(part.is_plain for part in parts) else joined(numbered).of(normal.rows)
-        return NewRows(units, rows, normal.unknown_fields)
+        if all(part.is_plain for part in parts):
+            return NewRows(units, normal.rows, normal.unknown_fields)
+        kept = [
+            nothing(part.hashes) if isinstance(each, FileDamaged) else each
+            for part, each in zip(parts, numbered, strict=True)
+        ]
+        return NewRows(units, joined(kept).of(normal.rows), normal.unknown_fields)
 
     async def pieces(self, tracked: SessionProgress, fetched: FetchedUnit, stamp: Stamp) -> AsyncIterator[NewRows]:
         """One unit, piece by piece; it is whole with the last one, which names it.
@@ -125,6 +132,8 @@ class RowMaker:
             raise held
         part = _Part(tracked, fetched, 0, hashes, has_equals=True, held=held)
         (numbered,) = await self._numbered([part], self._extras_in_pages)
+        if isinstance(numbered, FileDamaged):
+            raise numbered
         start = 0
         async for pages in self._pieces(fetched):
             piece = replace(fetched, pages=pages, limits={}, size_bytes=sum(map(len, pages)), hashes=None)
@@ -143,8 +152,9 @@ class RowMaker:
         async with self.turns.take():
             return normalize(fetched, stamp)
 
-    async def _numbered(self, parts: Sequence[_Part], extras: ExtrasOf) -> list[Numbered]:
-        """What is to be written of each unit, by what the lake holds of it."""
+    async def _numbered(self, parts: Sequence[_Part], extras: ExtrasOf) -> list[Numbered | FileDamaged]:
+        """What is to be written of each unit, by what the lake holds of it; or which file of it is damaged."""
+        numbered: list[Numbered | FileDamaged]
         numbered = [plain(part.hashes) if part.is_plain else nothing(part.hashes) for part in parts]
         open_parts = {place: part for place, part in enumerate(parts) if not (part.is_plain or part.error)}
         numberings = await compute(_compared, open_parts) if open_parts else {}
@@ -153,9 +163,16 @@ class RowMaker:
             part.fetched.unit: AskedRows(numberings[place].asked, part.tracked.event_files)
             for place, part in open_parts.items()
         }
+        damaged: dict[Unit, FileDamaged] = {}
         async for unit, rows in self.present.rows(asked):
-            units[unit].learn(rows)
+            if isinstance(rows, FileDamaged):
+                damaged[unit] = rows
+            else:
+                units[unit].learn(rows)
         for place, numbering in numberings.items():
+            if error := damaged.get(parts[place].fetched.unit):
+                numbered[place] = error
+                continue
             places = numbering.places()
             told = await extras(parts[place], places) if places else {}
             numbered[place] = numbering.settle(told)

@@ -28,7 +28,7 @@ from exporter.lake.thrift import ThriftUnreadableError
 from exporter.pipeline.known_events import _batches
 from tests.support.memory_store import MemoryStore
 from tests.support.runs import export
-from tests.support.service import SCOPE, STAGE, STAGES, Service, lake_rows
+from tests.support.service import HOUR_US, SCOPE, STAGE, STAGES, Service, lake_rows
 
 REFETCH = Request(refetch=True)
 # Flips bits of a file's footer, each in a process of its own, which an abort of PyArrow's would end.
@@ -286,3 +286,50 @@ async def test_an_unnamed_file_with_a_wrong_byte_is_set_aside() -> None:
     await Repair(Upkeep(store, "r2", service.clock, this_process(), is_gone)).run()
     assert files_of(store) == [key]
     assert await kinds(store) == []
+
+
+async def test_a_damaged_file_of_a_session_that_is_opened_again_fails_its_list_alone() -> None:
+    """Whom its list has to show, nobody knows: it is named each night, and not sealed, and all others are exported."""
+    service, store = await lake_of()
+    [key] = files_of(store)
+    store.visible[key] = store.visible[key][:-20]
+    session = service.stages[STAGE]["st-a"]
+    session.ended_us = service.now_us + 23 * HOUR_US
+    service.join(session, "p2", 2)
+    service.unlisted.add(f"{STAGE}/st-a/p2")
+    for night in range(2):
+        service.now_us += 24 * HOUR_US
+        service.add(f"st-new-{night}", events={"p1": 3}, stage=STAGE)
+        ledger = await export(service, store, f"r{night}")
+        named = {(failure.error, unit) for failure in ledger.failures for unit in failure.units}
+        assert ("file_damaged", f"{STAGE}/st-a") in named
+        assert {error for error, _ in named} == {"file_damaged"}
+        assert all("`ivs-export repair`" in failure.message for failure in ledger.failures)
+        assert (ledger.outcome, ledger.events_written) == ("partial", 3)
+        state = await read_state(store, SCOPE)
+        assert (state.is_sealed(STAGE, "st-a"), state.is_sealed(STAGE, f"st-new-{night}")) == (False, True)
+    await Repair(Upkeep(store, "repair", service.clock, this_process(), is_gone)).run()
+    assert (await export(service, store, "r3")).outcome == "complete"
+    assert lake_rows(store) == service.truth()
+
+
+@pytest.mark.parametrize("is_large", [False, True])
+async def test_a_file_that_is_damaged_where_equal_events_are_compared_fails_their_units(is_large: bool) -> None:
+    """Its ids can be read, and the names of its events can't: units with equal events need them, and others do not."""
+    service, store = Service(), MemoryStore()
+    service.add("st-a", ended=False, events={"p1": 2}, stage=STAGE)
+    session = service.add("st-b", ended=False, events={"p1": 2}, stage=STAGE)
+    session.participants["p1"].events *= 2
+    await export(service, store, "r1")
+    [key] = files_of(store)
+    store.visible[key] = with_column(store.visible[key], "event_name", no_texts(store.visible[key]))
+    for each in service.stages[STAGE].values():
+        service.join(each, "p1")
+    session.participants["p1"].events.append(session.participants["p1"].events[0])
+    ledger = await export(service, store, "r2", rows_max=1 if is_large else 1_000_000)
+    [failure] = [failure.summary() for failure in ledger.failures]
+    assert (failure["error"], failure["units"]) == ("file_damaged", [f"{STAGE}/st-b/p1"])
+    assert ledger.events_written == 1
+    await Repair(Upkeep(store, "repair", service.clock, this_process(), is_gone)).run()
+    await export(service, store, "r3")
+    assert lake_rows(store) == service.truth()
