@@ -25,7 +25,8 @@ from exporter.health.verify import Verified, verify
 from exporter.lake.parquet_footer import row_groups_of
 from exporter.lake.tables.events import EVENTS
 from exporter.lake.thrift import ThriftUnreadableError
-from exporter.pipeline.known_events import _batches
+from exporter.pipeline import scope
+from exporter.pipeline.known_events import KnownEvents, _batches
 from tests.support.memory_store import MemoryStore
 from tests.support.runs import export
 from tests.support.service import HOUR_US, SCOPE, STAGE, STAGES, Service, lake_rows
@@ -119,6 +120,36 @@ async def test_a_session_that_would_be_sealed_is_not_where_a_file_of_it_is_lost(
     service.join(active, "p1")
     del store.visible[files_of(store)[0]]
     assert (await export(service, store, "r2")).sessions_sealed == 0
+    await export(service, store, "r3")
+    assert lake_rows(store) == service.truth()
+    assert await kinds(store) == []
+
+
+async def test_a_session_is_not_sealed_where_its_file_is_found_gone_while_rows_are_staged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Another session, whose rows stand in the same file, is looked up just then."""
+    service, store = Service(), MemoryStore()
+    session = service.add("st-a", events={"p1": 3, "p2": 2}, stage=STAGE)
+    session.participants["p2"].error = Refused("denied", "AccessDeniedException")
+    await export(service, store, "r1")
+    session.participants["p2"].error = None
+    [key] = files_of(store)
+    present = KnownEvents(store)
+    monkeypatch.setattr(scope, "KnownEvents", lambda *_: present)
+
+    def lose(operation: str, _: str) -> None:
+        if operation == "stage":
+            store.visible.pop(key, None)
+            present.gone.add(key)
+
+    store.before = lose
+    assert (await export(service, store, "r2")).sessions_sealed == 0
+    records = [record async for record in records_after(store, SCOPE)]
+    assert [record.lost for record in records if record.lost] == [(key,)]
+    assert {line.status for record in records for line in record.sessions} == {"open"}
+    store.restart()
+    monkeypatch.undo()
     await export(service, store, "r3")
     assert lake_rows(store) == service.truth()
     assert await kinds(store) == []
