@@ -343,6 +343,7 @@ def _a_refetch_without_a_look() -> Sequence[tuple[Any, str, Any]]:
 @defect("stale ids", "What the lake holds of a session is remembered from an earlier run.")
 def _stale_ids() -> Sequence[tuple[Any, str, Any]]:
     def init(self: Any, files: Any, _known: Any = None) -> None:
+        self.gone = set()
         self._files = files
         self._known = files._lake.__dict__.setdefault("remembered", KnownIds(1 << 30))
 
