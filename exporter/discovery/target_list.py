@@ -4,7 +4,7 @@ A table (CSV with commas, semicolons or tabs; Parquet) with the columns stage_ar
 what AWS's command prints of its lists, or the bare ARNs of stages; each but Parquet in UTF-8 or UTF-16, and packed with
 gzip or not. The form is told by the content, not by the name. A row without the later columns (missing, empty or null)
 stands for all below it, and a broader row swallows the narrower. Columns that are clearly others are passed over, so
-that any query's result will do.
+that most queries' results will do; those that may hold the ids of a column that is missing are refused.
 """
 
 from __future__ import annotations

@@ -319,12 +319,9 @@ def test_wrong_list_ends_in_one_line(what: str, tmp_path: Path, capfd: pytest.Ca
 @pytest.mark.parametrize(
     ("column", "meant_column"),
     [
-        *(
-            (name, "session_id")
-            for name in ("session", "sessions", "sessionId2", "sesion_id", "session_ids", "sess_id")
-        ),
+        *((name, "session_id") for name in ("session", "sessionId2", "sesion_id", "session_ids", "sess_id")),
         *((name, "session_id") for name in ("stage_session_id", "session_id_1", "session key", "sid", "esssion_id")),
-        *((name, "participant_id") for name in ("participant", "participants", "particpantId", "participant_uuid")),
+        *((name, "participant_id") for name in ("participant", "particpantId", "participant_uuid")),
         *((name, "participant_id") for name in ("participent_id", "old_participant_id", "PARTICIPANTID2", "pid")),
         *((name, "stage_arn") for name in ("arn", "stage", "stageId", "stage_arm", "my stage arn", "stage_arns")),
     ],
@@ -345,57 +342,6 @@ def test_name_that_resembles_one_of_the_three_is_refused(
         UsageError, match=re.escape(f"{column!r} is none of {', '.join(COLUMNS)}: did you mean {meant_column}?")
     ):
         read_bytes(tmp_path, content)
-
-
-#: What people call ids of sessions and participants, beside what is there already.
-NARROWER = [
-    *((name, "session_id", ()) for name in ("active_session_id", "source_session_id", "destination_session_id")),
-    *((name, "session_id", ()) for name in ("ivs_session", "session_number", "sessionStart", "my session name")),
-    *((name, "session_id", ()) for name in ("broadcast", "meeting_id", "stream-id", "callId", "oldest_session")),
-    *(
-        (name, "participant_id", ())
-        for name in ("user_id", "publisher_id", "userId", "viewers", "subscriber", "host_id")
-    ),
-    *(
-        (name, "participant_id", ("session_id",))
-        for name in ("user_id", "publisher", "remote_participant_id", "peer id")
-    ),
-]
-
-
-@pytest.mark.parametrize(("column", "meant_column", "beside"), NARROWER)
-@pytest.mark.parametrize("form", ["csv", "json", "parquet"])
-def test_column_that_looks_narrower_than_what_is_there_is_refused(
-    form: str, column: str, meant_column: str, beside: tuple[str, ...], tmp_path: Path
-) -> None:
-    """Whole stages and sessions are exported where nothing in a list could mean less."""
-    names = ["stage_arn", *beside, column]
-    values = [A, *(S1 for _ in beside), S2]
-    if form == "csv":
-        content = f"{','.join(names)}\n{','.join(values)}\n".encode()
-    elif form == "json":
-        content = json.dumps(dict(zip(names, values, strict=True))).encode()
-    else:
-        content = as_parquet([tuple(values)], names=names)
-    with pytest.raises(UsageError) as refused:
-        read_bytes(tmp_path, content)
-    said = str(refused.value)
-    assert f"the column {column!r} looks like" in said
-    assert f"there is no column {meant_column}: rename it to {meant_column}" in said
-
-
-@pytest.mark.parametrize(
-    "others",
-    [
-        ("name", "date", "count", "region", "account", "account_id", "note", "tags", "stage_name", "owner", "run_id"),
-        ("session_count", "participants_total", "max_viewers", "num_users", "host", "peak_publishers", "event_id"),
-    ],
-)
-def test_harmless_columns_beside_stages_are_passed_over(others: tuple[str, ...], tmp_path: Path) -> None:
-    """What tells of a stage, or counts what is in it, chooses nothing of it."""
-    content = f"stage_arn,{','.join(others)}\n{A}{',1' * len(others)}\n"
-    assert tree(read_bytes(tmp_path, content.encode())) == {A: None}
-    assert tree(read_bytes(tmp_path, json.dumps({"stage_arn": A} | dict.fromkeys(others, 1)).encode())) == {A: None}
 
 
 def test_columns_of_the_lake_and_of_others_are_passed_over(tmp_path: Path) -> None:

@@ -1,75 +1,125 @@
-"""Which column of a list is which. Pure.
+"""Which column of a list is which, and whether another one holds what is missing. Pure.
 
-An absent column stands for all below the others, so one that is misspelt would export the most instead of the least:
-whatever resembles one of the three, and is none, is refused. So is what looks as if it said which session or
-participant is meant, where no column of the three says it.
+An absent column stands for all below the others, so one that is misspelt would export the most instead of the least.
+So a column that resembles one of the three by its name is refused, and so is one whose cells look like the ids that no
+column names. Others are passed over.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from exporter.discovery.target_formats.names import (
+    COLUMNS,
+    counted_column,
+    flat,
+    is_of_another_thing,
+    misspelt,
+    resembles,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
 #: ``stage_arn``, ``session_id`` and ``participant_id`` as text; empty ones stand for all.
 Row = tuple[str, str, str]
-COLUMNS = ("stage_arn", "session_id", "participant_id")
 #: Where each of the three stands among a row's values; None for one that is not there.
 Places = tuple[int | None, int | None, int | None]
 
 _ORDINARY_BLANKS = " \t\r\n\v\f"
 _COLUMNS_MAX = 10_000
 _SHOWN_LENGTH_MAX = 60
-# Columns of this lake's tables, and members of AWS's answers, that resemble one of the three and mean another thing:
-# beside the column that they resemble they are passed over, and in its place they are refused.
-_OTHERS = (
-    *("remote_participant_id", "destination_stage_arn", "destination_session_id"),
-    *("stage_name", "stage_tags", "session_start", "session_end", "participant_count"),
-    *("source_stage_arn", "source_session_id", "active_session_id"),
-)
-#: What people call the three; a plural is one, too.
-_NAMES = {
-    "stage_arn": ("stage", "stageid", "arn", "stageurn"),
-    "session_id": ("session", "sid", "sess", "sessid", "sesid", "stagesession"),
-    "participant_id": ("participant", "pid", "partid"),
-}
-_WORDS = {"stage_arn": "stage", "session_id": "session", "participant_id": "participant"}
-_WORDS_FOR_ID = frozenset({"id", "uid", "uuid", "guid", "identifier", "key", "arn", "ref", "urn"})
-#: What is in the name of a column that says which session or participant is meant, whatever else is in it.
-_NARROWING = {
-    "session_id": ("session", "broadcast", "meeting", "conference"),
-    "participant_id": ("participant", "user", "publisher", "subscriber", "viewer", "attendee"),
-}
-#: The same of words that say so only beside one for an id.
-_NARROWING_WITH_ID = {
-    "session_id": frozenset({"stream", "livestream", "call"}),
-    "participant_id": frozenset({"member", "guest", "host", "speaker", "presenter", "listener", "person", "peer"}),
-}
-# What is counted names nobody.
-_MEASURES = frozenset({"count", "total", "num", "max", "min", "avg", "average", "peak", "sum"})
-# What a stage of AWS's names beside its arn, the one that goes on, does not choose it.
-_OF_STAGES = frozenset({"activesessionid"})
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
-_LENGTH_OF_LOOSE_NAMES = 7
+_BY_FLAT_NAME = {flat(column): column for column in COLUMNS}
+_ALL_BELOW = {"session_id": "whole stages", "participant_id": "whole sessions"}
+# What a stage of AWS's names beside its arn, the session that goes on, does not choose it; its name is anything.
+_OF_STAGES = frozenset({"activesessionid", "name"})
+_NAMES_OF_STAGES = frozenset({"stagename"})
+# A row of the view `watch_time` is a pair, and chooses neither of the two.
+_PAIR = frozenset({"viewer", "publisher"})
+_OF_PAIRS = _PAIR | {"vieweruserid", "publisheruserid"}
+
+# Source: botocore's model `ivs-realtime` 2020-07-14: `st-` and letters and digits, 16 in all.
+_SESSION = re.compile(r"st-[A-Za-z0-9]{13}")
+# As AWS's own samples show them: twelve letters and digits, mixed as nobody's words are.
+_PARTICIPANT = re.compile(r"[A-Za-z0-9]{12}")
+_RUN = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+_RUNS_MIN, _LONG_RUN, _LETTERS_OF_WORDS = 5, 3, 8
+_NUMBER = re.compile(r"\W*[0-9][0-9.,'_\s]*(?:[kKmM%]|[eE][+-]?[0-9]+)?\W*|\W*|null|none|nan|n/?a", re.IGNORECASE)
+_BETWEEN_IDS = re.compile(r"[\s,;|\[\]\"']+")
+_LENGTH_OF_IDS_MAX, _LENGTH_OF_NUMBERS_MAX = 4_096, 60
+
+
+@dataclass(frozen=True, slots=True)
+class OtherColumn:
+    """A column that is none of the three, whose cells are looked at: they may be ids that no column names.
+
+    ``missing`` are the columns that are not there and whose ids it might hold; ``counts`` is the one whose ids it would
+    hold if it had not their number (``participants``).
+    """
+
+    index: int
+    name: str
+    missing: tuple[str, ...]
+    counts: str | None
+
+    def flaw(self, value: Any) -> str | None:  # noqa: ANN401 - what a cell of any form holds
+        """What is wrong with a cell, for people; None where it holds no id."""
+        if value is None or isinstance(value, (bool, int, float)):
+            return None
+        if self.counts is not None and not (isinstance(value, str) and _is_number(value.strip())):
+            return self._told(self.counts, "holds what is no number")
+        texts = value if isinstance(value, list) else (value,)
+        for text in texts:
+            if isinstance(text, str) and (column := self._column_of(text)) is not None:
+                return self._told(column, f"holds {shown(text)}, which looks like a {column}")
+        return None
+
+    def _column_of(self, cell: str) -> str | None:
+        """Which missing column a text looks like an id of, or like several ids."""
+        if len(cell) > _LENGTH_OF_IDS_MAX or not (ids := [text for text in _BETWEEN_IDS.split(cell) if text]):
+            return None
+        if "session_id" in self.missing and all(map(_SESSION.fullmatch, ids)):
+            return "session_id"
+        if "participant_id" in self.missing and all(map(_PARTICIPANT.fullmatch, ids)) and any(map(_is_mixed, ids)):
+            return "participant_id"
+        return None
+
+    def _told(self, column: str, what: str) -> str:
+        name = f"the column {shown(self.name)}" if self.name.strip() else f"column {self.index + 1}, without a name,"
+        return f"{name} {what}: {_remedy(column)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Where the three stand among a row's values, and which of the others are looked at."""
+
+    places: Places
+    others: tuple[OtherColumn, ...] = ()
+
+    def flaw(self, values: Sequence[Any]) -> str | None:
+        """What is wrong with a row's cells beside the three; None where nothing is. A row may be short."""
+        for other in self.others:
+            if other.index < len(values) and (flaw := other.flaw(values[other.index])) is not None:
+                return flaw
+        return None
 
 
 def find_columns(
     names: Sequence[str], also: Mapping[str, str] | None = None, elsewhere: Collection[str] = ()
-) -> Places:
+) -> Columns:
     """Where each of the three columns stands among ``names``, in any case and with anything between its words.
 
     ``also`` are further names, in small letters, of columns that are meant where nothing else names them. ``elsewhere``
     are those of the three that need not stand here, since something around the row says what they would. Raises
-    ValueError, with the name and what was probably meant, where a name resembles one of the three, stands twice, or
-    looks narrower than what is there.
+    ValueError, with the name and what was probably meant, where a name resembles one of the three or stands twice.
     """
     if len(names) > _COLUMNS_MAX:
         raise ValueError(f"there are more than {_COLUMNS_MAX:,} columns")
     found: dict[str, int] = {}
     for place, name in enumerate(names):
-        column = _BY_FLAT_NAME.get(_flat(name))
+        column = _BY_FLAT_NAME.get(flat(name))
         if column is None:
             continue
         if column in found:
@@ -79,14 +129,16 @@ def find_columns(
         column = (also or {}).get(name.strip().lower())
         if column is not None and column not in found:
             found[column] = place
-        elif column is None and (column := resembled(name)) is not None:
-            raise ValueError(
-                f"the column {shown(name)} is none of {', '.join(COLUMNS)}: did you mean {column}?"
-                " Rename it, or leave it out"
-            )
-    of_stages = _OF_STAGES if _is_named_by(also, names, found) else frozenset()
-    _check_narrowing([name for name in names if _flat(name) not in of_stages], {*found, *elsewhere})
-    return found.get("stage_arn"), found.get("session_id"), found.get("participant_id")
+        elif column is None and (column := misspelt(name)) is not None:
+            raise _resemblance(name, column)
+    there = {*found, *elsewhere}
+    is_stage_of_aws = "stage_arn" in found and flat(names[found["stage_arn"]]) in (also or {})
+    known = _known_names(names, there, is_stage_of_aws=is_stage_of_aws)
+    others = [(place, name) for place, name in enumerate(names) if place not in found.values()]
+    rest = [(place, name) for place, name in others if flat(name) not in known]
+    _check_names([name for _, name in rest], there)
+    places = found.get("stage_arn"), found.get("session_id"), found.get("participant_id")
+    return Columns(places, _looked_at(rest, there))
 
 
 def cell(text: str) -> str:
@@ -98,43 +150,9 @@ def cell(text: str) -> str:
     return named or text.strip(_ORDINARY_BLANKS)
 
 
-def resembled(name: str) -> str | None:
-    """Which of the three columns a name that is none of them resembles; None where it is clearly another."""
-    flat = _flat(name)
-    if flat in _BY_FLAT_NAME or flat in _FLAT_OTHERS:
-        return None
-    words = _words(name)
-    for column in COLUMNS:
-        if _flat(column) in flat:
-            return column
-    return next((column for column in COLUMNS if _resembles(flat, words, column)), None)
-
-
-def _is_named_by(also: Mapping[str, str] | None, names: Sequence[str], found: Mapping[str, int]) -> bool:
-    """Whether a name of ``also`` stands for the stage."""
-    return "stage_arn" in found and names[found["stage_arn"]].strip().lower() in (also or {})
-
-
-def _check_narrowing(names: Sequence[str], there: Collection[str]) -> None:
-    """Refuse a name that looks as if it said which session or participant is meant, where no column of those does."""
-    for column, all_below in (("session_id", "whole stages"), ("participant_id", "whole sessions")):
-        if column in there:
-            continue
-        for name in names:
-            if _flat(name) not in _BY_FLAT_NAME and _narrows(name, column):
-                raise ValueError(
-                    f"the column {shown(name)} looks like what is to be exported of {all_below}, and there is no column"
-                    f" {column}: rename it to {column} if it holds such ids, or leave it out to export {all_below}"
-                )
-
-
-def _narrows(name: str, column: str) -> bool:
-    words = _words(name)
-    if words & _MEASURES and not words & _WORDS_FOR_ID:
-        return False
-    flat = _flat(name)
-    is_id = bool(words & _WORDS_FOR_ID)
-    return any(part in flat for part in _NARROWING[column]) or (is_id and bool(words & _NARROWING_WITH_ID[column]))
+def means_something(name: str) -> bool:
+    """Whether a name is one of the three, or meant for one."""
+    return flat(name) in _BY_FLAT_NAME or misspelt(name) is not None
 
 
 def shown(text: str) -> str:
@@ -142,50 +160,54 @@ def shown(text: str) -> str:
     return ascii(text if len(text) <= _SHOWN_LENGTH_MAX else text[:_SHOWN_LENGTH_MAX] + "…")
 
 
-def _resembles(flat: str, words: set[str], column: str) -> bool:
-    if (_WORDS[column] in words and words & _WORDS_FOR_ID) or _is_near(flat, _flat(column)):
-        return True
-    singular = flat.removesuffix("s")
-    return any(
-        singular == name or (len(name) >= _LENGTH_OF_LOOSE_NAMES and distance(singular, name) <= 1)
-        for name in _NAMES[column]
-    )
+def _known_names(names: Sequence[str], there: Collection[str], *, is_stage_of_aws: bool) -> frozenset[str]:
+    """The names, flat, of columns that are known to choose nothing beside the others."""
+    known = _NAMES_OF_STAGES | (_OF_STAGES if is_stage_of_aws else frozenset())
+    is_pair = "session_id" in there and set(map(flat, names)) >= _PAIR
+    return known | _OF_PAIRS if is_pair else known
 
 
-def _is_near(flat: str, whole: str) -> bool:
-    """Whether some slips of the pen lie between two names: more where the first letter is right, and the name long."""
-    most = 1 if flat[:1] != whole[:1] else (len(whole) - 1) // 4
-    return distance(flat, whole, most) <= most
+def _check_names(names: Sequence[str], there: Collection[str]) -> None:
+    """Refuse a name that resembles a column that is not there."""
+    for column in _ALL_BELOW:
+        for name in names:
+            if column not in there and resembles(name, column, there):
+                raise _resemblance(name, column)
 
 
-def distance(one: str, other: str, most: int = 1) -> int:
-    """How many letters were left out, added, exchanged or swapped; ``most`` + 1 where it is clearly more.
+def _resemblance(name: str, column: str) -> ValueError:
+    return ValueError(f"the column {shown(name)} is none of {', '.join(COLUMNS)}: {_remedy(column)}")
 
-    It is the distance of Damerau and Levenshtein, in its form without a second change of what was swapped.
+
+def _remedy(column: str) -> str:
+    all_below = _ALL_BELOW.get(column)
+    rest = f" to export {all_below}" if all_below else ""
+    return f"did you mean {column}? Rename it to {column}, or leave it out{rest}"
+
+
+def _looked_at(rest: Sequence[tuple[int, str]], there: Collection[str]) -> tuple[OtherColumn, ...]:
+    """The columns whose cells might be ids that are missing."""
+    missing = tuple(column for column in _ALL_BELOW if column not in there)
+    others = []
+    for place, name in rest:
+        kinds = tuple(column for column in missing if column == "session_id" or not is_of_another_thing(name))
+        counts = counted_column(name)
+        if kinds:
+            others.append(OtherColumn(place, name, kinds, counts if counts in missing else None))
+    return tuple(others)
+
+
+def _is_number(text: str) -> bool:
+    return len(text) <= _LENGTH_OF_NUMBERS_MAX and _NUMBER.fullmatch(text) is not None
+
+
+def _is_mixed(text: str) -> bool:
+    """Whether capitals, small letters and digits follow each other in a text as in nobody's words.
+
+    Of ids that are made at random, six of seven do.
     """
-    if abs(len(one) - len(other)) > most:
-        return most + 1
-    before: list[int] = []
-    row = list(range(len(other) + 1))
-    for place, letter in enumerate(one, 1):
-        before, last, row = row, before, [place]
-        for index, wanted in enumerate(other, 1):
-            cost = min(before[index] + 1, row[-1] + 1, before[index - 1] + (letter != wanted))
-            if index > 1 and place > 1 and letter == other[index - 2] and one[place - 2] == wanted:
-                cost = min(cost, last[index - 2] + 1)
-            row.append(cost)
-    return row[-1]
-
-
-def _words(name: str) -> set[str]:
-    """A name's words, in small letters and in the singular."""
-    return {word.lower().removesuffix("s") for word in _WORD.findall(name)}
-
-
-def _flat(name: str) -> str:
-    """A name's letters and digits, in small letters."""
-    return "".join(filter(str.isalnum, name.lower()))
-
-
-_BY_FLAT_NAME = {_flat(column): column for column in COLUMNS}
-_FLAT_OTHERS = frozenset(map(_flat, _OTHERS))
+    if text.lower() == text or text.upper() == text:
+        return False
+    runs = _RUN.findall(text)
+    words = sum(len(run) for run in runs if len(run) >= _LONG_RUN and run.isalpha())
+    return len(runs) >= _RUNS_MIN and words < _LETTERS_OF_WORDS

@@ -9,12 +9,13 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from exporter.discovery.target_formats.columns import COLUMNS, cell, find_columns, shown
+from exporter.discovery.target_formats.columns import cell, find_columns, shown
+from exporter.discovery.target_formats.names import COLUMNS, flat
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
-    from exporter.discovery.target_formats.columns import Places, Row
+    from exporter.discovery.target_formats.columns import Columns, Row
     from exporter.discovery.target_formats.text import InputPlace
 
 # A row has three ids; a page of AWS's has 100 items of some 500 bytes; the rest is room.
@@ -57,7 +58,7 @@ class _RowReader:
         self._place = place
         self._stage_arn = stage_arn or ""
         self._notes = notes
-        self._shapes: dict[tuple[tuple[str, ...], Collection[str]], Places] = {}
+        self._shapes: dict[tuple[tuple[str, ...], Collection[str]], Columns] = {}
 
     def rows(self, value: Value) -> Iterator[Row]:
         """The rows that a value holds: one, or those of an answer of AWS's."""
@@ -66,15 +67,15 @@ class _RowReader:
             return
         if not isinstance(value, dict):
             raise self._place.refusal(f"{_named(value)} is no row: an object with stage_arn, or the ARN of a stage")
-        lists = [name for name, items in value.items() if _flat(name) in _LISTS and isinstance(items, list)]
+        lists = [name for name, items in value.items() if flat(name) in _LISTS and isinstance(items, list)]
         if len(lists) > 1:
             raise self._place.refusal(f"an object with both {shown(lists[0])} and {shown(lists[1])}")
         if lists:
             yield from self._answer_rows(value, lists[0])
         else:
-            places = self._places(value)
-            row = self._row(value, places, (self._stage_arn, "", ""))
-            if places[0] is None and not (row[0] and row[1]):
+            columns = self._columns(value)
+            row = self._row(value, columns, (self._stage_arn, "", ""))
+            if columns.places[0] is None and not (row[0] and row[1]):
                 found = ", ".join(map(shown, list(value)[:4])) or "nothing"
                 missing = "session_id" if row[0] else "stage_arn"
                 raise self._place.refusal(f"{missing} is missing: the object names {found}")
@@ -83,9 +84,11 @@ class _RowReader:
     def _answer_rows(self, answer: dict[str, Value], member: str) -> Iterator[Row]:
         """The rows of an answer. A stageArn or sessionId that stands beside its items is that of each of them."""
         beside = {name: value for name, value in answer.items() if name != member}
-        kind = _LISTS[_flat(member)]
-        around = self._row(beside, self._places(beside, COLUMNS), ("" if kind == "stages" else self._stage_arn, "", ""))
-        if any(value for name, value in beside.items() if _flat(name) == _NEXT):
+        kind = _LISTS[flat(member)]
+        around = self._row(
+            beside, self._columns(beside, COLUMNS), ("" if kind == "stages" else self._stage_arn, "", "")
+        )
+        if any(value for name, value in beside.items() if flat(name) == _NEXT):
             self._notes.append(
                 f"{self._place.name}: AWS has more {kind} than this page of them: it ends with nextToken"
             )
@@ -93,7 +96,7 @@ class _RowReader:
             if isinstance(item, str) and kind == "stages":
                 yield item.strip(), "", ""
             elif isinstance(item, dict):
-                row = self._row(item, self._places(item, _NAMED_BY_ITEMS[kind]), around)
+                row = self._row(item, self._columns(item, _NAMED_BY_ITEMS[kind]), around)
                 self._check_answer_row(row, kind)
                 yield row
             else:
@@ -113,26 +116,28 @@ class _RowReader:
         if (kind == "stageSessions" and not session) or (kind == "participants" and not participant):
             raise self._place.refusal(f"one of the {kind} has no id")
 
-    def _row(self, value: dict[str, Value], places: Places, around: Row) -> Row:
+    def _row(self, value: dict[str, Value], columns: Columns, around: Row) -> Row:
         """The row in an object; what it does not name is as ``around``."""
         given = list(value.values())
+        if (flaw := columns.flaw(given)) is not None:
+            raise self._place.refusal(flaw)
         stage, session, participant = (
             other if index is None else self._text(given[index], column)
-            for index, other, column in zip(places, around, COLUMNS, strict=True)
+            for index, other, column in zip(columns.places, around, COLUMNS, strict=True)
         )
         return stage, session, participant
 
-    def _places(self, value: dict[str, Value], elsewhere: Collection[str] = ()) -> Places:
+    def _columns(self, value: dict[str, Value], elsewhere: Collection[str] = ()) -> Columns:
         shape = (tuple(value), elsewhere)
-        places = self._shapes.get(shape)
-        if places is None:
+        columns = self._shapes.get(shape)
+        if columns is None:
             try:
-                places = find_columns(shape[0], _ALSO, elsewhere)
+                columns = find_columns(shape[0], _ALSO, elsewhere)
             except ValueError as error:
                 raise self._place.refusal(str(error)) from None
             if len(self._shapes) < _SHAPES_MAX:
-                self._shapes[shape] = places
-        return places
+                self._shapes[shape] = columns
+        return columns
 
     def _text(self, value: Value, column: str) -> str:
         if value is None:
@@ -237,10 +242,6 @@ def _object(pairs: list[tuple[str, Value]]) -> dict[str, Value]:
 def _after_blanks(text: str, index: int) -> int:
     match = _BLANKS.match(text, index)
     return match.end() if match else index
-
-
-def _flat(name: str) -> str:
-    return "".join(filter(str.isalnum, name.lower()))
 
 
 def _named(value: Value) -> str:

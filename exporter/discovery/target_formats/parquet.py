@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from itertools import repeat
 from typing import IO, TYPE_CHECKING, Any
 
-from exporter.discovery.target_formats.columns import COLUMNS, cell, find_columns, shown
+from exporter.discovery.target_formats.columns import cell, find_columns, shown
+from exporter.discovery.target_formats.names import COLUMNS
 from exporter.errors import ExportError
 from exporter.lake.parquet_footer import chunks_of
 from exporter.lake.parquet_pages import (
@@ -21,7 +22,7 @@ from exporter.lake.parquet_pages import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from exporter.discovery.target_formats.columns import Places, Row
+    from exporter.discovery.target_formats.columns import Columns, OtherColumn, Row
     from exporter.discovery.target_formats.text import InputPlace
     from exporter.lake.parquet_pages import PageSize
 
@@ -53,23 +54,21 @@ def _rows(place: InputPlace, file: IO[bytes], stage_arn: str | None) -> Iterator
     import pyarrow.parquet as pq  # noqa: PLC0415 - slow to import, and the other forms do without
 
     footer = pq.ParquetFile(file, thrift_string_size_limit=_FOOTER_TEXT_BYTES_MAX)
-    places = _places(place, footer.schema_arrow, stage_arn)
+    columns = _columns(place, footer.schema_arrow, stage_arn)
+    places = columns.places
     schema_names = footer.schema_arrow.names
     names = [schema_names[index] for index in places if index is not None]
-    pages = {name: _pages(place, file, footer.schema, name) for name in names}
-    parquet = pq.ParquetFile(
-        file,
-        read_dictionary=[name for name in names if pages[name].is_dictionary],
-        buffer_size=_READ_BYTES,
-        thrift_string_size_limit=_FOOTER_TEXT_BYTES_MAX,
-    )
-    rows = min(pages[name].batch_rows for name in names)
-    for batch in parquet.iter_batches(rows, columns=names, use_threads=False):
-        columns = [
+    pages = {name: _pages(file, footer.schema, name) for name in names}
+    for name in names:
+        _check_pages(place, name, pages[name])
+    for other in columns.others:
+        _check_other(place, file, footer, other)
+    for batch in _batches(file, pages):
+        texts = [
             repeat(None, batch.num_rows) if index is None else _texts(place, batch.column(schema_names[index]), column)
             for index, column in zip(places, COLUMNS, strict=True)
         ]
-        for values in zip(*columns, strict=True):
+        for values in zip(*texts, strict=True):
             place.line += 1
             stage, session, participant = (cell(value or "") for value in values)
             if places[0] is None and not session:
@@ -77,31 +76,85 @@ def _rows(place: InputPlace, file: IO[bytes], stage_arn: str | None) -> Iterator
             yield stage_arn or "" if places[0] is None else stage, session, participant
 
 
-def _places(place: InputPlace, schema: Any, stage_arn: str | None) -> Places:  # noqa: ANN401 - pyarrow has no types
+def _batches(file: IO[bytes], pages: dict[str, _Pages]) -> Iterator[Any]:
+    """The columns that ``pages`` names, so many rows at a time as are bearable."""
+    import pyarrow.parquet as pq  # noqa: PLC0415 - slow to import
+
+    parquet = pq.ParquetFile(
+        file,
+        read_dictionary=[name for name, found in pages.items() if found.is_dictionary],
+        buffer_size=_READ_BYTES,
+        thrift_string_size_limit=_FOOTER_TEXT_BYTES_MAX,
+    )
+    rows = min(found.batch_rows for found in pages.values())
+    return parquet.iter_batches(rows, columns=list(pages), use_threads=False)  # type: ignore[no-any-return]
+
+
+def _check_other(place: InputPlace, file: IO[bytes], footer: Any, other: OtherColumn) -> None:  # noqa: ANN401 - pyarrow has no types
+    """Refuse a column beside the three whose cells look like the ids that are missing, with the row of the first.
+
+    It is read alone, before the rows are, so that memory does not depend on how many such columns there are. Pages that
+    are too long to be read at once hold no ids, and are passed over.
+    """
+    kind = footer.schema_arrow.field(other.index).type
+    if other.counts is not None and _is_nested(kind) and (flaw := other.flaw([])) is not None:
+        raise place.refusal(flaw)
+    if not _is_text(kind):
+        return
+    pages = _pages(file, footer.schema, other.name)
+    if pages.page_bytes > _PAGE_BYTES_MAX:
+        return
+    for batch in _batches(file, {other.name: pages}):
+        for values in batch.columns:
+            if (wrong := _first_flaw(values, other)) is not None:
+                place.line += wrong[0]
+                raise place.refusal(wrong[1])
+        place.line += batch.num_rows
+    place.line = 0
+
+
+def _first_flaw(values: Any, other: OtherColumn) -> tuple[int, str] | None:  # noqa: ANN401 - the same
+    """The first cell with a flaw, counted from 1, and the flaw; each text of a dictionary is looked at once."""
+    import pyarrow.types as pt  # noqa: PLC0415 - slow to import
+
+    if not pt.is_dictionary(values.type):
+        flaws = map(other.flaw, values.to_pylist())
+        return next(((number, flaw) for number, flaw in enumerate(flaws, 1) if flaw is not None), None)
+    used = values.indices.unique().drop_null()
+    texts = zip(used.to_pylist(), values.dictionary.take(used).to_pylist(), strict=True)
+    wrong = {index: flaw for index, text in texts if (flaw := other.flaw(text)) is not None}
+    if not wrong:
+        return None
+    return next((number, wrong[index]) for number, index in enumerate(values.indices.to_pylist(), 1) if index in wrong)
+
+
+def _columns(place: InputPlace, schema: Any, stage_arn: str | None) -> Columns:  # noqa: ANN401 - pyarrow has no types
     names: list[str] = schema.names
     try:
-        places = find_columns(names)
+        columns = find_columns(names)
     except ValueError as error:
         raise place.refusal(str(error)) from None
+    places = columns.places
     if places[0] is None and (stage_arn is None or places[1] is None):
         found = ", ".join(map(shown, names[:4])) + (", …" if len(names) > len("four") else "")
         raise place.refusal(f"there is no column stage_arn, but {found or 'no column at all'}")
     for index, column in zip(places, COLUMNS, strict=True):
         if index is not None and not _is_text(schema.field(index).type):
             raise place.refusal(f"the column {column} is {schema.field(index).type}, not text")
-    return places
+    return columns
 
 
 @dataclass(frozen=True, slots=True)
 class _Pages:
-    """How a column's pages are read: as a dictionary, where each text stands once, and so many rows at a time."""
+    """A column's longest page, and how it is read: as a dictionary, each text once, and so many rows at a time."""
 
+    page_bytes: int
     is_dictionary: bool
     batch_rows: int
 
 
-def _pages(place: InputPlace, file: IO[bytes], schema: Any, name: str) -> _Pages:  # noqa: ANN401 - pyarrow has no types
-    """Look at the headers of all pages of a column. Raises :class:`UsageError` for a page of no bearable length.
+def _pages(file: IO[bytes], schema: Any, name: str) -> _Pages:  # noqa: ANN401 - pyarrow has no types
+    """Look at the headers of all pages of a column, up to the first of no bearable length.
 
     A plain page is as long unpacked as its values together. Of a dictionary each value may stand in every row, but it
     is kept once. In any other encoding a value of some bytes may be as long as its page.
@@ -109,12 +162,9 @@ def _pages(place: InputPlace, file: IO[bytes], schema: Any, name: str) -> _Pages
     page_bytes = row_bytes = 1
     encodings = set()
     for page in _all_pages(file, schema, name):
-        if page.size_bytes > _PAGE_BYTES_MAX:
-            raise place.refusal(
-                f"the column {shown(name)} has a page of {page.size_bytes:,} bytes, and more than"
-                f" {_PAGE_BYTES_MAX:,} are not read at once: no list of ids needs them"
-            )
         page_bytes = max(page_bytes, page.size_bytes)
+        if page_bytes > _PAGE_BYTES_MAX:
+            break
         if page.kind == DICTIONARY_PAGE:
             continue
         encodings.add(page.encoding)
@@ -123,14 +173,23 @@ def _pages(place: InputPlace, file: IO[bytes], schema: Any, name: str) -> _Pages
     is_dictionary = bool(encodings & _DICTIONARIES) and encodings <= _DICTIONARIES | {PLAIN}
     if not is_dictionary and not encodings <= {PLAIN, DELTA_LENGTH_BYTE_ARRAY}:
         row_bytes = page_bytes
-    return _Pages(is_dictionary, max(1, min(_BATCH_ROWS, _BATCH_BYTES // row_bytes)))
+    return _Pages(page_bytes, is_dictionary, max(1, min(_BATCH_ROWS, _BATCH_BYTES // row_bytes)))
+
+
+def _check_pages(place: InputPlace, name: str, pages: _Pages) -> None:
+    if pages.page_bytes > _PAGE_BYTES_MAX:
+        raise place.refusal(
+            f"the column {shown(name)} has a page of {pages.page_bytes:,} bytes, and more than"
+            f" {_PAGE_BYTES_MAX:,} are not read at once: no list of ids needs them"
+        )
 
 
 def _all_pages(file: IO[bytes], schema: Any, name: str) -> Iterator[PageSize]:  # noqa: ANN401 - the same
     paths = [schema.column(index).path for index in range(len(schema))]
-    for chunk in chunks_of(file, paths.index(name), len(paths)):
-        if chunk.values > 0:
-            yield from page_sizes(file, chunk.offset, chunk.size_bytes)
+    for leaf in (leaf for leaf, path in enumerate(paths) if path == name):
+        for chunk in chunks_of(file, leaf, len(paths)):
+            if chunk.values > 0:
+                yield from page_sizes(file, chunk.offset, chunk.size_bytes)
 
 
 def _texts(place: InputPlace, values: Any, column: str) -> list[str | None]:  # noqa: ANN401 - the same
@@ -160,3 +219,9 @@ def _is_text(kind: Any) -> bool:  # noqa: ANN401 - pyarrow has no types
 
     value = kind.value_type if pt.is_dictionary(kind) else kind
     return bool(pt.is_string(value) or pt.is_large_string(value) or pt.is_string_view(value) or pt.is_null(value))
+
+
+def _is_nested(kind: Any) -> bool:  # noqa: ANN401 - the same
+    import pyarrow.types as pt  # noqa: PLC0415 - slow to import
+
+    return bool(pt.is_nested(kind))

@@ -7,14 +7,15 @@ import re
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from exporter.discovery.target_formats.columns import COLUMNS, cell, find_columns, resembled, shown
+from exporter.discovery.target_formats.columns import cell, find_columns, means_something, shown
+from exporter.discovery.target_formats.names import COLUMNS, flat
 from exporter.model import scope_of
 from exporter.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from exporter.discovery.target_formats.columns import Places, Row
+    from exporter.discovery.target_formats.columns import Columns, Row
     from exporter.discovery.target_formats.text import InputPlace
 
 _DELIMITERS = (",", ";", "\t")
@@ -69,34 +70,37 @@ def _bare_arns(line: str) -> list[str]:
 
 def _csv_rows(place: InputPlace, lines: Iterator[str], delimiter: str, stage_arn: str | None) -> Iterator[Row]:
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    places: Places | None = None
+    columns: Columns | None = None
     width = 0
     try:
         for fields in reader:
-            if places is None:
-                places, width = _read_header(place, fields, stage_arn), len(fields)
+            if columns is None:
+                columns, width = _read_header(place, fields, stage_arn), len(fields)
             elif len(fields) > width:
                 raise place.refusal(f"{counted(len(fields), 'field')}, but {width:,} in the header")
             elif any(field.strip() for field in fields):
-                yield _row(place, fields, places, stage_arn)
+                yield _row(place, fields, columns, stage_arn)
     except csv.Error as error:
         raise place.refusal(f"not CSV: {error}") from None
 
 
-def _read_header(place: InputPlace, fields: list[str], stage_arn: str | None) -> Places:
+def _read_header(place: InputPlace, fields: list[str], stage_arn: str | None) -> Columns:
     try:
-        places = find_columns(fields)
+        columns = find_columns(fields)
     except ValueError as error:
         raise place.refusal(f"in the header, {error}") from None
-    if places[0] is None and (stage_arn is None or places[1] is None):
+    if columns.places[0] is None and (stage_arn is None or columns.places[1] is None):
         found = ", ".join(shown(field.strip()) for field in fields[:4]) + (", …" if len(fields) > len("four") else "")
         raise place.refusal(
             f"the first line must be a header with the column stage_arn, or the ARN of a stage: {found}"
         )
-    return places
+    return columns
 
 
-def _row(place: InputPlace, fields: list[str], places: Places, stage_arn: str | None) -> Row:
+def _row(place: InputPlace, fields: list[str], columns: Columns, stage_arn: str | None) -> Row:
+    if (flaw := columns.flaw(fields)) is not None:
+        raise place.refusal(flaw)
+    places = columns.places
     stage, session, participant = (
         cell(fields[index]) if index is not None and index < len(fields) else "" for index in places
     )
@@ -110,7 +114,7 @@ def _check_delimiter(place: InputPlace, first: str) -> None:
     for field in re.split("[,;\t]", first):
         for delimiter, name in DELIMITERS.items():
             parts = [part.strip(_AROUND_NAMES) for part in field.strip(_AROUND_NAMES).split(delimiter)]
-            ours = sum(_flat(part) in _COLUMNS or scope_of(part) is not None for part in parts)
+            ours = sum(flat(part) in _COLUMNS or scope_of(part) is not None for part in parts)
             if ours > (delimiter in _DOUBTFUL_DELIMITERS) and len(parts) > 1:
                 raise place.refusal(f"fields stand between {name}: {DELIMITERS_TOLD}")
 
@@ -120,14 +124,6 @@ def _delimiter_of(header: str) -> str:
 
     def score(delimiter: str) -> tuple[int, int]:
         names = [name.strip(_AROUND_NAMES) for name in header.split(delimiter)]
-        return sum(_means_something(name) for name in names), len(names)
+        return sum(means_something(name) for name in names), len(names)
 
     return max(_DELIMITERS, key=score)
-
-
-def _means_something(name: str) -> bool:
-    return _flat(name) in _COLUMNS or resembled(name) is not None
-
-
-def _flat(name: str) -> str:
-    return "".join(filter(str.isalnum, name.lower()))
