@@ -226,6 +226,19 @@ def test_what_aws_prints_of_stages_is_taken(tmp_path: Path) -> None:
         assert of(tmp_path, json.dumps(answer).encode()).sessions(STAGE) is None
 
 
+@pytest.mark.parametrize("form", ["csv", "tsv", "json", "jsonl"])
+def test_cell_that_slipped_below_no_name_is_refused(form: str, tmp_path: Path) -> None:
+    """Beside an id's own column, too, where its cell is empty; a row that is whole has nothing missing."""
+    whole = {"stage_arn": STAGE, "session_id": SESSION, "participant_id": PARTICIPANT, "": SESSION}
+    assert of(tmp_path, made(form, [whole])).count == 1
+    for name in ("", "Unnamed: 3"):
+        said = refusal(tmp_path, made(form, [{"stage_arn": STAGE, "session_id": "", name: SESSION}]))
+        assert "which looks like a session_id, and session_id is empty: move it there, or leave it out" in said
+        row = {"stage_arn": STAGE, "session_id": SESSION, "participant_id": None, name: PARTICIPANT}
+        assert "which looks like a participant_id" in refusal(tmp_path, made(form, [row]))
+        assert of(tmp_path, made(form, [{"stage_arn": STAGE, "session_id": "", name: "7"}])).sessions(STAGE) is None
+
+
 def test_arrays_of_ids_in_json_are_refused(tmp_path: Path) -> None:
     """An array is as many cells."""
     assert "'streams' holds" in refusal(tmp_path, made("json", [BASE["stage"] | {"streams": ["x", SESSION]}]))

@@ -8,7 +8,7 @@ column names. Others are passed over.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from exporter.discovery.target_formats.names import (
@@ -56,13 +56,14 @@ class OtherColumn:
     """A column that is none of the three, whose cells are looked at: they may be ids that no column names.
 
     ``missing`` are the columns that are not there and whose ids it might hold; ``counts`` is the one whose ids it would
-    hold if it had not their number (``participants``).
+    hold if it had not their number (``participants``). ``has_place`` is true where the row has an empty cell for them.
     """
 
     index: int
     name: str
     missing: tuple[str, ...]
-    counts: str | None
+    counts: str | None = None
+    has_place: bool = False
 
     def flaw(self, value: Any) -> str | None:  # noqa: ANN401 - what a cell of any form holds
         """What is wrong with a cell, for people; None where it holds no id."""
@@ -88,19 +89,32 @@ class OtherColumn:
 
     def _told(self, column: str, what: str) -> str:
         name = f"the column {shown(self.name)}" if self.name.strip() else f"column {self.index + 1}, without a name,"
+        if self.has_place:
+            return f"{name} {what}, and {column} is empty: move it there, or leave it out{_rest_of(column)}"
         return f"{name} {what}: {_remedy(column)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Where the three stand among a row's values, and which of the others are looked at."""
+    """Where the three stand among a row's values, and which of the others are looked at.
+
+    ``unnamed`` are columns without a name beside an id's own: what they hold is looked at in a row that has that id's
+    cell empty, for a cell that slipped to the side leaves its own empty.
+    """
 
     places: Places
     others: tuple[OtherColumn, ...] = ()
+    unnamed: tuple[OtherColumn, ...] = ()
 
     def flaw(self, values: Sequence[Any]) -> str | None:
         """What is wrong with a row's cells beside the three; None where nothing is. A row may be short."""
-        for other in self.others:
+        looked_at = self.others
+        if self.unnamed:
+            empty = tuple(
+                column for column, place in zip(COLUMNS, self.places, strict=True) if _is_empty(values, place)
+            )
+            looked_at += tuple(replace(other, missing=empty, has_place=True) for other in self.unnamed)
+        for other in looked_at:
             if other.index < len(values) and (flaw := other.flaw(values[other.index])) is not None:
                 return flaw
         return None
@@ -138,7 +152,8 @@ def find_columns(
     rest = [(place, name) for place, name in others if flat(name) not in known]
     _check_names([name for _, name in rest], there)
     places = found.get("stage_arn"), found.get("session_id"), found.get("participant_id")
-    return Columns(places, _looked_at(rest, there))
+    unnamed = [OtherColumn(place, name, ()) for place, name in rest if found and _is_unnamed(name)]
+    return Columns(places, _looked_at(rest, there), tuple(unnamed))
 
 
 def cell(text: str) -> str:
@@ -180,9 +195,11 @@ def _resemblance(name: str, column: str) -> ValueError:
 
 
 def _remedy(column: str) -> str:
-    all_below = _ALL_BELOW.get(column)
-    rest = f" to export {all_below}" if all_below else ""
-    return f"did you mean {column}? Rename it to {column}, or leave it out{rest}"
+    return f"did you mean {column}? Rename it to {column}, or leave it out{_rest_of(column)}"
+
+
+def _rest_of(column: str) -> str:
+    return f" to export {_ALL_BELOW[column]}" if column in _ALL_BELOW else ""
 
 
 def _looked_at(rest: Sequence[tuple[int, str]], there: Collection[str]) -> tuple[OtherColumn, ...]:
@@ -195,6 +212,20 @@ def _looked_at(rest: Sequence[tuple[int, str]], there: Collection[str]) -> tuple
         if kinds:
             others.append(OtherColumn(place, name, kinds, counts if counts in missing else None))
     return tuple(others)
+
+
+def _is_unnamed(name: str) -> bool:
+    """Whether a column has no name, or the one that pandas gives to such (``Unnamed: 2``)."""
+    words = flat(name)
+    return not words or (words.startswith("unnamed") and not words.removeprefix("unnamed").strip("0123456789"))
+
+
+def _is_empty(values: Sequence[Any], place: int | None) -> bool:
+    """Whether a row has nothing in a column that is there."""
+    if place is None:
+        return False
+    value = values[place] if place < len(values) else None
+    return value is None or (isinstance(value, str) and not cell(value))
 
 
 def _is_number(text: str) -> bool:
