@@ -127,12 +127,16 @@ class Facts:
         return any(span.from_us <= self.now_us for span in self._hidden[session])
 
     def may_be_given_up(self, unit: UnitKey, days: float) -> bool:
-        """Whether AWS has refused a unit for so long, or has shown events of it that can't be read."""
+        """Whether AWS may have refused a unit for so long, or has shown events of it that can't be read.
+
+        What is asked for while its session is in no list is refused, too. No more is needed than a first refusal and
+        one after that time: nobody may have asked in between.
+        """
         participant = self._participants.get(unit)
         if participant is None:
             return True  # the list of a session's participants, or a name out of somebody's list
         since_us = self.now_us - int(days * 86_400_000_000)
-        is_refused = any(span.from_us <= since_us for span in participant.refused)
+        is_refused = any(span.from_us <= since_us for span in (*participant.refused, *self._hidden[unit[:2]]))
         return is_refused or any(event.row[3] == UNDATED for event in participant.events)
 
     def is_denied(self, stage_arn: str) -> bool:
