@@ -12,6 +12,7 @@ import msgspec
 from exporter.commit_log.archive import fold_lines, units_of
 from exporter.commit_log.reader import records_after
 from exporter.commit_log.records import UnitState
+from exporter.errors import LakeBusy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,12 +28,13 @@ if TYPE_CHECKING:
 async def let_go_of(store: Store, journal: Journal, keys: Iterable[str], at: str) -> tuple[set[str], set[SessionKey]]:
     """Commit that files are lost, and give their keys and the sessions that are open again.
 
-    Each is looked for once more, by itself: one that is there, or that the log names no longer, is none. Raises
-    :class:`LakeError`.
+    Each is looked for once more, by itself; one that the log names no longer is none. Raises :class:`LakeError`, also
+    where one is there again: what was compared without it may be in it, and must not be committed.
     """
-    gone = {key for key in keys if await store.read(key) is None}
-    if not gone:
-        return set(), set()
+    gone = set(keys)
+    for key in sorted(gone):
+        if await store.read(key) is not None:
+            raise LakeBusy(f"{key} was gone for a moment, and is there again: something else moves it; run again")
     files: dict[str, DataFile] = {}
     lines: dict[SessionKey, SessionEntry] = {}
     async for record in records_after(store, journal.scope):

@@ -12,12 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from exporter.commit_log.journal import Journal
-from exporter.commit_log.lost_files import let_go_of
 from exporter.commit_log.process import is_gone, this_process
 from exporter.commit_log.reader import read_state, records_after
 from exporter.discovery.request import Request
-from exporter.errors import FileDamaged, LogDamaged, Refused
+from exporter.errors import FileDamaged, LakeBusy, LogDamaged, Refused
 from exporter.health.file_checks import read_rows
 from exporter.health.repair import Repair
 from exporter.health.upkeep import Upkeep
@@ -239,15 +237,24 @@ async def test_files_that_are_lost_are_told_once_a_run() -> None:
     assert lake_rows(store) == service.truth()
 
 
-async def test_a_file_that_is_there_after_all_costs_no_reading_of_the_log() -> None:
-    """A list or a read may have been wrong: the file is looked for once more, and nothing else is done."""
-    _, store = await lake_of()
-    state = await read_state(store, SCOPE)
-    read: list[str] = []
-    store.before = lambda operation, key: read.append(key) if operation == "read" else None
-    journal = Journal(store, SCOPE, "r2", state)
-    assert await let_go_of(store, journal, files_of(store), "2026-11-23T12:00:00Z") == (set(), set())
-    assert read == files_of(store)
+async def test_what_was_compared_without_a_file_that_is_back_is_not_committed() -> None:
+    """A read was wrong, or somebody moves files: the rows may be there, so none is written again."""
+    service, store = await lake_of()
+    hidden, read = set(files_of(store)), store.read
+
+    async def wrongly(key: str) -> bytes | None:
+        if key in hidden:
+            hidden.discard(key)
+            return None
+        return await read(key)
+
+    store.read = wrongly  # type: ignore[method-assign]
+    with pytest.raises(LakeBusy, match="is there again"):
+        await export(service, store, "r2", REFETCH)
+    assert lake_rows(store) == service.truth()
+    assert (await export(service, store, "r3", REFETCH)).outcome == "nothing"
+    assert lake_rows(store) == service.truth()
+    assert await kinds(store) == []
 
 
 def with_column(data: bytes, name: str, column: pa.Array, **options: Any) -> bytes:
