@@ -13,7 +13,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from exporter.commit_log.lost_files import let_go_of
 from exporter.commit_log.named_files import NamedFiles
 from exporter.commit_log.records import SessionEntry
 from exporter.commit_log.rejects import Parted, part
@@ -22,7 +21,6 @@ from exporter.errors import (
     EventUndated,
     EventUnreadable,
     FileDamaged,
-    FileLost,
     LakeError,
     LogDamaged,
     Overtaken,
@@ -38,6 +36,7 @@ from exporter.model import Session
 from exporter.normalize.events import Stamp
 from exporter.pipeline.channel import Channel, Closed
 from exporter.pipeline.checkpoint import Checkpoint
+from exporter.pipeline.losses import Losses
 from exporter.pipeline.new_rows import RowMaker, UnitResult
 from exporter.pipeline.retired import without_retired
 from exporter.text import counted, undated
@@ -53,7 +52,7 @@ if TYPE_CHECKING:
     from exporter.lake.store import Store
     from exporter.ledger import ScopeLedger
     from exporter.machine.clock import Clock
-    from exporter.model import FetchedUnit, SessionKey
+    from exporter.model import FetchedUnit
     from exporter.pipeline.budget import Budget, Share
     from exporter.pipeline.known_events import KnownEvents
 
@@ -75,9 +74,7 @@ class Writer:
     """Writes what one scope's units gave. ``now_us`` is the service's time, in microseconds since the epoch.
 
     A unit with events that can't be given a time is given up ``give_up_days`` after its session's end. ``present``
-    tells what the lake holds, and which files were found gone, by whatever step. Of these, ``_lost`` are those that the
-    log has let go of, ``_told`` those of them that the ledger knows, ``_opened`` the sessions that are opened again for
-    that, and ``_unsealed`` those of them that this run has been told of.
+    tells what the lake holds, and which files were found gone, by whatever step.
     """
 
     store: Store
@@ -95,10 +92,7 @@ class Writer:
     _intake: RowMaker = field(init=False)
     _share: Share = field(init=False)
     _named: NamedFiles = field(init=False)
-    _lost: set[str] = field(default_factory=set)
-    _told: set[str] = field(default_factory=set)
-    _opened: set[SessionKey] = field(default_factory=set)
-    _unsealed: set[str] = field(default_factory=set)
+    _losses: Losses = field(init=False)
     _waiting: asyncio.Timeout | None = None
     _is_due: bool = False
     _stagings: int = 0
@@ -108,6 +102,7 @@ class Writer:
         self._intake = RowMaker(self.present, self.budget.turns, piece_size_bytes)
         self._share = self.budget.share(self._wake)
         self._named = NamedFiles(self.store, self.journal.scope)
+        self._losses = Losses(self.store, self.journal, self.ledger, self.clock, self.present)
 
     async def write(self, works: Channel[Delivery]) -> None:
         """Take what comes until the channel is closed: fetched units, and sessions of which there is news.
@@ -118,7 +113,7 @@ class Writer:
             await self._write(works)
         finally:
             self._share.give_back()
-            self._tell_lost()
+            self._losses.tell()
 
     async def _write(self, works: Channel[Delivery]) -> None:
         due_s = self.clock.monotonic_s() + self.checkpoint_s
@@ -152,10 +147,10 @@ class Writer:
 
         ``is_whole`` says that the run was to take in everything that its scope lists.
         """
-        await self._let_go_of_lost(self._held)
-        self._tell_lost()
+        await self._losses.let_go(self._held.tracked)
+        self._losses.tell()
         lines = [self._vanished(*session) for session in finder.vanished]
-        lines += [line for line in finder.returned if (line.stage_arn, line.session_id) not in self._opened]
+        lines += [line for line in finder.returned if not self._losses.has_opened((line.stage_arn, line.session_id))]
         self.ledger.close()
         is_complete = is_whole and not self.ledger.listings_open and not self.ledger.listings_failed
         listed_us = self._listed_us(finder.began_us) if is_complete else None
@@ -315,7 +310,7 @@ class Writer:
         """Commit all that is held: staged files, then the record, then their publication."""
         await self._normalize()
         held, self._held = self._held, Checkpoint()
-        await self._let_go_of_lost(held)
+        await self._losses.let_go(held.tracked)
         held.tracked = {name: tracked for name, tracked in held.tracked.items() if tracked.has_news}
         if held.tracked:
             await self._stage(held)
@@ -324,36 +319,6 @@ class Writer:
         # Whoever woke this scope meanwhile meant what is committed now.
         self._is_due = False
         self._share.hold(self._held.size_bytes)
-
-    async def _let_go_of_lost(self, held: Checkpoint) -> None:
-        """Commit which files were found gone, before what was fetched without them; so one of them is named no more.
-
-        Sessions of theirs among those that are ``held`` are not sealed.
-        """
-        while gone := self.present.gone - self._lost:
-            self.present.gone = set()
-            lost, opened = await let_go_of(self.store, self.journal, gone, text_of(self.clock.wall_us()))
-            self._lost |= lost
-            self._opened |= opened
-            for session in opened:
-                self.present.forget(session)
-        for name, tracked in held.tracked.items():
-            if name not in self._unsealed and tracked.session.key in self._opened:
-                self._unsealed.add(name)
-                tracked.lose(self._lost)
-
-    def _tell_lost(self) -> None:
-        """Let the ledger know which files were lost, once for all of them."""
-        if untold := self._lost - self._told:
-            self._told |= untold
-            others = f" and {counted(len(untold) - 1, 'other file')}" if len(untold) > 1 else ""
-            self.ledger.files_lost(
-                FileLost(
-                    f"{min(untold)}{others}, which the log named, {'are' if others else 'is'} gone:"
-                    f" {counted(len(self._opened), 'session')} opened again. Run again; put none back without"
-                    " `ivs-export repair` after it"
-                )
-            )
 
     async def _stage(self, held: Checkpoint) -> None:
         """Move the rows that are held to staged files; where that fails, what was staged before goes with them."""
@@ -389,7 +354,7 @@ class Writer:
         """
         try:
             await self._named.check(held.files, self.journal.state.number)
-            await self._let_go_of_lost(held)  # sessions were looked up in their files meanwhile
+            await self._losses.let_go(held.tracked)  # sessions were looked up in their files meanwhile
             lines, keys = held.lines()
             await self.journal.commit(
                 text_of(self.clock.wall_us()),
