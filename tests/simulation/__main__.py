@@ -86,4 +86,7 @@ if __name__ == "__main__":
     if os.environ.get("PYTHONHASHSEED") != "0":  # a set of texts has the same order each time then
         again = [sys.executable, "-m", "tests.simulation", *sys.argv[1:]]
         os.execve(sys.executable, again, {**os.environ, "PYTHONHASHSEED": "0"})  # noqa: S606 - this very program
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    # Arrow's pool, made smaller than it was, now and then ends a process with SIGABRT while Python takes it down.
+    os._exit(code)
