@@ -37,12 +37,13 @@ from exporter.lake.tables import FOLDERS
 from exporter.ledger import ScopeLedger
 from exporter.normalize import equals
 from exporter.pipeline import checkpoint as checkpoint_module
-from exporter.pipeline import fan_out, fetch, run, writer
+from exporter.pipeline import fetch, run, writer
 from exporter.pipeline import scope as scope_module
 from exporter.pipeline.known_events import KnownEvents
 from exporter.pipeline.known_ids import KnownIds
 from exporter.pipeline.new_rows import RowMaker
 from exporter.pipeline.writer import Writer
+from exporter.timestamps import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -302,19 +303,19 @@ def _a_lost_answer_is_a_failure() -> Sequence[tuple[Any, str, Any]]:
     return [(Writer, "_commit", commit_files)]
 
 
-@defect("a lost answer is a loss", "A file whose publication was not answered is taken for gone.")
+@defect("a lost answer is a loss", "A file whose publication was not answered is called lost by the next record.")
 def _a_lost_answer_is_a_loss() -> Sequence[tuple[Any, str, Any]]:
-    async def publish_or_lose(files: Any, lines: Any) -> list[DataFile]:
-        gone = []
-        for line in lines:
-            is_visible = False
-            with suppress(LakeBusy):
-                is_visible = await files.publish(line.staged)
-            if not is_visible:
-                gone.append(line)
-        return gone
+    async def publish_or_lose(self: Any, files: Sequence[DataFile]) -> None:
+        lost = []
+        for line in files:
+            try:
+                await self.store.publish(line.staged)
+            except LakeBusy:
+                lost.append(line)
+        if lost:
+            await self.journal.commit(text_of(self.clock.wall_us()), lost=lost)
 
-    return [(recovery, "publish", publish_or_lose), (writer, "publish", publish_or_lose)]
+    return [(Writer, "_publish", publish_or_lose)]
 
 
 @defect("publication unawaited", "The next record is written while the last one's files are still being published.")
@@ -423,13 +424,3 @@ def _the_overtaken_go_on() -> Sequence[tuple[Any, str, Any]]:
             await right(self, msgspec.structs.replace(record, **fresh))
 
     return [(Journal, "_append", append)]
-
-
-@defect("a last reading limited", "A second reading that is final is held to what the first one showed.")
-def _a_last_reading_limited() -> Sequence[tuple[Any, str, Any]]:
-    right = fetch.fetch
-
-    async def limited(pages: Any, unit: Any, session: Any, _final_from_us: int | None) -> Any:
-        return await right(pages, unit, session, None)
-
-    return [(fan_out, "fetch", limited)]
