@@ -1,4 +1,4 @@
-"""Publish: the files of a committed record become visible. Safe to repeat."""
+"""Stage: rows become files that are durable and that no reader sees. Publish: a record's files become visible."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 async def publish(files: Files, lines: Iterable[DataFile]) -> list[DataFile]:
-    """Make the files visible under their keys; gives back those that are gone, neither staged nor visible."""
+    """Make files visible under their keys; gives back those neither staged nor visible. Safe to repeat."""
     return [line for line in lines if not await files.publish(line.staged)]
 
 
