@@ -43,7 +43,7 @@ from exporter.normalize.events import Stamp, normalize
 from exporter.pipeline.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from exporter.model import FetchedUnit
 
@@ -113,23 +113,23 @@ def write_lakes(folder: Path, units: Iterable[FetchedUnit]) -> list[Lake]:
     names = ("ours", "the same cut", "a file a day", "a file a batch")
     ours, same, daily, batched = (Lake(name, folder / name.replace(" ", "-")) for name in names)
     by_day: defaultdict[str, list[pa.RecordBatch]] = defaultdict(list)
-    held = Checkpoint()
+    checkpoint = Checkpoint()
     checkpoints = 0
     for number, batch in enumerate(_batches(units)):
         rows = normalize(
             batch, Stamp("20260119T030000Z-benchmark", _EXPORTED_AT_US + number * _CALLS_A_BATCH * _CALL_US)
         ).rows
         one = Checkpoint()
-        one.add(rows)
-        held.take_over(one)
-        for day, parts in one.rows.items():
+        one.add(EVENTS, rows)
+        checkpoint.take_over(one)
+        for day, parts in one.rows_of(EVENTS).items():
             _write_plain(batched, day.isoformat(), number, parts)
             by_day[day.isoformat()] += parts
         if (number + 1) % (_CALLS_A_CHECKPOINT // _CALLS_A_BATCH) == 0:
             checkpoints += 1
-            _checkpoint(ours, same, held, checkpoints)
-            held = Checkpoint()
-    _checkpoint(ours, same, held, checkpoints + 1)
+            _checkpoint(ours, same, checkpoint, checkpoints)
+            checkpoint = Checkpoint()
+    _checkpoint(ours, same, checkpoint, checkpoints + 1)
     for day_text, parts in by_day.items():
         _write_plain(daily, day_text, 0, parts)
     return [ours, same, daily, batched]
@@ -147,17 +147,17 @@ def _batches(units: Iterable[FetchedUnit]) -> Iterator[list[FetchedUnit]]:
     yield batch
 
 
-def _checkpoint(ours: Lake, same: Lake, held: Checkpoint, number: int) -> None:
-    for day, parts in held.rows.items():
+def _checkpoint(ours: Lake, same: Lake, checkpoint: Checkpoint, number: int) -> None:
+    for day, parts in checkpoint.rows_of(EVENTS).items():
         _write_plain(same, day.isoformat(), number, parts)
-    asyncio.run(_commit(DirectoryStore(ours.folder), held, number))
+    asyncio.run(_commit(DirectoryStore(ours.folder), checkpoint, number))
 
 
-async def _commit(store: DirectoryStore, held: Checkpoint, number: int) -> None:
-    await publish(store, await stage(store, EVENTS, held.rows, f"{number:06d}"))
+async def _commit(store: DirectoryStore, checkpoint: Checkpoint, number: int) -> None:
+    await publish(store, await stage(store, EVENTS, checkpoint.rows_of(EVENTS), f"{number:06d}"))
 
 
-def _write_plain(lake: Lake, day: str, number: int, parts: list[pa.RecordBatch]) -> None:
+def _write_plain(lake: Lake, day: str, number: int, parts: Sequence[pa.RecordBatch]) -> None:
     folder = lake.folder / "events" / f"event_date={day}"
     folder.mkdir(parents=True, exist_ok=True)
     rows = [row for part in parts for row in part.to_pylist()]

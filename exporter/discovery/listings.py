@@ -49,12 +49,12 @@ Item = TypeVar("Item", _StageItem, _SessionItem, _ParticipantItem)
 class ListingPage:
     """What one page of a listing brought that was not there before, and what is wrong with the rest of it.
 
-    ``served_us`` is the service's time of the answer, 0 where nothing was asked. ``contested`` are sessions that an
+    ``served_us`` is the service's time of the answer, None where no call was made. ``contested`` are sessions that an
     earlier page showed with another end. ``flaws`` say what can't be read; a list that has one is not whole. ``doubts``
     say which ends of sessions can't be true, and so count as none.
     """
 
-    served_us: int = 0
+    served_us: int | None = None
     stage_arns: list[str] = field(default_factory=list)
     sessions: list[Session] = field(default_factory=list)
     participant_ids: list[str] = field(default_factory=list)
@@ -77,6 +77,27 @@ async def list_stages(pages: AsyncIterator[Page], region: str) -> AsyncIterator[
             elif stage.arn not in seen:
                 seen.add(stage.arn)
                 listed.stage_arns.append(stage.arn)
+        yield listed
+
+
+async def first_scope(stages: AsyncIterator[ListingPage]) -> tuple[ListingPage, AsyncIterator[ListingPage]]:
+    """What is listed up to the first stage, which shows the scope, and the whole list from its beginning on.
+
+    The first part has no stage where the list has none.
+    """
+    first = ListingPage()
+    async for listed in stages:
+        first.served_us = listed.served_us if first.served_us is None else first.served_us
+        first.flaws += listed.flaws
+        if listed.stage_arns:
+            first.stage_arns = listed.stage_arns
+            break
+    return first, _chained(first, stages)
+
+
+async def _chained(first: ListingPage, others: AsyncIterator[ListingPage]) -> AsyncIterator[ListingPage]:
+    yield first
+    async for listed in others:
         yield listed
 
 

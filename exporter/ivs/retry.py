@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from exporter.ivs.client import Client
     from exporter.ivs.operations import Operation
     from exporter.ivs.responses import Page
+    from exporter.ivs.service_time import ServiceTime
     from exporter.ledger import ScopeLedger
     from exporter.machine.clock import Clock
     from exporter.settings import QuotaSettings, RetrySettings
@@ -100,6 +101,11 @@ class RetryingCaller:
 
     def __post_init__(self) -> None:
         self._slots = asyncio.Semaphore(self.concurrency)
+
+    @property
+    def service_time(self) -> ServiceTime:
+        """The service's clock, as its answers to this scope's calls show it."""
+        return self.client.service_time
 
     @property
     def rate(self) -> float:

@@ -1,17 +1,15 @@
-"""What waits for its checkpoint: rows in memory, files that are staged already, and the outcomes that become true."""
+"""What waits for the next commit: buffered rows, files that are staged already, and the outcomes that become true."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pyarrow.compute as pc
 
 from exporter.lake.partitions import dates_in, of_date
-from exporter.lake.tables.events import EVENTS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import date
 
     import pyarrow as pa
@@ -19,6 +17,7 @@ if TYPE_CHECKING:
     from exporter.commit_log.records import SessionEntry
     from exporter.commit_log.sealing import SessionProgress
     from exporter.lake.data_files import DataFile
+    from exporter.lake.tables.table import Table
     from exporter.ledger import Outcome
     from exporter.model import SessionKey
 
@@ -30,87 +29,114 @@ _UNIT_SIZE_BYTES = 600
 _LINE_SIZE_BYTES = 50
 
 
-@dataclass(slots=True)
+class _Buffer:
+    """The buffered rows of one table, under each UTC date, and the sessions that each date's rows are of."""
+
+    def __init__(self) -> None:
+        self.rows: dict[date, list[pa.RecordBatch]] = {}
+        self.sessions: dict[date, set[SessionKey]] = {}
+        self.size_bytes = 0
+
+    def add(self, table: Table, rows: pa.RecordBatch) -> None:
+        days = dates_in(table, rows)
+        for day in days:
+            self.rows.setdefault(day, []).append(rows)
+            self.sessions.setdefault(day, set()).update(_sessions_in(table, rows, day, is_all=len(days) == 1))
+        if days:
+            self.size_bytes += rows.nbytes + _BATCH_SIZE_BYTES + _DATE_SIZE_BYTES * len(days)
+
+    def take_over(self, other: _Buffer) -> None:
+        for day, batches in other.rows.items():
+            self.rows.setdefault(day, []).extend(batches)
+            self.sessions.setdefault(day, set()).update(other.sessions[day])
+        self.size_bytes += other.size_bytes
+
+
 class Checkpoint:
     """What the next commit of one scope says.
 
-    ``rows`` are the batches in memory, under each UTC date that they have rows of, and ``sessions`` those that these
-    rows are of. ``files`` are staged, and ``sessions_in`` says of each, in the same order, which sessions it holds rows
-    of. ``tracked`` are the sessions of which there may be news, by name. ``rows_size_bytes`` is what the batches take.
-    ``rejects`` are lines of JSON in memory, ``rejects_of`` the sessions that they are of.
+    The mutable state: the buffered rows by table and date; ``rejects``, lines of JSON; the ``files`` that are staged;
+    ``sessions``, those at work of which there may be news, by name; and the ``outcomes`` of units that become true with
+    the commit.
     """
 
-    rows: dict[date, list[pa.RecordBatch]] = field(default_factory=dict)
-    sessions: dict[date, set[SessionKey]] = field(default_factory=dict)
-    files: list[DataFile] = field(default_factory=list)
-    sessions_in: list[set[SessionKey]] = field(default_factory=list)
-    tracked: dict[str, SessionProgress] = field(default_factory=dict)
-    outcomes: list[Outcome] = field(default_factory=list)
-    rows_size_bytes: int = 0
-    rejects: list[bytes] = field(default_factory=list)
-    rejects_of: set[SessionKey] = field(default_factory=set)
-    rejects_size_bytes: int = 0
+    def __init__(self) -> None:
+        self.files: list[DataFile] = []
+        self.sessions: dict[str, SessionProgress] = {}
+        self.outcomes: list[Outcome] = []
+        self.rejects: list[bytes] = []
+        self.rejects_size_bytes = 0
+        self._buffers: dict[str, _Buffer] = {}
+        self._sessions_in_rejects: set[SessionKey] = set()
+        # Of each of the files, in the same order: the sessions that it holds rows of.
+        self._sessions_in_files: list[set[SessionKey]] = []
 
     @property
     def size_bytes(self) -> int:
         """How much memory it takes, about."""
-        units_size_bytes = _UNIT_SIZE_BYTES * max(len(self.outcomes), len(self.tracked))
-        return self.rows_size_bytes + self.rejects_size_bytes + units_size_bytes
+        rows_size_bytes = sum(buffer.size_bytes for buffer in self._buffers.values())
+        units_size_bytes = _UNIT_SIZE_BYTES * max(len(self.outcomes), len(self.sessions))
+        return rows_size_bytes + self.rejects_size_bytes + units_size_bytes
 
-    def add(self, rows: pa.RecordBatch) -> None:
-        """Hold some rows more."""
-        days = dates_in(EVENTS, rows)
-        for day in days:
-            self.rows.setdefault(day, []).append(rows)
-            self.sessions.setdefault(day, set()).update(_sessions_in(rows, day, is_all=len(days) == 1))
-        if days:
-            self.rows_size_bytes += rows.nbytes + _BATCH_SIZE_BYTES + _DATE_SIZE_BYTES * len(days)
+    def rows_of(self, table: Table) -> Mapping[date, Sequence[pa.RecordBatch]]:
+        """The buffered batches of a table, under each UTC date that they have rows of."""
+        return self._buffers[table.name].rows if table.name in self._buffers else {}
+
+    def work_on(self, progress: SessionProgress) -> None:
+        """Note that there may be news of a session."""
+        self.sessions[progress.session.name] = progress
+
+    def add(self, table: Table, rows: pa.RecordBatch) -> None:
+        """Buffer more rows of a table."""
+        self._buffers.setdefault(table.name, _Buffer()).add(table, rows)
 
     def reject(self, line: bytes, session: SessionKey) -> None:
-        """Hold one reject more."""
+        """Buffer one more reject."""
         self.rejects.append(line)
-        self.rejects_of.add(session)
+        self._sessions_in_rejects.add(session)
         self.rejects_size_bytes += len(line) + _LINE_SIZE_BYTES
 
+    def staged(self, table: Table, files: Sequence[DataFile]) -> None:
+        """Note that the buffered rows of a table are in these files now, one for each date in order; drop the rows."""
+        buffer = self._buffers.pop(table.name)
+        self.files += files
+        self._sessions_in_files += [buffer.sessions[day] for day in sorted(buffer.rows)]
+
     def rejects_staged(self, file: DataFile) -> None:
-        """Note that the rejects in memory are in this file now, and let go of them."""
+        """Note that the buffered rejects are in this file now; drop them."""
         self.files.append(file)
-        self.sessions_in.append(self.rejects_of)
-        self.rejects, self.rejects_of, self.rejects_size_bytes = [], set(), 0
+        self._sessions_in_files.append(self._sessions_in_rejects)
+        self.rejects, self._sessions_in_rejects, self.rejects_size_bytes = [], set(), 0
 
     def take_over(self, other: Checkpoint) -> None:
-        """Hold the rows and files of ``other``, too."""
-        for day, batches in other.rows.items():
-            self.rows.setdefault(day, []).extend(batches)
-            self.sessions.setdefault(day, set()).update(other.sessions[day])
+        """Add the rows, rejects and files of ``other``."""
+        for name, buffer in other._buffers.items():
+            self._buffers.setdefault(name, _Buffer()).take_over(buffer)
         self.files += other.files
-        self.sessions_in += other.sessions_in
-        self.rows_size_bytes += other.rows_size_bytes
+        self._sessions_in_files += other._sessions_in_files
         self.rejects += other.rejects
-        self.rejects_of |= other.rejects_of
+        self._sessions_in_rejects |= other._sessions_in_rejects
         self.rejects_size_bytes += other.rejects_size_bytes
 
-    def staged(self, files: Sequence[DataFile]) -> None:
-        """Note that the rows in memory are in these files now, one for each date in order, and let go of them."""
-        self.files += files
-        self.sessions_in += [self.sessions[day] for day in sorted(self.rows)]
-        self.rows, self.sessions, self.rows_size_bytes = {}, {}, 0
+    def drop_sessions_without_news(self) -> None:
+        """Keep only the sessions of which the commit has something to say."""
+        self.sessions = {name: progress for name, progress in self.sessions.items() if progress.has_news}
 
-    def lines(self) -> tuple[list[SessionEntry], dict[SessionKey, list[str]]]:
+    def entries(self) -> tuple[list[SessionEntry], dict[SessionKey, list[str]]]:
         """What the record says of each session, and the keys of the new files that hold rows of it."""
-        places: dict[SessionKey, list[int]] = {tracked.session.key: [] for tracked in self.tracked.values()}
-        for place, sessions in enumerate(self.sessions_in):
+        indices: dict[SessionKey, list[int]] = {progress.session.key: [] for progress in self.sessions.values()}
+        for index, sessions in enumerate(self._sessions_in_files):
             for session in sessions:
-                places[session].append(place)
-        lines = [tracked.line(tuple(places[tracked.session.key])) for tracked in self.tracked.values()]
-        return lines, {session: [self.files[place].key for place in of_it] for session, of_it in places.items()}
+                indices[session].append(index)
+        entries = [progress.line(tuple(indices[progress.session.key])) for progress in self.sessions.values()]
+        return entries, {session: [self.files[index].key for index in own] for session, own in indices.items()}
 
 
-def _sessions_in(rows: pa.RecordBatch, day: date, *, is_all: bool) -> set[SessionKey]:
-    """The sessions that the rows of a date are of."""
-    named = rows.select([EVENTS.time_column, "stage_arn", "session_id"])
+def _sessions_in(table: Table, rows: pa.RecordBatch, day: date, *, is_all: bool) -> set[SessionKey]:
+    """The sessions that the rows of a date are of. ``is_all`` says that all rows are of that date."""
+    named = rows.select([table.time_column, "stage_arn", "session_id"])
     if not is_all:
-        named = of_date(EVENTS, named, day)
+        named = of_date(table, named, day)
     stages, sessions = named.column("stage_arn"), named.column("session_id")
     width = len(sessions.dictionary)
     pairs = pc.add(pc.multiply(stages.indices.cast("int64"), width), sessions.indices.cast("int64"))

@@ -49,35 +49,35 @@ _log = structlog.get_logger(__name__)
 class AccountsShown:
     """Which account the stages of each region show, for the regions that show none.
 
-    Each part is settled once, whatever becomes of it: who asks waits for the others with the same credentials.
+    Each plan is settled once, whatever becomes of it: who asks waits for the others with the same credentials.
     """
 
-    def __init__(self, parts: Iterable[ScopePlan]) -> None:
+    def __init__(self, plans: Iterable[ScopePlan]) -> None:
         self._open: dict[AccountSettings | None, set[ScopePlan]] = {}
-        for part in parts:
-            self._open.setdefault(part.account, set()).add(part)
+        for plan in plans:
+            self._open.setdefault(plan.account, set()).add(plan)
         self._shown: dict[AccountSettings | None, set[str]] = {account: set() for account in self._open}
         self._settled = {account: asyncio.Event() for account in self._open}
 
-    def settle(self, part: ScopePlan, account_id: str | None = None) -> None:
-        """Note the account that AWS's list of a part's stages shows; None where there was no such list, or no stage."""
+    def settle(self, plan: ScopePlan, account_id: str | None = None) -> None:
+        """Note the account that AWS's list of a plan's stages shows; None where there was no such list, or no stage."""
         if account_id is not None:
-            self._shown[part.account].add(account_id)
-        self._open[part.account].discard(part)
-        if not self._open[part.account]:
-            self._settled[part.account].set()
+            self._shown[plan.account].add(account_id)
+        self._open[plan.account].discard(plan)
+        if not self._open[plan.account]:
+            self._settled[plan.account].set()
 
     def is_shown(self, account_id: str) -> bool:
         """Whether stages of an account were shown so far."""
         return any(account_id in shown for shown in self._shown.values())
 
-    async def account_of(self, part: ScopePlan) -> str | None:
-        """The account that the part's credentials are of, once its neighbours are settled; None where none tells."""
-        self.settle(part)
-        if part.account is not None:
-            return part.account.account_id
-        await self._settled[part.account].wait()
-        shown = self._shown[part.account]
+    async def account_of(self, plan: ScopePlan) -> str | None:
+        """The account that the plan's credentials are of, once its neighbours are settled; None where none tells."""
+        self.settle(plan)
+        if plan.account is not None:
+            return plan.account.account_id
+        await self._settled[plan.account].wait()
+        shown = self._shown[plan.account]
         return next(iter(shown)) if len(shown) == 1 else None
 
 
@@ -92,8 +92,8 @@ class EmptyRegions:
     The mutable state: the empty regions so far of which nobody is sure whose they are.
     """
 
-    def __init__(self, parts: Iterable[ScopePlan], services: Services, stop: Stop, excluded: AbstractSet[str]) -> None:
-        self._shown = AccountsShown(parts)
+    def __init__(self, plans: Iterable[ScopePlan], services: Services, stop: Stop, excluded: AbstractSet[str]) -> None:
+        self._shown = AccountsShown(plans)
         self._store = services.store
         self._stop = stop
         self._excluded = excluded
@@ -101,43 +101,43 @@ class EmptyRegions:
         self._own_account = Once(services.own_account or _nobody)
         self._unsure: list[tuple[ScopePlan, ScopeLedger]] = []
 
-    def settle(self, part: ScopePlan) -> None:
-        """Note that a part shows no account any more, whatever became of it."""
-        self._shown.settle(part)
+    def settle(self, plan: ScopePlan) -> None:
+        """Note that a plan shows no account any more, whatever became of it."""
+        self._shown.settle(plan)
 
-    async def note_account(self, part: ScopePlan, scope: Scope) -> None:
+    async def note_account(self, plan: ScopePlan, scope: Scope) -> None:
         """Let regions without stages know whose credentials these are, and warn where the lake knows only others.
 
         The profile may be a wrong one. Raises :class:`LakeError` where the lake can't be read.
         """
-        is_listed = not part.stage_arns
-        self._shown.settle(part, scope.account_id if is_listed else None)
-        if is_listed and part.account is None:
+        is_listed = not plan.stage_arns
+        self._shown.settle(plan, scope.account_id if is_listed else None)
+        if is_listed and plan.account is None:
             known = await self._store.read(record_key(str(scope), _FIRST_RECORD))
             if known is None:
                 warn_of_accounts(scope.region, scope.account_id, await self._scopes.get())
 
-    async def missed(self, part: ScopePlan, ledger: ScopeLedger) -> Scope | None:
+    async def missed(self, plan: ScopePlan, ledger: ScopeLedger) -> Scope | None:
         """The lake's scope in an empty region of the account that was asked: its open sessions are missed.
 
         None where the lake has none of that account; and where nobody knows yet which account was asked, or that one
         is new to the lake, for `name_unsure`. Raises :class:`LakeError` where the lake can't be read.
         """
-        ledger.account_id = await self._stop.cut(self._shown.account_of(part))
-        scopes = [] if self._stop.reason is not None else await self._scopes_of(part.region)
+        ledger.account_id = await self._stop.cut(self._shown.account_of(plan))
+        scopes = await self._scopes_of(plan.region)
         if scopes and ledger.account_id is None:
             ledger.account_id = await self._stop.cut(self._own_account.get())
-        if not scopes or self._stop.reason is not None:
+        if not scopes:
             return None
         if ledger.account_id is None:
-            self._unsure.append((part, ledger))
+            self._unsure.append((plan, ledger))
             return None
         own = _of_account(scopes, ledger.account_id)
-        if own is None and part.account is None:
+        if own is None and plan.account is None:
             if await self._is_known(ledger.account_id):
-                warn_of_accounts(part.region, ledger.account_id, scopes)
+                warn_of_accounts(plan.region, ledger.account_id, scopes)
             else:
-                self._unsure.append((part, ledger))
+                self._unsure.append((plan, ledger))
         return own
 
     async def name_unsure(self) -> None:
@@ -146,11 +146,11 @@ class EmptyRegions:
         Call it when all else is done: the regions that were looked at last may have told the account. Raises
         :class:`LakeError` where the lake can't be read; a damaged log is its region's failure.
         """
-        for part, ledger in self._unsure if self._stop.reason is None else ():
-            scopes = await self._scopes_of(part.region)
+        for plan, ledger in self._unsure if self._stop.reason is None else ():
+            scopes = await self._scopes_of(plan.region)
             own = None if ledger.account_id is None else _of_account(scopes, ledger.account_id)
             if ledger.account_id is not None and own is None and await self._is_known(ledger.account_id):
-                warn_of_accounts(part.region, ledger.account_id, scopes)
+                warn_of_accounts(plan.region, ledger.account_id, scopes)
                 continue
             try:
                 await self._name_open(scopes if own is None else [own], ledger)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from exporter.discovery.selection import rank
@@ -26,10 +25,12 @@ from exporter.ivs.operations import Operation
 from exporter.ivs.paging import pages
 from exporter.ledger import Outcome
 from exporter.pipeline.channel import Channel, Closed
+from exporter.pipeline.delivery import Delivery
 from exporter.pipeline.fetch import fetch
+from exporter.pipeline.stop import StopRequested
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 
     from exporter.commit_log.sealing import SessionProgress
     from exporter.discovery.finder import Finder
@@ -38,39 +39,53 @@ if TYPE_CHECKING:
     from exporter.ledger import ScopeLedger
     from exporter.model import Unit
     from exporter.pipeline.stop import Stop
-    from exporter.pipeline.writer import Delivery, Writer
+    from exporter.pipeline.writer import Writer
 
 # Enough of each that no operation waits for another in the ordinary case, and few enough to hold in memory.
 _STAGES_WAITING_MAX = 1_000
 _SESSIONS_WAITING_MAX = 10_000
 _UNITS_WAITING_MAX = 1_000
-# What is fetched and not yet rows: a quarter of a minute at AWS's quota, for as long as a checkpoint may take. A
-# work without its pages takes some 1,000 bytes.
-_WORKS_WAITING_SIZE_BYTES_MAX = 1 << 20
-_WORK_SIZE_BYTES = 1_000
+# What is fetched and not yet rows: a quarter of a minute at AWS's quota, for as long as a checkpoint may take.
+_DELIVERIES_WAITING_SIZE_BYTES_MAX = 1 << 20
 
 Item = TypeVar("Item")
 
 
-@dataclass(slots=True)
 class Pipeline:
-    """The steps of one scope, and the channels between them."""
+    """The steps of one scope, and the channels between them. ``now_us`` is the service's clock.
 
-    caller: RetryingCaller
-    finder: Finder
-    ledger: ScopeLedger
-    stop: Stop
-    give_up_days: float
-    now_us: Callable[[], int]
-    _stages: Channel[str] = field(default_factory=lambda: Channel(_STAGES_WAITING_MAX))
-    _sessions: Channel[SessionProgress] = field(
-        default_factory=lambda: Channel(_SESSIONS_WAITING_MAX, lambda tracked: rank(tracked.session))
-    )
-    _units: Channel[tuple[Unit, SessionProgress]] = field(default_factory=lambda: Channel(_UNITS_WAITING_MAX))
-    _works: Channel[Delivery] = field(
-        default_factory=lambda: Channel(_WORKS_WAITING_SIZE_BYTES_MAX, weigh=_size_bytes_of)
-    )
-    _units_passed: int = 0
+    The mutable state: the four channels.
+    """
+
+    def __init__(
+        self,
+        caller: RetryingCaller,
+        finder: Finder,
+        ledger: ScopeLedger,
+        stop: Stop,
+        *,
+        give_up_days: float,
+        now_us: Callable[[], int],
+    ) -> None:
+        self._caller = caller
+        self._finder = finder
+        self._ledger = ledger
+        self._stop = stop
+        self._give_up_days = give_up_days
+        self._now_us = now_us
+        self._stages = Channel[str](_STAGES_WAITING_MAX)
+        self._sessions = Channel["SessionProgress"](_SESSIONS_WAITING_MAX, rank=lambda progress: rank(progress.session))
+        self._units = Channel[tuple["Unit", "SessionProgress"]](_UNITS_WAITING_MAX)
+        self._deliveries = Channel[Delivery](
+            _DELIVERIES_WAITING_SIZE_BYTES_MAX, weigh=lambda delivery: delivery.size_bytes
+        )
+
+    def __repr__(self) -> str:
+        """Say what waits between the steps, for a debugger."""
+        return (
+            f"<Pipeline {self._ledger.name}: stages {self._stages!r}, sessions {self._sessions!r},"
+            f" units {self._units!r}, deliveries {self._deliveries!r}>"
+        )
 
     async def export(self, stages: AsyncIterator[str], writer: Writer) -> None:
         """Export the ``stages``; what was fetched whole is committed, whatever happens.
@@ -78,33 +93,42 @@ class Pipeline:
         Raises a :class:`ScopeLost` or a :class:`LakeError`, which end the run. Any other failure is noted under the
         name of what failed, and the rest goes on.
         """
-        writing = asyncio.create_task(writer.write(self._works))
+        await self._gather(stages, self._fetch_units, writer.write(self._deliveries))
+
+    async def survey(self, stages: AsyncIterator[str]) -> None:
+        """Make the whole plan of what `export` would fetch, and fetch none of it. Raises as `export`."""
+        await self._gather(stages, lambda: _drain(self._units), _drain(self._deliveries))
+
+    async def _gather(
+        self,
+        stages: AsyncIterator[str],
+        take_units: Callable[[], Coroutine[Any, Any, None]],
+        take_deliveries: Coroutine[Any, Any, None],
+    ) -> None:
+        """Find the units, and let them be taken meanwhile; what is delivered by then is taken, whatever happens."""
+        taking = asyncio.create_task(take_deliveries)
         try:
-            await self.stop.cut(self._gather(stages), writing)
+            with suppress(StopRequested):
+                await self._stop.cut(self._find(stages, take_units), taking)
         finally:
-            await self._works.close()
-            await writing
+            await self._deliveries.close()
+            await taking
 
-    async def survey(self, stages: AsyncIterator[str]) -> int:
-        """Find all that `export` would fetch, fetch none of it, and say how many units it is."""
-        await self.stop.cut(self._gather(stages, is_dry=True))
-        return self._units_passed
-
-    async def _gather(self, stages: AsyncIterator[str], *, is_dry: bool = False) -> None:
-        """Discover, plan and fetch, each as fast as its own quota and the room behind it allow."""
+    async def _find(self, stages: AsyncIterator[str], take_units: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Discover and plan, each list as fast as its own quota and the room after it allow."""
         try:
             async with asyncio.TaskGroup() as steps:
                 steps.create_task(self._find_stages(stages))
                 steps.create_task(self._find_sessions())
-                steps.create_task(self._find_units(is_dry=is_dry))
-                steps.create_task(self._pass_units() if is_dry else self._fetch_units())
+                steps.create_task(self._find_units())
+                steps.create_task(take_units())
         except BaseExceptionGroup as group:
             raise _first_of(group) from group
 
     async def _find_stages(self, stages: AsyncIterator[str]) -> None:
-        async with self._listing(self.ledger.name):
+        async with self._listing(self._ledger.name):
             async for stage_arn in stages:
-                self.ledger.listing_needed()
+                self._ledger.listing_needed()
                 await self._stages.put(stage_arn)
         await self._stages.close()
 
@@ -112,43 +136,33 @@ class Pipeline:
         await self._each(self._stages, Operation.LIST_STAGE_SESSIONS, self._find_sessions_of, self._sessions)
         await self._sessions.close()
 
-    async def _find_units(self, *, is_dry: bool) -> None:
-        find = self._find_units_of if is_dry else self._find_and_report_units_of
-        await self._each(self._sessions, Operation.LIST_PARTICIPANTS, find, self._units)
+    async def _find_units(self) -> None:
+        await self._each(self._sessions, Operation.LIST_PARTICIPANTS, self._find_units_of, self._units)
         await self._units.close()
 
-    async def _pass_units(self) -> None:
-        with suppress(Closed):
-            while True:
-                await self._units.get()
-                self._units_passed += 1
-
     async def _fetch_units(self) -> None:
-        await self._each(self._units, Operation.LIST_PARTICIPANT_EVENTS, self._fetch_unit, self._works)
+        await self._each(self._units, Operation.LIST_PARTICIPANT_EVENTS, self._fetch_unit, self._deliveries)
 
     async def _find_sessions_of(self, stage_arn: str) -> None:
         async with self._listing(stage_arn):
-            async for tracked in self.finder.sessions(stage_arn):
-                self.ledger.listing_needed()
-                await self._sessions.put(tracked)
+            async for progress in self._finder.sessions(stage_arn):
+                self._ledger.listing_needed()
+                await self._sessions.put(progress)
 
-    async def _find_units_of(self, tracked: SessionProgress) -> None:
-        async with self._listing(tracked.session.name):
+    async def _find_units_of(self, progress: SessionProgress) -> None:
+        async with self._listing(progress.session.name):
             try:
-                async for unit in self.finder.units(tracked):
-                    await self._units.put((unit, tracked))
+                async for unit in self._finder.units(progress):
+                    await self._units.put((unit, progress))
             except (Starved, ShutOut, ScopeLost):
                 raise
             except ApiError as error:
-                if not tracked.listing_failed(self.now_us(), self.give_up_days, is_refused=_is_for_good(error)):
+                if not progress.listing_failed(self._now_us(), self._give_up_days, is_refused=_is_for_good(error)):
                     raise
-
-    async def _find_and_report_units_of(self, tracked: SessionProgress) -> None:
-        await self._find_units_of(tracked)
-        await self._hand_on((tracked, None))
+        await self._deliver(Delivery(progress))
 
     async def _fetch_unit(self, found: tuple[Unit, SessionProgress]) -> None:
-        unit, tracked = found
+        unit, progress = found
         params = {
             "stageArn": unit.stage_arn,
             "sessionId": unit.session_id,
@@ -156,51 +170,51 @@ class Pipeline:
         }
         try:
             fetched = await fetch(
-                lambda: pages(self.caller, Operation.LIST_PARTICIPANT_EVENTS, params),
+                lambda: pages(self._caller, Operation.LIST_PARTICIPANT_EVENTS, params),
                 unit,
-                tracked.session,
-                tracked.final_from_us,
+                progress.session,
+                progress.final_from_us,
             )
         except ScopeLost:
             raise
         except (Starved, ShutOut) as error:
-            self.ledger.unit_deferred(unit.name, error)
+            self._ledger.unit_deferred(unit.name, error)
         except (ApiError, EventUnreadable, TemporaryFolderRefused) as error:
-            await self._fail(unit, tracked, error)
+            await self._fail(unit, progress, error)
         else:
-            await self._hand_on((tracked, fetched))
+            await self._deliver(Delivery(progress, fetched))
 
-    async def _hand_on(self, work: Delivery) -> None:
-        """Give the writer its next work. What was fetched whole is committed, even where the stop comes meanwhile."""
+    async def _deliver(self, delivery: Delivery) -> None:
+        """Put a delivery before the writer: what was fetched whole is committed, even after a stop."""
         try:
-            await self._works.put(work)
+            await self._deliveries.put(delivery)
         except asyncio.CancelledError:
-            self._works.leave(work)
+            self._deliveries.put_over_bound(delivery)
             raise
 
-    async def _fail(self, unit: Unit, tracked: SessionProgress, error: ExportError) -> None:
+    async def _fail(self, unit: Unit, progress: SessionProgress, error: ExportError) -> None:
         """Note a failed unit. One that AWS refuses for good is abandoned in the end; one that is denied, never."""
         is_refused = _is_for_good(error)
-        if tracked.failed(unit.participant_id, self.now_us(), self.give_up_days, is_refused=is_refused):
-            self.ledger.unit_ended(Outcome.ABANDONED)
+        if progress.failed(unit.participant_id, self._now_us(), self._give_up_days, is_refused=is_refused):
+            self._ledger.unit_ended(Outcome.ABANDONED)
         else:
-            self.ledger.unit_failed(unit.name, error)
-        await self._hand_on((tracked, None))
+            self._ledger.unit_failed(unit.name, error)
+        await self._deliver(Delivery(progress))
 
     async def _each(
-        self, items: Channel[Item], operation: Operation, work: Callable[[Item], Awaitable[None]], behind: Channel[Any]
+        self, items: Channel[Item], operation: Operation, work: Callable[[Item], Awaitable[None]], after: Channel[Any]
     ) -> None:
-        """Work on so many items at once as keep the operation's pace busy.
+        """Work on items side by side.
 
-        Another begins when no call waits, and when there is room for what comes of it in the channel ``behind``.
+        Start another item only when no call of this operation waits for a token and the next channel has room.
         """
-        pace = self.caller.pace(operation)
-        slots = asyncio.Semaphore(self.caller.concurrency)
+        pace = self._caller.pace(operation)
+        slots = asyncio.Semaphore(self._caller.concurrency)
         async with asyncio.TaskGroup() as tasks:
             while True:
                 await slots.acquire()
                 await pace.free()
-                await behind.room()
+                await after.wait_for_room()
                 try:
                     item = await items.get()
                 except Closed:
@@ -210,18 +224,19 @@ class Pipeline:
 
     @asynccontextmanager
     async def _listing(self, name: str) -> AsyncIterator[None]:
-        """A list that is open until it was read to its end, or has failed under its name.
+        """Count a list as read at the end, or as failed under its name.
 
-        Where a file of a session that was opened again is damaged, nobody knows whom its list has to show.
+        A damaged file of a session that was opened again fails the list of its participants, too: the file alone says
+        which participants the list has to show.
         """
         try:
             yield
         except ScopeLost:
             raise
         except (ApiError, FileDamaged) as error:
-            self.ledger.listing_failed(name, error)
+            self._ledger.listing_failed(name, error)
         else:
-            self.ledger.listing_read()
+            self._ledger.listing_read()
 
 
 def _is_for_good(error: ExportError) -> bool:
@@ -229,10 +244,11 @@ def _is_for_good(error: ExportError) -> bool:
     return isinstance(error, Refused) and error.is_for_good
 
 
-def _size_bytes_of(work: Delivery) -> int:
-    """What a work takes, in memory or in a unit's temporary file."""
-    _, fetched = work
-    return _WORK_SIZE_BYTES + (fetched.size_bytes if fetched else 0)
+async def _drain(channel: Channel[Any]) -> None:
+    """Take what comes, and do nothing with it."""
+    with suppress(Closed):
+        while True:
+            await channel.get()
 
 
 async def _run(work: Callable[[Item], Awaitable[None]], item: Item) -> None:

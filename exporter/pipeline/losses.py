@@ -62,8 +62,8 @@ class Losses:
                 self._unsealed.add(name)
                 tracked.lose(self._lost)
 
-    def tell(self) -> None:
-        """Let the ledger know which files were lost, once for all of them."""
+    def report(self) -> None:
+        """Report in the ledger which files were lost, once for all of them."""
         untold = self._lost - self._told
         if not untold:
             return

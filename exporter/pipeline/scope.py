@@ -2,163 +2,157 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from exporter.commit_log.archive import Archive
+from exporter.commit_log.closing import close
 from exporter.commit_log.healing import to_open_again
 from exporter.commit_log.journal import Journal
 from exporter.commit_log.lease import Holder, Lease
 from exporter.commit_log.named_files import check_has_log
 from exporter.commit_log.reader import read_state
 from exporter.commit_log.recovery import recover
-from exporter.discovery.cost import Estimate, estimate
 from exporter.discovery.finder import Finder
+from exporter.discovery.plan import Plan
 from exporter.errors import ScopeLost
+from exporter.pipeline.committer import Committer
 from exporter.pipeline.fan_out import Pipeline
 from exporter.pipeline.known_events import KnownEvents
 from exporter.pipeline.writer import Writer
 from exporter.timestamps import text_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
-    from exporter.commit_log.process import Process
+    from exporter.commit_log.closing import ListingReport
     from exporter.commit_log.state import ScopeState
+    from exporter.discovery.cost import Estimate
     from exporter.discovery.listings import ListingPage
-    from exporter.discovery.request import Request
     from exporter.ivs.retry import RetryingCaller
-    from exporter.ivs.service_time import ServiceTime
-    from exporter.lake.store import Store
     from exporter.ledger import ScopeLedger
-    from exporter.machine.clock import Clock
     from exporter.model import Scope
-    from exporter.pipeline.budget import Budget
-    from exporter.pipeline.stop import Stop
-    from exporter.settings import RunSettings
+    from exporter.pipeline.run_context import RunContext
 
 
 @dataclass(frozen=True, slots=True)
 class ScopeExport:
-    """What the export of one scope stands on.
+    """The export of one scope.
 
-    ``service_time`` is told by the ``caller``'s answers. ``budget`` bounds the rows that wait in memory. ``is_whole``
-    says that the stages are all those of the region; those that are ``excluded`` are passed over. ``process`` is the
-    one that the lease names, and ``is_gone`` says of another whether it has ended, None where that can't be seen.
-    ``is_empty`` says that the region shows no stage, and may be the wrong one: open sessions are missed, and nothing
-    else is believed.
+    ``is_whole`` says that the stages are all those of the region. ``is_empty`` says that the region shows no stage, and
+    may be the wrong one: open sessions are missed, and nothing else is believed.
     """
 
+    context: RunContext
     scope: Scope
-    store: Store
     caller: RetryingCaller
-    settings: RunSettings
-    request: Request
     ledger: ScopeLedger
-    stop: Stop
-    run_id: str
-    budget: Budget
     is_whole: bool
-    service_time: ServiceTime
-    clock: Clock
-    process: Process
-    is_gone: Callable[[Process], bool | None]
-    excluded: frozenset[str] = frozenset()
     is_empty: bool = False
 
     async def export(self, stages: AsyncIterator[ListingPage]) -> None:
         """Export the stages, alone in this scope.
 
         Raises :class:`ScopeHeld` or :class:`Overtaken` where another run has the scope, :class:`LogDamaged` where its
-        log can't be built on, a :class:`ScopeLost`, and any other :class:`LakeError`.
+        log can't be built on, :class:`StopRequested` where a stop was asked for before the scope was this run's, a
+        :class:`ScopeLost`, and any other :class:`LakeError`.
         """
-        holder = Holder(self.process, self.run_id, text_of(self.clock.wall_us()))
-        lease = Lease(self.store, self.scope, holder, self.clock, self.is_gone)
-        if not await self.stop.cut(lease.acquire(wait=self.request.wait)):
-            return
+        context = self.context
+        holder = Holder(context.surroundings.process, context.run_id, self._now())
+        lease = Lease(context.store, self.scope, holder, context.clock, context.surroundings.is_gone)
+        await context.stop.cut(lease.acquire(wait=context.request.wait))
         try:
-            state = await self._state()
-            journal = Journal(self.store, self.scope, self.run_id, state, tag=self.request.tag)
-            await journal.begin(text_of(self.clock.wall_us()))
-            await recover(self.store, journal, text_of(self.clock.wall_us()))
-            await self._heal(journal)
-            await journal.snapshot()
+            journal = await self._open_journal()
             await self._export(journal, stages)
         finally:
             await lease.release()
 
-    async def _state(self) -> ScopeState:
-        """What the log adds up to. One that is empty may be new, or lost: the files tell, before any call is made."""
-        state = await read_state(self.store, self.scope)
+    async def survey(self, stages: AsyncIterator[ListingPage]) -> Estimate:
+        """List what an export would fetch, and estimate its cost. Nothing is fetched, and nothing is written."""
+        self.ledger.is_dry = True
+        state, now_us = await self._read_state(), self.context.clock.wall_us()
+        entries = await to_open_again(self.context.store, self.scope, state, now_us)
+        if entries is not None:  # as the run's own first record will say
+            state.take_back(now_us, entries)
+        finder = self._finder(state, self._known_events())
+        await self._pipeline(finder).survey(finder.stages(stages, is_whole_region=self.is_whole))
+        return finder.plan.cost(str(self.scope), self.ledger.calls, self.caller.rate)
+
+    async def _open_journal(self) -> Journal:
+        """Open the log for this run: its epoch begins, and what an earlier run left is set right."""
+        context = self.context
+        state = await self._read_state()
+        journal = Journal(context.store, self.scope, context.run_id, state, tag=context.request.tag)
+        await journal.begin(self._now())
+        await recover(context.store, journal, self._now())
+        await self._heal(journal)
+        await journal.snapshot()
+        return journal
+
+    async def _read_state(self) -> ScopeState:
+        """What the log adds up to. One that is empty may be new, or lost: the files show, before any call is made."""
+        state = await read_state(self.context.store, self.scope)
         if not state.number:
-            await check_has_log(self.store, self.scope)
+            await check_has_log(self.context.store, self.scope)
         return state
 
     async def _heal(self, journal: Journal) -> None:
         """Take back, in one record, what rests on times that lie ahead of the local clock."""
-        now_us = self.clock.wall_us()
-        lines = await to_open_again(self.store, self.scope, journal.state, now_us)
-        if lines is not None:
-            await journal.commit(text_of(now_us), sessions=lines, void_after_us=now_us)
-
-    async def survey(self, stages: AsyncIterator[ListingPage]) -> Estimate:
-        """List what an export would fetch, and say what it would cost. Nothing is fetched, and nothing is written."""
-        self.ledger.is_dry = True
-        state, now_us = await self._state(), self.clock.wall_us()
-        lines = await to_open_again(self.store, self.scope, state, now_us)
-        if lines is not None:  # as the run's own first record will say
-            state.take_back(now_us, lines)
-        finder = self._finder(state, self._present())
-        pipeline = self._pipeline(finder)
-        units = await pipeline.survey(finder.stages(stages, is_whole_region=self.is_whole))
-        return estimate(str(self.scope), units, self.ledger.calls, state.last, self.caller.rate)
+        now_us = self.context.clock.wall_us()
+        entries = await to_open_again(self.context.store, self.scope, journal.state, now_us)
+        if entries is not None:
+            await journal.commit(text_of(now_us), sessions=entries, void_after_us=now_us)
 
     async def _export(self, journal: Journal, stages: AsyncIterator[ListingPage]) -> None:
-        present = self._present()
-        finder = self._finder(journal.state, present)
-        pipeline = self._pipeline(finder)
-        writer = Writer(
-            self.store,
-            journal,
-            self.ledger,
-            self.settings.checkpoint_s,
-            self.budget,
-            present,
-            self.clock,
-            self._now_us,
-            self.settings.give_up_days,
-        )
+        known_events = self._known_events()
+        finder = self._finder(journal.state, known_events)
+        committer = Committer(self.context, journal, self.ledger, known_events, self._now_us)
+        writer = Writer(self.context, committer, self.ledger, known_events, self._now_us)
         try:
-            await pipeline.export(finder.stages(stages, is_whole_region=self.is_whole), writer)
+            await self._pipeline(finder).export(finder.stages(stages, is_whole_region=self.is_whole), writer)
         except ScopeLost:
-            await writer.close(finder, is_whole=False)
+            await self._close(journal, committer, finder.report, is_whole=False)
             raise
-        if self.is_empty:
-            finder.unlisted.clear()
-        is_whole = self.is_whole and self.request.is_whole and not self.is_empty
-        await writer.close(finder, is_whole=is_whole and self.stop.reason is None)
+        is_whole = self.is_whole and self.context.request.is_whole and not self.is_empty
+        report = replace(finder.report, unlisted=()) if self.is_empty else finder.report
+        await self._close(journal, committer, report, is_whole=is_whole and self.context.stop.reason is None)
 
-    def _present(self) -> KnownEvents:
+    async def _close(self, journal: Journal, committer: Committer, report: ListingReport, *, is_whole: bool) -> None:
+        """Write the run's last record, once the log has let go of all files that were found gone."""
+        await committer.losses.let_go({})
+        committer.losses.report()
+        returned = tuple(
+            entry for entry in report.returned if not committer.losses.has_opened((entry.stage_arn, entry.session_id))
+        )
+        report = replace(report, returned=returned)
+        await close(journal, self.ledger, report, at=self._now(), now_us=self._now_us(), is_whole=is_whole)
+
+    def _known_events(self) -> KnownEvents:
         """What the lake holds. A scope has one for all: a file that any of its steps finds gone is gone for each."""
-        return KnownEvents(self.store, self.budget.known)
+        return KnownEvents(self.context.store, self.context.budget.known)
 
-    def _finder(self, state: ScopeState, present: KnownEvents) -> Finder:
-        self.service_time.latest_us = lambda: state.latest_us
-        archive = Archive(self.store, self.scope)
+    def _finder(self, state: ScopeState, known_events: KnownEvents) -> Finder:
+        context = self.context
+        self.caller.service_time.latest_us = lambda: state.latest_us
         return Finder(
             self.caller,
-            self.request,
-            self.settings,
-            state,
-            archive,
+            Plan(state, context.request, context.settings.run),
+            Archive(context.store, self.scope),
             self.ledger,
-            self._now_us,
-            present.participants,
-            self.excluded,
+            now_us=self._now_us,
+            participants_in_lake=known_events.participants,
+            excluded=frozenset(context.settings.exclude_stages),
         )
 
     def _pipeline(self, finder: Finder) -> Pipeline:
-        return Pipeline(self.caller, finder, self.ledger, self.stop, self.settings.give_up_days, self._now_us)
+        context = self.context
+        give_up_days = context.settings.run.give_up_days
+        return Pipeline(self.caller, finder, self.ledger, context.stop, give_up_days=give_up_days, now_us=self._now_us)
+
+    def _now(self) -> str:
+        """The local time, as records carry it."""
+        return text_of(self.context.clock.wall_us())
 
     def _now_us(self) -> int:
-        return self.service_time.now_us
+        """The service's time."""
+        return self.caller.service_time.now_us

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class ScopePlan:
     """One scope of a run, as far as it is known before anything was asked.
 
-    Without ``stage_arns`` it is a whole region, and without an ``account_id`` its stages tell its account. ``account``
+    Without ``stage_arns`` it is a whole region, and without an ``account_id`` its stages show its account. ``account``
     has the role to read it with; None: the run's own credentials.
     """
 
@@ -27,7 +27,7 @@ class ScopePlan:
     account: AccountSettings | None = None
 
 
-def plan_parts(settings: Settings, request: Request) -> list[ScopePlan]:
+def plan_scopes(settings: Settings, request: Request) -> list[ScopePlan]:
     """The scopes to export: those of the stages that targets or settings name, else the accounts' regions."""
     stage_arns = set(settings.stages)
     if request.targets is not None:

@@ -16,6 +16,10 @@ Result = TypeVar("Result")
 DEADLINE = "deadline"
 
 
+class StopRequested(Exception):
+    """Work was cut short, for the run is to stop."""
+
+
 @dataclass(slots=True)
 class Stop:
     """How the outside asks a run to end gracefully: it commits what was fetched whole and defers the rest.
@@ -23,8 +27,8 @@ class Stop:
     ``reason`` is the signal's name (``SIGINT``, ``SIGTERM``), or ``deadline``; None while nobody has asked.
     """
 
-    reason: str | None = None
-    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    reason: str | None = field(default=None, init=False)
+    asked: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
     def ask(self, reason: str) -> None:
         """Ask once; the first reason stays."""
@@ -32,8 +36,12 @@ class Stop:
             self.reason = reason
             self.asked.set()
 
-    async def cut(self, work: Coroutine[Any, Any, Result], *others: asyncio.Future[Any]) -> Result | None:
-        """The result of ``work``; None where it was cut short by the asked stop, or by the end of one of ``others``."""
+    async def cut(self, work: Coroutine[Any, Any, Result], *others: asyncio.Future[Any]) -> Result:
+        """Do ``work`` and return its result.
+
+        Raises :class:`StopRequested` where it was cut short, because a stop was asked for or one of ``others`` ended,
+        and whatever ``work`` raises.
+        """
         working = asyncio.create_task(work)
         asking = asyncio.create_task(self.asked.wait())
         try:
@@ -42,4 +50,6 @@ class Stop:
             working.cancel()
             asking.cancel()
             await asyncio.gather(working, asking, return_exceptions=True)
-        return None if working.cancelled() else working.result()
+        if working.cancelled():
+            raise StopRequested
+        return working.result()

@@ -13,7 +13,7 @@ from exporter.discovery.request import Request
 from exporter.discovery.target_list import Targets
 from exporter.errors import UsageError
 from exporter.model import Scope
-from exporter.pipeline.scope_plan import plan_parts
+from exporter.pipeline.scope_plan import plan_scopes
 from exporter.settings import AccountSettings, Settings
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def loaded(tmp_path: Path, text: str) -> Settings:
 
 
 def parts_of(settings: Settings, request: Request | None = None) -> dict[tuple[str | None, str], ScopePlan]:
-    return {(part.account_id, part.region): part for part in plan_parts(settings, request or Request())}
+    return {(part.account_id, part.region): part for part in plan_scopes(settings, request or Request())}
 
 
 def stage(account: str, region: str) -> str:

@@ -16,6 +16,7 @@ from exporter.machine.clock import Clock
 from exporter.pipeline import writer as writer_module
 from exporter.pipeline.budget import Budget, Share
 from exporter.pipeline.channel import Channel
+from exporter.pipeline.committer import Committer
 from exporter.pipeline.known_events import KnownEvents
 from exporter.pipeline.writer import Writer
 from exporter.settings import RunSettings
@@ -35,15 +36,15 @@ def test_the_fullest_scope_is_woken_when_the_bound_is_reached() -> None:
     budget = Budget(100)
     woken: list[str] = []
     first, second, third = (budget.share(partial(woken.append, name)) for name in "abc")
-    first.hold(30)
-    second.hold(60)
+    first.use(30)
+    second.use(60)
     assert woken == []
-    third.hold(10)
+    third.use(10)
     assert woken == ["b"]
-    second.hold(0)
-    first.hold(80)
+    second.use(0)
+    first.use(80)
     assert woken == ["b"]
-    third.hold(20)
+    third.use(20)
     assert woken == ["b", "a"]
 
 
@@ -53,16 +54,16 @@ def test_more_scopes_are_woken_until_half_of_the_bound_is_on_its_way() -> None:
     woken: list[str] = []
     shares = [budget.share(partial(woken.append, name)) for name in "abcd"]
     for share in shares:
-        share.hold(30)
+        share.use(30)
     assert woken == ["a"]
-    shares[0].hold(35)
+    shares[0].use(35)
     assert woken == ["a", "b"]
-    shares[3].hold(30)
+    shares[3].use(30)
     assert woken == ["a", "b", "c"]
-    shares[3].hold(30)
+    shares[3].use(30)
     assert woken == ["a", "b", "c"]
-    shares[1].hold(0)
-    shares[1].hold(30)
+    shares[1].use(0)
+    shares[1].use(30)
     assert woken == ["a", "b", "c", "b"]
 
 
@@ -77,15 +78,17 @@ class CapturingBudget(Budget):
 async def test_a_writer_can_be_woken_at_any_moment() -> None:
     """Also while it is waking up: other scopes fill up just then."""
     store, budget, ledger = MemoryStore(), CapturingBudget(100), ScopeLedger(SCOPE.region)
-    journal, works = Journal(store, SCOPE, "r1", ScopeState()), Channel[Any](1)
+    journal, deliveries = Journal(store, SCOPE, "r1", ScopeState()), Channel[Any](1)
     clock = Clock(lambda: 0.0, lambda: 0, asyncio.sleep, lambda: 0.5)
-    present = KnownEvents(store, budget.known)
-    writer = Writer(store, journal, ledger, 1e9, budget, present, clock, lambda: 0, 30.0)
-    writing = asyncio.create_task(writer.write(works))
+    context = runs.a_context(store, budget, clock, "r1", settings=RunSettings(checkpoint_s=1e9))
+    known_events = KnownEvents(store, budget.known)
+    committer = Committer(context, journal, ledger, known_events, lambda: 0)
+    writer = Writer(context, committer, ledger, known_events, lambda: 0)
+    writing = asyncio.create_task(writer.write(deliveries))
     for _ in range(20):
         budget.wake()
         await asyncio.sleep(0)
-    await works.close()
+    await deliveries.close()
     await writing
 
 
@@ -120,11 +123,11 @@ def test_what_a_scope_held_that_is_over_is_the_others_room() -> None:
     budget = Budget(100)
     woken: list[str] = []
     first, second = (budget.share(partial(woken.append, name)) for name in "ab")
-    first.hold(90)
+    first.use(90)
     first.give_back()
-    second.hold(50)
+    second.use(50)
     assert woken == []
-    second.hold(100)
+    second.use(100)
     assert woken == ["b"]
     first.give_back()
 

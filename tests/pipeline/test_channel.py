@@ -72,22 +72,22 @@ async def test_room_is_by_weight() -> None:
     channel: Channel[int] = Channel(10, weigh=lambda number: number)
     for number in (4, 5, 30):
         await asyncio.wait_for(channel.put(number), 1.0)
-    assert await _waits(channel.room())
+    assert await _waits(channel.wait_for_room())
     assert [await channel.get(), await channel.get()] == [4, 5]
-    assert await _waits(channel.room())
+    assert await _waits(channel.wait_for_room())
     assert await channel.get() == 30
-    assert not await _waits(channel.room())
+    assert not await _waits(channel.wait_for_room())
 
 
 async def test_an_item_left_over_the_bound_weighs_too() -> None:
     """What was left at once takes room until it is taken."""
     channel: Channel[int] = Channel(1)
-    channel.leave(1)
-    channel.leave(2)
+    channel.put_over_bound(1)
+    channel.put_over_bound(2)
     assert await channel.get() == 1
-    assert await _waits(channel.room())
+    assert await _waits(channel.wait_for_room())
     assert await channel.get() == 2
-    assert not await _waits(channel.room())
+    assert not await _waits(channel.wait_for_room())
 
 
 async def _waits(work: Coroutine[Any, Any, None]) -> bool:

@@ -16,7 +16,7 @@ from unittest.mock import patch
 import msgspec
 import pyarrow as pa
 
-from exporter.commit_log import archive, healing, recovery, rejects
+from exporter.commit_log import archive, closing, healing, recovery, rejects
 from exporter.commit_log import journal as journal_module
 from exporter.commit_log.archive import Archive, Archived
 from exporter.commit_log.journal import Journal
@@ -24,7 +24,7 @@ from exporter.commit_log.reader import read_on, records_after
 from exporter.commit_log.records import encode_record, link_of, record_key
 from exporter.commit_log.sealing import SessionProgress
 from exporter.commit_log.state import ScopeState, encode_state
-from exporter.discovery import finder as finder_module
+from exporter.discovery import plan as plan_module
 from exporter.errors import LakeBusy, LakeError, Overtaken
 from exporter.ivs import service_time
 from exporter.ivs.denials import Denials
@@ -37,8 +37,9 @@ from exporter.lake.tables import FOLDERS
 from exporter.ledger import ScopeLedger
 from exporter.normalize import equals
 from exporter.pipeline import checkpoint as checkpoint_module
-from exporter.pipeline import fetch, run, writer
+from exporter.pipeline import committer, fetch, run
 from exporter.pipeline import scope as scope_module
+from exporter.pipeline.committer import Committer
 from exporter.pipeline.known_events import KnownEvents
 from exporter.pipeline.known_ids import KnownIds
 from exporter.pipeline.new_rows import RowMaker
@@ -111,13 +112,13 @@ def _commit_before_stage() -> Sequence[tuple[Any, str, Any]]:
 
 @defect("publish before record", "Files become visible before the record that names them.")
 def _publish_before_record() -> Sequence[tuple[Any, str, Any]]:
-    right = Writer._commit
+    right = Committer._commit
 
     async def commit_files(self: Any, waiting: Checkpoint) -> None:
-        await staging.publish(self.store, waiting.files)
+        await staging.publish(self._store, waiting.files)
         await right(self, waiting)
 
-    return [(Writer, "_commit", commit_files)]
+    return [(Committer, "_commit", commit_files)]
 
 
 @defect(
@@ -291,16 +292,16 @@ def _a_snapshot_one_record_short() -> Sequence[tuple[Any, str, Any]]:
     "A record whose answer was lost is taken for not written, and its files are discarded.",
 )
 def _a_lost_answer_is_a_failure() -> Sequence[tuple[Any, str, Any]]:
-    right = Writer._commit
+    right = Committer._commit
 
     async def commit_files(self: Any, waiting: Checkpoint) -> None:
         try:
             await right(self, waiting)
         except LakeBusy:
-            await self._discard(waiting.files)
+            await self.discard(waiting.files)
             raise
 
-    return [(Writer, "_commit", commit_files)]
+    return [(Committer, "_commit", commit_files)]
 
 
 @defect("a lost answer is a loss", "A file whose publication was not answered is called lost by the next record.")
@@ -309,13 +310,13 @@ def _a_lost_answer_is_a_loss() -> Sequence[tuple[Any, str, Any]]:
         lost = []
         for line in files:
             try:
-                await self.store.publish(line.staged)
+                await self._store.publish(line.staged)
             except LakeBusy:
                 lost.append(line)
         if lost:
-            await self.journal.commit(text_of(self.clock.wall_us()), lost=lost)
+            await self._journal.commit(text_of(self._clock.wall_us()), lost=lost)
 
-    return [(Writer, "_publish", publish_or_lose)]
+    return [(Committer, "_publish", publish_or_lose)]
 
 
 @defect("publication unawaited", "The next record is written while the last one's files are still being published.")
@@ -333,7 +334,7 @@ def _publication_unawaited() -> Sequence[tuple[Any, str, Any]]:
         task.add_done_callback(waiting.discard)
         return []
 
-    return [(writer, "publish", publish_beside)]
+    return [(committer, "publish", publish_beside)]
 
 
 @defect("a refetch without a look", "A unit that is fetched again is compared with nothing.")
@@ -355,7 +356,7 @@ def _stale_ids() -> Sequence[tuple[Any, str, Any]]:
     "a session come back is new", "A session that was gone from its list and is listed again is taken for a new one."
 )
 def _a_session_come_back_is_new() -> Sequence[tuple[Any, str, Any]]:
-    return [(finder_module, "is_suspect", lambda *_: False)]
+    return [(plan_module, "is_suspect", lambda *_: False)]
 
 
 @defect("deferred units forgotten", "What the run did not come to is in no outcome.")
@@ -368,28 +369,28 @@ def _deferred_units_forgotten() -> Sequence[tuple[Any, str, Any]]:
 
 @defect("an outcome dropped", "Each checkpoint drops the outcome of one unit.")
 def _an_outcome_dropped() -> Sequence[tuple[Any, str, Any]]:
-    right = Writer._checkpoint
+    right = Writer._commit
 
-    async def checkpoint(self: Any) -> None:
+    async def commit(self: Any) -> None:
         await self._normalize()
-        self._held.outcomes = self._held.outcomes[1:]
+        self._checkpoint.outcomes = self._checkpoint.outcomes[1:]
         await right(self)
 
-    return [(Writer, "_checkpoint", checkpoint)]
+    return [(Writer, "_commit", commit)]
 
 
 @defect("complete past a failed list", "The lake is called complete although a list was not read to its end.")
 def _complete_past_a_failed_list() -> Sequence[tuple[Any, str, Any]]:
-    right = Writer.close
+    right = closing.close
 
-    async def close(self: Any, finder: Any, *, is_whole: bool) -> None:
-        flaws = self.ledger._listings_failed, self.ledger._listings_open
-        self.ledger.close()
-        self.ledger._listings_failed = self.ledger._listings_open = 0
-        await right(self, finder, is_whole=is_whole)
-        self.ledger._listings_failed, self.ledger._listings_open = flaws
+    async def close(journal: Any, ledger: Any, report: Any, **others: Any) -> None:
+        flaws = ledger._listings_failed, ledger._listings_open
+        ledger.close()
+        ledger._listings_failed = ledger._listings_open = 0
+        await right(journal, ledger, report, **others)
+        ledger._listings_failed, ledger._listings_open = flaws
 
-    return [(Writer, "close", close)]
+    return [(scope_module, "close", close)]
 
 
 @defect("one date a checkpoint", "Of rows on both sides of a midnight only the first date's are written.")

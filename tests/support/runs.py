@@ -10,10 +10,11 @@ from exporter.discovery.request import Request
 from exporter.ivs.operations import Operation
 from exporter.ledger import ScopeLedger
 from exporter.pipeline.budget import Budget
-from exporter.pipeline.known_ids import KnownIds
+from exporter.pipeline.run_context import RunContext
 from exporter.pipeline.scope import ScopeExport
 from exporter.pipeline.stop import Stop
-from exporter.settings import RunSettings
+from exporter.pipeline.surroundings import Surroundings
+from exporter.settings import RunSettings, Settings
 from tests.support.service import SCOPE, Service
 
 if TYPE_CHECKING:
@@ -21,11 +22,33 @@ if TYPE_CHECKING:
 
     from exporter.discovery.cost import Estimate
     from exporter.lake.store import Store
+    from exporter.machine.clock import Clock
+    from exporter.pipeline.known_ids import KnownIds
     from tests.support.memory_store import MemoryStore
     from tests.support.service import Service
 
 #: What an everyday row takes in memory, about.
 ROW_SIZE_BYTES = 60
+
+
+def a_context(
+    store: Store,
+    budget: Budget,
+    clock: Clock,
+    run_id: str,
+    *,
+    request: Request | None = None,
+    settings: RunSettings | None = None,
+    stop: Stop | None = None,
+) -> RunContext:
+    """What the scopes of one run share, without a way to AWS."""
+    surroundings = Surroundings(clock, this_process(), is_gone, no_services)
+    all_settings = Settings(run=settings or RunSettings())
+    return RunContext(run_id, all_settings, request or Request(), stop or Stop(), store, budget, surroundings)
+
+
+def no_services(_settings: Settings, _run_id: str, _regions: Iterable[str]) -> Any:
+    raise AssertionError("the service of a scope is the test's own")
 
 
 async def listed(service: Service, arns: Iterable[str]) -> AsyncIterator[ListingPage]:
@@ -52,23 +75,9 @@ async def export(
     ledger = ScopeLedger(SCOPE.region, SCOPE.account_id)
     ledger.listing_needed()
     caller: Any = service if call_with is None else call_with(ledger)
-    scope_export = ScopeExport(
-        scope=SCOPE,
-        store=store,
-        caller=caller,
-        settings=settings or RunSettings(),
-        request=request or Request(),
-        ledger=ledger,
-        stop=stop or Stop(),
-        run_id=run_id,
-        budget=Budget(rows_max * ROW_SIZE_BYTES, known=known or KnownIds()),
-        is_whole=True,
-        service_time=service.service_time,
-        clock=service.clock,
-        process=this_process(),
-        is_gone=is_gone,
-    )
-    await scope_export.export(listed(service, service.stages))
+    budget = Budget(rows_max * ROW_SIZE_BYTES, known=known)
+    context = a_context(store, budget, service.clock, run_id, request=request, settings=settings, stop=stop)
+    await ScopeExport(context, SCOPE, caller, ledger, is_whole=True).export(listed(service, service.stages))
     ledger.close()
     return ledger
 
@@ -77,20 +86,5 @@ async def survey(service: Service, store: MemoryStore) -> Estimate:
     caller: Any = service
     ledger = ScopeLedger(SCOPE.region, SCOPE.account_id)
     ledger.calls = service.calls_by_operation
-    scope_export = ScopeExport(
-        scope=SCOPE,
-        store=store,
-        caller=caller,
-        settings=RunSettings(),
-        request=Request(),
-        ledger=ledger,
-        stop=Stop(),
-        run_id="dry",
-        budget=Budget(1),
-        is_whole=True,
-        service_time=service.service_time,
-        clock=service.clock,
-        process=this_process(),
-        is_gone=is_gone,
-    )
-    return await scope_export.survey(listed(service, service.stages))
+    context = a_context(store, Budget(1), service.clock, "dry")
+    return await ScopeExport(context, SCOPE, caller, ledger, is_whole=True).survey(listed(service, service.stages))

@@ -1,0 +1,128 @@
+"""Plan: what is to be done with each session and unit of a scope, against what the log says. Pure.
+
+A plan grows with each answer of the listings. A run carries it out meanwhile; ``run --dry-run`` makes it to the end and
+prints its cost.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from exporter.commit_log.sealing import SessionProgress
+from exporter.commit_log.state import SessionState
+from exporter.discovery.cost import Estimate, estimate
+from exporter.discovery.selection import is_suspect, is_wanted
+from exporter.discovery.session_times import TOLERANCE_US, believed_end
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from exporter.commit_log.archive import Archived
+    from exporter.commit_log.state import ScopeState
+    from exporter.discovery.request import Request
+    from exporter.model import Session
+    from exporter.settings import RunSettings
+
+_SECOND_US = 1_000_000
+# The setting takes any number of seconds, also one that is infinite in microseconds.
+_GRACE_US_MAX = 1 << 60
+
+
+class Standing(Enum):
+    """How a session that is listed stands in the commit log.
+
+    ``REOPENED``: it was sealed, and is listed with a later end, or none.
+    """
+
+    UNNAMED = auto()
+    OPEN = auto()
+    SEALED = auto()
+    REOPENED = auto()
+
+
+class Plan:
+    """The plan of one scope: which sessions it works on, and what that costs.
+
+    The mutable state: ``units_to_fetch``, the units so far that a run has to fetch.
+    """
+
+    def __init__(self, state: ScopeState, request: Request, settings: RunSettings) -> None:
+        self.state = state
+        self.request = request
+        self.units_to_fetch = 0
+        self._settings = settings
+
+    def wants(self, session: Session) -> bool:
+        """Whether the request takes a session in."""
+        return is_wanted(session, self.request, active_sessions=self._settings.active_sessions)
+
+    def standing(self, session: Session) -> Standing:
+        """How a session stands in the live state of the log."""
+        if self.state.is_sealed(*session.key):
+            return _sealed(session, self.state.sealed_by_us(*session.key))
+        return Standing.UNNAMED if self.state.session(*session.key) is None else Standing.OPEN
+
+    def standing_in_archive(self, session: Session, archived: Archived) -> Standing:
+        """How a session that the live state does not name stands in the log's old records."""
+        if not archived.is_sealed:
+            return Standing.UNNAMED
+        return _sealed(session, archived.state.latest_end_us or archived.state.ended_us)
+
+    def passes_over(self, standing: Standing) -> bool:
+        """Whether a run has nothing to do with such a session."""
+        return standing is Standing.SEALED and not self.request.refetch
+
+    def looks_back(self, session: Session, standing: Standing) -> bool:
+        """Whether the log's old records have to be read before work on a session can begin."""
+        if standing in {Standing.SEALED, Standing.REOPENED}:
+            return True
+        return standing is Standing.UNNAMED and is_suspect(session, self.state)
+
+    def progress(
+        self, session: Session, standing: Standing, known: SessionState | None, now_us: int
+    ) -> SessionProgress:
+        """The session as work that begins. ``known`` is what the log says of it, ``now_us`` the service's time."""
+        known = _with_believed_ends(known or SessionState(), now_us)
+        return SessionProgress(
+            _with_known_times(session, known),
+            int(min(self._settings.grace_s * _SECOND_US, _GRACE_US_MAX)),
+            known,
+            is_new=self.state.session(*session.key) is None,
+            was_sealed=standing is Standing.SEALED,
+            is_refetched=self.request.refetch,
+        )
+
+    def cost(self, scope: str, listing_calls: Mapping[str, int], calls_per_second: float) -> Estimate:
+        """What carrying out the plan costs, as far as it is made. ``listing_calls`` made it, and a run repeats them."""
+        return estimate(scope, self.units_to_fetch, listing_calls, self.state.last, calls_per_second)
+
+
+def _sealed(session: Session, sealed_by_us: int | None) -> Standing:
+    """The standing of a sealed session: more can have come where it is listed with a later end, or with none."""
+    if not session.is_listed:
+        return Standing.SEALED
+    if session.ended_us is None:
+        return Standing.REOPENED
+    is_later = sealed_by_us is not None and session.ended_us > sealed_by_us + TOLERANCE_US
+    return Standing.REOPENED if is_later else Standing.SEALED
+
+
+def _with_known_times(session: Session, known: SessionState) -> Session:
+    """The session with its times in the log, where no list of this run shows it."""
+    if session.is_listed:
+        return session
+    return replace(session, started_us=known.started_us, ended_us=known.ended_us)
+
+
+def _with_believed_ends(known: SessionState, now_us: int) -> SessionState:
+    """What is known, without ends that no session can have: an earlier program may have believed them."""
+    if known.ended_us is None and known.latest_end_us is None:
+        return known
+    ended_us, latest_end_us = believed_end(known.ended_us, now_us), believed_end(known.latest_end_us, now_us)
+    if (ended_us, latest_end_us) == (known.ended_us, known.latest_end_us):
+        return known
+    return msgspec.structs.replace(known, ended_us=ended_us, latest_end_us=latest_end_us)

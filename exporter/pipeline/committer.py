@@ -1,0 +1,122 @@
+"""Makes one scope's checkpoints durable: stage → commit → publish."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from exporter.commit_log.named_files import NamedFiles
+from exporter.errors import LakeError, LogDamaged, Overtaken
+from exporter.lake.data_files import file_name
+from exporter.lake.staging import discard, publish, stage, stage_lines
+from exporter.lake.tables import REJECTS, TABLES
+from exporter.pipeline.losses import Losses
+from exporter.timestamps import text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from exporter.commit_log.journal import Journal
+    from exporter.lake.data_files import DataFile
+    from exporter.ledger import ScopeLedger
+    from exporter.pipeline.checkpoint import Checkpoint
+    from exporter.pipeline.known_events import KnownEvents
+    from exporter.pipeline.run_context import RunContext
+
+
+class Committer:
+    """Stages, commits and publishes the checkpoints of one scope. ``now_us`` is the service's clock.
+
+    ``known_events`` has the files that any step has found gone: the log lets go of them before anything is committed
+    that was made without them.
+    """
+
+    def __init__(
+        self,
+        context: RunContext,
+        journal: Journal,
+        ledger: ScopeLedger,
+        known_events: KnownEvents,
+        now_us: Callable[[], int],
+    ) -> None:
+        self.losses = Losses(context.store, journal, ledger, context.clock, known_events)
+        self._store = context.store
+        self._clock = context.clock
+        self._journal = journal
+        self._ledger = ledger
+        self._known_events = known_events
+        self._now_us = now_us
+        self._named = NamedFiles(context.store, journal.scope)
+        self._stagings = 0
+
+    async def commit(self, checkpoint: Checkpoint) -> None:
+        """Make a checkpoint true: staged files, then the record, then their publication.
+
+        Raises :class:`LakeError` where that fails, and :class:`LogDamaged` where the log does not know the files that
+        the new ones would lie beside.
+        """
+        await self.losses.let_go(checkpoint.sessions)
+        checkpoint.drop_sessions_without_news()
+        if checkpoint.sessions:
+            await self.stage(checkpoint)
+            await self._commit(checkpoint)
+
+    async def stage(self, checkpoint: Checkpoint) -> None:
+        """Move the buffered rows to staged files; where that fails, what was staged before goes with them."""
+        for table in TABLES:
+            if rows := checkpoint.rows_of(table):
+                try:
+                    files = await stage(self._store, table, rows, self._next_name())
+                except LakeError:
+                    await self.discard(checkpoint.files)
+                    raise
+                checkpoint.staged(table, files)
+        await self.stage_rejects(checkpoint)
+
+    async def stage_rejects(self, checkpoint: Checkpoint) -> None:
+        """Move the buffered rejects to a staged file, as `stage` does with rows."""
+        if not checkpoint.rejects:
+            return
+        try:
+            file = await stage_lines(self._store, REJECTS, checkpoint.rejects, self._next_name())
+        except LakeError:
+            await self.discard(checkpoint.files)
+            raise
+        checkpoint.rejects_staged(file)
+
+    async def discard(self, files: Sequence[DataFile]) -> None:
+        """Remove staged files that no record names; what can't be removed now, the next run removes."""
+        with suppress(LakeError):
+            await discard(self._store, files)
+
+    async def _commit(self, checkpoint: Checkpoint) -> None:
+        try:
+            await self._named.check(checkpoint.files, self._journal.state.number)
+            await self.losses.let_go(checkpoint.sessions)  # sessions were looked up in their files meanwhile
+            entries, keys = checkpoint.entries()
+            await self._journal.commit(
+                text_of(self._clock.wall_us()),
+                files=checkpoint.files,
+                sessions=entries,
+                schema_versions={table.name: table.version for table in TABLES},
+                latest_us=self._now_us(),
+            )
+        except (Overtaken, LogDamaged):
+            await self.discard(checkpoint.files)
+            raise
+        await self._publish(checkpoint.files)
+        self._ledger.published(checkpoint.files)
+        for progress, entry in zip(checkpoint.sessions.values(), entries, strict=True):
+            progress.committed(entry, keys[progress.session.key])
+            if progress.is_told_sealed:
+                self._ledger.sessions_sealed += 1
+                self._known_events.forget(progress.session.key)
+
+    async def _publish(self, files: Sequence[DataFile]) -> None:
+        if gone := await publish(self._store, files):
+            raise LakeError(f"{gone[0].key} was staged and is gone: something else removes files from the lake")
+
+    def _next_name(self) -> str:
+        self._stagings += 1
+        journal = self._journal
+        return file_name(str(journal.scope), journal.epoch, journal.run_id, self._stagings)

@@ -1,0 +1,108 @@
+"""A unit that is taken apart from the others, in pieces or without its rejects. It counts as a whole, or not at all."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from exporter.commit_log.rejects import Parted, part
+from exporter.errors import EventUndated, EventUnreadable, FileDamaged, LakeError, TemporaryFolderRefused
+from exporter.lake.tables.events import EVENTS
+from exporter.ledger import add_names
+from exporter.pipeline.checkpoint import Checkpoint
+from exporter.pipeline.new_rows import UnitResult
+from exporter.pipeline.retired import without_retired
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from exporter.commit_log.sealing import SessionProgress
+    from exporter.lake.store import Store
+    from exporter.model import FetchedUnit
+    from exporter.normalize.events import Stamp
+    from exporter.pipeline.committer import Committer
+    from exporter.pipeline.new_rows import RowMaker
+
+# A file of rejects is read as a whole to see what is kept already.
+_REJECTS_SIZE_BYTES = 4 << 20
+
+
+@dataclass(slots=True)
+class UnitApart:
+    """What came of one unit: its result, what the next commit has to say of it, and its rejects, where it has any."""
+
+    result: UnitResult
+    checkpoint: Checkpoint = field(default_factory=Checkpoint)
+    parted: Parted | None = None
+    unknown_fields: Counter[str] = field(default_factory=Counter)
+
+
+class LargeUnits:
+    """Takes units one by one, in pieces.
+
+    A unit's rows are staged when they take ``staged_from_bytes``, so that they come on top of little. ``use`` reports
+    how much memory its rows take, in bytes.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        row_maker: RowMaker,
+        committer: Committer,
+        staged_from_bytes: int,
+        use: Callable[[int], None],
+    ) -> None:
+        self._store = store
+        self._row_maker = row_maker
+        self._committer = committer
+        self._staged_from_bytes = staged_from_bytes
+        self._use = use
+
+    async def take(self, progress: SessionProgress, fetched: FetchedUnit, stamp: Stamp) -> UnitApart:
+        """Make one unit's rows, and stage them where they are many.
+
+        Where the unit can't be read, its result carries the error and nothing is left of its files. Raises
+        :class:`LakeError` where the lake can't be written.
+        """
+        apart = UnitApart(UnitResult(progress, fetched))
+        try:
+            try:
+                await self._fill(apart, stamp)
+            except EventUndated:
+                await self._committer.discard(apart.checkpoint.files)
+                parted = await part(self._store, progress, fetched)
+                apart = UnitApart(UnitResult(progress, parted.fetched), parted=parted)
+                await self._fill(apart, stamp)
+                await self._fill_rejects(apart, parted, stamp)
+        except (EventUnreadable, TemporaryFolderRefused, FileDamaged) as error:
+            await self._committer.discard(apart.checkpoint.files)
+            without_frame = type(error)(str(error))
+            return UnitApart(UnitResult(progress, fetched, error=without_frame))
+        except LakeError:
+            await self._committer.discard(apart.checkpoint.files)
+            raise
+        return apart
+
+    async def _fill(self, apart: UnitApart, stamp: Stamp) -> None:
+        """Add the unit's rows, piece by piece."""
+        progress, left_out = apart.result.tracked, 0
+        async for piece in self._row_maker.pieces(progress, apart.result.fetched, stamp):
+            apart.result = piece.units[-1] if piece.units else apart.result
+            add_names(apart.unknown_fields, piece.unknown_fields)
+            rows, retired = without_retired(piece.rows, [progress])
+            left_out += retired.total()
+            apart.checkpoint.add(EVENTS, rows)
+            if apart.checkpoint.size_bytes > self._staged_from_bytes:
+                await self._committer.stage(apart.checkpoint)
+            self._use(apart.checkpoint.size_bytes)
+        apart.result.lacked -= left_out
+
+    async def _fill_rejects(self, apart: UnitApart, parted: Parted, stamp: Stamp) -> None:
+        """Add those of the unit's rejects that the lake lacks."""
+        checkpoint = apart.checkpoint
+        async for line in parted.lines(stamp):
+            checkpoint.reject(line, apart.result.tracked.session.key)
+            if checkpoint.rejects_size_bytes >= min(_REJECTS_SIZE_BYTES, self._staged_from_bytes):
+                await self._committer.stage_rejects(checkpoint)
+            self._use(checkpoint.size_bytes)

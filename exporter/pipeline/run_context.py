@@ -1,0 +1,33 @@
+"""What all scopes of one run share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from exporter.discovery.request import Request
+    from exporter.lake.store import Store
+    from exporter.machine.clock import Clock
+    from exporter.pipeline.budget import Budget
+    from exporter.pipeline.stop import Stop
+    from exporter.pipeline.surroundings import Surroundings
+    from exporter.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class RunContext:
+    """What all scopes of one run share. ``store`` is the lake, and ``budget`` bounds the rows that wait in memory."""
+
+    run_id: str
+    settings: Settings
+    request: Request
+    stop: Stop
+    store: Store
+    budget: Budget
+    surroundings: Surroundings
+
+    @property
+    def clock(self) -> Clock:
+        """The clock of this machine, or the one that a test has in its place."""
+        return self.surroundings.clock
