@@ -20,7 +20,7 @@ _SECONDS_A_MINUTE = 60.0
 class Estimate:
     """The plan of one scope. ``calls`` are by operation.
 
-    ``pages_a_unit`` is what the plan takes a unit to have, and ``is_assumed`` says that the last run has told none.
+    ``pages_a_unit`` is what the plan takes a unit to have, and ``is_assumed`` says that no earlier run has shown it.
     Operations overlap, each at its own quota, so the longest of them gives the ``minutes``.
     """
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from exporter.commit_log.sealing import SessionProgress
     from exporter.commit_log.state import SessionState
     from exporter.discovery.listings import ListingPage
-    from exporter.discovery.plan import Plan
+    from exporter.discovery.plan import ExportPlan
     from exporter.ivs.retry import RetryingCaller
     from exporter.ledger import ScopeLedger
     from exporter.model import SessionKey
@@ -53,7 +53,7 @@ class Finder:
     def __init__(
         self,
         caller: RetryingCaller,
-        plan: Plan,
+        plan: ExportPlan,
         archive: Archive,
         ledger: ScopeLedger,
         *,

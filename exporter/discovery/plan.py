@@ -44,7 +44,7 @@ class Standing(Enum):
     REOPENED = auto()
 
 
-class Plan:
+class ExportPlan:
     """The plan of one scope: which sessions it works on, and what that costs.
 
     The mutable state: ``units_to_fetch``, the units so far that a run has to fetch.

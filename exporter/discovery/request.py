@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A run's own wishes. Times are in microseconds since the epoch, UTC.
+    """What one run exports, beside its settings. Times are in microseconds since the epoch, UTC.
 
     Only sessions that overlap ``[since_us, until_us)`` are exported; None leaves that side open. ``targets`` limits the
     run to a list of units, ``refetch`` asks again for what is sealed, ``wait`` waits for a scope another run holds.

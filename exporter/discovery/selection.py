@@ -1,4 +1,4 @@
-"""Plan: which of the sessions that were found are wanted, and in which order. Pure functions."""
+"""Which of the sessions that were found are wanted, and in which order. Pure functions."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ TOLERANCE_US = 2_000_000
 
 
 def doubt(started_us: int | None, ended_us: int | None, now_us: int) -> str:
-    """Why an end that is told at ``now_us`` can't be true; empty where it can, or where none is told.
+    """Why an end that is listed at ``now_us`` can't be true; empty where it can, or where there is none.
 
     It must lie between 2020 and now, and not before the start. All times are in microseconds since the epoch.
     """

@@ -2,7 +2,7 @@
 
 A table (CSV with commas, semicolons or tabs; Parquet) with the columns stage_arn, session_id and participant_id, JSON,
 what AWS's command prints of its lists, or the bare ARNs of stages; each but Parquet in UTF-8 or UTF-16, and packed with
-gzip or not. The form is told by the content, not by the name. A row without the later columns (missing, empty or null)
+gzip or not. The content says which form it is, not the name. A row without the later columns (missing, empty or null)
 stands for all below it, and a broader row swallows the narrower. Columns that are clearly others are passed over, so
 that most queries' results will do; those that may hold the ids of a column that is missing are refused.
 """
@@ -20,7 +20,7 @@ from exporter.discovery.target_formats.columns import shown
 from exporter.discovery.target_formats.json import json_rows
 from exporter.discovery.target_formats.parquet import parquet_rows
 from exporter.discovery.target_formats.tables import DELIMITERS, DELIMITERS_TOLD, table_rows
-from exporter.discovery.target_formats.text import PARQUET_MAGIC, InputPlace, lines_of, pieces_of, seekable, texts_of
+from exporter.discovery.target_formats.text import PARQUET_MAGIC, InputPosition, lines_of, pieces_of, seekable, texts_of
 from exporter.errors import UsageError
 from exporter.model import ID_LENGTH_MAX, Scope, is_participant_id, is_region, is_session_id, scope_of
 from exporter.text import counted
@@ -38,7 +38,7 @@ _BLANK_CATEGORIES = ("Zs", "Zl", "Zp", "Cf", "Cc")
 _BLANK_PIECES_MAX = 16
 _REMOTE = "s3://"
 _ROWS_MAX = 50_000_000
-# What is held of a list: its ids, and what Python takes for a session.
+# What a list takes in memory: its ids, and what Python takes for a session.
 _HELD_BYTES_MAX = 512 << 20
 _SESSION_BYTES = 300
 _COMPACTED_BYTES = 1 << 16
@@ -93,10 +93,10 @@ def read(path: str, stage_arn: str | None = None, open_remote: OpenRemote | None
     ``stage_arn`` is the stage of a list that names none, such as AWS's own of sessions. Raises :class:`UsageError`,
     which names the file, the line and what was found there.
     """
-    place = InputPlace("standard input" if path == "-" else path if path.isprintable() else shown(path))
+    position = InputPosition("standard input" if path == "-" else path if path.isprintable() else shown(path))
     try:
         with _opened(path, open_remote) as file:
-            return _gather(place, file, stage_arn)
+            return _gather(position, file, stage_arn)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise UsageError(f"the list of targets {shown(path)} can't be read: {reason}") from None
@@ -117,30 +117,32 @@ def _opened(path: str, open_remote: OpenRemote | None) -> Iterator[IO[bytes]]:
             yield file
 
 
-def _gather(place: InputPlace, file: IO[bytes], stage_arn: str | None) -> Targets:
-    """Check every row and put it in its place."""
+def _gather(position: InputPosition, file: IO[bytes], stage_arn: str | None) -> Targets:
+    """Check every row and add it."""
     notes: list[str] = []
     gathering = _TargetGathering()
-    for count, row in enumerate(_rows(place, file, stage_arn, notes), 1):
+    for count, row in enumerate(_rows(position, file, stage_arn, notes), 1):
         if (flaw := gathering.put(row)) is not None:
-            raise place.refusal(flaw)
+            raise position.refusal(flaw)
         if count > _ROWS_MAX or gathering.held_bytes > _HELD_BYTES_MAX:
-            raise place.refusal(f"the list is too long, with {counted(count, 'row')} up to here: cut it into several")
-    place.line = place.item = 0
+            raise position.refusal(
+                f"the list is too long, with {counted(count, 'row')} up to here: cut it into several"
+            )
+    position.line = position.item = 0
     targets = gathering.targets(tuple(dict.fromkeys(notes)))
     if not targets.count:
-        raise UsageError(f"{place.name} names no targets")
+        raise UsageError(f"{position.name} names no targets")
     return targets
 
 
-def _rows(place: InputPlace, file: IO[bytes], stage_arn: str | None, notes: list[str]) -> Iterator[Row]:
+def _rows(position: InputPosition, file: IO[bytes], stage_arn: str | None, notes: list[str]) -> Iterator[Row]:
     """The rows of whichever form the content has."""
-    pieces = pieces_of(place, file)
+    pieces = pieces_of(position, file)
     first = next(pieces, b"")
     pieces = chain([first], pieces)
     if first.startswith(PARQUET_MAGIC):
-        return _parquet_rows(place, file, pieces, stage_arn)
-    texts = texts_of(place, pieces)
+        return _parquet_rows(position, file, pieces, stage_arn)
+    texts = texts_of(position, pieces)
     begun: list[str] = []
     for text in texts:
         begun.append(text)
@@ -148,22 +150,24 @@ def _rows(place: InputPlace, file: IO[bytes], stage_arn: str | None, notes: list
             break
     texts = chain(begun, texts)
     if "".join(begun).lstrip()[:1] in ("{", "["):
-        return json_rows(place, texts, stage_arn, notes)
-    return table_rows(place, lines_of(place, texts), stage_arn)
+        return json_rows(position, texts, stage_arn, notes)
+    return table_rows(position, lines_of(position, texts), stage_arn)
 
 
-def _parquet_rows(place: InputPlace, file: IO[bytes], pieces: Iterable[bytes], stage_arn: str | None) -> Iterator[Row]:
-    """The rows of Parquet: from the file itself where it can be read at any place, else from a copy."""
+def _parquet_rows(
+    position: InputPosition, file: IO[bytes], pieces: Iterable[bytes], stage_arn: str | None
+) -> Iterator[Row]:
+    """The rows of Parquet: from the file itself where it can be read anywhere, else from a copy."""
     if file.seekable():
         here = file.tell()
         file.seek(0)
         is_plain = file.read(len(PARQUET_MAGIC)) == PARQUET_MAGIC
         file.seek(here)
         if is_plain:
-            yield from parquet_rows(place, file, stage_arn)
+            yield from parquet_rows(position, file, stage_arn)
             return
-    with seekable(place, pieces) as copy:
-        yield from parquet_rows(place, copy, stage_arn)
+    with seekable(position, pieces) as copy:
+        yield from parquet_rows(position, copy, stage_arn)
 
 
 class _TargetGathering:

@@ -2,7 +2,7 @@
 
 It may be empty. A wrong region, or a wrong profile, looks the same. The account that was asked is the role's; else that
 of the stages which the same credentials show in the run's other regions; else, where the lake has scopes of the region,
-the one that STS tells.
+the one that STS names.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class AccountsShown:
         return any(account_id in shown for shown in self._shown.values())
 
     async def account_of(self, plan: ScopePlan) -> str | None:
-        """The account that the plan's credentials are of, once its neighbours are settled; None where none tells."""
+        """The account that the plan's credentials are of, once its neighbours are settled; None where none shows it."""
         self.settle(plan)
         if plan.account is not None:
             return plan.account.account_id
@@ -143,7 +143,7 @@ class EmptyRegions:
     async def name_unsure(self) -> None:
         """Name what may be missed where nobody knew which account was asked, and write nothing of it.
 
-        Call it when all else is done: the regions that were looked at last may have told the account. Raises
+        Call it when all else is done: the regions that were looked at last may have shown the account. Raises
         :class:`LakeError` where the lake can't be read; a damaged log is its region's failure.
         """
         for plan, ledger in self._unsure if self._stop.reason is None else ():
@@ -165,21 +165,21 @@ class EmptyRegions:
 
     async def _name_open(self, scopes: Sequence[Scope], ledger: ScopeLedger) -> None:
         """Let the open sessions of a scope fail by name; of several scopes, those that have any: none is blamed."""
-        asked = "which account was asked can't be told"
+        asked = "nothing shows which account was asked"
         if ledger.account_id is not None:
             asked = f"the credentials are of account {ledger.account_id}"
         for scope in scopes:
             missed = await self._open_sessions(scope)
-            told = Vanished(
+            missed_error = Vanished(
                 _NOT_SHOWN.format(
                     region=scope.region, open=counted(len(missed), "open session"), scope=scope, asked=asked
                 )
             )
             if len(scopes) > 1 and missed:
-                ledger.fail(str(scope), told)
+                ledger.fail(str(scope), missed_error)
             elif missed:
                 for name in missed:
-                    ledger.session_vanished(name, told)
+                    ledger.session_vanished(name, missed_error)
 
     async def _open_sessions(self, scope: Scope) -> list[str]:
         state = await read_state(self._store, scope)
@@ -194,7 +194,7 @@ class EmptyRegions:
 
 
 async def _nobody() -> None:
-    """Tells no account, where STS can't be asked."""
+    """Name no account, where STS can't be asked."""
 
 
 def _of_account(scopes: Iterable[Scope], account_id: str) -> Scope | None:

@@ -35,7 +35,7 @@ class RunLedger:
     tag: str | None = None
     began_us: int = 0
     stopped_by: str | None = None
-    regions_with_stages: set[str] = field(default_factory=set)
+    regions_with_stages: set[str] = field(default_factory=set, init=False)
 
     @property
     def outcome(self) -> str:
@@ -69,7 +69,7 @@ class RunLedger:
         if self.error is None:
             return causes
         of_run = _of_run(self.error.kind, str(self.error))
-        return [of_run, *(cause for cause in causes if _told(cause) != _told(of_run))]
+        return [of_run, *(cause for cause in causes if _cause_of(cause) != _cause_of(of_run))]
 
     @property
     def empty_regions(self) -> list[dict[str, str | None]]:
@@ -118,7 +118,7 @@ def _of_run(error: str, message: str) -> dict[str, Any]:
     return {"error": error, "message": message, "count": 1, "units": [], "unit": None}
 
 
-def _told(failure: dict[str, Any]) -> tuple[str, str]:
+def _cause_of(failure: dict[str, Any]) -> tuple[str, str]:
     return failure["error"], failure["message"]
 
 

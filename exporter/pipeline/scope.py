@@ -14,7 +14,7 @@ from exporter.commit_log.named_files import check_has_log
 from exporter.commit_log.reader import read_state
 from exporter.commit_log.recovery import recover
 from exporter.discovery.finder import Finder
-from exporter.discovery.plan import Plan
+from exporter.discovery.plan import ExportPlan
 from exporter.errors import ScopeLost
 from exporter.pipeline.committer import Committer
 from exporter.pipeline.fan_out import Pipeline
@@ -136,7 +136,7 @@ class ScopeExport:
         self.caller.service_time.latest_us = lambda: state.latest_us
         return Finder(
             self.caller,
-            Plan(state, context.request, context.settings.run),
+            ExportPlan(state, context.request, context.settings.run),
             Archive(context.store, self.scope),
             self.ledger,
             now_us=self._now_us,

@@ -40,7 +40,7 @@ class Services:
     ``endpoints`` are by region. ``credentials`` gives what a scope's calls are signed with: the run's own where the
     account is None, else those of the account's role, which is assumed now. It raises :class:`CredentialsLost`.
     ``find_endpoint`` finds that of any other region, where others can be asked. ``own_account`` asks STS which account
-    the run's own credentials are of; None where it does not tell.
+    the run's own credentials are of; None where it does not answer.
     """
 
     store: Store
@@ -87,7 +87,7 @@ def real_surroundings(other_clock: Clock | None = None) -> Surroundings:
             endpoints = {region: await find_endpoint(session, region) for region in regions}
             async with open_store(settings.lake, session, settings.s3.options(), renewed=own_sessions) as store:
                 find = partial(find_endpoint, session)
-                is_local = all(is_loopback(url) for place in endpoints.values() for url in place.urls.values())
+                is_local = all(is_loopback(url) for endpoint in endpoints.values() for url in endpoint.urls.values())
                 own_account = partial(accounts.own_account, is_local=is_local)
                 yield Services(store, connections, endpoints, credentials, find, own_account)
 

@@ -47,7 +47,7 @@ _LARGE_PART = 2
 class Writer:
     """Writes what one scope's units gave. ``now_us`` is the service's clock, in microseconds since the epoch.
 
-    A unit with events that can't be given a time is given up ``give_up_days`` after its session's end.
+    A unit with events that can't be given a time is abandoned ``give_up_days`` after its session's end.
 
     The mutable state: the batch of units that are not normalized yet, the checkpoint that is being filled, and whether
     a commit is due.
@@ -180,10 +180,10 @@ class Writer:
         progress.fetched(participant_id, fetched.began_us, unit.lacked)
 
     def _note_in_part(self, unit: UnitResult, parted: Parted) -> None:
-        """Note a unit of which some events are rejects: it fails by name, until it is given up."""
+        """Note a unit of which some events are rejects: it fails by name, until it is abandoned."""
         self._checkpoint.work_on(unit.tracked)
         self._ledger.events_fetched += unit.events + parted.count
-        is_given_up = unit.tracked.fetched_in_part(
+        is_abandoned = unit.tracked.fetched_in_part(
             unit.fetched.unit.participant_id,
             unit.fetched.began_us,
             unit.lacked,
@@ -191,7 +191,7 @@ class Writer:
             self._now_us(),
             self._give_up_days,
         )
-        if is_given_up:
+        if is_abandoned:
             self._checkpoint.outcomes.append(Outcome.ABANDONED)
             return
         message = undated(parted.count, unit.events + parted.count)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 #: ``stage_arn``, ``session_id`` and ``participant_id`` as text; empty ones stand for all.
 Row = tuple[str, str, str]
 #: Where each of the three stands among a row's values; None for one that is not there.
-Places = tuple[int | None, int | None, int | None]
+Indices = tuple[int | None, int | None, int | None]
 
 _ORDINARY_BLANKS = " \t\r\n\v\f"
 _COLUMNS_MAX = 10_000
@@ -70,11 +70,11 @@ class OtherColumn:
         if value is None or isinstance(value, (bool, int, float)):
             return None
         if self.counts is not None and not (isinstance(value, str) and _is_number(value.strip())):
-            return self._told(self.counts, "holds what is no number")
+            return self._flaw_in(self.counts, "holds what is no number")
         texts = value if isinstance(value, list) else (value,)
         for text in texts:
             if isinstance(text, str) and (column := self._column_of(text)) is not None:
-                return self._told(column, f"holds {shown(text)}, which looks like a {column}")
+                return self._flaw_in(column, f"holds {shown(text)}, which looks like a {column}")
         return None
 
     def _column_of(self, cell: str) -> str | None:
@@ -87,7 +87,7 @@ class OtherColumn:
             return "participant_id"
         return None
 
-    def _told(self, column: str, what: str) -> str:
+    def _flaw_in(self, column: str, what: str) -> str:
         name = f"the column {shown(self.name)}" if self.name.strip() else f"column {self.index + 1}, without a name,"
         if self.has_place:
             return f"{name} {what}, and {column} is empty: move it there, or leave it out{_rest_of(column)}"
@@ -102,7 +102,7 @@ class Columns:
     cell empty, for a cell that slipped to the side leaves its own empty.
     """
 
-    places: Places
+    indices: Indices
     others: tuple[OtherColumn, ...] = ()
     unnamed: tuple[OtherColumn, ...] = ()
 
@@ -111,7 +111,7 @@ class Columns:
         looked_at = self.others
         if self.unnamed:
             empty = tuple(
-                column for column, place in zip(COLUMNS, self.places, strict=True) if _is_empty(values, place)
+                column for column, index in zip(COLUMNS, self.indices, strict=True) if _is_empty(values, index)
             )
             looked_at += tuple(replace(other, missing=empty, has_place=True) for other in self.unnamed)
         for other in looked_at:
@@ -132,28 +132,28 @@ def find_columns(
     if len(names) > _COLUMNS_MAX:
         raise ValueError(f"there are more than {_COLUMNS_MAX:,} columns")
     found: dict[str, int] = {}
-    for place, name in enumerate(names):
+    for index, name in enumerate(names):
         column = _BY_FLAT_NAME.get(flat(name))
         if column is None:
             continue
         if column in found:
             raise ValueError(f"{column} stands there twice, as {shown(names[found[column]])} and {shown(name)}")
-        found[column] = place
-    for place, name in enumerate(names):
+        found[column] = index
+    for index, name in enumerate(names):
         column = (also or {}).get(name.strip().lower())
         if column is not None and column not in found:
-            found[column] = place
+            found[column] = index
         elif column is None and (column := misspelt(name)) is not None:
             raise _resemblance(name, column)
     there = {*found, *elsewhere}
     is_stage_of_aws = "stage_arn" in found and flat(names[found["stage_arn"]]) in (also or {})
     known = _known_names(names, there, is_stage_of_aws=is_stage_of_aws)
-    others = [(place, name) for place, name in enumerate(names) if place not in found.values()]
-    rest = [(place, name) for place, name in others if flat(name) not in known]
+    others = [(index, name) for index, name in enumerate(names) if index not in found.values()]
+    rest = [(index, name) for index, name in others if flat(name) not in known]
     _check_names([name for _, name in rest], there)
-    places = found.get("stage_arn"), found.get("session_id"), found.get("participant_id")
-    unnamed = [OtherColumn(place, name, ()) for place, name in rest if found and _is_unnamed(name)]
-    return Columns(places, _looked_at(rest, there), tuple(unnamed))
+    indices = found.get("stage_arn"), found.get("session_id"), found.get("participant_id")
+    unnamed = [OtherColumn(index, name, ()) for index, name in rest if found and _is_unnamed(name)]
+    return Columns(indices, _looked_at(rest, there), tuple(unnamed))
 
 
 def cell(text: str) -> str:
@@ -206,11 +206,11 @@ def _looked_at(rest: Sequence[tuple[int, str]], there: Collection[str]) -> tuple
     """The columns whose cells might be ids that are missing."""
     missing = tuple(column for column in _ALL_BELOW if column not in there)
     others = []
-    for place, name in rest:
+    for index, name in rest:
         kinds = tuple(column for column in missing if column == "session_id" or not is_of_another_thing(name))
         counts = counted_column(name)
         if kinds:
-            others.append(OtherColumn(place, name, kinds, counts if counts in missing else None))
+            others.append(OtherColumn(index, name, kinds, counts if counts in missing else None))
     return tuple(others)
 
 
@@ -220,11 +220,11 @@ def _is_unnamed(name: str) -> bool:
     return not words or (words.startswith("unnamed") and not words.removeprefix("unnamed").strip("0123456789"))
 
 
-def _is_empty(values: Sequence[Any], place: int | None) -> bool:
+def _is_empty(values: Sequence[Any], index: int | None) -> bool:
     """Whether a row has nothing in a column that is there."""
-    if place is None:
+    if index is None:
         return False
-    value = values[place] if place < len(values) else None
+    value = values[index] if index < len(values) else None
     return value is None or (isinstance(value, str) and not cell(value))
 
 

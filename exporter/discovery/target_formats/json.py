@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
     from exporter.discovery.target_formats.columns import Columns, Row
-    from exporter.discovery.target_formats.text import InputPlace
+    from exporter.discovery.target_formats.text import InputPosition
 
 # A row has three ids; a page of AWS's has 100 items of some 500 bytes; the rest is room.
 _VALUE_LENGTH_MAX = 8 << 20
@@ -41,21 +41,21 @@ class _TwiceError(ValueError):
     """A member stands twice in one object."""
 
 
-def json_rows(place: InputPlace, texts: Iterable[str], stage_arn: str | None, notes: list[str]) -> Iterator[Row]:
+def json_rows(position: InputPosition, texts: Iterable[str], stage_arn: str | None, notes: list[str]) -> Iterator[Row]:
     """The rows of all values in a text; ``stage_arn`` is the stage of those that name none.
 
     What the user should know of a list, and what is no error, is added to ``notes``.
     """
-    reader = _RowReader(place, stage_arn, notes)
-    for value in _values(place, texts):
+    reader = _RowReader(position, stage_arn, notes)
+    for value in _values(position, texts):
         yield from reader.rows(value)
 
 
 class _RowReader:
     """Turns values into rows, and remembers where the columns stand in objects of the same shape."""
 
-    def __init__(self, place: InputPlace, stage_arn: str | None, notes: list[str]) -> None:
-        self._place = place
+    def __init__(self, position: InputPosition, stage_arn: str | None, notes: list[str]) -> None:
+        self._position = position
         self._stage_arn = stage_arn or ""
         self._notes = notes
         self._shapes: dict[tuple[tuple[str, ...], Collection[str]], Columns] = {}
@@ -66,19 +66,19 @@ class _RowReader:
             yield value.strip(), "", ""
             return
         if not isinstance(value, dict):
-            raise self._place.refusal(f"{_named(value)} is no row: an object with stage_arn, or the ARN of a stage")
+            raise self._position.refusal(f"{_named(value)} is no row: an object with stage_arn, or the ARN of a stage")
         lists = [name for name, items in value.items() if flat(name) in _LISTS and isinstance(items, list)]
         if len(lists) > 1:
-            raise self._place.refusal(f"an object with both {shown(lists[0])} and {shown(lists[1])}")
+            raise self._position.refusal(f"an object with both {shown(lists[0])} and {shown(lists[1])}")
         if lists:
             yield from self._answer_rows(value, lists[0])
         else:
             columns = self._columns(value)
             row = self._row(value, columns, (self._stage_arn, "", ""))
-            if columns.places[0] is None and not (row[0] and row[1]):
+            if columns.indices[0] is None and not (row[0] and row[1]):
                 found = ", ".join(map(shown, list(value)[:4])) or "nothing"
                 missing = "session_id" if row[0] else "stage_arn"
-                raise self._place.refusal(f"{missing} is missing: the object names {found}")
+                raise self._position.refusal(f"{missing} is missing: the object names {found}")
             yield row
 
     def _answer_rows(self, answer: dict[str, Value], member: str) -> Iterator[Row]:
@@ -90,7 +90,7 @@ class _RowReader:
         )
         if any(value for name, value in beside.items() if flat(name) == _NEXT):
             self._notes.append(
-                f"{self._place.name}: AWS has more {kind} than this page of them: it ends with nextToken"
+                f"{self._position.name}: AWS has more {kind} than this page of them: it ends with nextToken"
             )
         for item in answer[member]:
             if isinstance(item, str) and kind == "stages":
@@ -100,30 +100,30 @@ class _RowReader:
                 self._check_answer_row(row, kind)
                 yield row
             else:
-                raise self._place.refusal(f"{_named(item)} stands among the {kind}")
+                raise self._position.refusal(f"{_named(item)} stands among the {kind}")
 
     def _check_answer_row(self, row: Row, kind: str) -> None:
         """Refuse an item that does not say which one it is: it would stand for all of them."""
         stage, session, participant = row
         if not stage:
             known = "has no arn" if kind == "stages" else "does not say of which stage: name it with --stage ARN"
-            raise self._place.refusal(f"one of the {kind} {known}")
+            raise self._position.refusal(f"one of the {kind} {known}")
         if kind == "participants" and not session:
-            raise self._place.refusal(
+            raise self._position.refusal(
                 "one of the participants does not say of which session: AWS's list leaves that out, so put a member"
                 " sessionId beside participants"
             )
         if (kind == "stageSessions" and not session) or (kind == "participants" and not participant):
-            raise self._place.refusal(f"one of the {kind} has no id")
+            raise self._position.refusal(f"one of the {kind} has no id")
 
     def _row(self, value: dict[str, Value], columns: Columns, around: Row) -> Row:
         """The row in an object; what it does not name is as ``around``."""
-        given = list(value.values())
-        if (flaw := columns.flaw(given)) is not None:
-            raise self._place.refusal(flaw)
+        values = list(value.values())
+        if (flaw := columns.flaw(values)) is not None:
+            raise self._position.refusal(flaw)
         stage, session, participant = (
-            other if index is None else self._text(given[index], column)
-            for index, other, column in zip(columns.places, around, COLUMNS, strict=True)
+            other if index is None else self._text(values[index], column)
+            for index, other, column in zip(columns.indices, around, COLUMNS, strict=True)
         )
         return stage, session, participant
 
@@ -134,7 +134,7 @@ class _RowReader:
             try:
                 columns = find_columns(shape[0], _ALSO, elsewhere)
             except ValueError as error:
-                raise self._place.refusal(str(error)) from None
+                raise self._position.refusal(str(error)) from None
             if len(self._shapes) < _SHAPES_MAX:
                 self._shapes[shape] = columns
         return columns
@@ -143,38 +143,38 @@ class _RowReader:
         if value is None:
             return ""
         if not isinstance(value, str):
-            raise self._place.refusal(f"{column} is {_named(value)}, not text")
+            raise self._position.refusal(f"{column} is {_named(value)}, not text")
         return cell(value)
 
 
-def _values(place: InputPlace, texts: Iterable[str]) -> Iterator[Value]:
-    """Each value that stands for itself, or in an array that does; ``place`` goes along."""
-    text = _Text(place, texts)
+def _values(position: InputPosition, texts: Iterable[str]) -> Iterator[Value]:
+    """Each value that stands for itself, or in an array that does; ``position`` goes along."""
+    text = _Text(position, texts)
     is_array = False
     while letter := text.next_letter():
         if is_array and letter in ",]":
             text.skip()
             is_array = letter == ","
-            place.item = place.item if is_array else 0
+            position.item = position.item if is_array else 0
         elif letter == "[" and not is_array:
             text.skip()
             is_array = True
         else:
-            place.item += is_array
+            position.item += is_array
             yield text.value()
     if is_array:
-        raise place.refusal("the array does not end: the list is cut short")
+        raise position.refusal("the array does not end: the list is cut short")
 
 
 class _Text:
     """A text that is read piece by piece, and cut off as its values are taken."""
 
-    def __init__(self, place: InputPlace, texts: Iterable[str]) -> None:
-        self._place = place
+    def __init__(self, position: InputPosition, texts: Iterable[str]) -> None:
+        self._position = position
         self._texts = iter(texts)
         self._text = ""
         self._index = 0
-        place.line = 1
+        position.line = 1
         self._decode = json.JSONDecoder(object_pairs_hook=_object).raw_decode
 
     def next_letter(self) -> str:
@@ -198,23 +198,23 @@ class _Text:
                 value, end = self._decode(self._text, self._index)
             except json.JSONDecodeError as error:
                 if len(self._text) - self._index > _VALUE_LENGTH_MAX:
-                    raise self._place.refusal(f"a value is longer than {_VALUE_LENGTH_MAX:,} characters") from None
-                line = self._place.line + self._text.count("\n", self._index, error.pos)
+                    raise self._position.refusal(f"a value is longer than {_VALUE_LENGTH_MAX:,} characters") from None
+                line = self._position.line + self._text.count("\n", self._index, error.pos)
                 if not self._read():
-                    self._place.line = line
-                    raise self._place.refusal(f"not JSON: {error.msg}") from None
+                    self._position.line = line
+                    raise self._position.refusal(f"not JSON: {error.msg}") from None
             except _TwiceError as error:
-                raise self._place.refusal(f"an object names {error} twice") from None
+                raise self._position.refusal(f"an object names {error} twice") from None
             except RecursionError:
-                raise self._place.refusal("not JSON that can be read: it is nested too deeply") from None
+                raise self._position.refusal("not JSON that can be read: it is nested too deeply") from None
             except ValueError as error:  # a number of thousands of digits
-                raise self._place.refusal(f"not JSON that can be read: {shown(str(error))}") from None
+                raise self._position.refusal(f"not JSON that can be read: {shown(str(error))}") from None
             else:
                 self._pass(end)
                 return value
 
     def _pass(self, end: int) -> None:
-        self._place.line += self._text.count("\n", self._index, end)
+        self._position.line += self._text.count("\n", self._index, end)
         self._index = end
 
     def _read(self) -> bool:

@@ -2,7 +2,7 @@
 
 One rule for both ids: a name resembles ``session_id`` or ``participant_id`` where its words are that noun alone or
 with words that only say which one (``active``, ``last``), or where the noun, or one of its kin (``user``, ``viewer``),
-stands with a word for an identifier. A word that tells of something else (``name``, ``count``, ``region``), or a
+stands with a word for an identifier. A word for something else (``name``, ``count``, ``region``), or a
 plural, makes it another thing. What is only misspelt resembles them, too.
 """
 
@@ -182,11 +182,11 @@ def distance(one: str, other: str, most: int = 1) -> int:
         return most + 1
     before: list[int] = []
     row = list(range(len(other) + 1))
-    for place, letter in enumerate(one, 1):
-        before, last, row = row, before, [place]
+    for row_number, letter in enumerate(one, 1):
+        before, last, row = row, before, [row_number]
         for index, wanted in enumerate(other, 1):
             cost = min(before[index] + 1, row[-1] + 1, before[index - 1] + (letter != wanted))
-            if index > 1 and place > 1 and letter == other[index - 2] and one[place - 2] == wanted:
+            if index > 1 and row_number > 1 and letter == other[index - 2] and one[row_number - 2] == wanted:
                 cost = min(cost, last[index - 2] + 1)
             row.append(cost)
     return row[-1]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from exporter.discovery.target_formats.columns import Columns, OtherColumn, Row
-    from exporter.discovery.target_formats.text import InputPlace
+    from exporter.discovery.target_formats.text import InputPosition
     from exporter.lake.parquet_pages import PageSize
 
 _BATCH_ROWS = 65_536
@@ -38,46 +38,48 @@ _DICTIONARIES = frozenset({PLAIN_DICTIONARY, RLE_DICTIONARY})
 _MESSAGE_LENGTH_MAX = 200
 
 
-def parquet_rows(place: InputPlace, file: IO[bytes], stage_arn: str | None) -> Iterator[Row]:
+def parquet_rows(position: InputPosition, file: IO[bytes], stage_arn: str | None) -> Iterator[Row]:
     """The rows of a Parquet file, counted from 1; ``stage_arn`` is the stage where no column names one."""
     try:
-        yield from _rows(place, file, stage_arn)
+        yield from _rows(position, file, stage_arn)
     except ExportError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever pyarrow makes of a file that may hold anything
-        place.line = 0
+        position.line = 0
         reason = " ".join(str(error).split())[:_MESSAGE_LENGTH_MAX]
-        raise place.refusal(f"not Parquet that can be read: {reason or type(error).__name__}") from None
+        raise position.refusal(f"not Parquet that can be read: {reason or type(error).__name__}") from None
 
 
-def _rows(place: InputPlace, file: IO[bytes], stage_arn: str | None) -> Iterator[Row]:
+def _rows(position: InputPosition, file: IO[bytes], stage_arn: str | None) -> Iterator[Row]:
     import pyarrow.parquet as pq  # noqa: PLC0415 - slow to import, and the other forms do without
 
     footer = pq.ParquetFile(file, thrift_string_size_limit=_FOOTER_TEXT_BYTES_MAX)
-    columns = _columns(place, footer.schema_arrow, stage_arn)
-    places = columns.places
+    columns = _columns(position, footer.schema_arrow, stage_arn)
+    indices = columns.indices
     schema_names = footer.schema_arrow.names
-    names = [schema_names[index] for index in places if index is not None]
+    names = [schema_names[index] for index in indices if index is not None]
     pages = {name: _pages(file, footer.schema, name) for name in names}
     for name in names:
-        _check_pages(place, name, pages[name])
+        _check_pages(position, name, pages[name])
     for other in columns.others:
-        _check_other(place, file, footer, other)
+        _check_other(position, file, footer, other)
     for batch in _batches(file, pages):
         texts = [
-            repeat(None, batch.num_rows) if index is None else _texts(place, batch.column(schema_names[index]), column)
-            for index, column in zip(places, COLUMNS, strict=True)
+            repeat(None, batch.num_rows)
+            if index is None
+            else _texts(position, batch.column(schema_names[index]), column)
+            for index, column in zip(indices, COLUMNS, strict=True)
         ]
         for values in zip(*texts, strict=True):
-            place.line += 1
+            position.line += 1
             stage, session, participant = (cell(value or "") for value in values)
-            if places[0] is None and not session:
-                raise place.refusal("session_id is missing")
-            yield stage_arn or "" if places[0] is None else stage, session, participant
+            if indices[0] is None and not session:
+                raise position.refusal("session_id is missing")
+            yield stage_arn or "" if indices[0] is None else stage, session, participant
 
 
 def _batches(file: IO[bytes], pages: dict[str, _Pages]) -> Iterator[Any]:
-    """The columns that ``pages`` names, so many rows at a time as are bearable."""
+    """The columns that ``pages`` names, as many rows at a time as their texts allow."""
     import pyarrow.parquet as pq  # noqa: PLC0415 - slow to import
 
     parquet = pq.ParquetFile(
@@ -90,7 +92,7 @@ def _batches(file: IO[bytes], pages: dict[str, _Pages]) -> Iterator[Any]:
     return parquet.iter_batches(rows, columns=list(pages), use_threads=False)  # type: ignore[no-any-return]
 
 
-def _check_other(place: InputPlace, file: IO[bytes], footer: Any, other: OtherColumn) -> None:  # noqa: ANN401 - pyarrow has no types
+def _check_other(position: InputPosition, file: IO[bytes], footer: Any, other: OtherColumn) -> None:  # noqa: ANN401 - pyarrow has no types
     """Refuse a column beside the three whose cells look like the ids that are missing, with the row of the first.
 
     It is read alone, before the rows are, so that memory does not depend on how many such columns there are. Pages that
@@ -98,7 +100,7 @@ def _check_other(place: InputPlace, file: IO[bytes], footer: Any, other: OtherCo
     """
     kind = footer.schema_arrow.field(other.index).type
     if other.counts is not None and _is_nested(kind) and (flaw := other.flaw([])) is not None:
-        raise place.refusal(flaw)
+        raise position.refusal(flaw)
     if not _is_text(kind):
         return
     pages = _pages(file, footer.schema, other.name)
@@ -107,10 +109,10 @@ def _check_other(place: InputPlace, file: IO[bytes], footer: Any, other: OtherCo
     for batch in _batches(file, {other.name: pages}):
         for values in batch.columns:
             if (wrong := _first_flaw(values, other)) is not None:
-                place.line += wrong[0]
-                raise place.refusal(wrong[1])
-        place.line += batch.num_rows
-    place.line = 0
+                position.line += wrong[0]
+                raise position.refusal(wrong[1])
+        position.line += batch.num_rows
+    position.line = 0
 
 
 def _first_flaw(values: Any, other: OtherColumn) -> tuple[int, str] | None:  # noqa: ANN401 - the same
@@ -128,25 +130,25 @@ def _first_flaw(values: Any, other: OtherColumn) -> tuple[int, str] | None:  # n
     return next((number, wrong[index]) for number, index in enumerate(values.indices.to_pylist(), 1) if index in wrong)
 
 
-def _columns(place: InputPlace, schema: Any, stage_arn: str | None) -> Columns:  # noqa: ANN401 - pyarrow has no types
+def _columns(position: InputPosition, schema: Any, stage_arn: str | None) -> Columns:  # noqa: ANN401 - pyarrow has no types
     names: list[str] = schema.names
     try:
         columns = find_columns(names)
     except ValueError as error:
-        raise place.refusal(str(error)) from None
-    places = columns.places
-    if places[0] is None and (stage_arn is None or places[1] is None):
+        raise position.refusal(str(error)) from None
+    indices = columns.indices
+    if indices[0] is None and (stage_arn is None or indices[1] is None):
         found = ", ".join(map(shown, names[:4])) + (", …" if len(names) > len("four") else "")
-        raise place.refusal(f"there is no column stage_arn, but {found or 'no column at all'}")
-    for index, column in zip(places, COLUMNS, strict=True):
+        raise position.refusal(f"there is no column stage_arn, but {found or 'no column at all'}")
+    for index, column in zip(indices, COLUMNS, strict=True):
         if index is not None and not _is_text(schema.field(index).type):
-            raise place.refusal(f"the column {column} is {schema.field(index).type}, not text")
+            raise position.refusal(f"the column {column} is {schema.field(index).type}, not text")
     return columns
 
 
 @dataclass(frozen=True, slots=True)
 class _Pages:
-    """A column's longest page, and how it is read: as a dictionary, each text once, and so many rows at a time."""
+    """A column's longest page, and how it is read: as a dictionary, each text once, and and how many rows at a time."""
 
     page_bytes: int
     is_dictionary: bool
@@ -176,9 +178,9 @@ def _pages(file: IO[bytes], schema: Any, name: str) -> _Pages:  # noqa: ANN401 -
     return _Pages(page_bytes, is_dictionary, max(1, min(_BATCH_ROWS, _BATCH_BYTES // row_bytes)))
 
 
-def _check_pages(place: InputPlace, name: str, pages: _Pages) -> None:
+def _check_pages(position: InputPosition, name: str, pages: _Pages) -> None:
     if pages.page_bytes > _PAGE_BYTES_MAX:
-        raise place.refusal(
+        raise position.refusal(
             f"the column {shown(name)} has a page of {pages.page_bytes:,} bytes, and more than"
             f" {_PAGE_BYTES_MAX:,} are not read at once: no list of ids needs them"
         )
@@ -192,7 +194,7 @@ def _all_pages(file: IO[bytes], schema: Any, name: str) -> Iterator[PageSize]:  
                 yield from page_sizes(file, chunk.offset, chunk.size_bytes)
 
 
-def _texts(place: InputPlace, values: Any, column: str) -> list[str | None]:  # noqa: ANN401 - the same
+def _texts(position: InputPosition, values: Any, column: str) -> list[str | None]:  # noqa: ANN401 - the same
     """A batch's values of one column."""
     import pyarrow as pa  # noqa: PLC0415 - slow to import
     import pyarrow.compute as pc  # noqa: PLC0415 - the same
@@ -200,18 +202,18 @@ def _texts(place: InputPlace, values: Any, column: str) -> list[str | None]:  # 
     if pa.types.is_dictionary(values.type):
         lengths = pc.binary_length(values.dictionary)
         if (pc.max(lengths).as_py() or 0) > _VALUE_BYTES_MAX:
-            _refuse_long(place, values, lengths.to_pylist(), column)
+            _refuse_long(position, values, lengths.to_pylist(), column)
     texts: list[str | None] = values.cast(pa.string()).to_pylist()
     return texts
 
 
-def _refuse_long(place: InputPlace, values: Any, lengths: list[int | None], column: str) -> None:  # noqa: ANN401 - the same
+def _refuse_long(position: InputPosition, values: Any, lengths: list[int | None], column: str) -> None:  # noqa: ANN401 - the same
     """Refuse the first row whose text is too long for an id; each row would hold a copy of it."""
     for number, index in enumerate(values.indices.to_pylist(), 1):
         length = 0 if index is None else lengths[index] or 0
         if length > _VALUE_BYTES_MAX:
-            place.line += number
-            raise place.refusal(f"{column} is a text of {length:,} bytes, which is no id")
+            position.line += number
+            raise position.refusal(f"{column} is a text of {length:,} bytes, which is no id")
 
 
 def _is_text(kind: Any) -> bool:  # noqa: ANN401 - pyarrow has no types

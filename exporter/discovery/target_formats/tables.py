@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from exporter.discovery.target_formats.columns import Columns, Row
-    from exporter.discovery.target_formats.text import InputPlace
+    from exporter.discovery.target_formats.text import InputPosition
 
 _DELIMITERS = (",", ";", "\t")
 #: What may stand between fields, and what else is found there, as people call it.
@@ -40,23 +40,23 @@ _QUOTES = "\"'"
 _AROUND_NAMES = " \t\r\n" + _QUOTES
 
 
-def table_rows(place: InputPlace, lines: Iterator[str], stage_arn: str | None) -> Iterator[Row]:
+def table_rows(position: InputPosition, lines: Iterator[str], stage_arn: str | None) -> Iterator[Row]:
     """The rows of a table with a header, or of bare ARNs; ``stage_arn`` is the stage of a table that names none."""
     first = next((line for line in lines if line.strip()), "")
     if not first:
         return iter(())
     if scope_of(next(iter(_bare_arns(first)), "")) is not None:
-        return _bare_rows(place, chain([first], lines))
-    _check_delimiter(place, first)
-    return _csv_rows(place, chain([first], lines), _delimiter_of(first), stage_arn)
+        return _bare_rows(position, chain([first], lines))
+    _check_delimiter(position, first)
+    return _csv_rows(position, chain([first], lines), _delimiter_of(first), stage_arn)
 
 
-def _bare_rows(place: InputPlace, lines: Iterator[str]) -> Iterator[Row]:
+def _bare_rows(position: InputPosition, lines: Iterator[str]) -> Iterator[Row]:
     """ARNs alone, one a line or several with blanks, tabs or commas between, as AWS's command prints them as text."""
     for line in lines:
         for text in _bare_arns(line):
             if scope_of(text) is None:
-                raise place.refusal(
+                raise position.refusal(
                     f"{shown(text)} is no ARN of a stage, in a list of bare ARNs: what names more than stages begins"
                     f" with a header, such as {','.join(COLUMNS)}"
                 )
@@ -68,55 +68,55 @@ def _bare_arns(line: str) -> list[str]:
     return [text for text in texts if text]
 
 
-def _csv_rows(place: InputPlace, lines: Iterator[str], delimiter: str, stage_arn: str | None) -> Iterator[Row]:
+def _csv_rows(position: InputPosition, lines: Iterator[str], delimiter: str, stage_arn: str | None) -> Iterator[Row]:
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     columns: Columns | None = None
     width = 0
     try:
         for fields in reader:
             if columns is None:
-                columns, width = _read_header(place, fields, stage_arn), len(fields)
+                columns, width = _read_header(position, fields, stage_arn), len(fields)
             elif len(fields) > width:
-                raise place.refusal(f"{counted(len(fields), 'field')}, but {width:,} in the header")
+                raise position.refusal(f"{counted(len(fields), 'field')}, but {width:,} in the header")
             elif any(field.strip() for field in fields):
-                yield _row(place, fields, columns, stage_arn)
+                yield _row(position, fields, columns, stage_arn)
     except csv.Error as error:
-        raise place.refusal(f"not CSV: {error}") from None
+        raise position.refusal(f"not CSV: {error}") from None
 
 
-def _read_header(place: InputPlace, fields: list[str], stage_arn: str | None) -> Columns:
+def _read_header(position: InputPosition, fields: list[str], stage_arn: str | None) -> Columns:
     try:
         columns = find_columns(fields)
     except ValueError as error:
-        raise place.refusal(f"in the header, {error}") from None
-    if columns.places[0] is None and (stage_arn is None or columns.places[1] is None):
+        raise position.refusal(f"in the header, {error}") from None
+    if columns.indices[0] is None and (stage_arn is None or columns.indices[1] is None):
         found = ", ".join(shown(field.strip()) for field in fields[:4]) + (", …" if len(fields) > len("four") else "")
-        raise place.refusal(
+        raise position.refusal(
             f"the first line must be a header with the column stage_arn, or the ARN of a stage: {found}"
         )
     return columns
 
 
-def _row(place: InputPlace, fields: list[str], columns: Columns, stage_arn: str | None) -> Row:
+def _row(position: InputPosition, fields: list[str], columns: Columns, stage_arn: str | None) -> Row:
     if (flaw := columns.flaw(fields)) is not None:
-        raise place.refusal(flaw)
-    places = columns.places
+        raise position.refusal(flaw)
+    indices = columns.indices
     stage, session, participant = (
-        cell(fields[index]) if index is not None and index < len(fields) else "" for index in places
+        cell(fields[index]) if index is not None and index < len(fields) else "" for index in indices
     )
-    if places[0] is None and not session:
-        raise place.refusal("session_id is missing")
-    return stage_arn or "" if places[0] is None else stage, session, participant
+    if indices[0] is None and not session:
+        raise position.refusal("session_id is missing")
+    return stage_arn or "" if indices[0] is None else stage, session, participant
 
 
-def _check_delimiter(place: InputPlace, first: str) -> None:
+def _check_delimiter(position: InputPosition, first: str) -> None:
     """Refuse a first line whose fields stand between something that is not taken, by its name."""
     for field in re.split("[,;\t]", first):
         for delimiter, name in DELIMITERS.items():
             parts = [part.strip(_AROUND_NAMES) for part in field.strip(_AROUND_NAMES).split(delimiter)]
             ours = sum(flat(part) in _COLUMNS or scope_of(part) is not None for part in parts)
             if ours > (delimiter in _DOUBTFUL_DELIMITERS) and len(parts) > 1:
-                raise place.refusal(f"fields stand between {name}: {DELIMITERS_TOLD}")
+                raise position.refusal(f"fields stand between {name}: {DELIMITERS_TOLD}")
 
 
 def _delimiter_of(header: str) -> str:

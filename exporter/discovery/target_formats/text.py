@@ -1,6 +1,6 @@
 """From the bytes of a list to its text: unpacked, decoded, and bounded, whatever they are.
 
-Nothing is held but a piece at a time. What a list can't be (an archive, another compression, a picture) is refused by
+One piece at a time is in memory. What a list can't be (an archive, another compression, a picture) is refused by
 the name of what was found.
 """
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PARQUET_MAGIC = b"PAR1"
 #: Bytes of a list, unpacked, that are read at most; a row takes some 130.
 SIZE_BYTES_MAX = 4 << 30
-#: Bytes of a Parquet list that are put aside, where it does not come from a file that can be read at any place.
+#: Bytes of a Parquet list that are put aside, where it does not come from a file that can be read anywhere.
 _SPOOLED_BYTES_MAX = 1 << 30
 _SPOOLED_IN_MEMORY_BYTES = 8 << 20
 _PIECE_BYTES = 1 << 16
@@ -58,7 +58,7 @@ _ENCODINGS = (
 
 
 @dataclass(slots=True)
-class InputPlace:
+class InputPosition:
     """Where a list is being read, which every refusal begins with. 0 stands for no line, and no item of an array."""
 
     name: str
@@ -72,25 +72,25 @@ class InputPlace:
         return UsageError(f"{self.name}{line}:{item} {reason}")
 
 
-def pieces_of(place: InputPlace, file: IO[bytes]) -> Iterator[bytes]:
+def pieces_of(position: InputPosition, file: IO[bytes]) -> Iterator[bytes]:
     """The bytes of a list, unpacked where they are gzip.
 
     Raises :class:`UsageError` where they are too many, or some other form that is known and can't be read.
     """
-    pieces = _bounded(place, iter(lambda: file.read(_PIECE_BYTES), b""))
+    pieces = _bounded(position, iter(lambda: file.read(_PIECE_BYTES), b""))
     first = next(pieces, b"")
     if first.startswith(_GZIP_MAGIC):
-        pieces = _bounded(place, _unpacked(place, chain([first], pieces)))
+        pieces = _bounded(position, _unpacked(position, chain([first], pieces)))
         first = next(pieces, b"")
         if first.startswith(_GZIP_MAGIC):
-            raise place.refusal("is packed with gzip twice: unpack it once")
+            raise position.refusal("is packed with gzip twice: unpack it once")
     for magic, what in _NOT_LISTS:
         if first.lstrip().startswith(magic):
-            raise place.refusal(f"is {what}")
+            raise position.refusal(f"is {what}")
     return chain([first], pieces)
 
 
-def texts_of(place: InputPlace, pieces: Iterable[bytes]) -> Iterator[str]:
+def texts_of(position: InputPosition, pieces: Iterable[bytes]) -> Iterator[str]:
     """The text of UTF-8 or UTF-16, piece by piece. Raises :class:`UsageError`, with the line, where it is neither."""
     pieces = iter(pieces)
     first = next(pieces, b"")
@@ -105,60 +105,64 @@ def texts_of(place: InputPlace, pieces: Iterable[bytes]) -> Iterator[str]:
                 error.start + len(piece) - len(error.object)
             )  # less than 0 where an earlier piece ends within a letter
             before = piece[: max(bad, 0)]
-            place.line = lines + before.count(b"\n") + 1
+            position.line = lines + before.count(b"\n") + 1
             column = bad - before.rfind(b"\n") - 1 if b"\n" in before else begun_bytes + bad
-            raise place.refusal(f"the text is not {_name_of(error.encoding)}, at byte {column} of the line") from None
+            raise position.refusal(
+                f"the text is not {_name_of(error.encoding)}, at byte {column} of the line"
+            ) from None
         lines += piece.count(b"\n")
         begun_bytes = len(piece) - piece.rfind(b"\n") - 1 if b"\n" in piece else begun_bytes + len(piece)
         yield text
 
 
-def lines_of(place: InputPlace, texts: Iterable[str]) -> Iterator[str]:
-    """The lines of a text, with their ends, none longer than what is held at once; ``place`` goes along."""
+def lines_of(position: InputPosition, texts: Iterable[str]) -> Iterator[str]:
+    """The lines of a text, with their ends, none longer than what is held at once; ``position`` goes along."""
     begun = ""
     for text in texts:
         *whole, begun = (begun + text).split("\n")
         for line in whole:
-            place.line += 1
-            _check_length(place, line)
+            position.line += 1
+            _check_length(position, line)
             yield line + "\n"
         if len(begun) > _LINE_LENGTH_MAX:
-            place.line += 1
-            _check_length(place, begun)
+            position.line += 1
+            _check_length(position, begun)
     if begun:
-        place.line += 1
+        position.line += 1
         yield begun
 
 
-def seekable(place: InputPlace, pieces: Iterable[bytes]) -> IO[bytes]:
-    """A file with all of ``pieces``, which can be read at any place: in memory while it is small."""
+def seekable(position: InputPosition, pieces: Iterable[bytes]) -> IO[bytes]:
+    """A file with all of ``pieces``, which can be read anywhere: in memory while it is small."""
     file = tempfile.SpooledTemporaryFile(_SPOOLED_IN_MEMORY_BYTES)  # noqa: SIM115 - the caller closes it
     size_bytes = 0
     for piece in pieces:
         size_bytes += len(piece)
         if size_bytes > _SPOOLED_BYTES_MAX:
             file.close()
-            raise place.refusal(f"is Parquet of more than {_SPOOLED_BYTES_MAX:,} bytes, and no file that can be read")
+            raise position.refusal(
+                f"is Parquet of more than {_SPOOLED_BYTES_MAX:,} bytes, and no file that can be read"
+            )
         file.write(piece)
     file.seek(0)
     return file
 
 
-def _check_length(place: InputPlace, line: str) -> None:
+def _check_length(position: InputPosition, line: str) -> None:
     if len(line) > _LINE_LENGTH_MAX:
-        raise place.refusal(f"the line is longer than {_LINE_LENGTH_MAX:,} characters: it begins with {shown(line)}")
+        raise position.refusal(f"the line is longer than {_LINE_LENGTH_MAX:,} characters: it begins with {shown(line)}")
 
 
-def _bounded(place: InputPlace, pieces: Iterable[bytes]) -> Iterator[bytes]:
+def _bounded(position: InputPosition, pieces: Iterable[bytes]) -> Iterator[bytes]:
     size_bytes = 0
     for piece in pieces:
         size_bytes += len(piece)
         if size_bytes > SIZE_BYTES_MAX:
-            raise place.refusal(f"is longer than {SIZE_BYTES_MAX:,} bytes")
+            raise position.refusal(f"is longer than {SIZE_BYTES_MAX:,} bytes")
         yield piece
 
 
-def _unpacked(place: InputPlace, pieces: Iterable[bytes]) -> Iterator[bytes]:
+def _unpacked(position: InputPosition, pieces: Iterable[bytes]) -> Iterator[bytes]:
     """What gzip holds: one member after another, as `cat` and parallel packers leave them."""
     inflater = zlib.decompressobj(_GZIP_WINDOW)
     packed = unpacked = 0
@@ -175,15 +179,15 @@ def _unpacked(place: InputPlace, pieces: Iterable[bytes]) -> Iterator[bytes]:
                 left = inflater.unconsumed_tail or inflater.unused_data
                 unpacked += len(text)
                 if unpacked > max(_GZIP_FREE_BYTES, _GZIP_RATIO_MAX * packed):
-                    raise place.refusal(f"unpacks to more than {_GZIP_RATIO_MAX} times its size: no list does that")
+                    raise position.refusal(f"unpacks to more than {_GZIP_RATIO_MAX} times its size: no list does that")
                 if text:
                     yield text
         if not inflater.eof:
             yield inflater.flush()
     except zlib.error as error:
-        raise place.refusal(f"is gzip that can't be unpacked: {shown(str(error))}") from None
+        raise position.refusal(f"is gzip that can't be unpacked: {shown(str(error))}") from None
     if not inflater.eof:
-        raise place.refusal("is gzip that is cut short")
+        raise position.refusal("is gzip that is cut short")
 
 
 def _guessed(first: bytes) -> str:
