@@ -1,15 +1,16 @@
-"""The program: its commands, and the one place where every error becomes an exit code."""
+"""The program: its commands, and the one boundary where every error becomes an exit code."""
 
 import logging
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
 from exporter import __version__
 from exporter.cli import exit_codes
+from exporter.cli.command import HELP_WIDTH, Program
 from exporter.cli.commands.demo import demo
 from exporter.cli.commands.emulate import emulate
 from exporter.cli.commands.repair import repair
@@ -24,53 +25,53 @@ if TYPE_CHECKING:
     from exporter.cli.invocation import Export
 
 PROGRAM = "ivs-export"
+#: Set by the shell's script while it asks for completions. Source: click's documentation, "Shell Completion".
+_COMPLETION = "_IVS_EXPORT_COMPLETE"
+_ABOUT = """\
+Export Amazon IVS Real-Time participant events into a lake of Parquet files.
 
-app = typer.Typer(
-    add_completion=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
+New here? Try: ivs-export demo"""
+
+
+def _show_version(context: click.Context, _: click.Parameter, is_asked: bool) -> None:  # noqa: FBT001 - called by click
+    if is_asked and not context.resilient_parsing:
+        click.echo(f"{PROGRAM} {__version__}")
+        context.exit()
+
+
+app = Program(
+    PROGRAM,
+    help=_ABOUT,
+    commands=[run, status, verify, repair, emulate, demo],
+    params=[
+        click.Option(
+            ["--version"],
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=_show_version,
+            help="Show the version and exit.",
+        )
+    ],
+    no_args_is_help=False,
+    context_settings={"help_option_names": ["-h", "--help"], "terminal_width": HELP_WIDTH},
 )
-app.command()(run)
-app.command()(status)
-app.command()(verify)
-app.command()(repair)
-app.command()(emulate)
-app.command()(demo)
-
-
-def _show_version(asked: bool | None) -> None:  # noqa: FBT001 - called by Typer with the option's value
-    if asked:
-        typer.echo(f"{PROGRAM} {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _about(
-    version: Annotated[
-        bool | None, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
-    ] = None,
-) -> None:
-    """Export Amazon IVS Real-Time participant events into a lake of Parquet files.
-
-    New here? Try: ivs-export demo
-    """
 
 
 def main(arguments: Sequence[str] | None = None, export: "Export | None" = None) -> int:
     """Run the program and return its exit code.
 
-    ``arguments`` are the command line's where None is given; ``export`` is used in place of
+    ``arguments`` are the command line's where None is passed; ``export`` is used in place of
     `exporter.pipeline.run.run`.
     """
     _open_missing_streams()
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    invocation = Invocation(is_json="--json" in given, export=export)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    invocation = Invocation(is_json="--json" in words, export=export)
     try:
         invocation.signals.install()
-        return _run(invocation, given)
+        return _run(invocation, words)
     except BaseException as error:  # noqa: BLE001 - the last boundary: a bug must end in one line and a code, too
-        return invocation.fail(_told(error))
+        return invocation.fail(_as_own(error))
 
 
 class Bug(ExportError):
@@ -79,7 +80,7 @@ class Bug(ExportError):
     kind = "bug"
 
 
-def _told(error: BaseException) -> ExportError:
+def _as_own(error: BaseException) -> ExportError:
     """The error as one of this program's own, for the user."""
     if isinstance(error, ExportError):
         return error
@@ -91,22 +92,23 @@ def _told(error: BaseException) -> ExportError:
 
 def _run(invocation: Invocation, arguments: list[str]) -> int:
     try:
-        code = app(args=arguments, prog_name=PROGRAM, obj=invocation, standalone_mode=False)
-    except typer.TyperException as error:
+        code = app.main(
+            args=arguments, prog_name=PROGRAM, complete_var=_COMPLETION, obj=invocation, standalone_mode=False
+        )
+    except click.ClickException as error:
         raise UsageError(f"{error.format_message().rstrip('.')}; see {_help_of(arguments)}") from error
-    except SystemExit as ended:  # how the options for completion end, and a help text whose reader has seen enough
-        code = exit_codes.OK if isinstance(ended.__context__, BrokenPipeError) else ended.code
+    except SystemExit as ended:  # how completion ends, and a help text whose reader has seen enough
+        code = ended.code if _COMPLETION in os.environ else exit_codes.OK
     return code if isinstance(code, int) else exit_codes.OK
 
 
 def _help_of(arguments: list[str]) -> str:
     """How to ask for the help that fits."""
-    known = [command.callback.__name__ for command in app.registered_commands if command.callback]
-    return " ".join([PROGRAM, *(name for name in arguments[:1] if name in known), "--help"])
+    return " ".join([PROGRAM, *(name for name in arguments[:1] if name in app.commands), "--help"])
 
 
 def _open_missing_streams() -> None:
-    """Let what would go to a closed stream go nowhere: Python has None in its place, which nothing can write to."""
+    """Let what would go to a closed stream go nowhere: Python has None in its stead, which nothing can write to."""
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - for the life of the process
     if sys.stderr is None:

@@ -1,14 +1,4 @@
-"""The one table from what happened to an exit code.
-
-| code | means |
-| --- | --- |
-| 0 | all that was found is exported, or there was nothing to do |
-| 1 | the run failed as a whole: no credentials, no lake, every scope failed, a bug |
-| 2 | wrong usage or configuration; nothing was started |
-| 3 | partial: something failed, was deferred, is held by another run or has vanished; the rest is committed |
-| 4 | every scope is held by another run |
-| 129, 130, 143 | stopped by SIGHUP, SIGINT or SIGTERM |
-"""
+"""From what happened to an exit code, and what each code of each command means: help texts are made from it."""
 
 from __future__ import annotations
 
@@ -17,7 +7,12 @@ from typing import TYPE_CHECKING
 from exporter.errors import ExportError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from exporter.pipeline.run_ledger import RunLedger
+
+    #: Codes that mean the same, and what they mean.
+    Meaning = tuple[tuple[int, ...], str]
 
 OK = 0
 FAILED = 1
@@ -27,6 +22,50 @@ HELD = 4
 SIGNALS = {"SIGHUP": 129, "SIGINT": 130, "SIGTERM": 143}
 
 _OUTCOMES = {"complete": OK, "nothing": OK, "partial": PARTIAL, "failed": FAILED}
+
+_WRONG_USAGE: Meaning = ((USAGE,), "wrong usage or configuration; nothing was started")
+_STOPPED: Meaning = (tuple(SIGNALS.values()), f"stopped by {', '.join(list(SIGNALS)[:-1])} or {list(SIGNALS)[-1]}")
+_PARTIAL = (
+    "partial: a unit, listing or scope failed, was deferred or held by another run, a session vanished; the rest is"
+    " committed"
+)
+_RUN: tuple[Meaning, ...] = (
+    ((FAILED,), "the run failed as a whole: no credentials, no lake, every scope failed, a bug"),
+    _WRONG_USAGE,
+    ((PARTIAL,), _PARTIAL),
+    ((HELD,), "every scope is held by another run"),
+    (_STOPPED[0], f"{_STOPPED[1]}; what was fetched whole is committed; a second signal stops at once"),
+)
+
+#: The codes that each command can end with, by the command's name, in the order of its help.
+MEANINGS: Mapping[str, tuple[Meaning, ...]] = {
+    "run": (((OK,), "all that was found is exported, or there was nothing to do"), *_RUN),
+    "status": (
+        ((OK,), "the lake's state is shown"),
+        ((FAILED,), "the lake can't be read, or the log of every scope is damaged"),
+        _WRONG_USAGE,
+        ((PARTIAL,), "the log of some scope is damaged; the others are shown"),
+        _STOPPED,
+    ),
+    "verify": (
+        ((OK,), "no problems"),
+        ((FAILED,), "problems, or the lake can't be read"),
+        _WRONG_USAGE,
+        _STOPPED,
+    ),
+    "repair": (
+        ((OK,), "verify finds nothing any more"),
+        ((FAILED,), "problems are left, or the lake can't be read or written"),
+        _WRONG_USAGE,
+        _STOPPED,
+    ),
+    "emulate": (
+        ((FAILED,), "it can't serve: the port is taken, say"),
+        _WRONG_USAGE,
+        (_STOPPED[0], f"{_STOPPED[1]}, which is how it ends"),
+    ),
+    "demo": (((OK,), "the lake is made, and the first question answered"), *_RUN),
+}
 
 
 def of_error(error: ExportError) -> int:

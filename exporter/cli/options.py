@@ -1,13 +1,17 @@
-"""The options of commands: one for each key of the file, as text, so that all are checked in one place.
+"""The options of the commands, each declared once: flag, key of the settings, what it takes, help text.
 
-A help text ends with the default in brackets; a test compares it with the settings' own.
+`SETTINGS` joins a setting's option, its key in the settings' file and its field in `exporter.settings` by one name, the
+key. Their values are passed on as the text that was typed: `exporter.settings` checks those of all sources alike. A
+help text ends with the setting's default in brackets; a test compares it with the settings' own, which are slow to
+import.
 """
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 
-import typer
+import click
+
+from exporter.cli.command import Option
 
 _WHAT = "What to export, and where to"
 _QUOTA = "Quota"
@@ -16,164 +20,177 @@ _CALLS = "Calls"
 _S3 = "S3, passed on with each object"
 
 
-class LogLevel(StrEnum):
-    """How much is logged."""
-
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
+def _setting(key: str, flags: str, metavar: str | None, help_text: str, group: str, **more: Any) -> Option:  # noqa: ANN401 - click's own
+    return Option(flags, help_text, group, key, metavar=metavar, **more)
 
 
-Config = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="A TOML file with settings; else the one that IVS_EXPORT_CONFIG names."),
-]
-Runs = Annotated[int, typer.Option(min=1, metavar="COUNT", help="How many of each scope's last runs.")]
-DryRun = Annotated[
-    bool,
-    typer.Option(
-        "--dry-run",
-        help="List what would be fetched, and tell units, calls and minutes; fetch and write nothing.",
-        rich_help_panel=_WHAT,
-    ),
-]
-DryRepair = Annotated[bool, typer.Option("--dry-run", help="Say what would be done to which file, and change nothing.")]
-AcceptMissing = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="PARTITION",
-        help="The files of this partition were removed on purpose: event_date=2025-01-01, or a range such as"
-        " event_date=2025-01-01..2025-01-31; session_date= and exported_date= alike. May be repeated.",
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else.")]
-Level = Annotated[
-    LogLevel, typer.Option(envvar="IVS_EXPORT_LOG_LEVEL", help="How much to log; debug shows a bug's traceback.")
-]
+LAKE = _setting("lake", "--lake", "PLACE", "A directory, or s3://bucket/prefix. (./lake)", _WHAT)
 
-Lake = Annotated[
-    str | None,
-    typer.Option(metavar="PLACE", help="A directory, or s3://bucket/prefix. (./lake)", rich_help_panel=_WHAT),
-]
-Region = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="REGION",
-        help="A region to export; may be repeated. (AWS_REGION, AWS_DEFAULT_REGION, the profile's)",
-        rich_help_panel=_WHAT,
+#: One option for each key of the settings' file, but for those of ``[[accounts]]``.
+SETTINGS = (
+    LAKE,
+    _setting(
+        "regions",
+        "--region",
+        "REGION",
+        "A region to export; may be repeated. (AWS_REGION, AWS_DEFAULT_REGION, the profile's)",
+        _WHAT,
+        multiple=True,
     ),
-]
-Stage = Annotated[
-    list[str] | None,
-    typer.Option(metavar="ARN", help="Only this stage; may be repeated. (all)", rich_help_panel=_WHAT),
-]
-ExcludeStage = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="ARN",
-        help="Not this stage: it is neither listed nor exported; may be repeated. (none)",
-        rich_help_panel=_WHAT,
+    _setting("stages", "--stage", "ARN", "Only this stage; may be repeated. (all)", _WHAT, multiple=True),
+    _setting(
+        "exclude_stages",
+        "--exclude-stage",
+        "ARN",
+        "Not this stage: it is neither listed nor exported; may be repeated. (none)",
+        _WHAT,
+        multiple=True,
     ),
-]
-Targets = Annotated[
-    str | None,
-    typer.Option(
+    _setting(
+        "quota.calls_per_second",
+        "--calls-per-second",
+        "RATE",
+        "Calls a second of each operation, in each scope. (5.0)",
+        _QUOTA,
+    ),
+    _setting(
+        "quota.reserve",
+        "--reserve",
+        "SHARE",
+        "The share of it left to the account's other users, 0 to 0.9. (0.0)",
+        _QUOTA,
+    ),
+    _setting("run.concurrency", "--concurrency", "COUNT", "Requests in flight in a scope, at most. (32)", _RUN),
+    _setting(
+        "run.checkpoint_s",
+        "--checkpoint-s",
+        "SECONDS",
+        "The longest time between two commits of what was fetched. (300)",
+        _RUN,
+    ),
+    _setting("run.deadline_s", "--deadline-s", "SECONDS", "Stop gracefully after this time; 0: never. (0)", _RUN),
+    _setting(
+        "run.active_sessions",
+        "--active-sessions/--no-active-sessions",
+        None,
+        "Export what active sessions have so far. (yes)",
+        _RUN,
+        default=None,
+    ),
+    _setting(
+        "run.grace_s",
+        "--grace-s",
+        "SECONDS",
+        "How long after its end a session may still get events. (900)",
+        _RUN,
+    ),
+    _setting(
+        "run.give_up_days",
+        "--give-up-days",
+        "DAYS",
+        "How long a refused participant of an ended session is tried again. (30)",
+        _RUN,
+    ),
+    _setting("retry.attempts", "--retry-attempts", "COUNT", "Attempts at one call; throttles use none. (8)", _CALLS),
+    _setting("retry.timeout_s", "--retry-timeout-s", "SECONDS", "For one call, all attempts together. (300)", _CALLS),
+    _setting("http.connect_timeout_s", "--connect-timeout-s", "SECONDS", "To connect, at most. (5)", _CALLS),
+    _setting(
+        "http.read_timeout_s", "--read-timeout-s", "SECONDS", "To wait for more of an answer, at most. (20)", _CALLS
+    ),
+    _setting("s3.sse", "--s3-sse", "NAME", "Encryption: AES256 or aws:kms.", _S3),
+    _setting("s3.kms_key_id", "--s3-kms-key-id", "ID", "The KMS key.", _S3),
+    _setting(
+        "s3.expected_bucket_owner",
+        "--s3-expected-bucket-owner",
+        "ACCOUNT",
+        "The account that must own the bucket.",
+        _S3,
+    ),
+    _setting("s3.storage_class", "--s3-storage-class", "NAME", "The storage class.", _S3),
+    _setting("s3.acl", "--s3-acl", "NAME", "A canned ACL.", _S3),
+)
+
+#: What one run is asked for: no settings, so the file has no keys for them.
+RUN = (
+    Option(
+        "--targets",
+        "Only what this list names, with the columns stage_arn, session_id and participant_id: CSV, JSON, Parquet, bare"
+        " ARNs, or what AWS's command prints; a file, s3://bucket/key, or standard input (-). A row without the later"
+        " ones stands for all below it.",
+        _WHAT,
         metavar="FILE",
-        help="Only what this list names, with the columns stage_arn, session_id and participant_id: CSV, JSON, Parquet,"
-        " bare ARNs, or what AWS's command prints; a file, s3://bucket/key, or standard input (-). A row without the"
-        " later ones stands for all below it.",
-        rich_help_panel=_WHAT,
     ),
-]
-Since = Annotated[
-    str | None,
-    typer.Option(
+    Option(
+        "--since",
+        "Only sessions that had not ended before this date or ISO time; UTC unless it says otherwise.",
+        _WHAT,
         metavar="TIME",
-        help="Only sessions that had not ended before this date or ISO time; UTC unless it says otherwise.",
-        rich_help_panel=_WHAT,
     ),
-]
-Until = Annotated[
-    str | None,
-    typer.Option(metavar="TIME", help="Only sessions that began before this date or time.", rich_help_panel=_WHAT),
-]
-Refetch = Annotated[
-    bool,
-    typer.Option(
-        "--refetch", help="Also ask again for what is complete, and add what it lacks.", rich_help_panel=_WHAT
+    Option("--until", "Only sessions that began before this date or time.", _WHAT, metavar="TIME"),
+    Option("--refetch", "Also ask again for what is complete, and add what it lacks.", _WHAT, is_flag=True),
+    Option(
+        "--dry-run",
+        "List what would be fetched, and print units, calls and minutes; fetch and write nothing.",
+        _WHAT,
+        is_flag=True,
     ),
-]
+    Option("--wait", "Wait for a scope that another run holds.", _RUN, is_flag=True),
+    Option("--tag", "A name for the runs of one night, kept in their records.", _RUN, metavar="TEXT"),
+)
 
-CallsPerSecond = Annotated[
-    str | None,
-    typer.Option(metavar="RATE", help="Calls a second of each operation, in each scope. (5.0)", rich_help_panel=_QUOTA),
-]
-Reserve = Annotated[
-    str | None,
-    typer.Option(
-        metavar="SHARE",
-        help="The share of it left to the account's other users, 0 to 0.9. (0.0)",
-        rich_help_panel=_QUOTA,
-    ),
-]
+CONFIG = Option(
+    "--config",
+    "A TOML file with settings; else the one that IVS_EXPORT_CONFIG names.",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+)
+#: Read from the arguments by `exporter.cli.app`, so that it counts where they are wrong.
+JSON = Option("--json", "Print one JSON object on standard output, and nothing else.", is_flag=True)
+LOG_LEVEL = Option(
+    "--log-level",
+    "How much to log: debug (which shows a bug's traceback), info, warning or error; else what IVS_EXPORT_LOG_LEVEL"
+    " says.",
+    metavar="LEVEL",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="info",
+    envvar="IVS_EXPORT_LOG_LEVEL",
+    show_envvar=True,  # in an error's line, too
+)
+RUNS = Option("--runs", "How many of each scope's last runs.", type=click.IntRange(min=1), default=5, metavar="COUNT")
+ACCEPT_MISSING = Option(
+    "--accept-missing",
+    "The files of this partition were removed on purpose: event_date=2025-01-01, or a range such as"
+    " event_date=2025-01-01..2025-01-31; session_date= and exported_date= alike. May be repeated.",
+    metavar="PARTITION",
+    multiple=True,
+)
+DRY_REPAIR = Option("--dry-run", "Say what would be done to which file, and change nothing.", is_flag=True)
 
-Wait = Annotated[bool, typer.Option("--wait", help="Wait for a scope that another run holds.", rich_help_panel=_RUN)]
-Tag = Annotated[
-    str | None,
-    typer.Option(metavar="TEXT", help="A name for the runs of one night, kept in their records.", rich_help_panel=_RUN),
-]
-Concurrency = Annotated[
-    str | None,
-    typer.Option(metavar="COUNT", help="Requests in flight in a scope, at most. (32)", rich_help_panel=_RUN),
-]
-CheckpointS = Annotated[
-    str | None,
-    typer.Option(metavar="SECONDS", help="Commit at least so often what was fetched. (300)", rich_help_panel=_RUN),
-]
-DeadlineS = Annotated[
-    str | None,
-    typer.Option(metavar="SECONDS", help="Stop gracefully after so long; 0: never. (0)", rich_help_panel=_RUN),
-]
-ActiveSessions = Annotated[
-    bool | None,
-    typer.Option(help="Export what active sessions have so far. (yes)", show_default=False, rich_help_panel=_RUN),
-]
-GraceS = Annotated[
-    str | None,
-    typer.Option(
-        metavar="SECONDS", help="How long after its end a session may still get events. (900)", rich_help_panel=_RUN
-    ),
-]
-GiveUpDays = Annotated[
-    str | None,
-    typer.Option(
-        metavar="DAYS",
-        help="How long a refused participant of an ended session is tried again. (30)",
-        rich_help_panel=_RUN,
-    ),
-]
+_FLAGS = {option.key: option.opts[0] for option in SETTINGS}
 
-RetryAttempts = Annotated[
-    str | None,
-    typer.Option(metavar="COUNT", help="Attempts at one call; throttles use none. (8)", rich_help_panel=_CALLS),
-]
-RetryTimeoutS = Annotated[
-    str | None,
-    typer.Option(metavar="SECONDS", help="For one call, all attempts together. (300)", rich_help_panel=_CALLS),
-]
-ConnectTimeoutS = Annotated[
-    str | None, typer.Option(metavar="SECONDS", help="To connect, at most. (5)", rich_help_panel=_CALLS)
-]
-ReadTimeoutS = Annotated[
-    str | None,
-    typer.Option(metavar="SECONDS", help="To wait for more of an answer, at most. (20)", rich_help_panel=_CALLS),
-]
 
-S3Sse = Annotated[str | None, typer.Option(metavar="NAME", help="Encryption: AES256 or aws:kms.", rich_help_panel=_S3)]
-S3KmsKeyId = Annotated[str | None, typer.Option(metavar="ID", help="The KMS key.", rich_help_panel=_S3)]
-S3ExpectedBucketOwner = Annotated[
-    str | None, typer.Option(metavar="ACCOUNT", help="The account that must own the bucket.", rich_help_panel=_S3)
-]
-S3StorageClass = Annotated[str | None, typer.Option(metavar="NAME", help="The storage class.", rich_help_panel=_S3)]
-S3Acl = Annotated[str | None, typer.Option(metavar="NAME", help="A canned ACL.", rich_help_panel=_S3)]
+def flag_of(key: tuple[str, ...]) -> str:
+    """The option that sets a key of the settings."""
+    return _FLAGS[".".join(key)]
+
+
+def typed_settings(context: click.Context) -> dict[str, Any]:
+    """The settings that were typed, nested as in the settings' file; what was not typed is not there."""
+    typed: dict[str, Any] = {}
+    for option in context.command.params:
+        if not isinstance(option, Option) or option.key is None:
+            continue
+        value = context.params[option.name]
+        if value is None or value == ():
+            continue
+        *sections, name = option.key.split(".")
+        section = typed
+        for part in sections:
+            section = section.setdefault(part, {})
+        section[name] = list(value) if isinstance(value, tuple) else value
+    return typed
+
+
+def typed_run_options(context: click.Context) -> dict[str, Any]:
+    """The values of `RUN`, by the options' names."""
+    return {option.name: context.params[option.name] for option in RUN}

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
+from exporter.cli.options import flag_of
 from exporter.errors import UsageError
 from exporter.model import scope_of
 from exporter.settings import AccountSettings, Settings, check_regions, shown
@@ -35,12 +36,6 @@ _REGION_VARIABLES = ("AWS_REGION", "AWS_DEFAULT_REGION")
 _OF_KUBERNETES = re.compile(
     r"IVS_EXPORT_(?:.*SERVICE_HOST|.*SERVICE_PORT(?:_.*)?|(?:.*_)?PORT(?:_[0-9]+_.*)?)", re.DOTALL
 )
-_FLAGS: dict[Key, str] = {
-    ("regions",): "--region",
-    ("stages",): "--stage",
-    ("exclude_stages",): "--exclude-stage",
-}
-_SECTIONS_IN_FLAGS = ("retry", "s3")
 _ACCOUNTS = "accounts"
 _LAKE: Key = ("lake",)
 
@@ -62,7 +57,7 @@ class _Layer:
 
 
 def load(options: Mapping[str, Any], config: Path | None = None) -> Settings:
-    """The settings that ``options`` (nested by section, None where not given), the environment and the file give.
+    """The settings of ``options`` (those that were typed, nested by section), of the environment and of the file.
 
     ``config`` is the file of ``--config``; without it ``IVS_EXPORT_CONFIG`` may name one. Raises :class:`UsageError`.
     """
@@ -70,7 +65,7 @@ def load(options: Mapping[str, Any], config: Path | None = None) -> Settings:
     named = str(config) if config else os.environ.get("IVS_EXPORT_CONFIG")
     file = Path(os.path.expanduser(named)) if named else None  # noqa: PTH111 - pathlib's own raises where nobody has it
     layers = [
-        _Layer(_without_none(options), flag_of),
+        _Layer(options, flag_of),
         _Layer(EnvSettingsSource(_Environment)(), variable_of),
         _Layer(_read(file) if file else {}, lambda key: f"{file}: {'.'.join(key)}"),
     ]
@@ -133,12 +128,6 @@ def keys() -> dict[Key, Any]:
         else:
             found[(name,)] = default
     return found
-
-
-def flag_of(key: Key) -> str:
-    """The option that sets a key."""
-    words = key if key[0] in _SECTIONS_IN_FLAGS else key[-1:]
-    return _FLAGS.get(key, "--" + "-".join(words).replace("_", "-"))
 
 
 def variable_of(key: Key) -> str:
@@ -230,16 +219,6 @@ def _read(file: Path) -> dict[str, Any]:
         raise UsageError(f"the configuration file {shown(str(file))} can't be read: {reason}") from None
     _check_keys(file, values)
     return values
-
-
-def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:
-    """What is given of options: no None, and no empty section."""
-    given: dict[str, Any] = {}
-    for name, value in values.items():
-        inner = _without_none(value) if isinstance(value, dict) else value
-        if inner is not None and inner != {}:
-            given[name] = inner
-    return given
 
 
 def _merged(layers: list[_Layer]) -> dict[str, Any]:

@@ -3,14 +3,16 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import re
 import signal
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from exporter.cli import exit_codes, summary
-from exporter.cli.app import main
+from exporter.cli.app import app, main
 from exporter.cli.signals import STOPPING
 from exporter.errors import CredentialsLost, ExportError, LakeRefused, Refused, UsageError
 from exporter.pipeline.run_ledger import RunLedger
@@ -18,7 +20,6 @@ from tests.support.ledgers import Outcome, a_held_scope, a_lost_scope, a_scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from exporter.discovery.request import Request
     from exporter.pipeline.stop import Stop
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     Fill = Callable[[RunLedger], None]
 
+README = (Path(__file__).parents[2] / "README.md").read_text()
 RUN = ["run", "--region", "eu-west-1"]
 ARN = "arn:aws:ivs:eu-west-1:123456789012:stage/AbCd"
 
@@ -167,7 +169,7 @@ def test_object_of_a_command_without_a_run_has_the_same_shape() -> None:
     assert summary.failed(head, 1.5, began_us, ("usage", "y")) == ledger.summary(1.5)
 
 
-def test_wishes_are_handed_on(tmp_path: Path) -> None:
+def test_run_options_reach_the_run(tmp_path: Path) -> None:
     """Dates are UTC midnights, times keep their zone, and the list is read; the run gets all of it."""
     seen: list[tuple[Settings, Request]] = []
     (tmp_path / "list.csv").write_text(f"stage_arn\n{ARN}\n")
@@ -213,22 +215,49 @@ def test_failure_of_the_whole_counts_for_more_than_a_signal() -> None:
     assert exit_codes.of_run(ledger, "SIGINT") == exit_codes.FAILED
 
 
-def test_codes_are_those_of_the_table() -> None:
-    """The table in the module's words is the one in its code."""
-    assert exit_codes.__doc__ is not None
-    codes = {
-        exit_codes.OK,
-        exit_codes.FAILED,
-        exit_codes.USAGE,
-        exit_codes.PARTIAL,
-        exit_codes.HELD,
-        *exit_codes.SIGNALS.values(),
-    }
-    rows = [
-        line.split("|")[1] for line in exit_codes.__doc__.splitlines() if line.startswith("| ") and line[2].isdigit()
-    ]
-    assert {int(code) for row in rows for code in row.split(",")} == codes
+def test_every_command_s_help_ends_with_its_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    """The codes in a help text are those of the one table, wrapped or not; no command is without."""
+    assert set(exit_codes.MEANINGS) == set(app.commands)
+    for name, meanings in exit_codes.MEANINGS.items():
+        assert main([name, "--help"]) == exit_codes.OK
+        end = capsys.readouterr().out.partition("\nExit codes:\n")[2]
+        shown = " ".join(f"{', '.join(map(str, codes))} {text}" for codes, text in meanings)
+        assert end.split() == shown.split()
+
+
+def test_a_run_s_codes_are_those_of_the_readme() -> None:
+    """The README's table says of a run what its help says."""
+    table = README.partition("## Exit codes\n")[2].partition("\n#")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[3:] if line]
+    assert rows == [[", ".join(map(str, codes)), text] for codes, text in exit_codes.MEANINGS["run"]]
     assert all(code == 128 + signal.Signals[name] for name, code in exit_codes.SIGNALS.items())
+
+
+def test_help_is_plain_text_for_any_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every help text fits 80 columns, however wide the terminal is, has no colours, and groups a run's options."""
+    texts: dict[str, str] = {}
+    for columns in ("30", "200"):
+        monkeypatch.setenv("COLUMNS", columns)
+        for name in ("", *app.commands):
+            assert main([*name.split(), "--help"]) == exit_codes.OK
+            text = capsys.readouterr().out
+            assert texts.setdefault(name, text) == text
+            assert max(map(len, text.splitlines())) <= 80
+            assert text.isascii()
+            assert text.replace("\n", "").isprintable()
+    groups = [line for line in texts["run"].splitlines() if re.fullmatch("[A-Z].*:", line)]
+    assert groups == [
+        "Examples:",
+        "Options:",
+        "What to export, and where to:",
+        "Quota:",
+        "The run:",
+        "Calls:",
+        "S3, passed on with each object:",
+        "Exit codes:",
+    ]
 
 
 def test_bug_shows_its_traceback_at_debug_alone(capfd: pytest.CaptureFixture[str]) -> None:

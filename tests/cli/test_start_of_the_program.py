@@ -13,7 +13,9 @@ from exporter.cli.app import main
 from exporter.cli.invocation import new_run_id
 
 ROOT = Path(exporter.__file__).parents[1]
-SLOW = ("aioboto3", "aiobotocore", "botocore", "boto3", "pyarrow", "duckdb", "aiohttp")
+SLOW = ("aioboto3", "aiobotocore", "botocore", "boto3", "pyarrow", "duckdb", "aiohttp", "rich", "structlog")
+#: What checks settings, which help and a wrong option do without.
+PYDANTIC = ("pydantic", "pydantic_settings")
 
 
 def start(*arguments: str, code: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
@@ -25,13 +27,21 @@ def start(*arguments: str, code: str = "", **variables: str) -> subprocess.Compl
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["run", "--help"], ["run", "--bogus", "--json"], ["run", "--reserve", "5", "--json"]]
+    ("arguments", "slow"),
+    [
+        (["--help"], SLOW + PYDANTIC),
+        (["--version"], SLOW + PYDANTIC),
+        (["run", "--help"], SLOW + PYDANTIC),
+        (["emulate", "--help"], SLOW + PYDANTIC),
+        (["run", "--bogus", "--json"], SLOW + PYDANTIC),
+        (["run", "--reserve", "5", "--json"], SLOW),
+    ],
 )
-def test_help_and_wrong_options_bring_nothing_slow(arguments: list[str]) -> None:
-    """What answers at once imports neither AWS's libraries nor Arrow."""
+def test_help_and_wrong_options_bring_nothing_slow(arguments: list[str], slow: tuple[str, ...]) -> None:
+    """What answers at once imports neither AWS's libraries nor Arrow, nor what draws a display."""
     code = (
         "import sys; from exporter.cli.app import main; main(sys.argv[1:]);"
-        f"sys.stdout.write('\\n' + ' '.join(set(sys.modules) & {set(SLOW)!r}))"
+        f"sys.stdout.write('\\n' + ' '.join(set(sys.modules) & {set(slow)!r}))"
     )
     started = start(*arguments, code=code)
     assert started.returncode == 0
@@ -56,11 +66,13 @@ def test_module_runs_as_the_command_and_takes_a_closed_output() -> None:
 
 
 def test_completion_is_there() -> None:
-    """The shell's script is shown, and it completes a command."""
-    shown = start("--show-completion", "bash", _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")
-    assert "complete -o default" in shown.stdout
-    words = {"COMP_WORDS": "ivs-export ru", "COMP_CWORD": "1", "_IVS_EXPORT_COMPLETE": "complete_bash"}
-    assert start(**words).stdout.split() == ["run"]
+    """The shell's script is printed, and it completes a command and an option."""
+    shown = start(_IVS_EXPORT_COMPLETE="bash_source")
+    assert "complete -o nosort" in shown.stdout
+    command = {"COMP_WORDS": "ivs-export ru", "COMP_CWORD": "1", "_IVS_EXPORT_COMPLETE": "bash_complete"}
+    assert start(**command).stdout.split() == ["plain,run"]
+    option = command | {"COMP_WORDS": "ivs-export run --check", "COMP_CWORD": "2"}
+    assert start(**option).stdout.split() == ["plain,--checkpoint-s"]
 
 
 def test_run_ids_sort_and_never_come_again() -> None:

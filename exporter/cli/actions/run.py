@@ -43,15 +43,15 @@ _DATE_LENGTH = len("2026-11-23")
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
-    """What a run is asked for, as it was typed."""
+class RunOptions:
+    """What one run is asked for, as it was typed; the settings' file has no keys for it."""
 
     targets: str | None = None
     since: str | None = None
     until: str | None = None
     refetch: bool = False
     wait: bool = False
-    is_dry: bool = False
+    dry_run: bool = False
     tag: str | None = None
 
     def request(self, stages: Sequence[str] = ()) -> Request:
@@ -69,16 +69,16 @@ class Wishes:
         return Request(named, since_us, until_us, self.refetch, self.wait, tag=_checked_tag(self.tag))
 
 
-def export(invocation: Invocation, settings: Settings, wishes: Wishes, level: str) -> int:
+def export(invocation: Invocation, settings: Settings, run_options: RunOptions, level: str) -> int:
     """Carry out ``ivs-export run``, to its exit code. Raises :class:`UsageError` before anything was started."""
     console = start_logs(level)
     open_files.raise_limit()
-    invocation.lake, invocation.tag = settings.lake, wishes.tag
-    request = wishes.request(settings.stages)
+    invocation.lake, invocation.tag = settings.lake, run_options.tag
+    request = run_options.request(settings.stages)
     settings = settings_sources.with_regions(settings, request.targets, _profile_region)
     for region in set(settings.regions) - set(REGIONS):
         _log.info("region is new to this version, or misspelt", region=region, meant=nearest_region(region))
-    if wishes.is_dry:
+    if run_options.dry_run:
         invocation.estimates = []
     code = asyncio.run(carry_out(invocation, settings, request, console, other_clock(settings)))
     invocation.finish(code)

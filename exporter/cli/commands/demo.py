@@ -1,16 +1,14 @@
-"""``ivs-export demo``: its one option, handed on."""
+"""``ivs-export demo``: its one option, passed on."""
 
-from typing import Annotated
+import click
 
-import typer
+from exporter.cli.command import Option, command, invocation_of
+
+_LAKE = Option("--lake", "Where to put the demo's lake.", default="./demo-lake", metavar="DIRECTORY")
 
 
-def demo(
-    context: typer.Context,
-    lake: Annotated[
-        str, typer.Option(metavar="DIRECTORY", help="Where to put the demo's lake.", show_default=True)
-    ] = "./demo-lake",
-) -> int:
+@command(_LAKE)
+def demo(context: click.Context) -> int:
     """See it work: a made-up day, exported and asked a first question.
 
     Needs no account and no configuration, and uses none that is there. A lake
@@ -23,4 +21,4 @@ def demo(
     """
     from exporter.cli.actions import demo as demo_action  # noqa: PLC0415 - slow to import; --help does without
 
-    return demo_action.demonstrate(context.obj, lake)
+    return demo_action.demonstrate(invocation_of(context), context.params["lake"])

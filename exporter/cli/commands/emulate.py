@@ -2,96 +2,94 @@
 
 import asyncio
 import math
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
 from exporter.cli import exit_codes
+from exporter.cli.command import Option, command, invocation_of
 from exporter.errors import UsageError
 
 if TYPE_CHECKING:
     from exporter.cli.invocation import Invocation
-    from exporter.emulator import Emulator
+    from exporter.emulator import Emulator, EmulatorOptions
 
 _WORLD = "The world"
 _SERVICE = "The service"
 _SIZE = "COUNT|LOW:MEAN:HIGH"
+_PAGING = ("live", "snapshot")
+_UNKNOWN = ("not_found", "empty", "denied")
+_REGION = "us-east-1"
 
 
-def emulate(  # noqa: PLR0917 - a command's parameters are its options; nobody passes them by position
-    context: typer.Context,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Where to listen on 127.0.0.1; 0: any free port.")] = 0,
-    region: Annotated[
-        list[str] | None, typer.Option(metavar="REGION", help="A region with stages; may be repeated. (us-east-1)")
-    ] = None,
-    account: Annotated[
-        list[str] | None,
-        typer.Option(metavar="ID", help="An account's twelve digits; may be repeated. (111122223333)"),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Another number, another world.", rich_help_panel=_WORLD)] = 1,
-    stages: Annotated[int, typer.Option(help="How many stages.", rich_help_panel=_WORLD)] = 3,
-    sessions: Annotated[
-        str, typer.Option(metavar=_SIZE, help="Sessions of a stage.", rich_help_panel=_WORLD)
-    ] = "2:4:40",
-    participants: Annotated[
-        str, typer.Option(metavar=_SIZE, help="Participants of a session.", rich_help_panel=_WORLD)
-    ] = "1:8:5000",
-    events: Annotated[
-        str, typer.Option(metavar=_SIZE, help="Events of a participant.", rich_help_panel=_WORLD)
-    ] = "2:24:20000",
-    days: Annotated[
-        float, typer.Option(help="How many days the sessions fill, up to now.", rich_help_panel=_WORLD)
-    ] = 7.0,
-    active_share: Annotated[
-        float, typer.Option(help="The share of stages whose last session goes on.", rich_help_panel=_WORLD)
-    ] = 0.33,
-    lag_s: Annotated[
-        float, typer.Option(help="Seconds until an event is listed, at most.", rich_help_panel=_WORLD)
-    ] = 0.0,
-    hostile: Annotated[
-        bool | None, typer.Option("--hostile", help="Fill texts with what breaks programs.", rich_help_panel=_WORLD)
-    ] = None,
-    calls_per_second: Annotated[
-        float, typer.Option(help="The quota of each operation.", rich_help_panel=_SERVICE)
-    ] = 5.0,
-    paging: Annotated[
-        str,
-        typer.Option(
-            metavar="live|snapshot",
-            help="Whether a list shifts under its reader, or stays as it was at its first page.",
-            rich_help_panel=_SERVICE,
-        ),
-    ] = "live",
-    unknown: Annotated[
-        str,
-        typer.Option(
-            metavar="not_found|empty|denied",
-            help="What an unknown stage, session or participant answers.",
-            rich_help_panel=_SERVICE,
-        ),
-    ] = "not_found",
-    role: Annotated[
-        str, typer.Option(metavar="NAME", help="The role that each account has.", rich_help_panel=_SERVICE)
-    ] = "ivs-export",
-    external_id: Annotated[
-        str | None,
-        typer.Option(metavar="TEXT", help="What must be given to assume it. (nothing)", rich_help_panel=_SERVICE),
-    ] = None,
-    role_life_s: Annotated[
-        float | None,
-        typer.Option(
-            help="Seconds that an assumed role lasts. (what is asked for, else 3600)", rich_help_panel=_SERVICE
-        ),
-    ] = None,
-    fault: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="FAULT",
-            help="Such as 'throttle p=0.1', or 'reset units=1/10'; may be repeated.",
-            rich_help_panel=_SERVICE,
-        ),
-    ] = None,
-) -> int:
+_OPTIONS = (
+    Option(
+        "--port",
+        "Where to listen on 127.0.0.1; 0: any free port.",
+        type=click.IntRange(0, 65_535),
+        default=0,
+        metavar="PORT",
+    ),
+    Option("--region", f"A region with stages; may be repeated. ({_REGION})", metavar="REGION", multiple=True),
+    Option(
+        "--account",
+        "An account's twelve digits; may be repeated. (111122223333)",
+        metavar="ID",
+        multiple=True,
+    ),
+    Option("--seed", "Another number, another world.", _WORLD, type=int, default=1, metavar="NUMBER"),
+    Option("--stages", "How many stages.", _WORLD, type=int, default=3, metavar="COUNT"),
+    Option("--sessions", "Sessions of a stage.", _WORLD, default="2:4:40", metavar=_SIZE),
+    Option("--participants", "Participants of a session.", _WORLD, default="1:8:5000", metavar=_SIZE),
+    Option("--events", "Events of a participant.", _WORLD, default="2:24:20000", metavar=_SIZE),
+    Option("--days", "How many days the sessions fill, up to now.", _WORLD, type=float, default=7.0, metavar="DAYS"),
+    Option(
+        "--active-share",
+        "The share of stages whose last session goes on.",
+        _WORLD,
+        type=float,
+        default=0.33,
+        metavar="SHARE",
+    ),
+    Option("--lag-s", "Seconds until an event is listed, at most.", _WORLD, type=float, default=0.0, metavar="SECONDS"),
+    Option("--hostile", "Fill texts with what breaks programs.", _WORLD, is_flag=True),
+    Option("--calls-per-second", "The quota of each operation.", _SERVICE, type=float, default=5.0, metavar="RATE"),
+    Option(
+        "--paging",
+        "Whether a list shifts under its reader, or stays as it was at its first page.",
+        _SERVICE,
+        default="live",
+        metavar="|".join(_PAGING),
+    ),
+    Option(
+        "--unknown",
+        "What an unknown stage, session or participant answers.",
+        _SERVICE,
+        default="not_found",
+        metavar="|".join(_UNKNOWN),
+    ),
+    Option("--role", "The role that each account has.", _SERVICE, default="ivs-export", metavar="NAME"),
+    Option("--external-id", "The external id that assuming it needs. (none)", _SERVICE, metavar="TEXT"),
+    Option(
+        "--role-life-s",
+        "Seconds that an assumed role lasts. (what is asked for, else 3600)",
+        _SERVICE,
+        type=float,
+        metavar="SECONDS",
+    ),
+    Option(
+        "--fault",
+        "Such as 'throttle p=0.1', or 'reset units=1/10'; may be repeated.",
+        _SERVICE,
+        metavar="FAULT",
+        multiple=True,
+    ),
+)
+
+
+@command(*_OPTIONS)
+def emulate(context: click.Context) -> int:
     """Serve a made-up IVS Real-Time on this machine, until Ctrl-C.
 
     Calls are signed, paged, throttled and refused as AWS does, so that an
@@ -106,9 +104,23 @@ def emulate(  # noqa: PLR0917 - a command's parameters are its options; nobody p
       ivs-export emulate --fault "server_error operation=ListParticipants"
       ivs-export emulate --account 111122223333 --account 444455556666
     """
-    from exporter.emulator import (  # noqa: PLC0415 - slow to import; --help does without
+    from exporter.emulator import Emulator  # noqa: PLC0415 - slow to import; --help does without
+
+    if not 0.0 < (days := context.params["days"]) < math.inf:
+        raise UsageError(f"--days must be more than 0, not {days}")
+    try:
+        emulator = Emulator(_emulator_options(context.params))
+    except (ValueError, OverflowError) as error:
+        raise UsageError(str(error)) from None
+    invocation = invocation_of(context)
+    asyncio.run(_serve(invocation, emulator))
+    return exit_codes.SIGNALS[invocation.signals.received or "SIGINT"]
+
+
+def _emulator_options(typed: Mapping[str, Any]) -> "EmulatorOptions":
+    """The emulator's options. Raises :class:`UsageError`, ValueError or OverflowError for one that can't be."""
+    from exporter.emulator import (  # noqa: PLC0415 - the same
         Account,
-        Emulator,
         EmulatorOptions,
         QuotaOptions,
         RoleOptions,
@@ -116,45 +128,37 @@ def emulate(  # noqa: PLR0917 - a command's parameters are its options; nobody p
         WorldOptions,
     )
 
-    if not 0.0 < days < math.inf:
-        raise UsageError(f"--days must be more than 0, not {days}")
-    try:
-        world = WorldOptions(
-            seed=seed,
-            stages=stages,
-            sessions=Size.parse(sessions),
-            participants=Size.parse(participants),
-            events=Size.parse(events),
-            days=days,
-            active_share=active_share,
-            lag_s=lag_s,
-            hostile=bool(hostile),
-        )
-        choices: dict[str, Any] = {
-            "paging": _one_of("--paging", paging, ("live", "snapshot")),
-            "unknown": _one_of("--unknown", unknown, ("not_found", "empty", "denied")),
-        }
-        options = EmulatorOptions(
-            port=port,
-            world=world,
-            accounts=tuple(
-                Account(account_id=each)
-                if place == 0
-                else Account(access_key=f"emulator-{each}", secret="emulator", account_id=each)  # noqa: S106 - no secret
-                for place, each in enumerate(account or [Account().account_id])
+    choices: dict[str, Any] = {
+        "paging": _one_of("--paging", typed["paging"], _PAGING),
+        "unknown": _one_of("--unknown", typed["unknown"], _UNKNOWN),
+    }
+    first, *others = typed["account"] or [Account().account_id]
+    return EmulatorOptions(
+        port=typed["port"],
+        world=WorldOptions(
+            seed=typed["seed"],
+            stages=typed["stages"],
+            sessions=Size.parse(typed["sessions"]),
+            participants=Size.parse(typed["participants"]),
+            events=Size.parse(typed["events"]),
+            days=typed["days"],
+            active_share=typed["active_share"],
+            lag_s=typed["lag_s"],
+            hostile=typed["hostile"],
+        ),
+        accounts=(
+            Account(account_id=first),
+            *(
+                Account(access_key=f"emulator-{account_id}", secret="emulator", account_id=account_id)  # noqa: S106 - no secret
+                for account_id in others
             ),
-            roles=RoleOptions(role, external_id, role_life_s),
-            regions=tuple(region or ["us-east-1"]),
-            quota=QuotaOptions(calls_per_second=calls_per_second),
-            faults=tuple(fault or ()),
-            **choices,
-        )
-        emulator = Emulator(options)
-    except (ValueError, OverflowError) as error:
-        raise UsageError(str(error)) from None
-    invocation: Invocation = context.obj
-    asyncio.run(_serve(invocation, emulator))
-    return exit_codes.SIGNALS[invocation.signals.received or "SIGINT"]
+        ),
+        roles=RoleOptions(typed["role"], typed["external_id"], typed["role_life_s"]),
+        regions=typed["region"] or (_REGION,),
+        quota=QuotaOptions(calls_per_second=typed["calls_per_second"]),
+        faults=typed["fault"],
+        **choices,
+    )
 
 
 def _one_of(option: str, text: str, choices: tuple[str, ...]) -> str:
