@@ -72,6 +72,11 @@ class QuotaSettings(_Section):
     calls_per_second: _Positive = 5.0
     reserve: Annotated[_NotNegative, Field(le=0.9)] = 0.0
 
+    @property
+    def rate(self) -> float:
+        """Calls a second that a run may make of each operation: the quota less the reserve."""
+        return self.calls_per_second * (1.0 - self.reserve)
+
 
 class RunSettings(_Section):
     """How a run goes. ``deadline_s`` of 0 is none; ``concurrency`` is of requests in flight in a scope."""

@@ -110,7 +110,7 @@ class RetryingCaller:
     @property
     def rate(self) -> float:
         """Calls a second that each operation may make: the quota less what is left to others."""
-        return self.quota.calls_per_second * (1.0 - self.quota.reserve)
+        return self.quota.rate
 
     def pace(self, operation: Operation) -> Pace:
         """The pace of an operation."""

@@ -17,7 +17,7 @@ from exporter.cli.settings_sources import keys, load, variable_of, with_regions
 from exporter.discovery.target_list import Targets
 from exporter.errors import UsageError
 from exporter.model import REGIONS
-from exporter.settings import AccountSettings, RetrySettings, Settings, shown
+from exporter.settings import AccountSettings, QuotaSettings, RetrySettings, Settings, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -87,6 +87,11 @@ def test_keys_of_one_section_come_from_different_places(tmp_path: Path, monkeypa
     monkeypatch.setenv("IVS_EXPORT_CONFIG", str(file))
     monkeypatch.setenv("IVS_EXPORT_RETRY__TIMEOUT_S", "7")
     assert load({}).retry == RetrySettings(attempts=3, timeout_s=7.0)
+
+
+def test_rate_is_the_quota_less_the_reserve() -> None:
+    """A quarter left to others leaves three quarters of the calls."""
+    assert QuotaSettings(calls_per_second=4.0, reserve=0.25).rate == 3.0
 
 
 def test_example_file_says_every_default() -> None:

@@ -114,8 +114,7 @@ async def carry_out(
         invocation.run_id, lake=settings.lake, tag=request.tag, began_us=invocation.began_us
     )
     stop, loop = Stop(), asyncio.get_running_loop()
-    run = invocation.export or _export(clock)
-    quota = settings.quota.calls_per_second * (1.0 - settings.quota.reserve)
+    run = invocation.export or _own_export(clock)
     invocation.signals.graceful = lambda name: _ask(loop, stop, name)
     if settings.run.deadline_s:
         loop.call_later(settings.run.deadline_s, stop.ask, DEADLINE)
@@ -123,7 +122,7 @@ async def carry_out(
         "run began", run_id=ledger.run_id, lake=settings.lake, regions=settings.regions, stages=len(settings.stages)
     )
     try:
-        async with showing(Progress(ledger, quota, time.monotonic), console):
+        async with showing(Progress(ledger, settings.quota.rate, time.monotonic), console):
             if invocation.estimates is None:
                 await run(settings, request, ledger, stop)
             else:
@@ -167,17 +166,24 @@ def _ask(loop: asyncio.AbstractEventLoop, stop: Stop, name: str) -> None:
     loop.call_soon_threadsafe(stop.ask, name)  # which also wakes the loop, where it sleeps
 
 
-def _export(clock: Clock | None) -> Export:
+def _own_export(clock: Clock | None) -> Export:
     from exporter.pipeline.run import run  # noqa: PLC0415 - brings aioboto3; a wrong list does without
     from exporter.pipeline.surroundings import real_surroundings  # noqa: PLC0415 - the same
 
-    # Files are made in a thread. Each time that the loop has sent or received, it waits so long until it can go on.
+    tune_interpreter()
+    return partial(run, surroundings=real_surroundings(clock))
+
+
+def tune_interpreter() -> None:
+    """Set the process's thread switches and garbage collection for a run. Call it after the imports.
+
+    Files are made in a thread, and each time the event loop has sent or received, it waits up to the switch interval
+    until it can go on. What was imported is no garbage: looking through it takes a tenth of a short run's time. Little
+    of what passes through a run is left in cycles: looking for them every 700 objects takes a twentieth.
+    """
     sys.setswitchinterval(_SWITCH_S)
-    # What was imported is no garbage, and to look through it again and again takes a tenth of a short run's time. Nor
-    # is what is on its way through: little is left of it in cycles, and to look every 700 objects takes a twentieth.
     gc.freeze()
     gc.set_threshold(_GARBAGE_OBJECTS)
-    return partial(run, surroundings=real_surroundings(clock))
 
 
 def _survey(clock: Clock | None) -> Callable[[Settings, Request, RunLedger, Stop], Awaitable[list[Estimate]]]:
