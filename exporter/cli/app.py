@@ -17,7 +17,7 @@ from exporter.cli.commands.repair import repair
 from exporter.cli.commands.run import run
 from exporter.cli.commands.status import status
 from exporter.cli.commands.verify import verify
-from exporter.cli.invocation import Invocation
+from exporter.cli.invocation import Bug, Invocation
 from exporter.errors import ExportError, UsageError
 from exporter.text import foreign_words
 
@@ -72,12 +72,6 @@ def main(arguments: Sequence[str] | None = None, export: "Export | None" = None)
         return _run(invocation, words)
     except BaseException as error:  # noqa: BLE001 - the last boundary: a bug must end in one line and a code, too
         return invocation.fail(_as_own(error))
-
-
-class Bug(ExportError):
-    """Something that should never happen did."""
-
-    kind = "bug"
 
 
 def _as_own(error: BaseException) -> ExportError:

@@ -1,4 +1,4 @@
-"""One start of the program: what its commands share, and how each of them ends, whatever happens."""
+"""One start of the program: what its commands share, and how they end, whatever happens."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ import sys
 import time
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from exporter.cli import exit_codes, summary
 from exporter.cli.signals import Signals
 from exporter.errors import ExportError, UsageError
+from exporter.pipeline.run_ledger import RunLedger
 from exporter.text import plain
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from exporter.discovery.cost import Estimate
     from exporter.discovery.request import Request
-    from exporter.pipeline.run_ledger import RunLedger
     from exporter.pipeline.stop import Stop
     from exporter.settings import Settings
 
@@ -33,8 +33,14 @@ if TYPE_CHECKING:
 
 
 def new_run_id() -> str:
-    """A run's name: it sorts by time, is safe in a file's name, and is never given again."""
+    """A run's name: it sorts by time, is safe in a file's name, and no other run gets it."""
     return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(4)}"
+
+
+class Bug(ExportError):
+    """Something that should never happen did."""
+
+    kind = "bug"
 
 
 class Stopped(ExportError):
@@ -47,30 +53,27 @@ class Stopped(ExportError):
 class Invocation:
     """What the commands share.
 
-    ``ledger`` is there as soon as a run has begun; ``export`` where another is to be used than the exporter's own.
-    ``estimates`` are a dry run's. ``is_json`` says that standard output gets one JSON object, and nothing else.
-    ``lake`` and ``tag`` are the run's, as soon as they are known. ``began_us`` is the local time, in microseconds since
-    the epoch. ``after_cause`` says what follows from the error that ended the run, once that has been said.
+    ``is_json`` says that standard output gets one JSON object, and nothing else. ``export`` takes the place of the
+    exporter's own, where it is not None. ``ledger`` is the run's, and that of a command which ends before there is one.
+    ``estimates`` are a dry run's; None: it is no dry run. ``after_cause`` logs what follows from the error that ended
+    the run, after that error's own line.
     """
 
     is_json: bool
     export: Export | None = None
-    run_id: str = field(default_factory=new_run_id)
-    ledger: RunLedger | None = None
-    estimates: list[Estimate] | None = None
-    lake: str | None = None
-    tag: str | None = None
-    began_s: float = field(default_factory=time.monotonic)
-    began_us: int = field(default_factory=lambda: time.time_ns() // 1_000)
-    after_cause: Callable[[], None] | None = None
+    ledger: RunLedger = field(init=False)
+    estimates: list[Estimate] | None = field(init=False, default=None)
+    after_cause: Callable[[], None] | None = field(init=False, default=None)
     signals: Signals = field(init=False)
+    _began_s: float = field(init=False)
 
     def __post_init__(self) -> None:
+        self.ledger = RunLedger(new_run_id(), began_us=time.time_ns() // 1_000)
         self.signals = Signals(self._end_at_once)
+        self._began_s = time.monotonic()
 
     def finish(self, code: int) -> None:
-        """Say what became of the run: one line for what ended it as a whole, and its summary with the exit code."""
-        assert self.ledger is not None, "a run has begun"  # noqa: S101 - a promise of the caller, for the type checker
+        """Print what became of the run: one line for what ended it as a whole, and its summary with the exit code."""
         self.signals.release(signal.SIG_IGN)
         error = self.ledger.error
         if error is not None:
@@ -83,7 +86,7 @@ class Invocation:
             _complain(first["error"], f"{what}; {first['unit']}: {first['message']}")
         if isinstance(error, UsageError) and not self.is_json:
             return
-        text = self._words(code, error) if self.is_json else self._text(error)
+        text = self._object(code) if self.is_json else self._text()
         try:
             _print(text)
         except ExportError:
@@ -102,78 +105,70 @@ class Invocation:
 
     def calls(self) -> Counter[str]:
         """The calls of the run, by operation, in all its scopes."""
-        return sum((scope.calls for scope in self.ledger.scopes), Counter()) if self.ledger else Counter()
+        return sum((scope.calls for scope in self.ledger.scopes), Counter())
 
     def fail(self, error: ExportError) -> int:
-        """Say in one line what ended the command, print the summary where it is wanted, and return the exit code.
+        """Print one line on what ended the command, and the summary where it is wanted; return the exit code.
 
-        It raises nothing: it has the last word.
+        It raises nothing: it is the last boundary.
         """
         self.signals.release(signal.SIG_IGN)
         code = exit_codes.of_error(error)
         _complain(error.kind, str(error))
-        if self.ledger is not None:
-            self.ledger.error = error
+        self.ledger.error = error
+        self.ledger.stopped_by = self.ledger.stopped_by or self.signals.received
         if self.is_json:
-            with suppress(ExportError):  # who can't be told has the code
-                _print(self._words(code, error))
+            with suppress(ExportError):  # where it can't be printed, the code is left
+                _print(self._object(code))
         return code
 
-    def _text(self, error: ExportError | None) -> str:
+    def _text(self) -> str:
         """The summary for people."""
-        report = self._report(error)
+        report = self._report()
         return summary.text_of(report) if self.estimates is None else summary.plan_of(report)
 
-    def _words(self, code: int, error: ExportError | None) -> str:
+    def _object(self, code: int) -> str:
         """The object that ``--json`` prints, whatever state the ledger is in."""
         try:
-            return json.dumps({**self._report(error), "exit_code": code})
+            return json.dumps({**self._report(), "exit_code": code})
         except Exception as defect:  # noqa: BLE001 - the last boundary must not raise itself
-            failure = ("bug", f"the summary can't be made: {type(defect).__name__}")
-            return json.dumps({**self._without_run(failure), "exit_code": code})
+            bug = Bug(f"the summary can't be made: {type(defect).__name__}")
+            without_scopes = replace(self.ledger, error=bug, scopes=[])
+            return json.dumps({**without_scopes.summary(self._seconds), "exit_code": code})
 
-    def _report(self, error: ExportError | None) -> dict[str, Any]:
-        """The run's summary, or that of a command that ``error`` ended before there was a run."""
-        if self.ledger is None:
-            return self._without_run((error.kind, str(error)) if error else ("", ""))
+    def _report(self) -> dict[str, Any]:
+        """The run's summary, or that of a command which ended before there was a run."""
         report = self.ledger.summary(self._seconds)
         if self.estimates is not None:
             report["plan"] = [estimate.summary() for estimate in self.estimates]
         return report
 
-    def _without_run(self, failure: tuple[str, str]) -> dict[str, Any]:
-        stopped_by = self.signals.received
-        head = {"run_id": self.run_id, "lake": self.lake, "tag": self.tag, "stopped_by": stopped_by}
-        return summary.failed(head, self._seconds, self.began_us, failure)
-
     @property
     def _seconds(self) -> float:
-        return time.monotonic() - self.began_s
+        return time.monotonic() - self._began_s
 
     def _end_at_once(self, name: str) -> NoReturn:
         """End the process with the signal's code, writing past Python's buffers, which may be in use just now."""
         code = exit_codes.SIGNALS[name]
         try:
             self.signals.release()
-            stopped = Stopped(f"stopped at once by {name}")
-            if self.ledger is not None:
-                self.ledger.stopped_by = name
-                for scope in self.ledger.scopes:
-                    scope.close()
-                if not self.ledger.scopes:
-                    self.ledger.error = stopped
+            self.ledger.stopped_by = name
+            for scope in self.ledger.scopes:
+                scope.close()
+            if not self.ledger.scopes:
+                self.ledger.error = Stopped(f"stopped at once by {name}")
             if sys.stderr.isatty():
                 os.write(2, b"\x1b[?25h\n")  # a live display hides the cursor
             if self.is_json:
-                os.write(1, self._words(code, stopped).encode() + b"\n")
+                os.write(1, self._object(code).encode() + b"\n")
         finally:
-            os._exit(code)  # where nobody listens any more, the code says it all
+            os._exit(code)  # where nothing can be written any more, the code is left
 
 
 def _complain(kind: str, message: str) -> None:
     """One line on standard error: for people on a terminal, a JSON line elsewhere."""
     line = " ".join(message.split())
-    with suppress(OSError, ValueError):  # there may be nobody left to tell
+    with suppress(OSError, ValueError):  # the stream may be gone
         if sys.stderr.isatty():
             text = f"ivs-export: {plain(line)}"
         else:
@@ -200,6 +195,6 @@ def _print(text: str) -> None:
 
 
 def _writable(text: str, stream: TextIO) -> str:
-    """The text with what the stream's encoding lacks escaped: its words may be anybody's."""
+    """The text with what the stream's encoding lacks escaped: it may come from anybody."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
     return text.encode(encoding, "backslashreplace").decode(encoding)

@@ -1,52 +1,14 @@
-"""A command's last words: the object that ``--json`` prints, and the same for people."""
+"""The summary of a run, and the plan of a dry one, as text for people."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from exporter import __version__
 from exporter.text import counted, plain
 
-_UNITS = ("found", "exported", "empty", "unchanged", "failed", "deferred", "abandoned")
-_SESSIONS = ("found", "sealed", "active", "vanished")
 _FAILURES_SHOWN = 10
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNKNOWN_FIELDS_SHOWN = 10
 _KILO = 1000.0
-
-
-def failed(head: dict[str, Any], seconds: float, began_us: int, failure: tuple[str, str]) -> dict[str, Any]:
-    """The summary of a command that ended before there was a run: zeroes, and the one failure, its kind and message.
-
-    ``head`` is what is known all the same: ``run_id``, ``lake``, ``tag`` and ``stopped_by``. It has the shape of a
-    run's summary, and is made here since a wrong option is answered without what makes those.
-    """
-    error, message = failure
-    return {
-        "outcome": "failed",
-        "units": dict.fromkeys(_UNITS, 0),
-        "sessions": dict.fromkeys(_SESSIONS, 0),
-        "events": {"fetched": 0, "written": 0},
-        "rows": {"events": 0},
-        "files": 0,
-        "bytes": 0,
-        "calls": {},
-        "throttled": 0,
-        "retries": 0,
-        "unknown_fields": {},
-        "failures": [{"error": error, "message": message, "count": 1, "units": [], "unit": None}],
-        "seconds": round(seconds, 3),
-        "scopes": [],
-        "empty_regions": [],
-        "regions_with_stages": [],
-        "version": __version__,
-        "began_at": _moment(began_us),
-        "ended_at": _moment(began_us + int(seconds * 1_000_000)),
-        "more_to_do": error != "usage",
-        "catalog": None,
-        **head,
-    }
 
 
 def text_of(summary: dict[str, Any]) -> str:
@@ -76,7 +38,7 @@ def plan_of(summary: dict[str, Any]) -> str:
     for plan in summary["plan"]:
         calls = ", ".join(f"{name} {count:,}" for name, count in sorted(plan["calls"].items()))
         pages = f"{plan['pages_per_unit']:g} a unit, " + (
-            "which is assumed: the last run has told none" if plan["pages_per_unit_assumed"] else "as in the last run"
+            "which is assumed: the last run fetched none" if plan["pages_per_unit_assumed"] else "as in the last run"
         )
         lines += [
             f"  {plan['scope']}: about {duration_of(plan['minutes'] * 60.0)} at the quota",
@@ -156,7 +118,3 @@ def _failure(item: dict[str, Any]) -> str:
     """``<unit> and 12 more: refused: ListParticipants: …``."""
     more = f" and {item['count'] - 1:,} more" if item["unit"] and item["count"] > 1 else ""
     return ": ".join(filter(None, ((item["unit"] or "") + more, item["error"], item["message"])))
-
-
-def _moment(moment_us: int) -> str:
-    return (_EPOCH + timedelta(microseconds=moment_us)).isoformat().replace("+00:00", "Z")

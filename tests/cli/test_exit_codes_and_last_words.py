@@ -14,7 +14,8 @@ import pytest
 from exporter.cli import exit_codes, summary
 from exporter.cli.app import app, main
 from exporter.cli.signals import STOPPING
-from exporter.errors import CredentialsLost, ExportError, LakeRefused, Refused, UsageError
+from exporter.errors import CredentialsLost, LakeRefused, Refused, UsageError
+from exporter.ledger import ScopeLedger
 from exporter.pipeline.run_ledger import RunLedger
 from tests.support.ledgers import Outcome, a_held_scope, a_lost_scope, a_scope
 
@@ -159,14 +160,12 @@ def test_wrong_usage_starts_nothing(
     assert json.loads(err)["message"] == failure["message"]
 
 
-def test_object_of_a_command_without_a_run_has_the_same_shape() -> None:
-    """Whoever reads the object finds every name there, also where no run began."""
-    began_us = 1_795_392_000_123_456
-    ledger = RunLedger("x", error=ExportError("y"), lake="here", began_us=began_us, stopped_by="SIGHUP")
-    head = {"run_id": "x", "lake": "here", "tag": None, "stopped_by": "SIGHUP"}
-    assert summary.failed(head, 1.5, began_us, ("error", "y")) == ledger.summary(1.5)
-    ledger.error = UsageError("y")
-    assert summary.failed(head, 1.5, began_us, ("usage", "y")) == ledger.summary(1.5)
+def test_object_of_a_command_without_a_run_has_the_same_shape(capfd: pytest.CaptureFixture[str]) -> None:
+    """The object has every name of a run's, in the same order, also where no run began."""
+    assert start(complete, [*RUN, "--json"]) == exit_codes.OK
+    of_run = json.loads(capfd.readouterr().out)
+    assert start(complete, ["run", "--bogus", "--json"]) == exit_codes.USAGE
+    assert list(json.loads(capfd.readouterr().out)) == list(of_run)
 
 
 def test_run_options_reach_the_run(tmp_path: Path) -> None:
@@ -381,10 +380,11 @@ def test_a_summary_that_cannot_be_made_is_an_object_all_the_same(
     def broken(*_: object) -> None:
         raise OverflowError("date value out of range")
 
-    monkeypatch.setattr(RunLedger, "summary", broken)
-    assert start(raising(LakeRefused("no such bucket")), [*RUN, "--json"]) == exit_codes.FAILED
+    monkeypatch.setattr(ScopeLedger, "summary", broken)
+    assert start(raising(LakeRefused("no such bucket")), [*RUN, "--json", "--lake", "here"]) == exit_codes.FAILED
     out, err = capfd.readouterr()
     words = json.loads(out)
+    assert (words["lake"], words["scopes"]) == ("here", [])
     assert (words["outcome"], words["exit_code"], words["failures"][0]["error"]) == ("failed", 1, "bug")
     assert "no such bucket" in err
     assert "Traceback" not in err

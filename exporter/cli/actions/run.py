@@ -21,7 +21,6 @@ from exporter.discovery.request import Request
 from exporter.errors import ExportError, UsageError
 from exporter.machine import open_files
 from exporter.model import REGIONS, nearest_region
-from exporter.pipeline.run_ledger import RunLedger
 from exporter.pipeline.stop import DEADLINE, Stop
 from exporter.settings import Settings, shown
 from exporter.telemetry import logs
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from exporter.cli.invocation import Export, Invocation
     from exporter.discovery.cost import Estimate
     from exporter.machine.clock import Clock
+    from exporter.pipeline.run_ledger import RunLedger
 
 _log = structlog.get_logger(__name__)
 _SWITCH_S = 0.0005
@@ -73,14 +73,15 @@ def export(invocation: Invocation, settings: Settings, run_options: RunOptions, 
     """Carry out ``ivs-export run``, to its exit code. Raises :class:`UsageError` before anything was started."""
     console = start_logs(level)
     open_files.raise_limit()
-    invocation.lake, invocation.tag = settings.lake, run_options.tag
+    invocation.ledger.lake, invocation.ledger.tag = settings.lake, run_options.tag
     request = run_options.request(settings.stages)
     settings = settings_sources.with_regions(settings, request.targets, _profile_region)
     for region in set(settings.regions) - set(REGIONS):
         _log.info("region is new to this version, or misspelt", region=region, meant=nearest_region(region))
+    clock = other_clock(settings)
     if run_options.dry_run:
         invocation.estimates = []
-    code = asyncio.run(carry_out(invocation, settings, request, console, other_clock(settings)))
+    code = asyncio.run(carry_out(invocation, settings, request, console, clock))
     invocation.finish(code)
     return code
 
@@ -110,9 +111,8 @@ async def carry_out(
 
     ``clock`` counts in place of this machine's, where a test has another.
     """
-    ledger = invocation.ledger = RunLedger(
-        invocation.run_id, lake=settings.lake, tag=request.tag, began_us=invocation.began_us
-    )
+    ledger = invocation.ledger
+    ledger.lake, ledger.tag = settings.lake, request.tag
     stop, loop = Stop(), asyncio.get_running_loop()
     run = invocation.export or _own_export(clock)
     invocation.signals.graceful = lambda name: _ask(loop, stop, name)

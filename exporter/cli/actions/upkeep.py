@@ -124,9 +124,9 @@ async def _upkeep(invocation: Invocation, settings: Settings, clock: Clock) -> A
             body = await store.read(KEY)
             # Whoever made the lake keeps it up; what is mended in a demo's lake stays a demo's.
             maker: Maker = "demo" if body is not None and decode_identity(body).made_by == "demo" else "run"
-            await open_lake(store, settings.lake, maker, invocation.run_id, random.SystemRandom().random)
+            await open_lake(store, settings.lake, maker, invocation.ledger.run_id, random.SystemRandom().random)
 
-        yield Upkeep(store, invocation.run_id, clock, this_process(), is_gone, make_sure)
+        yield Upkeep(store, invocation.ledger.run_id, clock, this_process(), is_gone, make_sure)
 
 
 def _outcome(problems: Sequence[Problem], verified: Verified) -> str:
