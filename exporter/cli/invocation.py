@@ -157,7 +157,7 @@ class Invocation:
                 scope.close()
             if not self.ledger.scopes:
                 self.ledger.error = Stopped(f"stopped at once by {name}")
-            if sys.stderr.isatty():
+            if is_terminal(sys.stderr):
                 os.write(2, b"\x1b[?25h\n")  # a live display hides the cursor
             if self.is_json:
                 os.write(1, self._object(code).encode() + b"\n")
@@ -165,11 +165,19 @@ class Invocation:
             os._exit(code)  # where nothing can be written any more, the code is left
 
 
+def is_terminal(stream: TextIO) -> bool:
+    """Whether a person reads a stream; a closed one is read by nobody."""
+    try:
+        return stream.isatty()
+    except ValueError:
+        return False
+
+
 def _complain(kind: str, message: str) -> None:
     """One line on standard error: for people on a terminal, a JSON line elsewhere."""
     line = " ".join(message.split())
     with suppress(OSError, ValueError):  # the stream may be gone
-        if sys.stderr.isatty():
+        if is_terminal(sys.stderr):
             text = f"ivs-export: {plain(line)}"
         else:
             now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import structlog
-from rich.live import Live
-from rich.text import Text
 
 from exporter.cli.summary import duration_of
 from exporter.ledger import Outcome
@@ -19,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from rich.console import Console
+    from rich.text import Text
 
     from exporter.ledger import ScopeLedger
     from exporter.pipeline.run_ledger import RunLedger
@@ -38,55 +37,57 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class Progress:
-    """What a run has done so far, and how fast of late. ``clock`` is monotonic, in seconds.
+    """What a run has done so far, and how fast of late.
 
-    ``quota`` is the calls a second that each operation may make in each scope.
+    ``rate`` is the calls a second that a run may make of each operation in each scope. ``clock`` is monotonic, in
+    seconds. Scopes are named by their index in the ledger.
     """
 
     ledger: RunLedger
-    quota: float
+    rate: float
     clock: Callable[[], float]
     _began_s: float = field(init=False)
-    _samples: deque[tuple[float, list[dict[str, int]]]] = field(default_factory=deque)
-    #: By scope: the units done at its last commit, and the pages that each had taken until then.
-    _pages_each: dict[int, tuple[int, float]] = field(default_factory=dict)
+    _samples: deque[tuple[float, list[dict[str, int]]]] = field(init=False, default_factory=deque)
+    #: By scope: the units done at its last commit, and the mean of pages that a unit had taken until then.
+    _pages_per_unit: dict[int, tuple[int, float]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self._began_s = self.clock()
 
     def sample(self) -> None:
-        """Note the calls so far; what is older than some seconds is forgotten."""
+        """Note the calls so far, and drop what is older than the window of some seconds."""
         now_s = self.clock()
         self._samples.append((now_s, [dict(scope.calls) for scope in self.ledger.scopes]))
-        for place, scope in enumerate(self.ledger.scopes):
+        for index, scope in enumerate(self.ledger.scopes):
             done = scope.units_done - _free(scope)
-            if done > self._pages_each.get(place, (0, 1.0))[0]:
-                self._pages_each[place] = (done, max(scope.calls[_PAGES] / done, 1.0))
+            if done > self._pages_per_unit.get(index, (0, 1.0))[0]:
+                self._pages_per_unit[index] = (done, max(scope.calls[_PAGES] / done, 1.0))
         while len(self._samples) > 2 and self._samples[1][0] <= now_s - _WINDOW_S:  # noqa: PLR2004 - first and last
             self._samples.popleft()
 
-    def pace(self, place: int) -> dict[str, float]:
-        """Calls a second of each operation in the scope at ``place`` of the ledger, over the last seconds."""
+    def pace(self, index: int) -> dict[str, float]:
+        """Calls a second of each operation in a scope, over the last seconds; empty where nothing is known yet."""
         if len(self._samples) < 2:  # noqa: PLR2004 - a pace needs two
             return {}
         (first_s, first), (last_s, last) = self._samples[0], self._samples[-1]
-        if place >= len(first) or last_s <= first_s:
+        if index >= len(first) or last_s <= first_s:
             return {}
-        return {name: (count - first[place].get(name, 0)) / (last_s - first_s) for name, count in last[place].items()}
+        return {name: (count - first[index].get(name, 0)) / (last_s - first_s) for name, count in last[index].items()}
 
     def left_s(self) -> float | None:
-        """Seconds until all units that are known so far are fetched, or None where nobody can say yet."""
-        open_scopes = [(place, scope) for place, scope in enumerate(self.ledger.scopes) if scope.units_open]
-        times_s = [self._left_s(place, scope) for place, scope in open_scopes]
-        known_s = [time_s for time_s in times_s if time_s is not None]
-        return max(known_s) if known_s and len(known_s) == len(times_s) else None
+        """Seconds until all units that are found so far are fetched, or None where that is not known yet."""
+        open_scopes = [(index, scope) for index, scope in enumerate(self.ledger.scopes) if scope.units_open]
+        times_s = [self._left_s(index, scope) for index, scope in open_scopes]
+        if None in times_s:
+            return None
+        return max((time_s for time_s in times_s if time_s is not None), default=None)
 
-    def _left_s(self, place: int, scope: ScopeLedger) -> float | None:
-        rate = self.pace(place).get(_PAGES, 0.0)
+    def _left_s(self, index: int, scope: ScopeLedger) -> float | None:
+        rate = self.pace(index).get(_PAGES, 0.0)
         if not rate:
             return None
         wanted = scope.units_found - _free(scope)
-        return max(wanted * self._pages_each.get(place, (0, 1.0))[1] - scope.calls[_PAGES], 0.0) / rate
+        return max(wanted * self._pages_per_unit.get(index, (0, 1.0))[1] - scope.calls[_PAGES], 0.0) / rate
 
     def line(self) -> dict[str, object]:
         """The progress in a few numbers, for a log."""
@@ -104,15 +105,17 @@ class Progress:
 
     def text(self) -> Text:
         """The progress for people: one line for the run, and some for each scope."""
+        from rich.text import Text  # noqa: PLC0415 - slow to import; needed on a terminal alone
+
         lines = [self._title()]
-        for place, scope in enumerate(self.ledger.scopes):
-            pace = self.pace(place)
+        for index, scope in enumerate(self.ledger.scopes):
+            pace = self.pace(index)
             rates = ", ".join(f"{short} {pace[name]:.1f}" for name, short in _SHORT.items() if name in pace)
             lines += [
                 scope.name,
                 f"  units: {scope.units_found:,} found, {scope.units_done:,} done and committed",
                 f"  pages: {scope.calls[_PAGES]:,}; events written: {scope.rows['events']:,}",
-                f"  calls a second, of {self.quota:.4g} each: {rates or 'none yet'}",
+                f"  calls a second, of {self.rate:.4g} each: {rates or 'none yet'}",
                 f"  throttled: {scope.throttled:,}; failures: {scope.failure_count:,}",
             ]
         return Text("\n".join(lines), no_wrap=True, overflow="ellipsis")
@@ -132,7 +135,7 @@ def _free(scope: ScopeLedger) -> int:
 
 @asynccontextmanager
 async def showing(progress: Progress, console: Console | None) -> AsyncIterator[None]:
-    """Show the progress for as long as the block takes: live on the console, or as log lines where there is none."""
+    """Show the progress while the block runs: live on the console, or as log lines where there is none."""
     work = _log_lines(progress) if console is None else _draw(progress, console)
     task = asyncio.create_task(work)
     try:
@@ -145,6 +148,8 @@ async def showing(progress: Progress, console: Console | None) -> AsyncIterator[
 
 
 async def _draw(progress: Progress, console: Console) -> None:
+    from rich.live import Live  # noqa: PLC0415 - the same
+
     with Live(console=console, auto_refresh=False, transient=True, redirect_stdout=False) as live:
         while True:
             progress.sample()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
@@ -19,34 +19,35 @@ STOPPING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 class Signals:
     """What signals do in this process.
 
-    ``at_once`` takes a signal's name, says the last words and ends the process. ``graceful``, set while there is
+    ``at_once`` takes a signal's name, prints the summary and ends the process. ``graceful``, set while there is
     something that can end gracefully, asks it to; it is called in the main thread, between any two of its steps.
+    ``received`` is the name of the first signal that came, None before.
     """
 
     at_once: Callable[[str], NoReturn]
-    graceful: Callable[[str], None] | None = None
-    received: str | None = None
-    _taken: tuple[signal.Signals, ...] = ()
+    graceful: Callable[[str], None] | None = field(init=False, default=None)
+    received: str | None = field(init=False, default=None)
+    _handled: tuple[signal.Signals, ...] = field(init=False, default=())
 
     def install(self) -> None:
-        """Take the signals over, in the main thread; in any other the process keeps them, as Python has it.
+        """Handle the signals from now on, where this is the main thread: Python allows it in no other.
 
-        SIGINT and SIGTERM are taken also where the parent process had them ignored. SIGHUP is not: that is what
+        SIGINT and SIGTERM are handled also where the parent process had them ignored. SIGHUP is not: that is what
         ``nohup`` is for.
         """
         if threading.current_thread() is not threading.main_thread():
             return
-        self._taken = self._taken or to_take()
-        for number in self._taken:
+        self._handled = self._handled or _to_handle()
+        for number in self._handled:
             signal.signal(number, self._receive)
         signal.signal(signal.SIGALRM, self._expire)
 
     def release(self, handler: signal.Handlers = signal.SIG_DFL) -> None:
-        """Give the signals back to the system, or have them ignored, and forget the ten seconds."""
-        if not self._taken:
+        """Return the signals to the system, or have them ignored, and cancel the ten seconds."""
+        if not self._handled:
             return
         signal.setitimer(signal.ITIMER_REAL, 0.0)
-        for number in self._taken:
+        for number in self._handled:
             signal.signal(number, handler)
 
     def _receive(self, number: int, _: FrameType | None) -> None:
@@ -63,7 +64,7 @@ class Signals:
             self.at_once(self.received)
 
 
-def to_take() -> tuple[signal.Signals, ...]:
+def _to_handle() -> tuple[signal.Signals, ...]:
     """The signals that stop this process, without a SIGHUP that its parent had ignored."""
     is_ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     return tuple(number for number in STOPPING if number != signal.SIGHUP or not is_ignored)

@@ -75,6 +75,18 @@ def test_completion_is_there() -> None:
     assert start(**option).stdout.split() == ["plain,--checkpoint-s"]
 
 
+def test_a_run_without_a_terminal_does_without_a_display(tmp_path: Path) -> None:
+    """What draws the live display is imported where standard error is a terminal, and colours asked for are none."""
+    code = (
+        "import sys; from exporter.cli.app import main\n"
+        "async def export(*_): pass\n"
+        "code = main(sys.argv[1:], export); sys.stdout.write(str(code) + ' '.join({'rich.live'} & set(sys.modules)))"
+    )
+    started = start("run", "--region", "eu-west-1", "--lake", str(tmp_path), "--json", code=code, FORCE_COLOR="1")
+    assert started.stdout.splitlines()[-1] == "0"
+    assert all(line.startswith("{") for line in started.stderr.splitlines())
+
+
 def test_run_ids_sort_and_never_come_again() -> None:
     """Runs of one second have names of their own, safe in a file's name."""
     names = {new_run_id() for _ in range(1000)}

@@ -11,9 +11,9 @@ from functools import partial
 from typing import IO, TYPE_CHECKING
 
 import structlog
-from rich.console import Console
 
 from exporter.cli import exit_codes, settings_sources
+from exporter.cli.invocation import is_terminal
 from exporter.cli.other_clock import other_clock
 from exporter.cli.progress import Progress, showing
 from exporter.discovery import target_list
@@ -29,6 +29,8 @@ from exporter.timestamps import read_us
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
+
+    from rich.console import Console
 
     from exporter.cli.invocation import Export, Invocation
     from exporter.discovery.cost import Estimate
@@ -87,17 +89,25 @@ def export(invocation: Invocation, settings: Settings, run_options: RunOptions, 
 
 
 def start_logs(level: str) -> Console | None:
-    """Send logs where they belong, and return the console for the live display where standard error is a terminal.
+    """Configure the logs, and return the console for the live display; None where standard error is no terminal.
 
-    There the display and the summary tell what the logs' level ``info`` would, so warnings are shown in its place.
+    On a terminal the display and the summary show what the logs' level ``info`` would, so only warnings are logged.
     """
-    console = Console(stderr=True)
-    if not console.is_terminal or console.is_dumb_terminal:
+    console = _console() if is_terminal(sys.stderr) else None
+    if console is None:
         logs.configure(level, sys.stderr)
         return None
     shown_level = "warning" if level == "info" else level
     logs.configure(shown_level, sys.stderr, lambda line: console.print(line, markup=False, highlight=False))
     return console
+
+
+def _console() -> Console | None:
+    """The console of a terminal that can show a display."""
+    from rich.console import Console  # noqa: PLC0415 - slow to import; needed on a terminal alone
+
+    console = Console(stderr=True)
+    return console if console.is_terminal and not console.is_dumb_terminal else None
 
 
 async def carry_out(
