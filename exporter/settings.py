@@ -104,7 +104,12 @@ class HttpSettings(_Section):
 
 
 class S3Settings(_Section):
-    """What is passed on to S3 with each object, under the values that S3 knows; None is not passed."""
+    """What is passed on to S3, in the values that S3 knows; None is not passed.
+
+    The owner goes with every call. Encryption and ACL go with whatever makes an object. The storage class is for data
+    files alone: records are small and read by every run, and the cold classes bill each object as 128 KiB or more, and
+    each read (Amazon S3 User Guide, "Storage classes").
+    """
 
     sse: _Text | None = None
     kms_key_id: _Text | None = None
@@ -112,9 +117,17 @@ class S3Settings(_Section):
     storage_class: _Text | None = None
     acl: _Text | None = None
 
-    def options(self) -> dict[str, str]:
-        """The values that are set, by their keys here."""
-        return self.model_dump(exclude_none=True)
+    def of_call(self) -> dict[str, str]:
+        """Members of any call, by the names of S3's API."""
+        return _set_members(ExpectedBucketOwner=self.expected_bucket_owner)
+
+    def of_record(self) -> dict[str, str]:
+        """Further members of the call that makes a record."""
+        return _set_members(ServerSideEncryption=self.sse, SSEKMSKeyId=self.kms_key_id, ACL=self.acl)
+
+    def of_data(self) -> dict[str, str]:
+        """Further members of the call that begins a data file."""
+        return self.of_record() | _set_members(StorageClass=self.storage_class)
 
 
 class AccountSettings(_Section):
@@ -237,6 +250,10 @@ def shown(value: object) -> str:
         text = f"…@{after}"
     cut = text if len(text) <= _SHOWN_LENGTH_MAX else text[:_SHOWN_LENGTH_MAX] + "…"
     return repr(cut) if isinstance(value, str) else cut
+
+
+def _set_members(**members: str | None) -> dict[str, str]:
+    return {name: value for name, value in members.items() if value is not None}
 
 
 def _once(texts: tuple[str, ...]) -> tuple[str, ...]:

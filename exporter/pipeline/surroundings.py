@@ -85,7 +85,7 @@ def real_surroundings(other_clock: Clock | None = None) -> Surroundings:
         ):
             # What is wrong with the way to AWS is found out before the lake is looked at.
             endpoints = {region: await find_endpoint(session, region) for region in regions}
-            async with open_store(settings.lake, session, settings.s3.options(), renewed=own_sessions) as store:
+            async with open_store(settings.lake, session, settings.s3, renewed=own_sessions) as store:
                 find = partial(find_endpoint, session)
                 is_local = all(is_loopback(url) for endpoint in endpoints.values() for url in endpoint.urls.values())
                 own_account = partial(accounts.own_account, is_local=is_local)

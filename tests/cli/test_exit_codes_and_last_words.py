@@ -17,6 +17,7 @@ from exporter.cli.signals import STOPPING
 from exporter.errors import CredentialsLost, LakeRefused, Refused, UsageError
 from exporter.ledger import ScopeLedger
 from exporter.pipeline.run_ledger import RunLedger
+from exporter.settings import S3Settings
 from tests.support.ledgers import Outcome, a_held_scope, a_lost_scope, a_scope
 
 if TYPE_CHECKING:
@@ -188,7 +189,7 @@ def test_run_options_reach_the_run(tmp_path: Path) -> None:
     assert request.targets is not None
     assert request.targets.count == 1
     assert (settings.lake, settings.regions, settings.run.active_sessions) == ("here", ("eu-west-1",), False)
-    assert settings.s3.options() == {"sse": "aws:kms"}
+    assert settings.s3 == S3Settings(sse="aws:kms")
 
 
 def test_deadline_asks_the_run_to_stop() -> None:

@@ -11,6 +11,7 @@ from exporter.emulator import Emulator
 from exporter.health.status import statuses
 from exporter.health.verify import Verified, verify
 from exporter.lake.stores.open import open_store
+from exporter.settings import S3Settings
 from tests.support.exports import REGION, Exports, options_of, small_world
 from tests.support.oracle import expected, lake_rows
 
@@ -63,7 +64,7 @@ async def test_runs_status_and_verify_pass_over_what_is_not_ours(
     assert {line["folder"].split("/")[2] for line in told} >= {"records", "lease"}
     assert len(told) <= 3 * len(regions)
     session = aioboto3.Session(region_name=REGION)
-    async with open_store(str(shared.lake), session=session, s3={}) as store:
+    async with open_store(str(shared.lake), session=session, s3=S3Settings()) as store:
         assert {str(status.scope) for status in await statuses(store, 1)} == {
             f"111122223333-{region}" for region in regions
         }

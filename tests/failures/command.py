@@ -13,6 +13,7 @@ import aioboto3
 
 from exporter.health.verify import Verified, verify
 from exporter.lake.stores.open import open_store
+from exporter.settings import S3Settings
 from tests.support.command import command_line, environment_of, running_process
 from tests.support.command import until as until_so
 from tests.support.laws import check_equal, check_reading
@@ -133,7 +134,7 @@ class Exports:
         check_equal(self.lake, self.truth)
         verified = Verified()
         session = aioboto3.Session(ACCESS_KEY, SECRET_KEY, region_name="us-east-1")
-        async with open_store(self.lake.address, session=session, s3={}) as store:
+        async with open_store(self.lake.address, session=session, s3=S3Settings()) as store:
             assert [problem async for problem in verify(store, verified)] == []
         assert verified.rows == self.truth.total()
 

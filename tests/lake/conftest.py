@@ -9,6 +9,7 @@ import aioboto3
 import pytest
 
 from exporter.lake.stores.open import open_store
+from exporter.settings import S3Settings
 from tests.support.servers.faulty_proxy import faulty_proxy
 from tests.support.servers.moto_s3 import moto_s3
 from tests.support.servers.seaweedfs import ACCESS_KEY, SECRET_KEY, seaweedfs
@@ -85,7 +86,7 @@ async def open_at(session: aioboto3.Session) -> AsyncIterator[Callable[..., Awai
     async with AsyncExitStack() as stack:
 
         async def open_one(address: str, **s3: str) -> Store:
-            return await stack.enter_async_context(open_store(address, session=session, s3=s3))
+            return await stack.enter_async_context(open_store(address, session=session, s3=S3Settings(**s3)))
 
         yield open_one
 

@@ -12,6 +12,7 @@ from exporter.errors import UsageError
 from exporter.lake.stores.directory import DirectoryStore
 from exporter.lake.stores.open import open_store
 from exporter.lake.stores.s3.store import S3Store
+from exporter.settings import S3Settings
 
 if TYPE_CHECKING:
     import aioboto3
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 async def test_what_is_no_lake_is_wrong_usage(address: str, session: aioboto3.Session) -> None:
     """An address of no known kind, or without a bucket, is refused before anything is opened."""
     with pytest.raises(UsageError, match=r"^lake: "):
-        async with open_store(address, session=session, s3={}):
+        async with open_store(address, session=session, s3=S3Settings()):
             pass
 
 
@@ -32,7 +33,7 @@ async def test_what_is_no_lake_is_wrong_usage(address: str, session: aioboto3.Se
 )
 async def test_each_address_has_its_store(address: str, kind: type, session: aioboto3.Session) -> None:
     """A path is a directory, and s3:// a bucket with a prefix or without; opening asks nothing of either."""
-    async with open_store(address, session=session, s3={"sse": "AES256"}) as store:
+    async with open_store(address, session=session, s3=S3Settings(sse="AES256")) as store:
         assert type(store) is kind
 
 
@@ -41,7 +42,8 @@ def test_a_lake_in_a_directory_needs_no_botocore() -> None:
     code = (
         "import asyncio, sys\n"
         "from exporter.lake.stores.open import open_store\n"
-        "asyncio.run(open_store('x', session=None, s3={}).__aenter__())\n"
+        "from exporter.settings import S3Settings\n"
+        "asyncio.run(open_store('x', session=None, s3=S3Settings()).__aenter__())\n"
         "print(sorted({'botocore', 'aiobotocore', 'aiohttp'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

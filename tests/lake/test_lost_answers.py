@@ -9,8 +9,8 @@ import pytest
 
 from exporter.errors import LakeBusy, LakeRefused
 from exporter.lake.stores.s3.calls import Limits
-from exporter.lake.stores.s3.options import S3Options
 from exporter.lake.stores.s3.store import S3Store
+from exporter.settings import S3Settings
 from tests.support.servers.faulty_proxy import Answer
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ async def make_store(
     async with AsyncExitStack() as stack:
 
         async def make(limits: Limits) -> S3Store:
-            store = S3Store(session, bucket, prefix, S3Options(), limits=limits, sleep=sleep)
+            store = S3Store(session, bucket, prefix, S3Settings(), limits=limits, sleep=sleep)
             return await stack.enter_async_context(store)
 
         yield make

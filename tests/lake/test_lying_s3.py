@@ -13,8 +13,8 @@ from exporter.errors import LakeBusy, LakeRefused
 from exporter.lake.identity import open_lake
 from exporter.lake.stores.s3 import http
 from exporter.lake.stores.s3.calls import Limits
-from exporter.lake.stores.s3.options import S3Options
 from exporter.lake.stores.s3.store import S3Store
+from exporter.settings import S3Settings
 from tests.support.servers.faulty_proxy import Answer, faulty_proxy
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ async def at_once(_wait_s: float) -> None:
 
 @pytest.fixture
 async def store(session: aioboto3.Session, prefix: str) -> AsyncIterator[S3Store]:
-    async with S3Store(session, "lakes", prefix, S3Options(), sleep=at_once) as store:
+    async with S3Store(session, "lakes", prefix, S3Settings(), sleep=at_once) as store:
         yield store
 
 
@@ -209,7 +209,7 @@ async def test_answers_are_bounded(
     """A list or a record that does not end is refused when it is longer than any of the exporter's."""
     monkeypatch.setattr(http, "ANSWER_BYTES_MAX", 10_000)
     limits = Limits(record_bytes=10_000, file_bytes=20_000)
-    async with S3Store(session, "lakes", prefix, S3Options(), limits=limits, sleep=at_once) as store:
+    async with S3Store(session, "lakes", prefix, S3Settings(), limits=limits, sleep=at_once) as store:
         for key, size_bytes in ((RECORD, 10_001), (KEY, 20_001)):
             proxy.lose("GET", Answer(200, bytes(size_bytes), headers={"ETag": "x"}))
             with pytest.raises(LakeRefused, match="is larger than"):
@@ -258,7 +258,7 @@ async def test_a_proxy_that_does_not_let_https_pass(
             monkeypatch.setenv(name, f"http://me:hunter2@127.0.0.1:{port}")
         for name in ("NO_PROXY", "no_proxy"):
             monkeypatch.delenv(name, raising=False)
-        async with S3Store(session, "lakes", "x", S3Options(), sleep=at_once) as store:
+        async with S3Store(session, "lakes", "x", S3Settings(), sleep=at_once) as store:
             with pytest.raises(LakeRefused) as caught:
                 await store.keys("_log/")
     said = (

@@ -47,7 +47,7 @@ async def _statuses(settings: Settings, runs_max: int) -> list[ScopeStatus]:
 
 @asynccontextmanager
 async def _lake(settings: Settings) -> AsyncIterator[Store]:
-    async with open_store(settings.lake, session=open_session(), s3=settings.s3.options()) as store:
+    async with open_store(settings.lake, session=open_session(), s3=settings.s3) as store:
         yield store
 
 

@@ -118,7 +118,7 @@ def _opening(invocation: Invocation, settings: Settings) -> AbstractAsyncContext
 
 @asynccontextmanager
 async def _upkeep(invocation: Invocation, settings: Settings, clock: Clock) -> AsyncIterator[Upkeep]:
-    async with open_store(settings.lake, session=open_session(), s3=settings.s3.options()) as store:
+    async with open_store(settings.lake, session=open_session(), s3=settings.s3) as store:
 
         async def make_sure() -> None:
             body = await store.read(KEY)

@@ -10,11 +10,12 @@ from exporter.aws.endpoints import check_endpoint_settings
 from exporter.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable
 
     import aioboto3
 
     from exporter.lake.store import Store
+    from exporter.settings import S3Settings
 
 _S3 = "s3://"
 
@@ -23,15 +24,14 @@ _S3 = "s3://"
 async def open_store(
     address: str,
     session: aioboto3.Session,
-    s3: Mapping[str, str],
+    s3: S3Settings,
     renewed: Callable[[], aioboto3.Session] | None = None,
 ) -> AsyncIterator[Store]:
     """The store at ``address``: a directory, or ``s3://bucket/prefix``.
 
-    ``s3`` are the members of :class:`~exporter.lake.stores.s3.options.S3Options` that are set. ``renewed`` gives
-    another session when the credentials of the one before have expired. Raises :class:`UsageError` for any other
-    address, and for a wrong AWS_ENDPOINT_URL_S3. Whether the lake is there and may be used is told by the first thing
-    that it is asked.
+    ``s3`` is passed on to S3, and nothing of it to a directory. ``renewed`` gives another session when the credentials
+    of the one before have expired. Raises :class:`UsageError` for any other address, and for a wrong
+    AWS_ENDPOINT_URL_S3. Whether the lake is there and may be used shows at the first thing that it is asked.
     """
     if not address.startswith(_S3):
         if "://" in address or not address:
@@ -45,8 +45,7 @@ async def open_store(
         raise UsageError(f"lake: {address!r} names no bucket: s3://bucket/prefix")
     check_endpoint_settings("S3")
     # botocore takes long to import, and a lake in a directory does without.
-    from exporter.lake.stores.s3.options import S3Options  # noqa: PLC0415 - the same
     from exporter.lake.stores.s3.store import S3Store  # noqa: PLC0415 - see the line above
 
-    async with S3Store(session, bucket, prefix.strip("/"), S3Options(**s3), renewed=renewed) as store:
+    async with S3Store(session, bucket, prefix.strip("/"), s3, renewed=renewed) as store:
         yield store

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import aioboto3
 
-    from exporter.lake.stores.s3.options import S3Options
+    from exporter.settings import S3Settings
 
 #: S3's least size of a part is 5 MiB, but for the last one (Amazon S3 User Guide, "Multipart upload limits").
 PART_SIZE_BYTES = 8 << 20
@@ -44,7 +44,7 @@ class S3Store:
         session: aioboto3.Session,
         bucket: str,
         prefix: str,
-        options: S3Options,
+        options: S3Settings,
         *,
         limits: Limits = LIMITS,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
