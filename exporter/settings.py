@@ -1,6 +1,6 @@
-"""What a run is told by options, environment and file: frozen, checked, and complete with defaults.
+"""The settings that options, environment and file give a run: frozen, checked, and complete with defaults.
 
-These are the values alone; `exporter.cli.settings_sources` gathers them and says of a wrong one where it stands.
+`exporter.cli.settings_sources` gathers the values, and names the source of a wrong one.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class RunSettings(_Section):
 
 
 class RetrySettings(_Section):
-    """How long a call is tried: so many attempts, and so many seconds for all of them together."""
+    """How long a call is tried: the number of attempts, and the seconds for all of them together."""
 
     attempts: _Count = 8
     timeout_s: _Positive = 300.0
@@ -167,7 +167,7 @@ class AccountSettings(_Section):
 
 
 class Settings(_Section):
-    """All that a run is told. ``regions``, ``stages`` and ``exclude_stages`` hold each name once, in the order given.
+    """All settings of a run. ``regions``, ``stages`` and ``exclude_stages`` hold each name once, in their order.
 
     ``lake`` is a directory, its ``~`` expanded, or ``s3://bucket/prefix``; no ``stages`` means all but
     ``exclude_stages``. ``accounts``, each once, are all that is exported, each with its role; without any it is the

@@ -1,4 +1,4 @@
-"""``IVS_EXPORT_TEST_CLOCK``: a clock for the exporter in place of this machine's, for tests beside an emulator.
+"""``IVS_EXPORT_TEST_CLOCK``: a clock for the exporter instead of this machine's, for tests beside an emulator.
 
 An emulator whose time is elsewhere answers with dates that are far from this machine's, and those do not count. The
 variable holds an ISO time for the clock to start at, or the URL of an emulator whose clock it follows. Signatures keep
@@ -39,7 +39,7 @@ def other_clock(settings: Settings) -> Clock | None:
     """The clock that the environment asks for; None where it asks for none.
 
     Raises :class:`UsageError` where the variable is neither a time nor a URL, where an endpoint that ``settings`` need
-    is not a loopback address, and where the emulator does not tell its time; and :class:`CredentialsLost` where AWS's
+    is not a loopback address, and where the emulator does not show its time; and :class:`CredentialsLost` where AWS's
     own files can't be read.
     """
     text = os.environ.get(VARIABLE, "")
@@ -118,4 +118,4 @@ def _asked_us(url: str) -> int:
         with urllib.request.urlopen(f"{url.rstrip('/')}/_emulator/clock", timeout=_ANSWER_S_MAX) as answer:  # noqa: S310 - a loopback address, checked
             return int(json.loads(answer.read(_ANSWER_SIZE_BYTES_MAX))["now_us"])
     except (OSError, ValueError, LookupError, TypeError) as error:
-        raise UsageError(f"{VARIABLE}: no emulator tells its time at {host_of(url)}") from error
+        raise UsageError(f"{VARIABLE}: no emulator shows its time at {host_of(url)}") from error

@@ -50,7 +50,7 @@ class _Environment(Settings, BaseSettings):
 
 @dataclass(frozen=True, slots=True)
 class _Layer:
-    """One place where values stand, and how it calls a key."""
+    """One source of values, and its name for a key."""
 
     values: Mapping[str, Any]
     name_of: Callable[[Key], str]
@@ -74,15 +74,15 @@ def load(options: Mapping[str, Any], config: Path | None = None) -> Settings:
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
-        raise UsageError(_told(error, layers)) from None
+        raise UsageError(_describe(error, layers)) from None
 
 
 def with_regions(settings: Settings, targets: Targets | None, profile_region: Callable[[], str | None]) -> Settings:
-    """The settings with the regions that are meant where none are given: those of the ARNs, else AWS's own defaults.
+    """The settings with the regions that are meant where none are set: those of the ARNs, else AWS's own defaults.
 
-    Where regions, accounts or stages are given, a stage or target outside them is refused: they say where a run may
-    look at all; and so is a target in a stage that is excluded. ``profile_region`` asks the AWS profile, which is slow,
-    and so comes last. Raises :class:`UsageError`.
+    Where regions, accounts or stages are set, a stage or target outside them is refused: they limit what a run reads.
+    A target in an excluded stage is refused, too. ``profile_region`` reads the AWS profile, which is slow, and so comes
+    last. Raises :class:`UsageError`.
     """
     if targets is not None:
         _check_targets(settings, targets)
@@ -104,17 +104,19 @@ def _check_targets(settings: Settings, targets: Targets) -> None:
             if arn in excluded:
                 raise UsageError(f"the list names stage {arn}, which is excluded: take it out of one of the two")
             if stages and arn not in stages:
-                raise UsageError(f"the list names stage {arn}, which is none of the stages given")
+                raise UsageError(f"the list names stage {arn}, which is none of the stages to export")
 
 
 def _check_scope(settings: Settings, scope: Scope, who: str) -> None:
-    """Refuse a scope that is named, but is none of those that the settings give."""
+    """Refuse a scope that is named, but lies outside of the settings' accounts and regions."""
     account = settings.account(scope.account_id)
     if settings.accounts and account is None:
-        raise UsageError(f"{who} in {scope.region}, but account {scope.account_id} is none of the [[accounts]] given")
+        raise UsageError(
+            f"{who} in {scope.region}, but account {scope.account_id} is none of the [[accounts]] in the file"
+        )
     regions = (account and account.regions) or settings.regions
     if regions and scope.region not in regions:
-        raise UsageError(f"{who} in {scope.region}, which is none of the regions given: {', '.join(regions)}")
+        raise UsageError(f"{who} in {scope.region}, which is none of the regions to export: {', '.join(regions)}")
 
 
 def keys() -> dict[Key, Any]:
@@ -140,7 +142,7 @@ def _default_region(profile_region: Callable[[], str | None]) -> str:
     if region is None:
         source, region = "the AWS profile", profile_region()
     if not region:
-        raise UsageError("no region is given: use --region, IVS_EXPORT_REGIONS, AWS_REGION or a profile that has one")
+        raise UsageError("no region is set: use --region, IVS_EXPORT_REGIONS, AWS_REGION or a profile that has one")
     try:
         check_regions([region])
     except ValueError as error:
@@ -159,14 +161,14 @@ def _check_variables() -> None:
 def _check_lake_is_named(values: Mapping[str, Any]) -> None:
     """Refuse an empty ``IVS_EXPORT_LAKE`` where nothing else names a lake.
 
-    Other empty variables are as those that are not set. This one is what is left of a name that nobody has put a value
-    in place of, and the lake of a container would be a folder in it.
+    Other empty variables are as those that are not set. This one is what is left of a template whose value is missing,
+    and the lake would be a folder inside the container.
     """
     variable = variable_of(_LAKE)
     is_empty = any(name.upper() == variable and not value for name, value in os.environ.items())
     if is_empty and _LAKE[0] not in values:
         raise UsageError(
-            f"{variable} is empty, and nothing else says where the lake is: give it a directory or s3://bucket/prefix,"
+            f"{variable} is empty, and nothing else says where the lake is: set it to a directory or s3://bucket/prefix,"
             " or unset it for ./lake"
         )
 
@@ -189,15 +191,15 @@ def _check_keys(file: Path, values: Mapping[str, Any]) -> None:
 def _check_keys_of_accounts(file: Path, tables: object) -> None:
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise UsageError(f"{file}: each of the accounts is a table of its own, written [[{_ACCOUNTS}]]")
-    for place, table in enumerate(tables):
+    for index, table in enumerate(tables):
         for key in table:
             if key not in AccountSettings.model_fields:
-                name = f"{_place_of(place)}.{shown(key)[1:-1]}"
+                name = f"{_name_of_account(index)}.{shown(key)[1:-1]}"
                 raise UsageError(f"{file}: {name} is no key{_meant(key, AccountSettings.model_fields)}")
 
 
-def _place_of(place: int) -> str:
-    return f"[[{_ACCOUNTS}]] number {place + 1}"
+def _name_of_account(index: int) -> str:
+    return f"[[{_ACCOUNTS}]] number {index + 1}"
 
 
 def _meant(name: str, known: Iterable[str]) -> str:
@@ -230,12 +232,12 @@ def _merged(layers: list[_Layer]) -> dict[str, Any]:
     return values
 
 
-def _told(error: ValidationError, layers: list[_Layer]) -> str:
+def _describe(error: ValidationError, layers: list[_Layer]) -> str:
     """The first thing that is wrong: where it stands, under which name, its value, and why."""
     first = error.errors(include_url=False)[0]
     reason = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
     if first["loc"][0] == _ACCOUNTS:
-        return _told_of_accounts(first["loc"], reason, layers[-1])
+        return _describe_account(first["loc"], reason, layers[-1])
     key = tuple(str(part) for part in first["loc"])[:2]
     key = key if key in keys() else key[:1]
     for layer in layers:
@@ -247,12 +249,12 @@ def _told(error: ValidationError, layers: list[_Layer]) -> str:
     return f"{'.'.join(key)}: {reason}"
 
 
-def _told_of_accounts(loc: tuple[int | str, ...], reason: str, file: _Layer) -> str:
+def _describe_account(loc: tuple[int | str, ...], reason: str, file: _Layer) -> str:
     """The same of ``[[accounts]]``, which stand in the file alone; an external id is not shown."""
     match loc:
-        case (_, int(place), str(key), *_):
-            name = file.name_of((_place_of(place), key))
-            value = file.values[_ACCOUNTS][place].get(key)
+        case (_, int(index), str(key), *_):
+            name = file.name_of((_name_of_account(index), key))
+            value = file.values[_ACCOUNTS][index].get(key)
             is_shown = value is not None and key != "external_id"
             return f"{name}: {shown(value)} is refused: {reason}" if is_shown else f"{name} is refused: {reason}"
         case _:

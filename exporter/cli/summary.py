@@ -98,7 +98,7 @@ def _empty_regions(summary: dict[str, Any]) -> list[str]:
     if not (empty := summary["empty_regions"]):
         return []
     asked = ", ".join(
-        place["region"] + (f" (account {place['account_id']})" if place["account_id"] else "") for place in empty
+        scope["region"] + (f" (account {scope['account_id']})" if scope["account_id"] else "") for scope in empty
     )
     found = summary["regions_with_stages"]
     there = f"; there are some in {', '.join(found)}" if found else ""

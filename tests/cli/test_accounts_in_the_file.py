@@ -102,7 +102,7 @@ def test_an_external_id_is_shown_nowhere(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_account_is_refused(text: str, message: str, tmp_path: Path) -> None:
-    """What is wrong is told with the file, the account's place, the key and the reason, in one line."""
+    """An error names the file, the account's number, the key and the reason, in one line."""
     with pytest.raises(UsageError) as raised:
         loaded(tmp_path, text)
     assert str(raised.value).startswith(str(tmp_path / "settings.toml"))
@@ -134,9 +134,9 @@ def test_stages_and_targets_are_read_with_their_accounts_roles(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("scope", "message"),
     [
-        (Scope(OTHER, "us-east-1"), f"in us-east-1, but account {OTHER} is none of the [[accounts]] given"),
-        (Scope(TWO, "eu-west-1"), "in eu-west-1, which is none of the regions given: us-east-1"),
-        (Scope(ONE, "ap-south-1"), "in ap-south-1, which is none of the regions given: eu-west-1"),
+        (Scope(OTHER, "us-east-1"), f"in us-east-1, but account {OTHER} is none of the [[accounts]] in the file"),
+        (Scope(TWO, "eu-west-1"), "in eu-west-1, which is none of the regions to export: us-east-1"),
+        (Scope(ONE, "ap-south-1"), "in ap-south-1, which is none of the regions to export: eu-west-1"),
     ],
 )
 def test_a_stage_or_target_elsewhere_is_refused(scope: Scope, message: str, tmp_path: Path) -> None:

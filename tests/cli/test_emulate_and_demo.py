@@ -75,7 +75,7 @@ def test_demo_exports_a_day_and_asks_it_twice_over(tmp_path: Path, capfd: pytest
 def test_a_demos_lake_takes_no_real_export(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """A run into it is wrong usage, told before anything is written; so is a dry run. The next demo goes on."""
+    """A run into it is wrong usage, refused before anything is written; so is a dry run. The next demo goes on."""
     lake = tmp_path / "lake"
     assert main(["demo", "--lake", str(lake)]) == exit_codes.OK
     assert json.loads((lake / "_log/lake.json").read_text())["made_by"] == "demo"
@@ -139,7 +139,7 @@ def test_demo_removes_its_own_lake_alone(tmp_path: Path) -> None:
 
 
 def test_demo_refuses_what_is_no_folder(tmp_path: Path) -> None:
-    """A file in the place of the lake is an error that says so."""
+    """A file where the lake should be is an error that says so."""
     (tmp_path / "lake").write_text("")
     with pytest.raises(UsageError, match="can't be used for a lake: Not a directory"):
         demo.clear(tmp_path / "lake")
@@ -220,7 +220,7 @@ def test_emulator_serves_a_run_until_it_is_stopped(tmp_path: Path) -> None:
     ids=" ".join,
 )
 def test_wrong_options_of_the_emulator_are_refused(wrong: list[str], capfd: pytest.CaptureFixture[str]) -> None:
-    """A world that can't be is told in one line."""
+    """A world that can't be is refused in one line."""
     assert main(["emulate", *wrong]) == exit_codes.USAGE
     out, err = capfd.readouterr()
     assert (out, err.count("\n")) == ("", 1)

@@ -147,7 +147,7 @@ def shown(progress: Progress) -> str:
 
 
 def test_progress_tells_pace_and_time_left() -> None:
-    """Pace is that of the last seconds; left are the known units' pages, as many each as until the last commit."""
+    """Pace is that of the last seconds; left are the pages of the units found, at the mean of those committed."""
     ledger, now_s = a_ledger(), [0.0]
     scope = ledger.scopes[0]
     scope.calls["ListParticipantEvents"] = 400
@@ -205,7 +205,7 @@ def test_progress_of_a_run_that_has_not_begun_is_empty() -> None:
 
 
 async def test_live_display_draws_on_a_terminal_and_lets_log_lines_through() -> None:
-    """The table is drawn while the block runs, a log line stands above it, and the cursor is given back."""
+    """The table is drawn while the block runs, a log line stands above it, and the cursor is shown again."""
     console = Console(file=io.StringIO(), force_terminal=True, width=160)
     progress = Progress(a_ledger(), 5.0, lambda: 0.0)
     async with showing(progress, console):

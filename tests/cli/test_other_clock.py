@@ -1,4 +1,4 @@
-"""A clock for the exporter in place of this machine's: where it counts, and where it is refused."""
+"""A clock for the exporter instead of this machine's: where it counts, and where it is refused."""
 
 from __future__ import annotations
 
@@ -65,11 +65,11 @@ def test_the_emulators_time_is_the_exporters(
 ) -> None:
     """A world of another year is exported whole and sealed; without that clock, its dates do not count."""
     monkeypatch.setenv(VARIABLE, emulator.url if way == "followed" else text_of(NOW_US))
-    code, words, told = run(str(tmp_path / "lake"), capsys)
-    assert (code, words["outcome"]) == (0, "complete")
-    assert words["sessions"]["sealed"] == words["sessions"]["found"] > 0
-    assert words["scopes"][0]["complete_until"].startswith("2031-03-05T12:0")
-    assert "does not count" not in told
+    code, printed, log = run(str(tmp_path / "lake"), capsys)
+    assert (code, printed["outcome"]) == (0, "complete")
+    assert printed["sessions"]["sealed"] == printed["sessions"]["found"] > 0
+    assert printed["scopes"][0]["complete_until"].startswith("2031-03-05T12:0")
+    assert "does not count" not in log
     for command in (
         ["verify"],
         ["repair", "--dry-run"],
@@ -79,9 +79,9 @@ def test_the_emulators_time_is_the_exporters(
         assert main([*command, "--lake", str(tmp_path / "lake")]) == 0, command
     capsys.readouterr()
     monkeypatch.delenv(VARIABLE)
-    code, words, told = run(str(tmp_path / "other"), capsys)
-    assert words["sessions"]["sealed"] == 0
-    assert told.count("an answer's Date does not count") == 1
+    code, printed, log = run(str(tmp_path / "other"), capsys)
+    assert printed["sessions"]["sealed"] == 0
+    assert log.count("an answer's Date does not count") == 1
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_the_emulators_time_is_the_exporters(
         ("2031-03-05T12:00Z", {}, "s3://some-bucket/lake", "amazonaws.com is no loopback address"),
         ("http://192.0.2.1:8000", {}, "lake", "192.0.2.1 is no loopback address"),
         ("noon", {}, "lake", "neither an ISO time nor the URL"),
-        ("http://127.0.0.1:9", {}, "lake", "no emulator tells its time at 127.0.0.1"),
+        ("http://127.0.0.1:9", {}, "lake", "no emulator shows its time at 127.0.0.1"),
     ],
 )
 def test_it_is_refused_beside_what_is_real(  # noqa: PLR0917 - pytest passes them by name
@@ -110,10 +110,10 @@ def test_it_is_refused_beside_what_is_real(  # noqa: PLR0917 - pytest passes the
         monkeypatch.setenv(name, value)
         if not value:
             monkeypatch.delenv(name)
-    code, words, _ = run(lake if lake.startswith("s3") else str(tmp_path / lake), capsys)
+    code, printed, _ = run(lake if lake.startswith("s3") else str(tmp_path / lake), capsys)
     assert code == 2
-    assert said in words["failures"][0]["message"]
-    assert VARIABLE in words["failures"][0]["message"]
+    assert said in printed["failures"][0]["message"]
+    assert VARIABLE in printed["failures"][0]["message"]
     assert not emulator.calls.granted
     assert not list(tmp_path.iterdir())
 

@@ -134,11 +134,11 @@ def test_a_directory_is_not_mended_as_s3_is(tmp_path: Path, capsys: pytest.Captu
     file.unlink()
     file.mkdir()
     assert main(["verify", "--lake", str(lake)]) == 1
-    told = capsys.readouterr().out
-    assert "a directory stands where a file should be: move it" in told
-    assert "let it be read, and verify again" in told
-    assert "1 problem in " in told
-    assert "s3" not in told.lower()
+    out = capsys.readouterr().out
+    assert "a directory stands where a file should be: move it" in out
+    assert "let it be read, and verify again" in out
+    assert "1 problem in " in out
+    assert "s3" not in out.lower()
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_what_can_not_be_read_is_mended_where_it_lies(message: str, *, is_s3: bo
 
 
 @pytest.mark.parametrize(("count", "said"), [(0, "0 files"), (1, "1 file"), (2, "2 files"), (1_204, "1,204 files")])
-def test_one_thing_is_told_as_one(count: int, said: str) -> None:
+def test_a_count_of_one_is_singular(count: int, said: str) -> None:
     """Nouns agree with their counts."""
     assert counted(count, "file") == said
 
@@ -185,7 +185,7 @@ def test_a_lake_is_repaired(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 def test_a_partition_that_was_removed_on_purpose_is_forgiven(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Whoever says so once has no problem with it any more, and a refetch leaves it away."""
+    """A partition removed on purpose is no problem any more, and a refetch does not bring it back."""
     lake = tmp_path / "lake"
     assert main(["run", "--lake", str(lake), "--json"]) == 0
     partition = min((lake / "events").iterdir())
@@ -278,8 +278,8 @@ def test_a_lake_whose_run_found_nothing_is_a_lake(
     assert (status["lake"], status["scopes"]) == (lake, [])
     for command in ("verify", "repair"):
         assert main([command, "--lake", lake, "--json"]) == 0
-        told = last_object(capsys)
-        assert (told["lake"], told["scopes"], told["problems"]) == (lake, 0, [])
+        out = last_object(capsys)
+        assert (out["lake"], out["scopes"], out["problems"]) == (lake, 0, [])
     assert main(["status", "--lake", lake]) == 0
     assert capsys.readouterr().out == f"{lake}: no scope yet\n"
     assert main(["verify", "--lake", lake]) == 0

@@ -55,7 +55,7 @@ def started(manner: str, arguments: list[str], program: str = PROGRAM) -> Iterat
             process.kill()
 
 
-def last_words(process: subprocess.Popen[str]) -> Any:
+def last_object(process: subprocess.Popen[str]) -> Any:
     out, _ = process.communicate(timeout=30)
     [line] = out.splitlines()
     return json.loads(line)
@@ -72,11 +72,15 @@ def test_first_signal_ends_gracefully(number: int, code: int) -> None:
     with started("graceful", RUN) as process:
         wait_for(process, "ready")
         process.send_signal(number)
-        words = last_words(process)
+        printed = last_object(process)
         assert process.returncode == code
-    assert words["outcome"] == "partial"
-    assert (words["units"]["exported"], words["units"]["deferred"]) == (1, 1)
-    assert (words["stopped_by"], words["exit_code"], words["more_to_do"]) == (signal.Signals(number).name, code, True)
+    assert printed["outcome"] == "partial"
+    assert (printed["units"]["exported"], printed["units"]["deferred"]) == (1, 1)
+    assert (printed["stopped_by"], printed["exit_code"], printed["more_to_do"]) == (
+        signal.Signals(number).name,
+        code,
+        True,
+    )
 
 
 @pytest.mark.parametrize("manner", ["hanging", "blocking"])
@@ -87,9 +91,9 @@ def test_second_signal_ends_at_once(manner: str) -> None:
         process.send_signal(signal.SIGTERM)
         wait_for(process, "asked")
         process.send_signal(signal.SIGINT)
-        words = last_words(process)
+        printed = last_object(process)
         assert process.returncode == 143
-    assert words["units"]["found"] == sum(words["units"].values()) - words["units"]["found"] == 2
+    assert printed["units"]["found"] == sum(printed["units"].values()) - printed["units"]["found"] == 2
 
 
 def test_time_ends_what_does_not_stop() -> None:
@@ -97,7 +101,7 @@ def test_time_ends_what_does_not_stop() -> None:
     with started("stubborn", RUN) as process:
         wait_for(process, "ready")
         process.send_signal(signal.SIGINT)
-        assert last_words(process)["units"]["deferred"] == 1
+        assert last_object(process)["units"]["deferred"] == 1
         assert process.returncode == 130
 
 
@@ -107,12 +111,12 @@ def test_signal_before_the_run_ends_at_once() -> None:
         assert process.stdin is not None
         process.stdin.write("stage_arn" + "\n" * 1_000_000)  # more than a pipe holds, so that it is being read
         process.send_signal(signal.SIGTERM)
-        words = last_words(process)
+        printed = last_object(process)
         assert process.returncode == 143
-    assert words["outcome"] == "failed"
+    assert printed["outcome"] == "failed"
     message = "stopped at once by SIGTERM"
-    assert words["failures"] == [{"error": "stopped", "message": message, "count": 1, "units": [], "unit": None}]
-    assert (words["stopped_by"], words["exit_code"]) == ("SIGTERM", 143)
+    assert printed["failures"] == [{"error": "stopped", "message": message, "count": 1, "units": [], "unit": None}]
+    assert (printed["stopped_by"], printed["exit_code"]) == ("SIGTERM", 143)
 
 
 def test_nohup_is_obeyed() -> None:
@@ -122,7 +126,7 @@ def test_nohup_is_obeyed() -> None:
         wait_for(process, "ready")
         process.send_signal(signal.SIGHUP)
         process.send_signal(signal.SIGTERM)
-        assert last_words(process)["stopped_by"] == "SIGTERM"
+        assert last_object(process)["stopped_by"] == "SIGTERM"
         assert process.returncode == 143
 
 

@@ -229,7 +229,7 @@ WRONG: dict[str, tuple[str | bytes, str, str]] = {
     "a name that stands there twice": ("stage_arn,stage_arn\n", ":1:", "stage_arn stands there twice"),
     "two spellings of a name": (f"stage_arn,StageArn\n{A},{B}", ":1:", "twice, as 'stage_arn' and 'StageArn'"),
     "an open quote": ('stage_arn\n"abc', ":2:", "not CSV"),
-    "a text behind a quote": (f'stage_arn\n"{A}"x', ":2:", "not CSV"),
+    "a text after a quote": (f'stage_arn\n"{A}"x', ":2:", "not CSV"),
     "old ends of lines": (f"stage_arn\r{A}", ":1:", "not CSV"),
     "a long field": (f"stage_arn,x\n{A}," + "y" * 200_000, ":2:", "not CSV"),
     "a long line": ("x" * 2_000_000, ":1:", "the line is longer than"),
@@ -303,13 +303,13 @@ WRONG: dict[str, tuple[str | bytes, str, str]] = {
 @pytest.mark.parametrize("what", WRONG)
 def test_wrong_list_ends_in_one_line(what: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """The command says file, line and reason in one line, cut, and with nothing that a terminal would obey."""
-    content, place, reason = WRONG[what]
+    content, line, reason = WRONG[what]
     (tmp_path / "targets").write_bytes(content if isinstance(content, bytes) else content.encode())
     assert main(["run", "--targets", str(tmp_path / "targets"), "--lake", str(tmp_path / "lake")]) == exit_codes.USAGE
     out, err = capfd.readouterr()
     assert (out, err.count("\n")) == ("", 1)
     message = json.loads(err)["message"]
-    assert message.startswith(f"{tmp_path / 'targets'}{place}")
+    assert message.startswith(f"{tmp_path / 'targets'}{line}")
     assert reason in message
     assert len(message) < 500
     assert message.isprintable()
@@ -390,7 +390,7 @@ PARTICIPANTS = {"participants": [{"participantId": "p", "state": "DISCONNECTED",
 )
 @pytest.mark.parametrize("coding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "gzip", "gzips"])
 def test_lists_as_people_have_them_are_read(content: str, named: dict[str, Any], coding: str, tmp_path: Path) -> None:
-    """Any delimiter, spelling, encoding and packing that has one meaning; one stage is given for what names none."""
+    """Any delimiter, spelling, encoding and packing that has one meaning; one stage stands for what names none."""
     if coding.startswith("gzip"):
         data, half = content.encode(), len(content) // 2
         packed = gzip.compress(data) if coding == "gzip" else gzip.compress(data[:half]) + gzip.compress(data[half:])
@@ -488,7 +488,7 @@ def test_parquet_that_unpacks_to_gigabytes_is_refused(options: dict[str, Any], t
 
 @pytest.mark.slow
 def test_parquet_page_that_is_too_long_is_not_read(tmp_path: Path) -> None:
-    """What a page will take is told by its header, which is looked at before the page."""
+    """The header says what a page will take, and is read before the page."""
     table = pa.table({"stage_arn": pa.array(["z" * (140 << 20)], pa.large_string())})
     pq.write_table(table, tmp_path / "targets", compression="zstd", use_dictionary=False, write_statistics=False)
     with pytest.raises(UsageError, match=r"has a page of 146,800,6\d\d bytes"):
@@ -562,11 +562,11 @@ def test_garbage_is_refused_and_nothing_else(head: bytes, rest: bytes, tmp_path:
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
-@given(place=st.integers(0, 10_000), value=st.integers(0, 255))
-def test_damaged_parquet_is_read_or_refused(place: int, value: int, tmp_path: Path) -> None:
+@given(index=st.integers(0, 10_000), value=st.integers(0, 255))
+def test_damaged_parquet_is_read_or_refused(index: int, value: int, tmp_path: Path) -> None:
     """One wrong byte in a Parquet file ends in a list or in a usage error."""
     content = bytearray(as_parquet([(A, S1, "p"), (B, None, None)]))
-    content[place % len(content)] = value
+    content[index % len(content)] = value
     try:
         read_bytes(tmp_path, bytes(content))
     except UsageError as error:

@@ -273,7 +273,7 @@ async def test_targets_and_stages_of_many_accounts(lake: Lake, tmp_path: Path) -
         targets = (*FAST, "--targets", str(tmp_path / "list.csv"))
         told = await lake.run(emulator, table_of(OTHER), options=targets)
         assert told.code == 2
-        assert f"account {ACCOUNT} is none of the [[accounts]] given" in told.words["failures"][0]["message"]
+        assert f"account {ACCOUNT} is none of the [[accounts]] in the file" in told.words["failures"][0]["message"]
         assert not lake.path.exists()
         told = await lake.run(emulator, table_of(ACCOUNT), table_of(OTHER), options=targets)
         assert (told.code, told.failed) == (0, {})

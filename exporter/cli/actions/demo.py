@@ -1,4 +1,4 @@
-"""What ``ivs-export demo`` does: emulate a day, export it, ask the lake a first question, and tell what comes next."""
+"""What ``ivs-export demo`` does: emulate a day, export it, ask the lake a first question, and show what comes next."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def demonstrate(invocation: Invocation, address: str) -> int:
     invocation.finish(code)
     if code == exit_codes.OK:
         invocation.signals.install()
-        invocation.say(_told(invocation, lake))
+        invocation.say(_answers(invocation, lake))
     return code
 
 
@@ -70,7 +70,9 @@ def clear(lake: Path) -> None:
     try:
         found = sorted(path.name for path in lake.iterdir()) if lake.exists() else []
         if found and not _is_demo(lake):
-            raise UsageError(f"{shown(str(lake))} holds something that is no demo's; name another place with --lake")
+            raise UsageError(
+                f"{shown(str(lake))} holds something that is no demo's; name another directory with --lake"
+            )
         for name in _PARTS_OF_A_LAKE:
             if (lake / name).exists():
                 shutil.rmtree(lake / name)
@@ -133,7 +135,7 @@ def emulator_options(now_s: float) -> EmulatorOptions:
 
 
 def _shut_out_environment(url: str) -> None:
-    """Let nothing of the user's AWS environment count in this process, whose own it is from here on."""
+    """Replace the AWS variables of this process: from here on only the emulator's count."""
     for name in list(os.environ):
         if name.upper().startswith("AWS_") or name.upper().endswith("_PROXY"):
             del os.environ[name]
@@ -147,7 +149,7 @@ def _shut_out_environment(url: str) -> None:
     }
 
 
-def _told(invocation: Invocation, lake: Path) -> str:
+def _answers(invocation: Invocation, lake: Path) -> str:
     """The first answers, and what to do next."""
     calls = max(invocation.calls().values(), default=0)
     try:

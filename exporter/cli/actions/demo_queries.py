@@ -1,4 +1,4 @@
-"""The demo's first questions to a lake, asked by DuckDB: which events, and how full its busiest session was."""
+"""The demo's first questions to a lake, answered by DuckDB: which events, and how full its busiest session was."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def first_answers(lake: Path) -> str:
         with duckdb.connect() as database:
             names = database.execute(query).fetchall()
             stage_arn, session_id, participants = database.execute(_BUSIEST, {"files": files}).fetchall()[0]
-            given = {"files": files, "stage_arn": stage_arn, "session_id": session_id, "minutes": _QUARTER_MINUTES}
-            present = database.execute(_PRESENT, given).fetchall()
+            session = {"files": files, "stage_arn": stage_arn, "session_id": session_id, "minutes": _QUARTER_MINUTES}
+            present = database.execute(_PRESENT, session).fetchall()
     except duckdb.Error as error:
         raise ExportError(f"DuckDB can't read the lake: {error}") from error
     return (

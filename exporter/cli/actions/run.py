@@ -1,4 +1,4 @@
-"""An export as a command carries it out: with signals, a deadline, logs, the display and the last words."""
+"""An export as a command carries it out: with signals, a deadline, logs, the display and the summary."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class RunOptions:
 
 
 def export(invocation: Invocation, settings: Settings, run_options: RunOptions, level: str) -> int:
-    """Carry out ``ivs-export run``, to its exit code. Raises :class:`UsageError` before anything was started."""
+    """Carry out ``ivs-export run``, and return its exit code. Raises :class:`UsageError` before anything is started."""
     console = start_logs(level)
     open_files.raise_limit()
     invocation.ledger.lake, invocation.ledger.tag = settings.lake, run_options.tag
@@ -119,7 +119,7 @@ async def carry_out(
 ) -> int:
     """Export, stopping gracefully for a signal or the deadline, and return the exit code. The ledger says the rest.
 
-    ``clock`` counts in place of this machine's, where a test has another.
+    ``clock`` is used instead of this machine's, where a test has another.
     """
     ledger = invocation.ledger
     ledger.lake, ledger.tag = settings.lake, request.tag
@@ -143,7 +143,7 @@ async def carry_out(
         invocation.signals.graceful = None
         ledger.stopped_by = invocation.signals.received or _deadline(stop)
     code = exit_codes.of_run(ledger, invocation.signals.received)
-    if console is None or invocation.is_json:  # else the summary says the same in the same place
+    if console is None or invocation.is_json:  # else the summary says the same on the same terminal
         _log_failures(ledger, are_deferred=False)
         if ledger.error is None:
             _log_failures(ledger, are_deferred=True)
@@ -168,8 +168,8 @@ def _log_failures(ledger: RunLedger, *, are_deferred: bool) -> None:
 
 
 def _log_empty_regions(ledger: RunLedger) -> None:
-    for place in ledger.empty_regions:
-        _log.warning("no stage", run_id=ledger.run_id, **place, regions_with_stages=sorted(ledger.regions_with_stages))
+    for region in ledger.empty_regions:
+        _log.warning("no stage", run_id=ledger.run_id, **region, regions_with_stages=sorted(ledger.regions_with_stages))
 
 
 def _ask(loop: asyncio.AbstractEventLoop, stop: Stop, name: str) -> None:
@@ -216,7 +216,7 @@ def _profile_region() -> str | None:
 
     from exporter.aws.errors import reading_configuration  # noqa: PLC0415 - the same
 
-    with reading_configuration("no region is given, and the AWS profile can't tell one"):
+    with reading_configuration("no region is set, and the AWS profile can't be read for one"):
         region: str | None = aioboto3.Session().region_name
     return region
 

@@ -1,4 +1,4 @@
-"""What ``status`` asks of a lake, and how it tells it."""
+"""What ``status`` reads of a lake, and how it shows it."""
 
 from __future__ import annotations
 
@@ -78,8 +78,8 @@ def _run_text(run: RunLine) -> str:
     if run.command != "run":
         return f"{run.run_id}  {run.outcome:<9}  {run.command}"
     units = run.summary["units"]
-    told = f"{counted(run.summary['events']['written'], 'event')} written, {counted(units['found'], 'unit')}"
-    return f"{run.run_id}  {run.outcome:<9}  {told}, {units['failed']:,} failed, {units['deferred']:,} deferred"
+    written = f"{counted(run.summary['events']['written'], 'event')} written, {counted(units['found'], 'unit')}"
+    return f"{run.run_id}  {run.outcome:<9}  {written}, {units['failed']:,} failed, {units['deferred']:,} deferred"
 
 
 def _days(days: float) -> str:

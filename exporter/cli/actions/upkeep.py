@@ -1,4 +1,4 @@
-"""What ``verify`` and ``repair`` do with a lake, and how they tell it."""
+"""What ``verify`` and ``repair`` do with a lake, and how they report it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def verify_lake(invocation: Invocation, settings: Settings, removed: Sequence[st
             "outcome": _outcome(problems, verified),
             **_counts(verified),
             "accepted": accepted,
-            "problems": [_words(problem) for problem in problems],
+            "problems": [_object_of(problem) for problem in problems],
             "notes": [{"file": key, "message": note} for key, note in sorted(verified.notes.items())],
         }
     )
@@ -72,7 +72,7 @@ def repair_lake(invocation: Invocation, settings: Settings, *, is_dry: bool) -> 
             "repaired": [{"file": key, "done": done} for key, done in sorted(repaired.done.items())],
             "more_may_follow": repaired.is_more_likely,
             "sessions_opened": repaired.sessions_opened,
-            "problems": [_words(problem) for problem in repaired.left],
+            "problems": [_object_of(problem) for problem in repaired.left],
         }
     )
     lines = [f"{key}: {done}" for key, done in sorted(repaired.done.items())]
@@ -122,7 +122,7 @@ async def _upkeep(invocation: Invocation, settings: Settings, clock: Clock) -> A
 
         async def make_sure() -> None:
             body = await store.read(KEY)
-            # Whoever made the lake keeps it up; what is mended in a demo's lake stays a demo's.
+            # Mending does not change what made the lake: a demo's stays a demo's.
             maker: Maker = "demo" if body is not None and decode_identity(body).made_by == "demo" else "run"
             await open_lake(store, settings.lake, maker, invocation.ledger.run_id, random.SystemRandom().random)
 
@@ -140,7 +140,7 @@ def _counts(verified: Verified) -> dict[str, int]:
     return {"scopes": verified.scopes, "files": verified.files, "events": verified.rows}
 
 
-def _words(problem: Problem) -> dict[str, Any]:
+def _object_of(problem: Problem) -> dict[str, Any]:
     return {"file": problem.key, "kind": problem.kind, "message": problem.message, "remedy": problem.remedy}
 
 

@@ -70,7 +70,7 @@ def written(key: tuple[str, ...], value: Any) -> str:
 def test_option_counts_for_more_than_variable_and_that_for_more_than_file(
     key: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each key can be set in three places, and the first that sets it counts."""
+    """Each key can be set by three sources, and the first that sets it counts."""
     in_file, in_variable, in_option = (other_value(key, number) for number in (1, 2, 3))
     file = tmp_path / "settings.toml"
     file.write_text(written(key, in_file))
@@ -80,7 +80,7 @@ def test_option_counts_for_more_than_variable_and_that_for_more_than_file(
     assert value_at(load(nested(key, in_option), file), key) == as_kept(in_option)
 
 
-def test_keys_of_one_section_come_from_different_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keys_of_one_section_come_from_different_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A section is no whole: its keys are looked for one by one."""
     file = tmp_path / "settings.toml"
     file.write_text("[retry]\nattempts = 3\n")
@@ -164,7 +164,7 @@ def test_misspelt_variable_is_refused(name: str, message: str, monkeypatch: pyte
     ],
 )
 def test_wrong_file_is_refused(text: str, message: str, tmp_path: Path) -> None:
-    """What is wrong in the file is told with the file's name, the key, the value and the reason, in one line."""
+    """An error in the file names the file, the key, the value and the reason, in one line."""
     file = tmp_path / "settings.toml"
     file.write_text(text)
     with pytest.raises(UsageError) as raised:
@@ -310,7 +310,7 @@ def test_what_is_no_lake_is_refused(lake: str) -> None:
 def test_home_is_put_in_place_of_a_tilde_wherever_it_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No shell expands what stands in a file or behind an equals sign, so it is done here; also for the file itself."""
+    """No shell expands what stands in a file or after an equals sign, so it is done here; also for the file itself."""
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "settings.toml").write_text('lake = "~/in-file"\n')
     monkeypatch.setenv("IVS_EXPORT_CONFIG", "~/settings.toml")
@@ -345,12 +345,14 @@ def test_target_that_is_excluded_or_not_among_the_stages_is_refused() -> None:
     """A list and the settings that contradict each other are a mistake, whichever of them is meant."""
     with pytest.raises(UsageError, match=re.escape(f"the list names stage {ARN}, which is excluded")):
         with_regions(Settings(exclude_stages=(ARN,)), targets_of([ARN]), no_profile)
-    with pytest.raises(UsageError, match=re.escape(f"the list names stage {ARN}, which is none of the stages given")):
+    with pytest.raises(
+        UsageError, match=re.escape(f"the list names stage {ARN}, which is none of the stages to export")
+    ):
         with_regions(Settings(stages=(ARN + "x",)), targets_of([ARN]), no_profile)
 
 
 def test_shown_value_is_short_and_on_one_line() -> None:
-    """A hostile value can neither flood nor break the line that tells of it."""
+    """A hostile value can neither flood nor break the line that names it."""
     assert len(shown("x\n" * 10_000)) < 200
     assert shown("x\ny") == r"'x\ny'"
 
@@ -376,7 +378,7 @@ def test_region_is_the_environments_where_none_is_given(
     assert with_regions(Settings(), None, lambda: profile).regions == regions
 
 
-@pytest.mark.parametrize(("region", "message"), [(None, "no region is given"), ("us-esat", "the AWS profile gives")])
+@pytest.mark.parametrize(("region", "message"), [(None, "no region is set"), ("us-esat", "the AWS profile gives")])
 def test_no_region_or_what_is_none_is_refused(region: str | None, message: str) -> None:
     """A run with nowhere to look is an error, and so is a default region that can't be one."""
     with pytest.raises(UsageError, match=message):
@@ -394,7 +396,7 @@ def test_regions_are_those_of_stages_and_targets_where_none_are_given() -> None:
 
 
 def test_stage_or_target_outside_the_regions_is_refused() -> None:
-    """Where regions are given they limit the run; something beyond them is a mistake, and is named."""
+    """Where regions are set they limit the run; something beyond them is a mistake, and is named."""
     settings = Settings(regions=("us-east-1",))
     with pytest.raises(UsageError, match="the list names account 123456789012 in eu-west-1"):
         with_regions(settings, targets_of([ARN]), no_profile)

@@ -105,7 +105,7 @@ def test_every_end_has_its_code_and_one_object(
 
 @pytest.mark.parametrize(("fill", "code", "outcome"), CASES)
 def test_people_get_a_summary(fill: Fill, code: int, outcome: str, capfd: pytest.CaptureFixture[str]) -> None:
-    """Without --json a run that began says in words what became of it."""
+    """Without --json a run that began prints a summary for people."""
     assert start(fill, RUN) == code
     out, _ = capfd.readouterr()
     if code in (exit_codes.OK, exit_codes.PARTIAL, exit_codes.HELD):
@@ -261,15 +261,15 @@ def test_help_is_plain_text_for_any_terminal(
 
 
 def test_bug_shows_its_traceback_at_debug_alone(capfd: pytest.CaptureFixture[str]) -> None:
-    """A bug's traceback is in the log, in its JSON form, for whoever asks for it."""
+    """A bug's traceback is in the log, in its JSON form, where debug is asked for."""
     bug = raising(ZeroDivisionError("a defect"))
     assert start(bug, [*RUN, "--log-level", "debug"]) == exit_codes.FAILED
     _, err = capfd.readouterr()
     [line] = [line for line in map(json.loads, err.splitlines()) if line["level"] == "debug"]
-    assert "test_exit_codes_and_last_words.py" in line["exception"]
+    assert "test_exit_codes_and_summaries.py" in line["exception"]
     assert start(bug, RUN) == exit_codes.FAILED
     _, err = capfd.readouterr()
-    assert "test_exit_codes_and_last_words.py" not in err
+    assert "test_exit_codes_and_summaries.py" not in err
 
 
 def test_summary_for_people_is_short_and_plain() -> None:
@@ -326,19 +326,19 @@ FAILURE_FIELDS = {"error": str, "message": str, "count": int, "units": list, "un
 def test_every_field_is_there_on_every_exit(
     fill: Fill, arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Whatever becomes of a command, its object has every field, of its type, and tells the code that it ends with."""
+    """Whatever becomes of a command, its object has every field, of its type, and the code that it ends with."""
     monkeypatch.chdir(tmp_path)
     code = start(fill, [*arguments, "--json"])
-    words = json.loads(capfd.readouterr().out)
-    assert {name: type(words[name]) for name in FIELDS if not isinstance(words[name], FIELDS[name])} == {}
-    for failure in words["failures"]:
+    printed = json.loads(capfd.readouterr().out)
+    assert {name: type(printed[name]) for name in FIELDS if not isinstance(printed[name], FIELDS[name])} == {}
+    for failure in printed["failures"]:
         assert {name for name, kind in FAILURE_FIELDS.items() if not isinstance(failure[name], kind)} == set()
-    for scope in words["scopes"]:
+    for scope in printed["scopes"]:
         assert {*list(FIELDS)[:14], "complete_until", "more_to_do", "account_id", "region"} <= set(scope)
-    assert words["exit_code"] == code
-    assert words["more_to_do"] is (code not in {exit_codes.OK, exit_codes.USAGE} and fill is not partial)
-    assert words["began_at"] <= words["ended_at"]
-    assert words["stopped_by"] is None
+    assert printed["exit_code"] == code
+    assert printed["more_to_do"] is (code not in {exit_codes.OK, exit_codes.USAGE} and fill is not partial)
+    assert printed["began_at"] <= printed["ended_at"]
+    assert printed["stopped_by"] is None
 
 
 def test_causes_stand_first_and_the_run_s_own_before_them(capfd: pytest.CaptureFixture[str]) -> None:
@@ -356,8 +356,8 @@ def test_causes_stand_first_and_the_run_s_own_before_them(capfd: pytest.CaptureF
     assert start(fill, [*RUN, "--json"]) == exit_codes.FAILED
     out, err = capfd.readouterr()
     failures = json.loads(out)["failures"]
-    told = [(failure["error"], failure["count"], len(failure["units"])) for failure in failures]
-    assert told == [("credentials", 1, 0), ("refused", 40, 10), ("deferred", 2, 2)]
+    shown = [(failure["error"], failure["count"], len(failure["units"])) for failure in failures]
+    assert shown == [("credentials", 1, 0), ("refused", 40, 10), ("deferred", 2, 2)]
     lines = [json.loads(line) for line in err.splitlines()]
     warned = [(line["error"], line["count"]) for line in lines if line["level"] == "warning"]
     assert warned == [("refused", 40), ("deferred", 2)]
@@ -384,9 +384,9 @@ def test_a_summary_that_cannot_be_made_is_an_object_all_the_same(
     monkeypatch.setattr(ScopeLedger, "summary", broken)
     assert start(raising(LakeRefused("no such bucket")), [*RUN, "--json", "--lake", "here"]) == exit_codes.FAILED
     out, err = capfd.readouterr()
-    words = json.loads(out)
-    assert (words["lake"], words["scopes"]) == ("here", [])
-    assert (words["outcome"], words["exit_code"], words["failures"][0]["error"]) == ("failed", 1, "bug")
+    printed = json.loads(out)
+    assert (printed["lake"], printed["scopes"]) == ("here", [])
+    assert (printed["outcome"], printed["exit_code"], printed["failures"][0]["error"]) == ("failed", 1, "bug")
     assert "no such bucket" in err
     assert "Traceback" not in err
 
@@ -432,7 +432,7 @@ def test_the_program_runs_in_any_thread(capfd: pytest.CaptureFixture[str]) -> No
     handlers = {number: signal.getsignal(number) for number in STOPPING}
     codes: list[int] = []
     for arguments in ([*RUN, "--json"], ["run", "--bogus", "--json"]):
-        thread = threading.Thread(target=lambda given=arguments: codes.append(start(complete, given)))
+        thread = threading.Thread(target=lambda arguments=arguments: codes.append(start(complete, arguments)))
         thread.start()
         thread.join(60)
     assert codes == [exit_codes.OK, exit_codes.USAGE]
