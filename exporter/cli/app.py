@@ -65,11 +65,11 @@ def main(arguments: Sequence[str] | None = None, export: "Export | None" = None)
     `exporter.pipeline.run.run`.
     """
     _open_missing_streams()
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    invocation = Invocation(is_json="--json" in words, export=export)
+    typed = list(sys.argv[1:] if arguments is None else arguments)
+    invocation = Invocation(is_json="--json" in typed, export=export)
     try:
         invocation.signals.install()
-        return _run(invocation, words)
+        return _run(invocation, typed)
     except BaseException as error:  # noqa: BLE001 - the last boundary: a bug must end in one line and a code, too
         return invocation.fail(_as_own(error))
 

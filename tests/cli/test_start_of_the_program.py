@@ -14,8 +14,8 @@ from exporter.cli.invocation import new_run_id
 
 ROOT = Path(exporter.__file__).parents[1]
 SLOW = ("aioboto3", "aiobotocore", "botocore", "boto3", "pyarrow", "duckdb", "aiohttp", "rich", "structlog")
-#: What checks settings, which help and a wrong option do without.
-PYDANTIC = ("pydantic", "pydantic_settings")
+#: What checks settings and does the work, which help and an unknown option do without.
+CHECKING = ("pydantic", "pydantic_settings", "asyncio")
 
 
 def start(*arguments: str, code: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
@@ -29,11 +29,11 @@ def start(*arguments: str, code: str = "", **variables: str) -> subprocess.Compl
 @pytest.mark.parametrize(
     ("arguments", "slow"),
     [
-        (["--help"], SLOW + PYDANTIC),
-        (["--version"], SLOW + PYDANTIC),
-        (["run", "--help"], SLOW + PYDANTIC),
-        (["emulate", "--help"], SLOW + PYDANTIC),
-        (["run", "--bogus", "--json"], SLOW + PYDANTIC),
+        (["--help"], SLOW + CHECKING),
+        (["--version"], SLOW + CHECKING),
+        (["run", "--help"], SLOW + CHECKING),
+        (["emulate", "--help"], SLOW + CHECKING),
+        (["run", "--bogus", "--json"], SLOW + CHECKING),
         (["run", "--reserve", "5", "--json"], SLOW),
     ],
 )

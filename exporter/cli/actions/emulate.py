@@ -1,0 +1,103 @@
+"""What ``ivs-export emulate`` does: serve a made-up IVS Real-Time until it is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import TYPE_CHECKING, Any
+
+from exporter.cli import exit_codes
+from exporter.cli.commands.emulate import PAGING, REGION, UNKNOWN
+from exporter.emulator import (
+    Account,
+    Emulator,
+    EmulatorOptions,
+    QuotaOptions,
+    RoleOptions,
+    Size,
+    WorldOptions,
+)
+from exporter.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from exporter.cli.invocation import Invocation
+
+
+def serve(invocation: Invocation, typed: Mapping[str, Any]) -> int:
+    """Serve until a signal comes, and return its exit code. ``typed`` are the options' values, by their names.
+
+    Raises :class:`UsageError` where the options make no emulator.
+    """
+    if not 0.0 < typed["days"] < math.inf:
+        raise UsageError(f"--days must be more than 0, not {typed['days']}")
+    try:
+        emulator = Emulator(_emulator_options(typed))
+    except (ValueError, OverflowError) as error:
+        raise UsageError(str(error)) from None
+    asyncio.run(_serve(invocation, emulator))
+    return exit_codes.SIGNALS[invocation.signals.received or "SIGINT"]
+
+
+def _emulator_options(typed: Mapping[str, Any]) -> EmulatorOptions:
+    """The emulator's options. Raises :class:`UsageError`, ValueError or OverflowError for one that can't be."""
+    choices: dict[str, Any] = {
+        "paging": _one_of("--paging", typed["paging"], PAGING),
+        "unknown": _one_of("--unknown", typed["unknown"], UNKNOWN),
+    }
+    first, *others = typed["account"] or [Account().account_id]
+    return EmulatorOptions(
+        port=typed["port"],
+        world=WorldOptions(
+            seed=typed["seed"],
+            stages=typed["stages"],
+            sessions=Size.parse(typed["sessions"]),
+            participants=Size.parse(typed["participants"]),
+            events=Size.parse(typed["events"]),
+            days=typed["days"],
+            active_share=typed["active_share"],
+            lag_s=typed["lag_s"],
+            hostile=typed["hostile"],
+        ),
+        accounts=(
+            Account(account_id=first),
+            *(
+                Account(access_key=f"emulator-{account_id}", secret="emulator", account_id=account_id)  # noqa: S106 - no secret
+                for account_id in others
+            ),
+        ),
+        roles=RoleOptions(typed["role"], typed["external_id"], typed["role_life_s"]),
+        regions=typed["region"] or (REGION,),
+        quota=QuotaOptions(calls_per_second=typed["calls_per_second"]),
+        faults=typed["fault"],
+        **choices,
+    )
+
+
+def _one_of(option: str, text: str, choices: tuple[str, ...]) -> str:
+    if text not in choices:
+        raise UsageError(f"{option} must be one of {', '.join(choices)}, not {text!r}")
+    return text
+
+
+async def _serve(invocation: Invocation, emulator: Emulator) -> None:
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    async with emulator:
+        invocation.signals.graceful = lambda _: _end(loop, ended)
+        invocation.say(_instructions(emulator.url, emulator.options.regions))
+        await ended.wait()
+
+
+def _end(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
+    loop.call_soon_threadsafe(ended.set)
+
+
+def _instructions(url: str, regions: tuple[str, ...]) -> str:
+    named = " ".join(f"--region {region}" for region in regions)
+    return (
+        f"IVS Real-Time is emulated at {url} until Ctrl-C. In another shell:\n\n"
+        f"    export AWS_ENDPOINT_URL_IVS_REALTIME={url} AWS_ENDPOINT_URL_STS={url}\n"
+        "    export AWS_ACCESS_KEY_ID=emulator AWS_SECRET_ACCESS_KEY=emulator\n"
+        f"    ivs-export run {named} --lake ./lake"
+    )
