@@ -6,6 +6,7 @@ help text ends with the setting's default in brackets; a test compares it with t
 import.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -183,12 +184,16 @@ def typed_settings(context: click.Context) -> dict[str, Any]:
         value = context.params[option.name]
         if value is None or value == ():
             continue
-        *sections, name = option.key.split(".")
-        section = typed
-        for part in sections:
-            section = section.setdefault(part, {})
-        section[name] = list(value) if isinstance(value, tuple) else value
+        put(typed, option.key.split("."), list(value) if isinstance(value, tuple) else value)
     return typed
+
+
+def put(settings: dict[str, Any], key: Sequence[str], value: Any) -> None:  # noqa: ANN401 - of any type until checked
+    """Set the value of a key in nested settings."""
+    *sections, name = key
+    for section in sections:
+        settings = settings.setdefault(section, {})
+    settings[name] = value
 
 
 def typed_run_options(context: click.Context) -> dict[str, Any]:

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
-from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
-from exporter.cli.options import flag_of
+from exporter.cli.options import flag_of, put
 from exporter.errors import UsageError
 from exporter.model import scope_of
 from exporter.settings import AccountSettings, Settings, check_regions, shown
@@ -40,14 +39,6 @@ _ACCOUNTS = "accounts"
 _LAKE: Key = ("lake",)
 
 
-class _Environment(Settings, BaseSettings):
-    """How pydantic-settings finds `Settings` in the environment. An empty variable is as one that is not set."""
-
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_nested_delimiter="__", env_ignore_empty=True, enable_decoding=False
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class _Layer:
     """One source of values, and its name for a key."""
@@ -66,7 +57,7 @@ def load(options: Mapping[str, Any], config: Path | None = None) -> Settings:
     file = Path(os.path.expanduser(named)) if named else None  # noqa: PTH111 - pathlib's own raises where nobody has it
     layers = [
         _Layer(options, flag_of),
-        _Layer(EnvSettingsSource(_Environment)(), variable_of),
+        _Layer(_environment(), variable_of),
         _Layer(_read(file) if file else {}, lambda key: f"{file}: {'.'.join(key)}"),
     ]
     values = _merged(layers)
@@ -135,6 +126,16 @@ def keys() -> dict[Key, Any]:
 def variable_of(key: Key) -> str:
     """The variable that sets a key."""
     return PREFIX + "__".join(key).upper()
+
+
+def _environment() -> dict[str, Any]:
+    """The values of the environment, nested as in the file. An empty variable is as one that is not set."""
+    variables = {name.upper(): value for name, value in os.environ.items() if value}
+    values: dict[str, Any] = {}
+    for key in keys():
+        if (value := variables.get(variable_of(key))) is not None:
+            put(values, key, value)
+    return values
 
 
 def _default_region(profile_region: Callable[[], str | None]) -> str:

@@ -15,7 +15,7 @@ from exporter.cli.invocation import new_run_id
 ROOT = Path(exporter.__file__).parents[1]
 SLOW = ("aioboto3", "aiobotocore", "botocore", "boto3", "pyarrow", "duckdb", "aiohttp", "rich", "structlog")
 #: What checks settings and does the work, which help and an unknown option do without.
-CHECKING = ("pydantic", "pydantic_settings", "asyncio")
+CHECKING = ("pydantic", "asyncio")
 
 
 def start(*arguments: str, code: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
