@@ -13,7 +13,6 @@ import json
 import os
 import threading
 import time
-import urllib.request
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -114,6 +113,8 @@ def _followed(url: str) -> Callable[[], int]:
 
 
 def _asked_us(url: str) -> int:
+    import urllib.request  # noqa: PLC0415 - slow to import; a test's clock alone needs it
+
     try:
         with urllib.request.urlopen(f"{url.rstrip('/')}/_emulator/clock", timeout=_ANSWER_S_MAX) as answer:  # noqa: S310 - a loopback address, checked
             return int(json.loads(answer.read(_ANSWER_SIZE_BYTES_MAX))["now_us"])

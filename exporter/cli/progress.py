@@ -17,12 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from rich.console import Console
-    from rich.text import Text
 
     from exporter.ledger import ScopeLedger
     from exporter.pipeline.run_ledger import RunLedger
 
-_FRAME_S = 0.25
 _LINE_S = 60.0
 _WINDOW_S = 10.0
 _PAGES = "ListParticipantEvents"
@@ -103,10 +101,8 @@ class Progress:
             "left_s": None if left_s is None else round(left_s),
         }
 
-    def text(self) -> Text:
+    def text(self) -> str:
         """The progress for people: one line for the run, and some for each scope."""
-        from rich.text import Text  # noqa: PLC0415 - slow to import; needed on a terminal alone
-
         lines = [self._title()]
         for index, scope in enumerate(self.ledger.scopes):
             pace = self.pace(index)
@@ -118,7 +114,7 @@ class Progress:
                 f"  calls a second, of {self.rate:.4g} each: {rates or 'none yet'}",
                 f"  throttled: {scope.throttled:,}; failures: {scope.failure_count:,}",
             ]
-        return Text("\n".join(lines), no_wrap=True, overflow="ellipsis")
+        return "\n".join(lines)
 
     def _title(self) -> str:
         left_s = self.left_s()
@@ -136,8 +132,12 @@ def _free(scope: ScopeLedger) -> int:
 @asynccontextmanager
 async def showing(progress: Progress, console: Console | None) -> AsyncIterator[None]:
     """Show the progress while the block runs: live on the console, or as log lines where there is none."""
-    work = _log_lines(progress) if console is None else _draw(progress, console)
-    task = asyncio.create_task(work)
+    if console is None:
+        task = asyncio.create_task(_log_lines(progress))
+    else:
+        from exporter.cli.display import draw  # noqa: PLC0415 - brings rich; a run without a terminal does without
+
+        task = asyncio.create_task(draw(progress, console))
     try:
         yield
     finally:
@@ -145,16 +145,6 @@ async def showing(progress: Progress, console: Console | None) -> AsyncIterator[
         [ended] = await asyncio.gather(task, return_exceptions=True)
         if isinstance(ended, Exception):
             _log.warning("the display failed", exc_info=ended)  # which is no reason for the run to fail
-
-
-async def _draw(progress: Progress, console: Console) -> None:
-    from rich.live import Live  # noqa: PLC0415 - the same
-
-    with Live(console=console, auto_refresh=False, transient=True, redirect_stdout=False) as live:
-        while True:
-            progress.sample()
-            live.update(progress.text(), refresh=True)
-            await asyncio.sleep(_FRAME_S)
 
 
 async def _log_lines(progress: Progress) -> None:

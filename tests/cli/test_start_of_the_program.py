@@ -76,13 +76,14 @@ def test_completion_is_there() -> None:
 
 
 def test_a_run_without_a_terminal_does_without_a_display(tmp_path: Path) -> None:
-    """What draws the live display is imported where standard error is a terminal, and colours asked for are none."""
+    """What draws the live display is imported where standard error is a terminal; elsewhere are JSON lines."""
     code = (
-        "import sys; from exporter.cli.app import main\n"
+        "import os, sys; from exporter.cli.app import main\n"
+        "os.environ.pop('FORCE_COLOR', None), os.environ.pop('TTY_COMPATIBLE', None)\n"
         "async def export(*_): pass\n"
         "code = main(sys.argv[1:], export); sys.stdout.write(str(code) + ' '.join({'rich.live'} & set(sys.modules)))"
     )
-    started = start("run", "--region", "eu-west-1", "--lake", str(tmp_path), "--json", code=code, FORCE_COLOR="1")
+    started = start("run", "--region", "eu-west-1", "--lake", str(tmp_path), "--json", code=code)
     assert started.stdout.splitlines()[-1] == "0"
     assert all(line.startswith("{") for line in started.stderr.splitlines())
 

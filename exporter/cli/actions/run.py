@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import sys
 import time
 from dataclasses import dataclass
@@ -16,7 +17,6 @@ from exporter.cli import exit_codes, settings_sources
 from exporter.cli.invocation import is_terminal
 from exporter.cli.other_clock import other_clock
 from exporter.cli.progress import Progress, showing
-from exporter.discovery import target_list
 from exporter.discovery.request import Request
 from exporter.errors import ExportError, UsageError
 from exporter.machine import open_files
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from exporter.cli.invocation import Export, Invocation
     from exporter.discovery.cost import Estimate
+    from exporter.discovery.target_list import Targets
     from exporter.machine.clock import Clock
     from exporter.pipeline.run_ledger import RunLedger
 
@@ -65,7 +66,7 @@ class RunOptions:
         if since_us is not None and until_us is not None and until_us <= since_us:
             raise UsageError(f"--until {self.until} is not after --since {self.since}")
         stage_arn = stages[0] if len(stages) == 1 else None
-        named = None if self.targets is None else target_list.read(self.targets, stage_arn, open_on_s3)
+        named = None if self.targets is None else _read_list(self.targets, stage_arn)
         for note in named.notes if named else ():
             _log.warning(note)
         return Request(named, since_us, until_us, self.refetch, self.wait, tag=_checked_tag(self.tag))
@@ -93,7 +94,7 @@ def start_logs(level: str) -> Console | None:
 
     On a terminal the display and the summary show what the logs' level ``info`` would, so only warnings are logged.
     """
-    console = _console() if is_terminal(sys.stderr) else None
+    console = _terminal()
     if console is None:
         logs.configure(level, sys.stderr)
         return None
@@ -102,12 +103,13 @@ def start_logs(level: str) -> Console | None:
     return console
 
 
-def _console() -> Console | None:
-    """The console of a terminal that can show a display."""
-    from rich.console import Console  # noqa: PLC0415 - slow to import; needed on a terminal alone
+def _terminal() -> Console | None:
+    """The console on standard error; None where that is no terminal, nor called one by the variables of rich's."""
+    if not is_terminal(sys.stderr) and not any(name in os.environ for name in ("FORCE_COLOR", "TTY_COMPATIBLE")):
+        return None
+    from exporter.cli.display import terminal  # noqa: PLC0415 - brings rich; a run without a terminal does without
 
-    console = Console(stderr=True)
-    return console if console.is_terminal and not console.is_dumb_terminal else None
+    return terminal()
 
 
 async def carry_out(
@@ -201,6 +203,12 @@ def _survey(clock: Clock | None) -> Callable[[Settings, Request, RunLedger, Stop
     from exporter.pipeline.surroundings import real_surroundings  # noqa: PLC0415 - the same
 
     return partial(survey, surroundings=real_surroundings(clock))
+
+
+def _read_list(source: str, stage_arn: str | None) -> Targets:
+    from exporter.discovery import target_list  # noqa: PLC0415 - knows many formats; most runs have no list
+
+    return target_list.read(source, stage_arn, open_on_s3)
 
 
 def open_on_s3(address: str) -> IO[bytes]:
