@@ -27,13 +27,13 @@ class CallLog:
         """Count a call that the quota granted."""
         self.granted[operation] += 1
 
-    def note_asked(self, ask: CallRequest) -> None:
+    def note_asked(self, request: CallRequest) -> None:
         """Count a granted call whose request is a good one."""
-        _count(self.asked, ask.key)
+        _count(self.asked, request.key)
 
-    def note_answered(self, ask: CallRequest) -> None:
+    def note_answered(self, request: CallRequest) -> None:
         """Count a call that got its right answer whole."""
-        _count(self.answered, ask.key)
+        _count(self.answered, request.key)
 
     def reset(self) -> None:
         """Count from nothing again."""

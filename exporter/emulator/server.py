@@ -132,13 +132,13 @@ class Emulator:
             return self._answer_sts(request, body)
         try:
             known = self._admit(request, body)
-            met = self.faults.meeting(known.ask)
+            met = self.faults.meeting(known.request)
             if met:
                 return await self._meet(request, known, body, met)
             page = self._service.page(known, body, self.clock.now_us)
         except Refusal as problem:
             return self._refuse(problem)
-        self.calls.note_answered(known.ask)
+        self.calls.note_answered(known.request)
         return self._response(200, page)
 
     def _admit(self, request: web.BaseRequest, body: bytes) -> KnownRequest:
@@ -151,7 +151,7 @@ class Emulator:
             raise self.quota.refusal()
         self.calls.note_granted(operation)
         known = self._service.known(scope, operation, body)
-        self.calls.note_asked(known.ask)
+        self.calls.note_asked(known.request)
         return known
 
     def _answer_sts(self, request: web.BaseRequest, body: bytes) -> web.Response:
@@ -177,18 +177,18 @@ class Emulator:
         if last.kind == "reset":
             return _reset(request)
         if last.group == "answer":
-            answer = faulty_answer(last, known.ask, lambda: self._page(known, body, met))
+            answer = faulty_answer(last, known.request, lambda: self._page(known, body, met))
             return self._response(answer.status, answer.body, {"Content-Type": answer.content_type})
         page = self._page(known, body, met)
         if last.kind == "cut":
             return await self._cut(request, page)
-        self.calls.note_answered(known.ask)
+        self.calls.note_answered(known.request)
         return self._response(200, page)
 
     def _page(self, known: KnownRequest, body: bytes, met: list[Fault]) -> bytes:
         paging = frozenset(fault.kind for fault in met if fault.group == "paging")
         if paging:
-            return self._service.page_with(known.ask, self.clock.now_us, paging)[0]
+            return self._service.page_with(known.request, self.clock.now_us, paging)[0]
         return self._service.page(known, body, self.clock.now_us)
 
     async def _cut(self, request: web.BaseRequest, page: bytes) -> web.StreamResponse:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from exporter.emulator.protocol.page_tokens import ListPlace
-from exporter.emulator.protocol.requests import CallRequest
+from exporter.emulator.protocol.requests import CallRequest, RequestedIds
 from exporter.model import Scope, Unit
 
 if TYPE_CHECKING:
@@ -59,12 +58,8 @@ class Truth:
                 if isinstance(item, dict):
                     yield item
 
-    def _listing(
-        self, scope: Scope, operation: str, stage: str = "", session: str = "", participant: str = ""
-    ) -> Listing:
-        return self.service.listing(
-            CallRequest(scope, operation, stage, session, participant, 1, ListPlace(), None), self.now_us
-        )
+    def _listing(self, scope: Scope, operation: str, *ids: str) -> Listing:
+        return self.service.listing(CallRequest(scope, operation, RequestedIds(*ids)), self.now_us)
 
 
 def _plain(event: Item) -> Any:  # noqa: ANN401 - whatever JSON holds

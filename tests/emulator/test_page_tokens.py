@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from exporter.emulator import Emulator, Size
 from exporter.emulator.protocol.errors import Refusal
-from exporter.emulator.protocol.page_tokens import ListPlace, PageTokens
+from exporter.emulator.protocol.page_tokens import PageStart, PageTokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,22 +24,22 @@ ONE_SESSION = {"stages": 2, "sessions": Size.fixed(1), "participants": Size.fixe
 @given(
     offset=st.integers(0, 2**40),
     turn=st.integers(0, 2**32 - 1),
-    as_of_us=st.integers(0, 2**60),
+    as_of_us=st.none() | st.integers(1, 2**60),
     name=st.text(max_size=9),
 )
-def test_a_token_leads_back_to_its_place(offset: int, turn: int, as_of_us: int, name: str) -> None:
+def test_a_token_leads_back_to_its_page(offset: int, turn: int, as_of_us: int | None, name: str) -> None:
     """What is written is read again, in the letters and the length that the model allows."""
-    place = ListPlace(offset, turn, as_of_us)
-    token = TOKENS.write(place, name, 0)
+    start = PageStart(offset, turn, as_of_us)
+    token = TOKENS.write(start, name, 0)
     assert re.fullmatch(r"[a-zA-Z0-9+/=_-]{1,1024}", token)
-    assert TOKENS.read(token, name) == place
+    assert TOKENS.read(token, name) == start
 
 
 def test_a_damaged_token_is_refused() -> None:
     """A token with any one letter changed, left out or added is no token."""
-    token = TOKENS.write(ListPlace(100, 1), "list", 0)
-    damaged = {token[:place] + letter + token[place + 1 :] for place in range(len(token)) for letter in LETTERS}
-    damaged |= {token[:place] + letter + token[place:] for place in range(len(token)) for letter in LETTERS}
+    token = TOKENS.write(PageStart(100, 1), "list", 0)
+    damaged = {token[:index] + letter + token[index + 1 :] for index in range(len(token)) for letter in LETTERS}
+    damaged |= {token[:index] + letter + token[index:] for index in range(len(token)) for letter in LETTERS}
     for other in damaged - {token}:
         with pytest.raises(Refusal):
             TOKENS.read(other, "list")

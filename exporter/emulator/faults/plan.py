@@ -64,14 +64,14 @@ class FaultPlan:
         """The plan: each fault's number, text and hits."""
         return [{"number": each.number, "fault": each.fault.text, "hits": each.hits} for each in self._planned]
 
-    def meeting(self, ask: CallRequest) -> list[Fault]:
+    def meeting(self, request: CallRequest) -> list[Fault]:
         """The faults of connection, answer and paging that meet this call; they count it.
 
         At most one, the last, takes the answer's place; those before it delay the answer or change its page.
         """
         met = []
         for each in self._planned:
-            if each.fault.group != "data" and self._meets(each, ask):
+            if each.fault.group != "data" and self._meets(each, request):
                 met.append(each.fault)
                 if each.fault.takes_place:
                     break
@@ -85,30 +85,30 @@ class FaultPlan:
             if each.fault.group == "data" and _concerns(each.fault, stage_arn, session_id, participant_id)
         ]
 
-    def _meets(self, each: Planned, ask: CallRequest) -> bool:
+    def _meets(self, each: Planned, request: CallRequest) -> bool:
         fault = each.fault
-        if fault.operation not in (None, ask.operation):
+        if fault.operation not in (None, request.operation):
             return False
-        if not _concerns(fault, ask.stage_arn, ask.session_id, ask.participant_id):
+        if not _concerns(fault, *request.ids):
             return False
-        if fault.kind == "token_refused" and not ask.place.turn:
+        if fault.kind == "token_refused" and not request.start.turn:
             return False
         each.seen += 1
         attempt = 0
         if fault.times is not None or fault.p is not None:
-            attempt = each.tries[ask.key]
-            each.tries[ask.key] += 1
+            attempt = each.tries[request.key]
+            each.tries[request.key] += 1
         meets = (
             (fault.first is None or each.seen <= fault.first)
             and (fault.every is None or each.seen % fault.every == 0)
             and (fault.times is None or attempt < fault.times)
-            and (fault.p is None or self._chance(each, ask, attempt) < fault.p)
+            and (fault.p is None or self._chance(each, request, attempt) < fault.p)
         )
         each.hits += meets
         return meets
 
-    def _chance(self, each: Planned, ask: CallRequest, attempt: int) -> float:
-        return fraction(draw_text(draw(self._seed, b"fault", each.number), b"try", f"{ask.key} {attempt}"))
+    def _chance(self, each: Planned, request: CallRequest, attempt: int) -> float:
+        return fraction(draw_text(draw(self._seed, b"fault", each.number), b"try", f"{request.key} {attempt}"))
 
 
 def _concerns(fault: Fault, stage_arn: str, session_id: str, participant_id: str) -> bool:

@@ -29,12 +29,12 @@ class FaultyAnswer:
     content_type: str = _JSON_TYPE
 
 
-def faulty_answer(fault: Fault, ask: CallRequest, right: Callable[[], bytes]) -> FaultyAnswer:
+def faulty_answer(fault: Fault, request: CallRequest, right: Callable[[], bytes]) -> FaultyAnswer:
     """The answer that a fault of the group "answer" gives; ``right`` makes the right body.
 
     Raises :class:`Refusal` where AWS would refuse the call.
     """
-    if (problem := _refusal(fault, ask)) is not None:
+    if (problem := _refusal(fault, request)) is not None:
         raise problem
     if fault.kind == "server_error":
         title = b"%d Error" % (fault.status or 500)
@@ -45,22 +45,22 @@ def faulty_answer(fault: Fault, ask: CallRequest, right: Callable[[], bytes]) ->
         whole = right()
         return FaultyAnswer(200, whole[: len(whole) // 2])
     bodies = {
-        "bad_json": b'{"%s": [{]' % ask.list_member.encode(),
+        "bad_json": b'{"%s": [{]' % request.list_member.encode(),
         "empty_body": b"",
         "empty_object": b"{}",
         "not_an_object": b"[]",
-        "null_list": msgspec.json.encode({ask.list_member: None}),
+        "null_list": msgspec.json.encode({request.list_member: None}),
     }
     return FaultyAnswer(200, bodies[fault.kind])
 
 
-def _refusal(fault: Fault, ask: CallRequest) -> Refusal | None:
+def _refusal(fault: Fault, request: CallRequest) -> Refusal | None:
     if fault.kind == "throttle":
         return _throttled(fault)
     if fault.kind == "expired_token":
         return Refusal(403, "ExpiredTokenException", "The security token included in the request is expired")
     if fault.kind == "denied":
-        return denied(f"User is not authorized to perform: ivs:{ask.operation}")
+        return denied(f"User is not authorized to perform: ivs:{request.operation}")
     if fault.kind == "not_found":
         return not_found("Resource not found")
     if fault.kind in ("invalid", "token_refused"):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from exporter.emulator.protocol.errors import denied
-from exporter.emulator.protocol.page_tokens import ListPlace
+from exporter.emulator.protocol.page_tokens import FIRST_PAGE, PageStart
 from exporter.emulator.protocol.request_rules import LIST_MEMBERS, PAGE_SIZE_DEFAULT, read_request
 
 if TYPE_CHECKING:
@@ -14,18 +14,24 @@ if TYPE_CHECKING:
     from exporter.model import Scope
 
 
+class RequestedIds(NamedTuple):
+    """What a call is about; an id is ``""`` where the operation takes none."""
+
+    stage_arn: str = ""
+    session_id: str = ""
+    participant_id: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class CallRequest:
-    """One call. The ids are ``""`` where the operation has none; ``filter`` is a member and the value it must have."""
+    """One call. ``filter`` is a member and the value it must have."""
 
     scope: Scope
     operation: str
-    stage_arn: str
-    session_id: str
-    participant_id: str
-    page_size: int
-    place: ListPlace
-    filter: tuple[str, object] | None
+    ids: RequestedIds
+    page_size: int = PAGE_SIZE_DEFAULT
+    start: PageStart = FIRST_PAGE
+    filter: tuple[str, object] | None = None
 
     @property
     def list_member(self) -> str:
@@ -35,43 +41,33 @@ class CallRequest:
     @property
     def list_name(self) -> str:
         """What a page token is bound to."""
-        return f"{self.scope} {self.operation} {self.stage_arn} {self.session_id} {self.participant_id} {self.filter}"
+        return f"{self.scope} {self.operation} {' '.join(self.ids)} {self.filter}"
 
     @property
     def key(self) -> tuple[str, str, str, str, int, int]:
-        """What tells this page from every other: operation, stage, session, participant, offset and turn."""
-        return (
-            self.operation,
-            self.stage_arn,
-            self.session_id,
-            self.participant_id,
-            self.place.offset,
-            self.place.turn,
-        )
+        """The page: operation, stage, session, participant, offset and turn."""
+        return (self.operation, *self.ids, self.start.offset, self.start.turn)
 
 
-def read_ask(scope: Scope, operation: str, body: bytes, tokens: PageTokens) -> CallRequest:
+def read_call(scope: Scope, operation: str, body: bytes, tokens: PageTokens) -> CallRequest:
     """Check a request and read it. Raises :class:`Refusal` for what the model or the caller's rights do not allow."""
-    request = read_request(operation, body)
-    stage_arn = request.get("stageArn", "")
+    members = read_request(operation, body)
+    stage_arn = members.get("stageArn", "")
     if stage_arn and not stage_arn.startswith(f"arn:aws:ivs:{scope.region}:{scope.account_id}:"):
         raise denied(f"User is not authorized to perform: ivs:{operation} on resource: {stage_arn}")
-    ask = CallRequest(
+    request = CallRequest(
         scope=scope,
         operation=operation,
-        stage_arn=stage_arn,
-        session_id=request.get("sessionId", ""),
-        participant_id=request.get("participantId", ""),
-        page_size=request.get("maxResults", PAGE_SIZE_DEFAULT),
-        place=ListPlace(),
-        filter=_filter_in(request),
+        ids=RequestedIds(stage_arn, members.get("sessionId", ""), members.get("participantId", "")),
+        page_size=members.get("maxResults", PAGE_SIZE_DEFAULT),
+        filter=_filter_in(members),
     )
-    token = request.get("nextToken", "")
-    return replace(ask, place=tokens.read(token, ask.list_name)) if token else ask
+    token = members.get("nextToken", "")
+    return replace(request, start=tokens.read(token, request.list_name)) if token else request
 
 
-def _filter_in(request: dict[str, Any]) -> tuple[str, object] | None:
-    for name, value in request.items():
+def _filter_in(members: dict[str, Any]) -> tuple[str, object] | None:
+    for name, value in members.items():
         if name.startswith("filterBy"):
             member = name.removeprefix("filterBy")
             return member[0].lower() + member[1:], value

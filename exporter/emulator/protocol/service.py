@@ -10,8 +10,8 @@ import msgspec
 from exporter.emulator.cache import BoundedCache
 from exporter.emulator.faults.data import altered
 from exporter.emulator.protocol.errors import Refusal, denied, not_found
-from exporter.emulator.protocol.page_tokens import ListPlace, PageTokens
-from exporter.emulator.protocol.requests import CallRequest, read_ask
+from exporter.emulator.protocol.page_tokens import PageStart, PageTokens
+from exporter.emulator.protocol.requests import CallRequest, RequestedIds, read_call
 from exporter.emulator.world.fixed_world import FixedWorld
 from exporter.emulator.world.seeded_world import SeededWorld
 from exporter.emulator.world.world import Item, Listing, UnknownError, World
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 _HOUR_US = 3_600_000_000
 _DAY_US = 24 * _HOUR_US
 # What is kept of a call beside its page, in bytes, roughly.
-_ASK_BYTES = 1_000
+_REQUEST_BYTES = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class KnownRequest:
-    """A call that was made before: what it asks, and its page from one simulated moment to before another."""
+    """A call that was made before, and its page from one simulated moment to before another."""
 
-    ask: CallRequest
+    request: CallRequest
     page: bytes | None = None
     same_from_us: int = 0
     same_until_us: int = 0
@@ -75,8 +75,8 @@ class Service:
         key = (scope, operation, body)
         known = self._known.get(key)
         if known is None:
-            known = KnownRequest(read_ask(scope, operation, body, self._tokens))
-            self._known.put(key, known, _ASK_BYTES + len(body))
+            known = KnownRequest(read_call(scope, operation, body, self._tokens))
+            self._known.put(key, known, _REQUEST_BYTES + len(body))
         return known
 
     def page(self, known: KnownRequest, body: bytes, now_us: int) -> bytes:
@@ -84,38 +84,38 @@ class Service:
         if self._faults.changes != self._changes:  # a fault of the data changes what is kept
             self._known.clear()
             self._changes = self._faults.changes
-            known = KnownRequest(known.ask)
+            known = KnownRequest(known.request)
         if known.page is not None and known.same_from_us <= now_us < known.same_until_us:
             return known.page
-        ask = known.ask
-        page, same_until_us = self.page_with(ask, now_us, frozenset())
+        request = known.request
+        page, same_until_us = self.page_with(request, now_us, frozenset())
         if self._tokens.is_lasting and now_us < same_until_us:
-            key = (ask.scope, ask.operation, body)
-            self._known.put(key, KnownRequest(ask, page, now_us, same_until_us), _ASK_BYTES + len(body) + len(page))
+            known = KnownRequest(request, page, now_us, same_until_us)
+            self._known.put((request.scope, request.operation, body), known, _REQUEST_BYTES + len(body) + len(page))
         return page
 
-    def page_with(self, ask: CallRequest, now_us: int, paging: frozenset[str]) -> tuple[bytes, int]:
+    def page_with(self, request: CallRequest, now_us: int, paging: frozenset[str]) -> tuple[bytes, int]:
         """The answer with these faults of paging, and until when it stays the same."""
-        self._tokens.check_life(ask.place, now_us)
+        self._tokens.check_life(request.start, now_us)
         try:
-            if ask.operation == "GetParticipant":
-                return self._participant(ask, now_us), 0
-            return self._list_page(ask, now_us, paging)
+            if request.operation == "GetParticipant":
+                return self._participant(request, now_us), 0
+            return self._list_page(request, now_us, paging)
         except UnknownError:
-            return self._unknown(ask), 0
+            return self._unknown(request), 0
 
-    def listing(self, ask: CallRequest, now_us: int) -> Listing:
+    def listing(self, request: CallRequest, now_us: int) -> Listing:
         """The whole list of which a page is asked. Raises :class:`UnknownError`."""
-        world, ids = self.world(ask.scope), (ask.stage_arn, ask.session_id, ask.participant_id)
-        if ask.operation == "ListStages":
+        world, ids = self.world(request.scope), request.ids
+        if request.operation == "ListStages":
             return world.stages(now_us)
-        if ask.operation == "ListStageSessions":
-            return world.sessions(ask.stage_arn, now_us)
-        if ask.operation == "ListParticipants":
-            return _filtered(world.participants(ask.stage_arn, ask.session_id, now_us), ask.filter)
+        if request.operation == "ListStageSessions":
+            return world.sessions(ids.stage_arn, now_us)
+        if request.operation == "ListParticipants":
+            return _filtered(world.participants(ids.stage_arn, ids.session_id, now_us), request.filter)
         return self._altered(world.events(*ids, now_us), ids)
 
-    def _altered(self, listing: Listing, ids: tuple[str, str, str]) -> Listing:
+    def _altered(self, listing: Listing, ids: RequestedIds) -> Listing:
         faults = self._faults.on_events_of(*ids)
         if not faults:
             return listing
@@ -123,41 +123,42 @@ class Service:
             listing, items=lambda first, last: [altered(item, faults) for item in listing.items(first, last)]
         )
 
-    def _list_page(self, ask: CallRequest, now_us: int, paging: frozenset[str]) -> tuple[bytes, int]:
-        place = ask.place
-        listing = self.listing(ask, place.as_of_us or now_us)
+    def _list_page(self, request: CallRequest, now_us: int, paging: frozenset[str]) -> tuple[bytes, int]:
+        start = request.start
+        listing = self.listing(request, now_us if start.as_of_us is None else start.as_of_us)
         same_until_us = listing.same_until_us
-        as_of_us = place.as_of_us
-        if self._options.paging == "snapshot" and not as_of_us and now_us >= same_until_us:
+        as_of_us = start.as_of_us
+        if self._options.paging == "snapshot" and as_of_us is None and now_us >= same_until_us:
             as_of_us = now_us
-        size = 0 if "empty_pages" in paging and place.turn % 2 == 0 else ask.page_size
-        offset = place.offset % listing.count if "endless" in paging and listing.count else place.offset
+        size = 0 if "empty_pages" in paging and start.turn % 2 == 0 else request.page_size
+        offset = start.offset % listing.count if "endless" in paging and listing.count else start.offset
         items = listing.items(offset, min(offset + size, listing.count))
-        following = ListPlace(place.offset + len(items), place.turn + 1, as_of_us)
-        if "token_repeats" in paging and place.turn:
-            following = replace(place, issued_us=0)
+        following = PageStart(start.offset + len(items), start.turn + 1, as_of_us)
+        if "token_repeats" in paging and start.turn:
+            following = replace(start, issued_us=None)
         is_more = following.offset < listing.count or "endless" in paging or "token_repeats" in paging
         shown = [msgspec.Raw(item) if isinstance(item, bytes) else item for item in items]
-        body: dict[str, Any] = {ask.list_member: shown}
+        body: dict[str, Any] = {request.list_member: shown}
         if is_more:
-            body["nextToken"] = self._tokens.write(following, ask.list_name, now_us)
+            body["nextToken"] = self._tokens.write(following, request.list_name, now_us)
         return msgspec.json.encode(body), same_until_us
 
-    def _participant(self, ask: CallRequest, now_us: int) -> bytes:
-        world = self.world(ask.scope)
-        shown = world.participant(ask.stage_arn, ask.session_id, ask.participant_id, now_us)
-        return msgspec.json.encode({ask.list_member: _raw(shown)})
+    def _participant(self, request: CallRequest, now_us: int) -> bytes:
+        world = self.world(request.scope)
+        shown = world.participant(*request.ids, now_us)
+        return msgspec.json.encode({request.list_member: _raw(shown)})
 
-    def _unknown(self, ask: CallRequest) -> bytes:
-        if self._options.unknown == "empty" and ask.operation != "GetParticipant":
-            return msgspec.json.encode({ask.list_member: []})
+    def _unknown(self, request: CallRequest) -> bytes:
+        if self._options.unknown == "empty" and request.operation != "GetParticipant":
+            return msgspec.json.encode({request.list_member: []})
         if self._options.unknown == "denied":
-            raise denied(f"User is not authorized to perform: ivs:{ask.operation} on resource: {ask.stage_arn}")
-        raise _no_such(ask)
+            what = f"ivs:{request.operation} on resource: {request.ids.stage_arn}"
+            raise denied(f"User is not authorized to perform: {what}")
+        raise _no_such(request)
 
 
-def _no_such(ask: CallRequest) -> Refusal:
-    what = "Participant" if ask.participant_id else "Session" if ask.session_id else "Stage"
+def _no_such(request: CallRequest) -> Refusal:
+    what = "Participant" if request.ids.participant_id else "Session" if request.ids.session_id else "Stage"
     return not_found(f"{what} not found")
 
 
