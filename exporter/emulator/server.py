@@ -170,7 +170,7 @@ class Emulator:
         """Answer a call as the faults say that met it. Raises :class:`Refusal`."""
         for fault in met:
             if fault.kind == "slow":
-                await self._sleep(1.0 if fault.seconds is None else fault.seconds)
+                await self._sleep(1.0 if fault.effect.seconds is None else fault.effect.seconds)
         last = met[-1]
         if last.kind == "silence":
             await asyncio.Event().wait()  # until the client goes away, which cancels this handler

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from exporter.emulator import EmulatorOptions
-from exporter.emulator.faults.syntax import KINDS, kinds, parse_fault
+from exporter.emulator.faults.syntax import KINDS, FaultEffect, FaultFrequency, FaultMatch, kinds, parse_fault
 from exporter.emulator.server import Emulator
 
 
@@ -13,15 +13,10 @@ def test_every_part_of_a_text_is_read() -> None:
         "throttle operation=ListStages stage=Ab session=st-1 participant=p units=3/10 p=0.5 first=9 every=2 times=1"
         " status=400 code=SlowDown retry_after_s=1.5"
     )
-    assert (fault.kind, fault.operation, fault.stage, fault.session, fault.participant) == (
-        "throttle",
-        "ListStages",
-        "Ab",
-        "st-1",
-        "p",
-    )
-    assert (fault.units, fault.p, fault.first, fault.every, fault.times) == ((3, 10), 0.5, 9, 2, 1)
-    assert (fault.status, fault.code, fault.retry_after_s) == (400, "SlowDown", 1.5)
+    assert fault.kind == "throttle"
+    assert fault.match == FaultMatch("ListStages", "Ab", "st-1", "p", units=(3, 10))
+    assert fault.frequency == FaultFrequency(p=0.5, first=9, every=2, times=1)
+    assert fault.effect == FaultEffect(400, "SlowDown", retry_after_s=1.5)
 
 
 @pytest.mark.parametrize(
@@ -33,7 +28,7 @@ def test_every_part_of_a_text_is_read() -> None:
         ("throttle p=", "not NAME=VALUE"),
         ("throttle p=2", "p=2 is not a chance"),
         ("throttle p=nan", "not a number"),
-        ("throttle p=0.1 p=0.2", "given twice"),
+        ("throttle p=0.1 p=0.2", "there twice"),
         ("throttle seconds=1", "not 'seconds'"),
         ("throttle operation=DeleteStage", "none of ListStages"),
         ("throttle units=10/10", "K below N"),

@@ -36,7 +36,7 @@ def altered(event: Item, faults: Sequence[tuple[Fault, int]]) -> Item:
         return event
     for fault, seed in faults:
         number = draw(seed, msgspec.json.encode(event))
-        if fraction(number) < (1.0 if fault.p is None else fault.p):
+        if fraction(number) < (1.0 if fault.frequency.p is None else fault.frequency.p):
             event = _CHANGES[fault.kind](event, draw(number, b"change"))
     return event
 

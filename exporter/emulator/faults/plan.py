@@ -27,7 +27,7 @@ class Planned:
 
 
 class FaultPlan:
-    """Faults in order; where one takes the answer's place, those behind it do not count the call.
+    """Faults in order; those after one that replaces the answer do not count the call.
 
     ``seed`` decides the chances. ``changes`` counts how often the plan was changed.
     """
@@ -62,64 +62,45 @@ class FaultPlan:
 
     def describe(self) -> list[dict[str, Any]]:
         """The plan: each fault's number, text and hits."""
-        return [{"number": each.number, "fault": each.fault.text, "hits": each.hits} for each in self._planned]
+        return [
+            {"number": planned.number, "fault": planned.fault.text, "hits": planned.hits} for planned in self._planned
+        ]
 
     def meeting(self, request: CallRequest) -> list[Fault]:
         """The faults of connection, answer and paging that meet this call; they count it.
 
-        At most one, the last, takes the answer's place; those before it delay the answer or change its page.
+        At most one, the last, replaces the answer; those before it delay the answer or change its page.
         """
         met = []
-        for each in self._planned:
-            if each.fault.group != "data" and self._meets(each, request):
-                met.append(each.fault)
-                if each.fault.takes_place:
+        for planned in self._planned:
+            if planned.fault.group != "data" and self._meets(planned, request):
+                met.append(planned.fault)
+                if planned.fault.replaces_answer:
                     break
         return met
 
     def on_events_of(self, stage_arn: str, session_id: str, participant_id: str) -> list[tuple[Fault, int]]:
         """The faults of the data that may change this unit's events, each with the seed of its chances."""
         return [
-            (each.fault, draw(self._seed, b"data fault", each.number))
-            for each in self._planned
-            if each.fault.group == "data" and _concerns(each.fault, stage_arn, session_id, participant_id)
+            (planned.fault, draw(self._seed, b"data fault", planned.number))
+            for planned in self._planned
+            if planned.fault.group == "data" and planned.fault.match.has_unit(stage_arn, session_id, participant_id)
         ]
 
-    def _meets(self, each: Planned, request: CallRequest) -> bool:
-        fault = each.fault
-        if fault.operation not in (None, request.operation):
-            return False
-        if not _concerns(fault, *request.ids):
+    def _meets(self, planned: Planned, request: CallRequest) -> bool:
+        fault = planned.fault
+        if fault.match.operation not in (None, request.operation) or not fault.match.has_unit(*request.ids):
             return False
         if fault.kind == "token_refused" and not request.start.turn:
             return False
-        each.seen += 1
+        planned.seen += 1
         attempt = 0
-        if fault.times is not None or fault.p is not None:
-            attempt = each.tries[request.key]
-            each.tries[request.key] += 1
-        meets = (
-            (fault.first is None or each.seen <= fault.first)
-            and (fault.every is None or each.seen % fault.every == 0)
-            and (fault.times is None or attempt < fault.times)
-            and (fault.p is None or self._chance(each, request, attempt) < fault.p)
-        )
-        each.hits += meets
-        return meets
+        if fault.frequency.counts_tries:
+            attempt = planned.tries[request.key]
+            planned.tries[request.key] += 1
+        is_met = fault.frequency.allows(planned.seen, attempt, lambda: self._chance(planned, request, attempt))
+        planned.hits += is_met
+        return is_met
 
-    def _chance(self, each: Planned, request: CallRequest, attempt: int) -> float:
-        return fraction(draw_text(draw(self._seed, b"fault", each.number), b"try", f"{request.key} {attempt}"))
-
-
-def _concerns(fault: Fault, stage_arn: str, session_id: str, participant_id: str) -> bool:
-    if fault.units is not None:
-        rest, divisor = fault.units
-        if not participant_id:
-            return False
-        if draw_text(0, b"unit", f"{stage_arn}/{session_id}/{participant_id}") % divisor != rest:
-            return False
-    return (
-        (fault.stage is None or fault.stage in stage_arn)
-        and (fault.session is None or fault.session in session_id)
-        and (fault.participant is None or fault.participant in participant_id)
-    )
+    def _chance(self, planned: Planned, request: CallRequest, attempt: int) -> float:
+        return fraction(draw_text(draw(self._seed, b"fault", planned.number), b"try", f"{request.key} {attempt}"))

@@ -1,4 +1,4 @@
-"""What is answered in place of the right answer, where a fault says so."""
+"""The wrong answers that faults ask for."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from exporter.emulator.protocol.errors import Refusal, denied, invalid, not_foun
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from exporter.emulator.faults.syntax import Fault
+    from exporter.emulator.faults.syntax import Fault, FaultEffect
     from exporter.emulator.protocol.requests import CallRequest
 
 _HTML = b"<html><head><title>%s</title></head><body><h1>%s</h1></body></html>\n"
@@ -37,8 +37,9 @@ def faulty_answer(fault: Fault, request: CallRequest, right: Callable[[], bytes]
     if (problem := _refusal(fault, request)) is not None:
         raise problem
     if fault.kind == "server_error":
-        title = b"%d Error" % (fault.status or 500)
-        return FaultyAnswer(fault.status or 500, _HTML % (title, title), _HTML_TYPE)
+        status = fault.effect.status or 500
+        title = b"%d Error" % status
+        return FaultyAnswer(status, _HTML % (title, title), _HTML_TYPE)
     if fault.kind == "html":
         return FaultyAnswer(200, _HTML % (b"Welcome", b"Please log in"), _HTML_TYPE)
     if fault.kind == "cut_json":
@@ -56,7 +57,7 @@ def faulty_answer(fault: Fault, request: CallRequest, right: Callable[[], bytes]
 
 def _refusal(fault: Fault, request: CallRequest) -> Refusal | None:
     if fault.kind == "throttle":
-        return _throttled(fault)
+        return _throttled(fault.effect)
     if fault.kind == "expired_token":
         return Refusal(403, "ExpiredTokenException", "The security token included in the request is expired")
     if fault.kind == "denied":
@@ -68,7 +69,7 @@ def _refusal(fault: Fault, request: CallRequest) -> Refusal | None:
     return None
 
 
-def _throttled(fault: Fault) -> Refusal:
-    code = fault.code or "ThrottlingException"
-    wait = () if fault.retry_after_s is None else (("Retry-After", f"{fault.retry_after_s:g}"),)
-    return Refusal(fault.status or 429, None if code == "none" else code, "Rate exceeded", wait)
+def _throttled(effect: FaultEffect) -> Refusal:
+    code = effect.code or "ThrottlingException"
+    wait = () if effect.retry_after_s is None else (("Retry-After", f"{effect.retry_after_s:g}"),)
+    return Refusal(effect.status or 429, None if code == "none" else code, "Rate exceeded", wait)

@@ -11,17 +11,18 @@
 
 Which calls: ``operation=``, ``stage=``, ``session=`` and ``participant=`` (a part of the ARN or id), and ``units=K/N``,
 the participants whose hash leaves K when divided by N. How often: always, or ``p=`` (a chance, the same in each run),
-``first=N`` (the first N of these calls), ``every=N`` (each Nth), ``times=N`` (the first N tries of each page). All that
-is given must hold. A fault of the data (see `KINDS`) belongs to the events, not to the calls: it knows
-``stage=``, ``session=``, ``participant=``, ``units=`` and ``p=`` (of the events).
+``first=N`` (the first N of these calls), ``every=N`` (each Nth), ``times=N`` (the first N tries of each page). A call
+meets the fault only where all conditions of its text hold. A fault of the data (see `KINDS`) belongs to the events, not
+to the calls: it takes ``stage=``, ``session=``, ``participant=``, ``units=`` and ``p=`` (of the events).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal
 
 from exporter.emulator.protocol.request_rules import OPERATIONS
+from exporter.emulator.world.draws import draw_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,7 +33,7 @@ Group = Literal["connection", "answer", "paging", "data"]
 
 @dataclass(frozen=True, slots=True)
 class FaultKind:
-    """A kind of fault. ``parameters`` are those it knows beside the ones that choose the calls."""
+    """A kind of fault. ``parameters`` are those of its effect; those that choose the calls come on top."""
 
     group: Group
     description: str
@@ -73,24 +74,84 @@ KINDS: Mapping[str, FaultKind] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
-    """One fault as its text says it; None where the text says nothing."""
+class FaultMatch:
+    """Which calls a fault may meet, or whose events; None matches all.
 
-    text: str
-    kind: str
+    ``stage``, ``session`` and ``participant`` are parts of the ARN or id. ``units`` is (K, N): the participants whose
+    hash leaves K when divided by N.
+    """
+
     operation: str | None = None
     stage: str | None = None
     session: str | None = None
     participant: str | None = None
     units: tuple[int, int] | None = None
+
+    def has_unit(self, stage_arn: str, session_id: str, participant_id: str) -> bool:
+        """Whether the ids match; an id is ``""`` where the call has none, and then no condition on it holds."""
+        if self.units is not None:
+            rest, divisor = self.units
+            if not participant_id:
+                return False
+            if draw_text(0, b"unit", f"{stage_arn}/{session_id}/{participant_id}") % divisor != rest:
+                return False
+        return (
+            (self.stage is None or self.stage in stage_arn)
+            and (self.session is None or self.session in session_id)
+            and (self.participant is None or self.participant in participant_id)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FaultFrequency:
+    """How many of the matching calls a fault meets; None sets no limit, and all limits must hold.
+
+    ``p`` is a chance from 0 to 1; for a fault of the data it is that of an event. ``first`` counts calls, ``every``
+    picks each Nth call, ``times`` counts the tries of a page.
+    """
+
     p: float | None = None
     first: int | None = None
     every: int | None = None
     times: int | None = None
+
+    @property
+    def counts_tries(self) -> bool:
+        """Whether it matters how often a page was asked for before."""
+        return self.times is not None or self.p is not None
+
+    def allows(self, call: int, attempt: int, chance: Callable[[], float]) -> bool:
+        """Whether the matching call of this number, from 1, is met at this try of its page, from 0.
+
+        ``chance`` draws the call's number in [0, 1).
+        """
+        return (
+            (self.first is None or call <= self.first)
+            and (self.every is None or call % self.every == 0)
+            and (self.times is None or attempt < self.times)
+            and (self.p is None or chance() < self.p)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FaultEffect:
+    """The parameters of what a fault does; None leaves the kind's own default."""
+
     status: int | None = None
     code: str | None = None
     retry_after_s: float | None = None
     seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault, read from its text: what it does, which calls or events it matches, and how often it meets them."""
+
+    text: str
+    kind: str
+    match: FaultMatch
+    frequency: FaultFrequency
+    effect: FaultEffect
 
     @property
     def group(self) -> Group:
@@ -98,8 +159,8 @@ class Fault:
         return KINDS[self.kind].group
 
     @property
-    def takes_place(self) -> bool:
-        """Whether there is no right answer beside the fault."""
+    def replaces_answer(self) -> bool:
+        """Whether the fault is all that the call is answered."""
         return self.group == "answer" or (self.group == "connection" and self.kind != "slow")
 
 
@@ -113,25 +174,36 @@ def parse_fault(text: str) -> Fault:
     kind, *parts = text.split() or [""]
     if kind not in KINDS:
         raise ValueError(f"fault {text!r}: there is no kind {kind!r}, but {', '.join(KINDS)}")
-    given: dict[str, object] = {}
+    values: dict[str, Any] = {}
     for part in parts:
         name, separator, value = part.partition("=")
         if not separator or not value:
             raise ValueError(f"fault {text!r}: {part!r} is not NAME=VALUE")
-        if name in given:
-            raise ValueError(f"fault {text!r}: {name} is given twice")
-        if name not in _known_names(kind):
-            raise ValueError(f"fault {text!r}: {kind} knows {', '.join(_known_names(kind))}, not {name!r}")
+        if name in values:
+            raise ValueError(f"fault {text!r}: {name} is there twice")
+        if name not in _names_of(kind):
+            raise ValueError(f"fault {text!r}: {kind} takes {', '.join(_names_of(kind))}, not {name!r}")
         try:
-            given[name] = _READERS[name](value)
+            values[name] = _READERS[name](value)
         except ValueError as error:
             raise ValueError(f"fault {text!r}: {name}={value} {error}") from None
-    return Fault(text, kind, **given)  # type: ignore[arg-type]  # each reader gives its member's type
+    return Fault(
+        text,
+        kind,
+        FaultMatch(**_values_of(FaultMatch, values)),
+        FaultFrequency(**_values_of(FaultFrequency, values)),
+        FaultEffect(**_values_of(FaultEffect, values)),
+    )
 
 
-def _known_names(kind: str) -> tuple[str, ...]:
-    known = _CHOOSING_DATA if KINDS[kind].group == "data" else _CHOOSING_CALLS
-    return known + KINDS[kind].parameters
+def _values_of(part: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    names = {field.name for field in fields(part)}
+    return {name: value for name, value in values.items() if name in names}
+
+
+def _names_of(kind: str) -> tuple[str, ...]:
+    choosing = _CHOOSING_DATA if KINDS[kind].group == "data" else _CHOOSING_CALLS
+    return choosing + KINDS[kind].parameters
 
 
 _CHOOSING_DATA = ("stage", "session", "participant", "units", "p")
