@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from exporter.emulator.options import QuotaOptions
@@ -18,17 +19,51 @@ _SECONDS_KEPT = 100_000
 
 
 @dataclass(slots=True)
+class CallCounts:
+    """What went through a bucket. Times are in seconds since the emulator's start, None before the first grant."""
+
+    granted: int = field(default=0, init=False)
+    throttled: int = field(default=0, init=False)
+    first_s: float | None = field(default=None, init=False)
+    last_s: float | None = field(default=None, init=False)
+    by_second: dict[int, int] = field(default_factory=dict, init=False)
+
+    def note_granted(self, now_s: float) -> None:
+        """Count a grant, also under its second; of those only the latest are kept."""
+        self.granted += 1
+        self.first_s = now_s if self.first_s is None else self.first_s
+        self.last_s = now_s
+        second = int(now_s)
+        self.by_second[second] = self.by_second.get(second, 0) + 1
+        if len(self.by_second) > _SECONDS_KEPT:
+            del self.by_second[next(iter(self.by_second))]
+
+    def slots(self, options: QuotaOptions) -> float:
+        """How many calls the quota allowed from the first grant to the last."""
+        if self.first_s is None or self.last_s is None:
+            return 0.0
+        return options.burst + options.calls_per_second * (self.last_s - self.first_s)
+
+
+@dataclass(slots=True)
 class CallBucket:
-    """One bucket and its counts. ``by_second`` counts the grants of each second since the emulator's start."""
+    """The tokens that one bucket had at ``filled_s``, and its counts."""
 
     tokens: float
     filled_s: float
-    calls: int = 0
-    granted: int = 0
-    throttled: int = 0
-    first_s: float | None = None
-    last_s: float | None = None
-    by_second: dict[int, int] = field(default_factory=dict)
+    counts: CallCounts = field(default_factory=CallCounts, init=False)
+
+    def take(self, options: QuotaOptions, now_s: float) -> bool:
+        """Refill the bucket, and use a token if there is one."""
+        refilled = self.tokens + (now_s - self.filled_s) * options.calls_per_second
+        self.tokens = min(options.burst, refilled)
+        self.filled_s = now_s
+        if self.tokens < 1.0:
+            self.counts.throttled += 1
+            return False
+        self.tokens -= 1.0
+        self.counts.note_granted(now_s)
+        return True
 
 
 class Quota:
@@ -51,21 +86,12 @@ class Quota:
         )
 
     def take(self, operation: str, scope: Scope) -> bool:
-        """Whether the call is granted; it then used a token."""
+        """Whether the call is granted; if so, it used a token."""
         now_s = self._monotonic_s() - self._started_s
         bucket = self._buckets.get((operation, scope))
         if bucket is None:
             bucket = self._buckets[operation, scope] = CallBucket(self.options.burst, now_s)
-        refilled = bucket.tokens + (now_s - bucket.filled_s) * self.options.calls_per_second
-        bucket.tokens = min(self.options.burst, refilled)
-        bucket.filled_s = now_s
-        bucket.calls += 1
-        if bucket.tokens < 1.0:
-            bucket.throttled += 1
-            return False
-        bucket.tokens -= 1.0
-        _count_grant(bucket, now_s)
-        return True
+        return bucket.take(self.options, now_s)
 
     def refusal(self) -> Refusal:
         """What a call without a token is answered."""
@@ -84,28 +110,13 @@ class Quota:
                 "operation": operation,
                 "account_id": scope.account_id,
                 "region": scope.region,
-                "calls": bucket.calls,
-                "granted": bucket.granted,
-                "throttled": bucket.throttled,
-                "first_s": bucket.first_s,
-                "last_s": bucket.last_s,
-                "slots": self._slots(bucket),
-                "granted_by_second": sorted(bucket.by_second.items()),
+                "calls": bucket.counts.granted + bucket.counts.throttled,
+                "granted": bucket.counts.granted,
+                "throttled": bucket.counts.throttled,
+                "first_s": bucket.counts.first_s,
+                "last_s": bucket.counts.last_s,
+                "slots": bucket.counts.slots(self.options),
+                "granted_by_second": sorted(bucket.counts.by_second.items()),
             }
-            for (operation, scope), bucket in sorted(self._buckets.items())
+            for (operation, scope), bucket in sorted(self._buckets.items(), key=itemgetter(0))
         ]
-
-    def _slots(self, bucket: CallBucket) -> float:
-        if bucket.first_s is None or bucket.last_s is None:
-            return 0.0
-        return self.options.burst + self.options.calls_per_second * (bucket.last_s - bucket.first_s)
-
-
-def _count_grant(bucket: CallBucket, now_s: float) -> None:
-    bucket.granted += 1
-    bucket.first_s = now_s if bucket.first_s is None else bucket.first_s
-    bucket.last_s = now_s
-    second = int(now_s)
-    bucket.by_second[second] = bucket.by_second.get(second, 0) + 1
-    if len(bucket.by_second) > _SECONDS_KEPT:
-        del bucket.by_second[next(iter(bucket.by_second))]
