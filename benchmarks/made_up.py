@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from exporter.emulator.options import Size, WorldOptions
+from exporter.emulator.options import Size, WorldOptions, WorldShape, WorldTimes
 from exporter.emulator.world.seeded_world import SeededWorld
 from exporter.model import FetchedUnit, Scope, Session, Unit
 
@@ -30,12 +30,8 @@ def week(stages: int) -> Iterator[FetchedUnit]:
     participants and a few have thousands, most participants some dozen events and a few hundreds.
     """
     options = WorldOptions(
-        stages=stages,
-        sessions=Size(5, 20, 200),
-        participants=Size(2, 150, 5_000),
-        events=Size(2, 30, 2_000),
-        start_us=int(_START.timestamp()) * 1_000_000,
-        days=float(_DAYS),
+        shape=WorldShape(stages, Size(5, 20, 200), Size(2, 150, 5_000), events=Size(2, 30, 2_000)),
+        times=WorldTimes(start_us=int(_START.timestamp()) * 1_000_000, days=float(_DAYS)),
     )
     world = SeededWorld(options, _SCOPE, int(_START.timestamp()) * 1_000_000)
     found = [

@@ -39,7 +39,7 @@ import msgspec
 
 from benchmarks.command import Measured, emulator, run
 from benchmarks.figures import Figure, show
-from exporter.emulator import Account, Emulator, EmulatorOptions, FixedWorld, Size, WorldOptions
+from exporter.emulator import Account, Emulator, EmulatorOptions, FixedWorld, Size, WorldOptions, WorldShape
 from exporter.emulator.world.seeded_world import SeededWorld
 from exporter.model import REGIONS, Scope
 
@@ -237,10 +237,7 @@ async def _serve(count: int, kind: str, units: int) -> None:
 
 def _world(units: int) -> WorldOptions:
     return WorldOptions(
-        stages=1,
-        sessions=Size.fixed(1),
-        participants=Size.fixed(units),
-        events=Size.fixed(_PAGES_A_UNIT * _PAGE_EVENTS),
+        shape=WorldShape(1, Size.fixed(1), Size.fixed(units), events=Size.fixed(_PAGES_A_UNIT * _PAGE_EVENTS)),
         active_share=0.0,
         replicated_share=0.0,
     )
@@ -250,7 +247,7 @@ def _canned(scopes: list[Scope], units: int) -> dict[tuple[str, str], FixedWorld
     """The same session for every scope, each of their events made once and kept as the bytes to send."""
     now_us = time.time_ns() // 1_000 // 1_000_000 * 1_000_000
     options = _world(units)
-    made = SeededWorld(options, scopes[0], now_us - int(options.days * _DAY_US))
+    made = SeededWorld(options, scopes[0], now_us - int(options.times.days * _DAY_US))
     [stage] = _shown(made.stages(now_us))
     arn = stage["arn"]
     kept = [

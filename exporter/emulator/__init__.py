@@ -6,18 +6,37 @@ It is good enough to develop and test an exporter against without an AWS account
         ...  # clients call emulator.url with the keys "emulator" / "emulator"
 """
 
-from exporter.emulator.options import Account, EmulatorOptions, QuotaOptions, RoleOptions, Size, WorldOptions
+from exporter.emulator.options import (
+    Account,
+    ClockOptions,
+    EmulatorOptions,
+    ListenOptions,
+    PagingOptions,
+    QuotaOptions,
+    RoleOptions,
+    ServiceOptions,
+    Size,
+    WorldOptions,
+    WorldShape,
+    WorldTimes,
+)
 from exporter.emulator.server import Emulator, serve
 from exporter.emulator.world.fixed_world import FixedWorld
 
 __all__ = [
     "Account",
+    "ClockOptions",
     "Emulator",
     "EmulatorOptions",
     "FixedWorld",
+    "ListenOptions",
+    "PagingOptions",
     "QuotaOptions",
     "RoleOptions",
+    "ServiceOptions",
     "Size",
     "WorldOptions",
+    "WorldShape",
+    "WorldTimes",
     "serve",
 ]

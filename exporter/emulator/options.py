@@ -1,4 +1,4 @@
-"""What an emulator is started with: its world's sizes, its accounts, its quota and its manners.
+"""What an emulator is started with: its world, its accounts, its clock and how its service answers.
 
 Every class here is frozen and says with a ``ValueError`` which of its values is wrong.
 """
@@ -23,16 +23,6 @@ PARTICIPANTS_MAX = 1 << 24
 _SLOT_S_MIN = 2
 _DAY_S = 86_400
 _CENTURY_DAYS = 36_525
-#: The greatest values of the options of a world that are numbers.
-_MOST = {
-    "seed": (1 << 64) - 1,
-    "stages": STAGES_MAX,
-    "days": _CENTURY_DAYS,
-    "active_share": 1,
-    "replicated_share": 1,
-    "lag_s": _CENTURY_DAYS * _DAY_S,
-    "retention_days": _CENTURY_DAYS,
-}
 _ACCOUNT_DIGITS = 12
 _ACCESS_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _ROLE_NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
@@ -85,42 +75,66 @@ class Size:
 
 
 @dataclass(frozen=True, slots=True)
-class WorldOptions:
-    """The sizes of one world; every (account, region) that holds stages has one of its own.
+class WorldShape:
+    """How many stages there are, sessions of a stage, participants of a session, and events of a participant."""
 
-    ``start_us`` is the first moment of the world in microseconds since the epoch, on a whole second; None means
-    ``days`` days before the full hour of the emulator's start. All sessions begin within ``days`` days of it. Of the
-    stages' last sessions about the ``active_share`` goes on for hours after those days. Of every second stage the
-    ``replicated_share`` of sessions have their first publisher replicated to the stage before, where a session goes
-    on there meanwhile. A participant's events are listed up to ``lag_s`` seconds after their time (AWS documents no
-    bound). Sessions are forgotten ``retention_days`` after their end, or never. ``hostile`` fills every free text
-    with what breaks careless programs.
-    """
-
-    seed: int = 1
     stages: int = 3
     sessions: Size = Size(2, 4, 40)
     participants: Size = Size(1, 8, 5_000)
     events: Size = Size(2, 24, 20_000)
+
+    def __post_init__(self) -> None:
+        _check_range("stages", self.stages, STAGES_MAX)
+        if self.sessions.high > SESSIONS_MAX or self.participants.high > PARTICIPANTS_MAX:
+            raise ValueError(f"sessions a stage and participants a session are at most {SESSIONS_MAX}")
+
+
+@dataclass(frozen=True, slots=True)
+class WorldTimes:
+    """When a world's sessions begin, and how long it shows them.
+
+    ``start_us`` is the first moment of the world in microseconds since the epoch, on a whole second; None means
+    ``days`` days before the full hour of the emulator's start. All sessions begin within ``days`` days of it. A
+    participant's events are listed up to ``lag_s`` seconds after their time (AWS documents no bound). Sessions are
+    forgotten ``retention_days`` after their end; None means never.
+    """
+
     start_us: int | None = None
     days: float = 7.0
-    active_share: float = 0.33
-    replicated_share: float = 0.5
     lag_s: float = 0.0
     retention_days: float | None = None
+
+    def __post_init__(self) -> None:
+        _check_range("days", self.days, _CENTURY_DAYS)
+        _check_range("lag_s", self.lag_s, _CENTURY_DAYS * _DAY_S)
+        _check_range("retention_days", self.retention_days, _CENTURY_DAYS)
+        if self.start_us is not None and self.start_us % 1_000_000:
+            raise ValueError("start_us must be a whole second")
+
+
+@dataclass(frozen=True, slots=True)
+class WorldOptions:
+    """All that a seeded world is made from; every (account, region) that holds stages has a world of its own.
+
+    Of the stages' last sessions about the ``active_share`` goes on for hours after the world's days. Of every second
+    stage the ``replicated_share`` of sessions have their first publisher replicated to the stage before, where a
+    session goes on there meanwhile. ``hostile`` fills every free text with what breaks careless programs.
+    """
+
+    seed: int = 1
+    shape: WorldShape = field(default_factory=WorldShape)
+    times: WorldTimes = field(default_factory=WorldTimes)
+    active_share: float = 0.33
+    replicated_share: float = 0.5
     hostile: bool = False
 
     def __post_init__(self) -> None:
-        for name, most in _MOST.items():
-            value = getattr(self, name)
-            if value is not None and not 0 <= value <= most:
-                raise ValueError(f"{name} must be 0 to {most}, not {value}")
-        if self.sessions.high > SESSIONS_MAX or self.participants.high > PARTICIPANTS_MAX:
-            raise ValueError(f"sessions a stage and participants a session are at most {SESSIONS_MAX}")
-        if self.days == 0 or self.sessions.high * _SLOT_S_MIN > self.days * _DAY_S:
-            raise ValueError(f"days={self.days:g} has no room for {self.sessions.high} sessions a stage, one by one")
-        if self.start_us is not None and self.start_us % 1_000_000:
-            raise ValueError("start_us must be a whole second")
+        _check_range("seed", self.seed, (1 << 64) - 1)
+        _check_range("active_share", self.active_share, 1)
+        _check_range("replicated_share", self.replicated_share, 1)
+        days, sessions = self.times.days, self.shape.sessions.high
+        if days == 0 or sessions * _SLOT_S_MIN > days * _DAY_S:
+            raise ValueError(f"days={days:g} has no room for {sessions} sessions a stage, one by one")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +156,8 @@ class Account:
 class RoleOptions:
     """The one role that each account has, ``role/<name>``, which the keys of every account may assume.
 
-    Who assumes it must give ``external_id``, if there is one. What STS gives lasts ``life_s`` seconds of *real* time;
-    None is what the caller asks for, an hour where nothing is asked.
+    AssumeRole must carry ``external_id``, if there is one. The keys that STS issues last ``life_s`` seconds of *real*
+    time; None means what the caller asks for, an hour where it asks for nothing.
     """
 
     name: str = "ivs-export"
@@ -179,35 +193,68 @@ class QuotaOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class EmulatorOptions:
-    """All that an emulator is started with.
+class PagingOptions:
+    """How lists are paged.
 
-    ``regions`` hold stages; the other regions of IVS answer an empty list. ``unknown`` says what an unknown stage,
-    session or participant answers: AWS documents it for GetParticipant alone (``ResourceNotFoundException``).
-    ``clock_start_us`` is the emulator's time at its start, in microseconds since the epoch; None means real time.
-    ``page_token_life_s`` of None lets page tokens live for ever. With ``paging="live"`` a page counts from the list
-    as it is when the page is asked for, so that an active list shifts under its reader; ``"snapshot"`` counts from
-    the list as it was at the first page. ``faults`` are texts in the grammar of `exporter.emulator.faults.syntax`.
-    ``tls`` is a certificate's file and its key's, both PEM, for HTTPS. Pages that cannot change any more are kept, up
-    to ``page_cache_bytes`` of them.
+    In ``mode`` "live" a page counts from the list as it is when the page is asked for, so that an active list shifts
+    under its reader; "snapshot" counts from the list as it was at the first page. Page tokens live ``token_life_s``
+    seconds of simulated time; None means for ever. Pages that cannot change any more are cached, up to ``cache_bytes``
+    of them.
     """
+
+    mode: Literal["live", "snapshot"] = "live"
+    token_life_s: float | None = None
+    cache_bytes: int = 128 << 20
+
+    def __post_init__(self) -> None:
+        if self.token_life_s is not None and not 0.0 < self.token_life_s < math.inf:
+            raise ValueError(f"token_life_s must be more than 0, not {self.token_life_s}")
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceOptions:
+    """How the emulated service answers.
+
+    ``unknown`` says what an unknown stage, session or participant answers: AWS documents it for GetParticipant alone
+    (``ResourceNotFoundException``). ``error_type_url`` adds to the name of an error the colon and the URL that AWS may
+    add. ``faults`` are texts in the grammar of `exporter.emulator.faults.syntax`.
+    """
+
+    quota: QuotaOptions = field(default_factory=QuotaOptions)
+    paging: PagingOptions = field(default_factory=PagingOptions)
+    unknown: Literal["not_found", "empty", "denied"] = "not_found"
+    error_type_url: bool = False
+    faults: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ClockOptions:
+    """The emulator's time: ``start_us`` microseconds since the epoch at its start; None means real time."""
+
+    is_frozen: bool = False
+    start_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListenOptions:
+    """Where the emulator listens; port 0 is any free one. ``tls`` is a certificate's file and its key's, both PEM."""
 
     host: str = "127.0.0.1"
     port: int = 0
+    tls: tuple[Path, Path] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EmulatorOptions:
+    """All that an emulator is started with. ``regions`` hold stages; the other regions of IVS answer an empty list."""
+
     world: WorldOptions = field(default_factory=WorldOptions)
     accounts: tuple[Account, ...] = (Account(),)
-    roles: RoleOptions = field(default_factory=RoleOptions)
     regions: tuple[str, ...] = ("us-east-1",)
-    quota: QuotaOptions = field(default_factory=QuotaOptions)
-    unknown: Literal["not_found", "empty", "denied"] = "not_found"
-    clock: Literal["running", "frozen"] = "running"
-    clock_start_us: int | None = None
-    paging: Literal["live", "snapshot"] = "live"
-    page_token_life_s: float | None = None
-    error_type_url: bool = False
-    faults: tuple[str, ...] = ()
-    tls: tuple[Path, Path] | None = None
-    page_cache_bytes: int = 128 << 20
+    roles: RoleOptions = field(default_factory=RoleOptions)
+    service: ServiceOptions = field(default_factory=ServiceOptions)
+    clock: ClockOptions = field(default_factory=ClockOptions)
+    listen: ListenOptions = field(default_factory=ListenOptions)
 
     def __post_init__(self) -> None:
         strange = [region for region in self.regions if not is_region(region)]
@@ -223,5 +270,8 @@ class EmulatorOptions:
                 raise ValueError(f"account id {account.account_id!r} has not {_ACCOUNT_DIGITS} digits")
             if not _ACCESS_KEY.fullmatch(account.access_key):
                 raise ValueError(f"access key {account.access_key!r} is not one of letters, digits, _ and -")
-        if self.page_token_life_s is not None and not 0.0 < self.page_token_life_s < math.inf:
-            raise ValueError(f"page_token_life_s must be more than 0, not {self.page_token_life_s}")
+
+
+def _check_range(name: str, value: float | None, most: float) -> None:
+    if value is not None and not 0 <= value <= most:
+        raise ValueError(f"{name} must be 0 to {most}, not {value}")

@@ -30,6 +30,7 @@ from exporter.model import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
+    from pathlib import Path
 
     from exporter.emulator.faults.syntax import Fault
     from exporter.emulator.protocol.service import KnownRequest
@@ -58,13 +59,13 @@ class Emulator:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.options = EmulatorOptions() if options is None else options
-        start_us = self.options.clock_start_us
-        start_us = int(wall_s() * 1_000_000) if start_us is None else start_us
-        self.clock = WorldClock(start_us, is_frozen=self.options.clock == "frozen", monotonic_s=monotonic_s)
-        self.quota = Quota(self.options.quota, monotonic_s)
-        self.faults = FaultPlan(self.options.faults, self.options.world.seed)
+        clock, service = self.options.clock, self.options.service
+        start_us = int(wall_s() * 1_000_000) if clock.start_us is None else clock.start_us
+        self.clock = WorldClock(start_us, is_frozen=clock.is_frozen, monotonic_s=monotonic_s)
+        self.quota = Quota(service.quota, monotonic_s)
+        self.faults = FaultPlan(service.faults, self.options.world.seed)
         self.calls = CallLog()
-        self._worlds = {Scope(*place): world for place, world in (worlds or {}).items()}
+        self._worlds = {Scope(*names): world for names, world in (worlds or {}).items()}
         self._service = Service(self.options, self._worlds, start_us, self.faults)
         self.roles = Roles(wall_s)
         accounts = {account.account_id for account in self.options.accounts}
@@ -81,11 +82,12 @@ class Emulator:
         server = web.Server(self._handle, access_log=None, handler_cancellation=True)
         self._runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_S)
         await self._runner.setup()
-        tls = _tls_context(self.options)
-        site = web.TCPSite(self._runner, self.options.host, self.options.port, ssl_context=tls)
+        listen = self.options.listen
+        tls = _tls_context(listen.tls)
+        site = web.TCPSite(self._runner, listen.host, listen.port, ssl_context=tls)
         await site.start()
         port = self._runner.addresses[0][1]
-        host = f"[{self.options.host}]" if ":" in self.options.host else self.options.host
+        host = f"[{listen.host}]" if ":" in listen.host else listen.host
         self.url = f"{'http' if tls is None else 'https'}://{host}:{port}"
         return self
 
@@ -103,7 +105,7 @@ class Emulator:
 
     def _truth(self, account_id: str | None, region: str | None) -> Truth:
         accounts = {account.account_id for account in self.options.accounts}
-        scopes = {Scope(account, place) for account in accounts for place in self.options.regions} | set(self._worlds)
+        scopes = {Scope(account, name) for account in accounts for name in self.options.regions} | set(self._worlds)
         wanted = [
             scope
             for scope in sorted(scopes)
@@ -123,7 +125,7 @@ class Emulator:
         }
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        if not is_own_host(request.headers.get("Host", ""), self.options.host):
+        if not is_own_host(request.headers.get("Host", ""), self.options.listen.host):
             return self._response(403, b'{"message":"the emulator answers to the names of its own machine alone"}')
         if request.path.startswith(PREFIX):
             return await self._control.handle(request)
@@ -201,7 +203,7 @@ class Emulator:
         return response
 
     def _refuse(self, problem: Refusal) -> web.Response:
-        headers = problem.headers(with_url=self.options.error_type_url)
+        headers = problem.headers(with_url=self.options.service.error_type_url)
         return self._response(problem.status, problem.body(), headers)
 
     def _response(self, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> web.Response:
@@ -242,9 +244,9 @@ def _reset(request: web.BaseRequest) -> web.Response:
     return web.Response()
 
 
-def _tls_context(options: EmulatorOptions) -> ssl.SSLContext | None:
-    if options.tls is None:
+def _tls_context(files: tuple[Path, Path] | None) -> ssl.SSLContext | None:
+    if files is None:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*options.tls)
+    context.load_cert_chain(*files)
     return context

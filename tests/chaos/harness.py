@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from exporter.emulator import Size, WorldOptions
+from exporter.emulator import Size, WorldOptions, WorldShape, WorldTimes
 from tests.support.emulated import LAG_S, START_US, emulated
 from tests.support.kills import Command, Strike
 from tests.support.lakes import lakes
@@ -216,13 +216,8 @@ def _world(draw: random.Random) -> WorldOptions:
     """A world of some hundred units, with a few events each and now and then some pages of them."""
     return WorldOptions(
         seed=draw.randrange(1 << 32),
-        stages=3,
-        sessions=Size(10, 20, 30),
-        participants=Size(0, 10, 60),
-        events=Size(0, 10, 320),
-        start_us=START_US,
-        days=_DAYS,
-        lag_s=LAG_S,
+        shape=WorldShape(3, Size(10, 20, 30), Size(0, 10, 60), events=Size(0, 10, 320)),
+        times=WorldTimes(START_US, _DAYS, LAG_S),
         hostile=draw.random() < 0.3,
     )
 

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from exporter.emulator import Size, WorldOptions
+from exporter.emulator import Size, WorldOptions, WorldShape, WorldTimes
 from tests.chaos.harness import FAILURES, RoundFailedError, seeded
 from tests.support.emulated import DAY_S, LAG_S, START_US, emulated
 from tests.support.kills import Command, Strike
@@ -192,11 +192,6 @@ def _world(draw: random.Random, nights: int) -> WorldOptions:
     """Some sessions a day on each stage, small ones."""
     return WorldOptions(
         seed=draw.randrange(1 << 32),
-        stages=3,
-        sessions=Size(2 * nights, 2.5 * nights, 4 * nights),
-        participants=Size(0, 3, 20),
-        events=Size(0, 8, 250),
-        start_us=START_US,
-        days=float(nights),
-        lag_s=LAG_S,
+        shape=WorldShape(3, Size(2 * nights, 2.5 * nights, 4 * nights), Size(0, 3, 20), events=Size(0, 8, 250)),
+        times=WorldTimes(START_US, float(nights), LAG_S),
     )

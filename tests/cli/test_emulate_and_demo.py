@@ -15,7 +15,7 @@ import exporter
 from exporter.cli import exit_codes
 from exporter.cli.actions import demo, demo_queries
 from exporter.cli.app import main
-from exporter.emulator import EmulatorOptions, QuotaOptions, Size, WorldOptions
+from exporter.emulator import EmulatorOptions, QuotaOptions, ServiceOptions, Size, WorldOptions, WorldShape, WorldTimes
 from exporter.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,10 +29,9 @@ def small_day(monkeypatch: pytest.MonkeyPatch) -> None:
     """A demo of a few units, in an environment that would break any other run."""
     options = demo.emulator_options(1_790_000_000.0)
     size = Size.fixed(2)
-    world = WorldOptions(
-        stages=2, sessions=size, participants=size, events=Size.fixed(8), start_us=options.world.start_us, days=1.0
-    )
-    small = EmulatorOptions(world=world, accounts=options.accounts, quota=QuotaOptions(1000.0, 1000))
+    times = WorldTimes(options.world.times.start_us, days=1.0)
+    world = WorldOptions(shape=WorldShape(2, sessions=size, participants=size, events=Size.fixed(8)), times=times)
+    small = EmulatorOptions(world, options.accounts, service=ServiceOptions(QuotaOptions(1000.0, 1000)))
     monkeypatch.setattr(demo, "emulator_options", lambda _: small)
     hostile = {
         "AWS_PROFILE": "missing",
@@ -149,9 +148,9 @@ def test_demo_refuses_what_is_no_folder(tmp_path: Path) -> None:
 def test_demo_day_is_a_whole_one_before_now(now_s: float) -> None:
     """The emulated day began at a midnight in UTC, and is over."""
     options = demo.emulator_options(now_s)
-    assert options.world.start_us is not None
-    assert options.world.start_us % 86_400_000_000 == 0
-    assert 86_400 <= now_s - options.world.start_us / 1_000_000 < 2 * 86_400
+    assert options.world.times.start_us is not None
+    assert options.world.times.start_us % 86_400_000_000 == 0
+    assert 86_400 <= now_s - options.world.times.start_us / 1_000_000 < 2 * 86_400
 
 
 def test_people_present_are_counted_from_comings_and_goings(tmp_path: Path) -> None:

@@ -12,7 +12,16 @@ import pytest
 from exporter.aws.endpoints import is_loopback
 from exporter.cli.app import main
 from exporter.cli.other_clock import VARIABLE
-from exporter.emulator import Emulator, EmulatorOptions, QuotaOptions, WorldOptions
+from exporter.emulator import (
+    ClockOptions,
+    Emulator,
+    EmulatorOptions,
+    QuotaOptions,
+    ServiceOptions,
+    WorldOptions,
+    WorldShape,
+    WorldTimes,
+)
 from exporter.timestamps import text_of
 
 if TYPE_CHECKING:
@@ -23,7 +32,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 #: Noon of 2031-03-05: far from any day on which this runs.
 NOW_US = 1_930_478_400_000_000
-WORLD = WorldOptions(stages=3, start_us=NOW_US - 86_400_000_000, days=0.5, active_share=0.0)
+WORLD = WorldOptions(shape=WorldShape(3), times=WorldTimes(NOW_US - 86_400_000_000, days=0.5), active_share=0.0)
 
 
 @pytest.fixture
@@ -32,7 +41,9 @@ def emulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
     ready, ended = threading.Event(), asyncio.Event()
     found: list[Any] = []
     plenty = QuotaOptions(calls_per_second=1e6, burst=10**6)
-    options = EmulatorOptions(world=WORLD, quota=plenty, clock="frozen", clock_start_us=NOW_US)
+    options = EmulatorOptions(
+        WORLD, service=ServiceOptions(plenty), clock=ClockOptions(is_frozen=True, start_us=NOW_US)
+    )
 
     async def serve() -> None:
         async with Emulator(options) as emulator:

@@ -14,8 +14,7 @@ import pytest
 from exporter.cli.app import main
 from exporter.commit_log.journal import Journal
 from exporter.commit_log.state import ScopeState
-from exporter.emulator import Emulator, EmulatorOptions
-from exporter.emulator.options import QuotaOptions
+from exporter.emulator import Emulator, EmulatorOptions, QuotaOptions, ServiceOptions
 from exporter.health.problems import Problem, ProblemKind
 from exporter.lake.identity import LakeIdentity
 from exporter.lake.stores.directory import DirectoryStore
@@ -34,7 +33,8 @@ def emulated(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     found: list[Any] = []
 
     async def serve() -> None:
-        async with Emulator(EmulatorOptions(quota=QuotaOptions(calls_per_second=1000, burst=1000))) as emulator:
+        quick = ServiceOptions(QuotaOptions(calls_per_second=1000, burst=1000))
+        async with Emulator(EmulatorOptions(service=quick)) as emulator:
             found.extend([emulator.url, asyncio.get_running_loop()])
             ready.set()
             await ended.wait()

@@ -12,16 +12,17 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from exporter.emulator import EmulatorOptions, QuotaOptions, Size, WorldOptions
+from exporter.emulator import Size
+from tests.support.exports import options_of as standing_still
+from tests.support.worlds import world_options
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from exporter.emulator import Emulator
+    from exporter.emulator import Emulator, EmulatorOptions
 
 #: A Monday, and a small world of the week before it.
 NOW_US = 1_764_547_200_000_000
-PLENTY = QuotaOptions(calls_per_second=1e6, burst=10**6)
 
 
 class Asker:
@@ -94,8 +95,7 @@ def options_of() -> Callable[..., EmulatorOptions]:
 
     def make(world: dict[str, Any] | None = None, **changes: Any) -> EmulatorOptions:
         small = {"sessions": Size(2, 3, 6), "participants": Size(2, 8, 40), "events": Size(0, 16, 300)}
-        given = {"clock": "frozen", "clock_start_us": NOW_US, "quota": PLENTY, **changes}
-        return EmulatorOptions(world=WorldOptions(**{**small, **(world or {})}), **given)
+        return standing_still(world_options(**{**small, **(world or {})}), start_us=NOW_US, **changes)
 
     return make
 

@@ -12,8 +12,20 @@ import aiohttp
 import msgspec
 import pytest
 
-from exporter.emulator import Account, Emulator, EmulatorOptions, FixedWorld, QuotaOptions, Size, WorldOptions, serve
+from exporter.emulator import (
+    Account,
+    ClockOptions,
+    Emulator,
+    EmulatorOptions,
+    FixedWorld,
+    ListenOptions,
+    PagingOptions,
+    QuotaOptions,
+    Size,
+    serve,
+)
 from exporter.timestamps import read_us
+from tests.support.worlds import world_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,7 +98,7 @@ async def test_the_clock_can_go_back(ask: Callable[..., Any], options_of: Callab
 async def test_a_running_clock_runs_with_real_time(options_of: Callable[..., Any]) -> None:
     """A running clock goes on from where it was set as fast as real time; a frozen one does not."""
     now_s = [5.0]
-    running = Emulator(options_of(clock="running"), monotonic_s=lambda: now_s[0])
+    running = Emulator(options_of(clock=ClockOptions()), monotonic_s=lambda: now_s[0])
     frozen = Emulator(options_of(), monotonic_s=lambda: now_s[0])
     now_s[0] += 1.0
     running.clock.set(1_000_000)
@@ -186,7 +198,10 @@ async def test_it_serves_tls(tmp_path: Path, options_of: Callable[..., Any]) -> 
     made += ["-addext", "subjectAltName=IP:127.0.0.1", "-out", str(certificate), "-keyout", str(key)]
     subprocess.run(made, check=True, capture_output=True)  # noqa: ASYNC221 - our own command, once
     trust = ssl.create_default_context(cafile=str(certificate))
-    async with Emulator(options_of(tls=(certificate, key))) as emulator, aiohttp.ClientSession() as http:
+    async with (
+        Emulator(options_of(listen=ListenOptions(tls=(certificate, key)))) as emulator,
+        aiohttp.ClientSession() as http,
+    ):
         assert emulator.url.startswith("https://127.0.0.1:")
         async with http.get(f"{emulator.url}/_emulator/info", ssl=trust) as response:
             assert response.status == 200
@@ -211,13 +226,18 @@ def test_serve_ends_with_a_signal() -> None:
         ({"accounts": ()}, "one account at least"),
         ({"accounts": (Account(), Account())}, "share an access key"),
         ({"accounts": (Account(account_id="12"),)}, "12 digits"),
-        ({"page_token_life_s": 0.0}, "page_token_life_s"),
     ],
 )
 def test_wrong_options_are_named(wrong: dict[str, Any], said: str) -> None:
     """A ValueError says which option is wrong."""
     with pytest.raises(ValueError, match=said):
         EmulatorOptions(**wrong)
+
+
+def test_a_page_tokens_life_is_more_than_nothing() -> None:
+    """A ValueError says that it is not."""
+    with pytest.raises(ValueError, match="token_life_s"):
+        PagingOptions(token_life_s=0.0)
 
 
 @pytest.mark.parametrize(
@@ -236,7 +256,7 @@ def test_wrong_options_are_named(wrong: dict[str, Any], said: str) -> None:
 def test_wrong_sizes_of_a_world_are_named(wrong: dict[str, Any], said: str) -> None:
     """A ValueError says which option of the world is wrong."""
     with pytest.raises(ValueError, match=said):
-        WorldOptions(**wrong)
+        world_options(**wrong)
 
 
 JSON = {"Content-Type": "application/json"}

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.emulator import EmulatorOptions
+from exporter.emulator import EmulatorOptions, ServiceOptions
 from exporter.emulator.faults.syntax import KINDS, FaultEffect, FaultFrequency, FaultMatch, kinds, parse_fault
 from exporter.emulator.server import Emulator
 
@@ -52,7 +52,7 @@ def test_every_kind_is_described() -> None:
 
 def test_a_bad_plan_changes_nothing() -> None:
     """Replacing the plan by one with a bad text keeps the old one."""
-    emulator = Emulator(EmulatorOptions(faults=("reset",)))
+    emulator = Emulator(EmulatorOptions(service=ServiceOptions(faults=("reset",))))
     with pytest.raises(ValueError, match="no kind"):
         emulator.faults.replace(["slow", "broken"])
     assert [each["fault"] for each in emulator.faults.describe()] == ["reset"]

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.emulator import Emulator, Size
+from exporter.emulator import Emulator, PagingOptions, Size
 from exporter.emulator.protocol.errors import Refusal
 from exporter.emulator.protocol.page_tokens import PageStart, PageTokens
 
@@ -67,7 +67,7 @@ async def test_a_token_belongs_to_one_list(ask: Callable[..., Any], options_of: 
 
 async def test_tokens_may_have_a_life(ask: Callable[..., Any], options_of: Callable[..., Any]) -> None:
     """A token is refused once its life in simulated time is over."""
-    async with Emulator(options_of({"stages": 60}, page_token_life_s=60.0)) as emulator:
+    async with Emulator(options_of({"stages": 60}, paging=PagingOptions(token_life_s=60.0))) as emulator:
         token = (await ask(emulator).page("ListStages"))["nextToken"]
         emulator.clock.advance(59.0)
         assert len((await ask(emulator).page("ListStages", nextToken=token))["stages"]) == 10
@@ -75,13 +75,13 @@ async def test_tokens_may_have_a_life(ask: Callable[..., Any], options_of: Calla
         assert await ask(emulator).refusal("ListStages", nextToken=token) == REFUSED
 
 
-@pytest.mark.parametrize(("paging", "grows"), [("live", True), ("snapshot", False)])
+@pytest.mark.parametrize(("mode", "grows"), [("live", True), ("snapshot", False)])
 async def test_a_list_that_grows_while_it_is_read(
-    ask: Callable[..., Any], options_of: Callable[..., Any], paging: str, *, grows: bool
+    ask: Callable[..., Any], options_of: Callable[..., Any], mode: Literal["live", "snapshot"], *, grows: bool
 ) -> None:
     """Live paging counts from the list as it has become, and hides nothing; a snapshot stays as it was."""
     world = {"stages": 1, "sessions": Size.fixed(1), "participants": Size.fixed(300), "active_share": 1.0}
-    async with Emulator(options_of(world, paging=paging)) as emulator:
+    async with Emulator(options_of(world, paging=PagingOptions(mode))) as emulator:
         emulator.clock.advance(-7_200.0)  # two hours before, people are still coming
         stage = (await ask(emulator).page("ListStages"))["stages"][0]
         ids = {"stageArn": stage["arn"], "sessionId": stage["activeSessionId"]}

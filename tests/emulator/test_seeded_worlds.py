@@ -11,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from xxhash import xxh3_64
 
-from exporter.emulator import Emulator, Size, WorldOptions
+from exporter.emulator import Emulator, Size
 from exporter.emulator.world.ids import IdMaker
 from exporter.emulator.world.iso_forms import FORM_COUNT, time_text
 from exporter.emulator.world.orders import Order, shown_indexes
 from exporter.emulator.world.seeded_world import SeededWorld
 from exporter.model import Scope, scope_of
 from exporter.timestamps import read_us
+from tests.support.worlds import world_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,7 +35,7 @@ LATER_US = START_US + 9 * DAY_US
 
 
 def world_of(start_us: int = START_US, **options: Any) -> SeededWorld:
-    return SeededWorld(WorldOptions(**options), SCOPE, start_us)
+    return SeededWorld(world_options(**options), SCOPE, start_us)
 
 
 def everything(listing: Any) -> list[Any]:
@@ -132,7 +133,7 @@ def test_a_world_is_a_function_of_its_seed() -> None:
             world_of(seed=5),
             world_of(seed=5),
             world_of(seed=6),
-            SeededWorld(WorldOptions(seed=5), Scope("111122223333", "eu-west-1"), START_US),
+            SeededWorld(world_options(seed=5), Scope("111122223333", "eu-west-1"), START_US),
         )
     ]
     assert listed[0] == listed[1]

@@ -11,8 +11,9 @@ import pytest
 from exporter.cli import exit_codes
 from exporter.discovery.request import Request
 from exporter.emulator import Emulator
-from tests.support.exports import ACCOUNT, options_of, small_world
+from tests.support.exports import ACCOUNT, options_of
 from tests.support.oracle import expected, lake_rows
+from tests.support.worlds import small_world
 
 if TYPE_CHECKING:
     from collections.abc import Callable

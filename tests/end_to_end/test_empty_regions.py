@@ -19,8 +19,9 @@ from exporter.pipeline.run_ledger import RunLedger
 from exporter.pipeline.stop import Stop
 from exporter.settings import AccountSettings, Settings
 from exporter.timestamps import text_of
-from tests.support.exports import ACCOUNT, FAST, NOW_US, REGION, beside, options_of, small_world, stage_of
+from tests.support.exports import ACCOUNT, FAST, NOW_US, REGION, beside, options_of, stage_of
 from tests.support.oracle import expected, lake_rows
+from tests.support.worlds import small_world
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -10,8 +10,9 @@ from exporter.emulator import Emulator, FixedWorld, Size
 from exporter.emulator.faults.syntax import kinds
 from exporter.ivs import paging
 from exporter.settings import HttpSettings, RetrySettings, RunSettings
-from tests.support.exports import ACCOUNT, REGION, mostly_slow, options_of, small_world, stage_of
+from tests.support.exports import ACCOUNT, REGION, mostly_slow, options_of, stage_of
 from tests.support.oracle import expected, expected_rejects, lake_rejects, lake_rows, session_times, without_units
+from tests.support.worlds import small_world
 
 if TYPE_CHECKING:
     from exporter.model import Unit

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from exporter.emulator import Emulator, Size
-from tests.support.exports import options_of, small_world
+from tests.support.exports import options_of
 from tests.support.oracle import expected, lake_rows
+from tests.support.worlds import small_world
 
 if TYPE_CHECKING:
     from tests.support.exports import Exports

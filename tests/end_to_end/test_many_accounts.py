@@ -22,8 +22,9 @@ from exporter.lake.stores import open as open_module
 from exporter.model import REGIONS
 from exporter.settings import AccountSettings
 from tests.support.command import until
-from tests.support.exports import ACCOUNT, options_of, small_world, stage_of
+from tests.support.exports import ACCOUNT, options_of, stage_of
 from tests.support.oracle import expected, lake_rows
+from tests.support.worlds import small_world
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable

@@ -8,8 +8,9 @@ import pytest
 
 from exporter.emulator import Emulator, Size
 from exporter.settings import RunSettings
-from tests.support.exports import options_of, small_world
+from tests.support.exports import options_of
 from tests.support.oracle import expected, lake_rows
+from tests.support.worlds import small_world
 
 if TYPE_CHECKING:
     from tests.support.exports import Exports

@@ -8,8 +8,9 @@ import pytest
 
 from exporter.discovery.request import Request
 from exporter.emulator import Emulator, Size
-from tests.support.exports import NOW_US, options_of, small_world
+from tests.support.exports import NOW_US, options_of
 from tests.support.oracle import expected, lake_rows, session_times
+from tests.support.worlds import small_world
 
 if TYPE_CHECKING:
     from tests.support.exports import Exports
@@ -35,7 +36,7 @@ async def test_a_world_that_grows(seed: int, hostile: bool, exports: Exports) ->
     world = small_world(seed, days=4.0, start_us=NOW_US, sessions=Size(3, 6, 9), lag_s=600.0, hostile=hostile)
     sealed: set[str] = set()
     active: set[str] = set()
-    async with Emulator(options_of(world, clock_start_us=NOW_US + DAY_US // 2)) as emulator:
+    async with Emulator(options_of(world, start_us=NOW_US + DAY_US // 2)) as emulator:
         for _ in range(6):
             emulator.calls.reset()
             active = {session for session, (_, ended_us) in session_times(emulator).items() if ended_us is None}

@@ -15,8 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from exporter.emulator import Emulator
-from tests.support.exports import options_of, small_world
+from tests.support.exports import options_of
 from tests.support.oracle import data_files, expected
+from tests.support.worlds import small_world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,8 @@ from exporter.emulator import Emulator
 from exporter.errors import LakeRefused
 from exporter.lake.stores.directory import DirectoryStore
 from exporter.settings import RetrySettings
-from tests.support.exports import options_of, small_world
+from tests.support.exports import options_of
+from tests.support.worlds import small_world
 
 if TYPE_CHECKING:
     import pytest

@@ -12,8 +12,9 @@ from exporter.health.status import statuses
 from exporter.health.verify import Verified, verify
 from exporter.lake.stores.open import open_store
 from exporter.settings import S3Settings
-from tests.support.exports import REGION, Exports, options_of, small_world
+from tests.support.exports import REGION, Exports, options_of
 from tests.support.oracle import expected, lake_rows
+from tests.support.worlds import small_world
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from exporter.emulator import Account, Emulator, RoleOptions, Size
-from tests.support.exports import options_of, small_world
+from tests.support.exports import options_of
 from tests.support.oracle import expected, lake_rows
 from tests.support.servers.raw import raw_server
+from tests.support.worlds import small_world
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,8 +11,9 @@ from exporter.discovery import target_list
 from exporter.discovery.request import Request
 from exporter.emulator import Account, Emulator, EmulatorOptions
 from exporter.settings import RetrySettings, RunSettings
-from tests.support.exports import ACCOUNT, NOW_US, REGION, options_of, small_world
+from tests.support.exports import ACCOUNT, NOW_US, REGION, options_of
 from tests.support.oracle import expected, lake_rows, micros, session_times
+from tests.support.worlds import small_world
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -190,7 +191,7 @@ async def test_numbers_of_any_size(size: float, exports: Exports) -> None:
         assert lake_rows(exports.lake) == expected(emulator.truth())
 
 
-def two_regions(**changes: object) -> EmulatorOptions:
+def two_regions(**changes: Any) -> EmulatorOptions:
     return options_of(WORLD, regions=(REGION, "eu-west-1"), **changes)
 
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from exporter.emulator import Emulator, Size
-from tests.support.exports import HOUR_S, NOW_US, PLENTY, mostly_slow, options_of, small_world
+from exporter.emulator import ClockOptions, Emulator, Size
+from tests.support.exports import HOUR_S, NOW_US, PLENTY, mostly_slow, options_of
 from tests.support.oracle import expected, lake_rows, session_times
+from tests.support.worlds import small_world
 
 if TYPE_CHECKING:
     from exporter.emulator.truth import Truth
@@ -77,7 +78,7 @@ async def test_lake_equals_the_truth(seed: int, exports: Exports) -> None:
 async def test_lists_that_shift_under_their_reader(seed: int, exports: Exports) -> None:
     """While time flies within a run, it takes all that was there at its start and nothing twice; in the end, all."""
     world = small_world(seed, active_share=1.0, days=1.0, events=Size(150, 300, 900), participants=Size(2, 5, 9))
-    options = options_of(world, clock="running", paging="live", quota=PLENTY)
+    options = options_of(world, clock=ClockOptions(start_us=NOW_US), quota=PLENTY)
     async with Emulator(options, monotonic_s=lambda: time.monotonic() * 600.0) as emulator:
         at_start = expected(emulator.truth())
         exported = await exports.run(emulator)

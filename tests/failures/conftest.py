@@ -10,10 +10,11 @@ from exporter.emulator import Account, Emulator, Size
 from tests.failures.command import Exports
 from tests.failures.disks import own_disk
 from tests.failures.keys import NEW, Hourglass
-from tests.support.exports import options_of, small_world
+from tests.support.exports import options_of
 from tests.support.lakes import DirectoryLake, S3Lake
 from tests.support.servers.moto_s3 import moto_s3
 from tests.support.servers.seaweedfs import ACCESS_KEY, SECRET_KEY
+from tests.support.worlds import small_world
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

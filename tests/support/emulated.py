@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from exporter.emulator import Account, EmulatorOptions, QuotaOptions, WorldOptions, serve
+from exporter.emulator import Account, ClockOptions, EmulatorOptions, QuotaOptions, ServiceOptions, WorldOptions, serve
 from tests.support.oracle import expected_row
 from tests.support.servers.seaweedfs import ACCESS_KEY, SECRET_KEY
 
@@ -103,10 +103,8 @@ def emulated(world: WorldOptions, faults: tuple[str, ...] = FAULTS) -> Iterator[
         world=world,
         accounts=(Account(ACCESS_KEY, SECRET_KEY),),
         regions=(REGION,),
-        quota=PLENTY,
-        clock="frozen",
-        clock_start_us=START_US,
-        faults=faults,
+        service=ServiceOptions(PLENTY, faults=faults),
+        clock=ClockOptions(is_frozen=True, start_us=START_US),
     )
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
@@ -116,7 +114,7 @@ def emulated(world: WorldOptions, faults: tuple[str, ...] = FAULTS) -> Iterator[
     try:
         if not ours.poll(_READY_S_MAX):
             raise RuntimeError("the emulator is not ready")
-        yield Emulated(ours.recv(), world.days)
+        yield Emulated(ours.recv(), world.times.days)
     finally:
         ours.close()
         process.terminate()

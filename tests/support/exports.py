@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from exporter.cli import exit_codes
 from exporter.discovery.request import Request
-from exporter.emulator import EmulatorOptions, QuotaOptions, Size, WorldOptions
+from exporter.emulator import ClockOptions, EmulatorOptions, QuotaOptions, ServiceOptions, WorldOptions
 from exporter.errors import ExportError
 from exporter.machine.clock import system_clock
 from exporter.pipeline.run import run
@@ -18,6 +18,7 @@ from exporter.pipeline.run_ledger import RunLedger
 from exporter.pipeline.stop import Stop
 from exporter.pipeline.surroundings import real_surroundings
 from exporter.settings import HttpSettings, QuotaSettings, RetrySettings, RunSettings, Settings
+from tests.support.worlds import small_world
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,16 +44,15 @@ _LAYOUT = re.compile(
 )
 
 
-def small_world(seed: int = 1, /, **changes: Any) -> WorldOptions:
-    """A world of a few dozen units, some of several pages."""
-    sizes = {"sessions": Size(1, 2, 4), "participants": Size(1, 5, 12), "events": Size(0, 50, 350)}
-    return WorldOptions(seed=seed, **{**sizes, **changes})
+def options_of(world: WorldOptions | None = None, /, *, start_us: int = NOW_US, **changes: Any) -> EmulatorOptions:
+    """An emulator whose clock stands at ``start_us``, with a quota that is no hindrance.
 
-
-def options_of(world: WorldOptions | None = None, /, **changes: Any) -> EmulatorOptions:
-    """An emulator at a moment that stands still, with a quota that is no hindrance."""
-    given = {"clock": "frozen", "clock_start_us": NOW_US, "quota": PLENTY, **changes}
-    return EmulatorOptions(world=small_world() if world is None else world, **given)
+    ``changes`` are values of :class:`EmulatorOptions` or of its :class:`ServiceOptions`.
+    """
+    answers = {field.name: changes.pop(field.name) for field in fields(ServiceOptions) if field.name in changes}
+    others = {"clock": ClockOptions(is_frozen=True, start_us=start_us), **changes}
+    service = ServiceOptions(**{"quota": PLENTY, **answers})
+    return EmulatorOptions(small_world() if world is None else world, service=service, **others)
 
 
 def mostly_slow(cases: Iterable[Any], quick: int) -> list[Any]:

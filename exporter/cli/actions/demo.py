@@ -13,7 +13,17 @@ from exporter.cli import exit_codes, summary
 from exporter.cli.actions import run as run_action
 from exporter.cli.actions.demo_queries import DuckdbMissing, first_answers
 from exporter.discovery.request import Request
-from exporter.emulator import Account, Emulator, EmulatorOptions, QuotaOptions, Size, WorldOptions
+from exporter.emulator import (
+    Account,
+    Emulator,
+    EmulatorOptions,
+    QuotaOptions,
+    ServiceOptions,
+    Size,
+    WorldOptions,
+    WorldShape,
+    WorldTimes,
+)
 from exporter.errors import LakeError, UsageError
 from exporter.lake.identity import DEMO_MARKER, KEY, decode_identity
 from exporter.model import checked_address
@@ -122,16 +132,12 @@ def emulator_options(now_s: float) -> EmulatorOptions:
     midnight_us = int(now_s // _DAY_S - 1) * _DAY_S * _MICROS
     world = WorldOptions(
         seed=811,
-        stages=5,
-        sessions=Size(5, 8, 12),
-        participants=Size(4, 32, 1500),
-        events=Size(2, 9, 60),
-        start_us=midnight_us,
-        days=1.0,
+        shape=WorldShape(5, sessions=Size(5, 8, 12), participants=Size(4, 32, 1500), events=Size(2, 9, 60)),
+        times=WorldTimes(start_us=midnight_us, days=1.0),
         active_share=0.0,
     )
     quota = QuotaOptions(calls_per_second=2 * _CALLS_PER_SECOND, burst=int(_CALLS_PER_SECOND))
-    return EmulatorOptions(world=world, accounts=(_ACCOUNT,), regions=(_REGION,), quota=quota)
+    return EmulatorOptions(world, (_ACCOUNT,), (_REGION,), service=ServiceOptions(quota))
 
 
 def _shut_out_environment(url: str) -> None:

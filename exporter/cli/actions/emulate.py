@@ -12,10 +12,15 @@ from exporter.emulator import (
     Account,
     Emulator,
     EmulatorOptions,
+    ListenOptions,
+    PagingOptions,
     QuotaOptions,
     RoleOptions,
+    ServiceOptions,
     Size,
     WorldOptions,
+    WorldShape,
+    WorldTimes,
 )
 from exporter.errors import UsageError
 
@@ -42,24 +47,11 @@ def serve(invocation: Invocation, typed: Mapping[str, Any]) -> int:
 
 def _emulator_options(typed: Mapping[str, Any]) -> EmulatorOptions:
     """The emulator's options. Raises :class:`UsageError`, ValueError or OverflowError for one that can't be."""
-    choices: dict[str, Any] = {
-        "paging": _one_of("--paging", typed["paging"], PAGING),
-        "unknown": _one_of("--unknown", typed["unknown"], UNKNOWN),
-    }
+    mode: Any = _one_of("--paging", typed["paging"], PAGING)
+    unknown: Any = _one_of("--unknown", typed["unknown"], UNKNOWN)
     first, *others = typed["account"] or [Account().account_id]
     return EmulatorOptions(
-        port=typed["port"],
-        world=WorldOptions(
-            seed=typed["seed"],
-            stages=typed["stages"],
-            sessions=Size.parse(typed["sessions"]),
-            participants=Size.parse(typed["participants"]),
-            events=Size.parse(typed["events"]),
-            days=typed["days"],
-            active_share=typed["active_share"],
-            lag_s=typed["lag_s"],
-            hostile=typed["hostile"],
-        ),
+        world=_world_options(typed),
         accounts=(
             Account(account_id=first),
             *(
@@ -67,11 +59,23 @@ def _emulator_options(typed: Mapping[str, Any]) -> EmulatorOptions:
                 for account_id in others
             ),
         ),
-        roles=RoleOptions(typed["role"], typed["external_id"], typed["role_life_s"]),
         regions=typed["region"] or (REGION,),
-        quota=QuotaOptions(calls_per_second=typed["calls_per_second"]),
-        faults=typed["fault"],
-        **choices,
+        roles=RoleOptions(typed["role"], typed["external_id"], typed["role_life_s"]),
+        service=ServiceOptions(
+            QuotaOptions(typed["calls_per_second"]), PagingOptions(mode), unknown=unknown, faults=typed["fault"]
+        ),
+        listen=ListenOptions(port=typed["port"]),
+    )
+
+
+def _world_options(typed: Mapping[str, Any]) -> WorldOptions:
+    sizes = {name: Size.parse(typed[name]) for name in ("sessions", "participants", "events")}
+    return WorldOptions(
+        seed=typed["seed"],
+        shape=WorldShape(typed["stages"], **sizes),
+        times=WorldTimes(days=typed["days"], lag_s=typed["lag_s"]),
+        active_share=typed["active_share"],
+        hostile=typed["hostile"],
     )
 
 

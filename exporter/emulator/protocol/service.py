@@ -53,11 +53,11 @@ class Service:
         self._seeded: dict[Scope, World] = {}
         self._faults = faults
         self._changes = faults.changes
-        self._tokens = PageTokens(options.world.seed.to_bytes(8, "little"), options.page_token_life_s)
-        self._known: BoundedCache[KnownRequest] = BoundedCache(options.page_cache_bytes)
+        paging, times = options.service.paging, options.world.times
+        self._tokens = PageTokens(options.world.seed.to_bytes(8, "little"), paging.token_life_s)
+        self._known: BoundedCache[KnownRequest] = BoundedCache(paging.cache_bytes)
         hour_us = start_us // _HOUR_US * _HOUR_US
-        given_us = options.world.start_us
-        self._world_start_us = hour_us - int(options.world.days * _DAY_US) if given_us is None else given_us
+        self._world_start_us = hour_us - int(times.days * _DAY_US) if times.start_us is None else times.start_us
 
     def world(self, scope: Scope) -> World:
         """What this account has in this region."""
@@ -128,7 +128,7 @@ class Service:
         listing = self.listing(request, now_us if start.as_of_us is None else start.as_of_us)
         same_until_us = listing.same_until_us
         as_of_us = start.as_of_us
-        if self._options.paging == "snapshot" and as_of_us is None and now_us >= same_until_us:
+        if self._options.service.paging.mode == "snapshot" and as_of_us is None and now_us >= same_until_us:
             as_of_us = now_us
         size = 0 if "empty_pages" in paging and start.turn % 2 == 0 else request.page_size
         offset = start.offset % listing.count if "endless" in paging and listing.count else start.offset
@@ -149,9 +149,9 @@ class Service:
         return msgspec.json.encode({request.list_member: _raw(shown)})
 
     def _unknown(self, request: CallRequest) -> bytes:
-        if self._options.unknown == "empty" and request.operation != "GetParticipant":
+        if self._options.service.unknown == "empty" and request.operation != "GetParticipant":
             return msgspec.json.encode({request.list_member: []})
-        if self._options.unknown == "denied":
+        if self._options.service.unknown == "denied":
             what = f"ivs:{request.operation} on resource: {request.ids.stage_arn}"
             raise denied(f"User is not authorized to perform: {what}")
         raise _no_such(request)

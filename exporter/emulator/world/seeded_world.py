@@ -45,7 +45,7 @@ class SeededWorld:
     def stages(self, now_us: int) -> Listing:
         """All stages, which are there from the beginning."""
         return self._listing(
-            "stages", self._options.stages, lambda indexes: [self._stage(index, now_us) for index in indexes]
+            "stages", self._options.shape.stages, lambda indexes: [self._stage(index, now_us) for index in indexes]
         )
 
     def sessions(self, stage_arn: str, now_us: int) -> Listing:
@@ -81,7 +81,7 @@ class SeededWorld:
         taking, gathering = self._unit_of(stage_arn, session_id, participant_id, now_us)
         same_until_us = 0
         if now_us >= taking.last_us:
-            is_forgotten = self._options.retention_days is not None
+            is_forgotten = self._options.times.retention_days is not None
             same_until_us = (
                 self._timetable.forgotten_us(gathering.stage, gathering.session) if is_forgotten else FOR_EVER_US
             )
@@ -132,7 +132,7 @@ class SeededWorld:
 
     def _stage_of(self, stage_arn: str) -> int:
         stage = self._ids.stage_of(stage_arn)
-        if stage is None or stage >= self._options.stages:
+        if stage is None or stage >= self._options.shape.stages:
             raise UnknownError(stage_arn)
         return stage
 
@@ -144,7 +144,7 @@ class SeededWorld:
         session = indexes[1]
         gathering = self._timetable.gathering(stage, session)
         is_forgotten = (
-            self._options.retention_days is not None and self._timetable.forgotten_us(stage, session) <= now_us
+            self._options.times.retention_days is not None and self._timetable.forgotten_us(stage, session) <= now_us
         )
         if gathering.span.start_us > now_us or is_forgotten:
             raise UnknownError(session_id)

@@ -120,7 +120,7 @@ class Timetable:
         self._options = options
         self._seed = seed
         self._start_us = start_us
-        self._horizon_us = start_us + int(options.days * _DAY_US)
+        self._horizon_us = start_us + int(options.times.days * _DAY_US)
         self._gatherings: BoundedCache[Gathering] = BoundedCache(_SESSIONS_CACHED)
 
     def stage_seed(self, stage: int) -> int:
@@ -129,7 +129,7 @@ class Timetable:
 
     def sessions(self, stage: int) -> int:
         """How many sessions a stage ever has."""
-        return self._options.sessions.pick(fraction(draw(self.stage_seed(stage), b"sessions")))
+        return self._options.shape.sessions.pick(fraction(draw(self.stage_seed(stage), b"sessions")))
 
     def sessions_begun(self, stage: int, now_us: int) -> int:
         """How many of a stage's sessions have begun."""
@@ -137,13 +137,13 @@ class Timetable:
 
     def sessions_forgotten(self, stage: int, now_us: int) -> int:
         """How many of a stage's sessions ended so long ago that nobody knows of them."""
-        if self._options.retention_days is None:
+        if self._options.times.retention_days is None:
             return 0
         return bisect_right(range(self.sessions(stage)), now_us, key=lambda session: self.forgotten_us(stage, session))
 
     def forgotten_us(self, stage: int, session: int) -> int:
         """When a session is forgotten; only where sessions are."""
-        return self.span(stage, session).end_us + int((self._options.retention_days or 0.0) * _DAY_US)
+        return self.span(stage, session).end_us + int((self._options.times.retention_days or 0.0) * _DAY_US)
 
     def span(self, stage: int, session: int) -> Span:
         """When a session begins and ends. A stage has one session after the other."""
@@ -181,7 +181,7 @@ class Timetable:
         if known is not None:
             return known
         seed = draw(self.stage_seed(stage), b"gathering", session)
-        participants = self._options.participants.pick(fraction(draw(seed, b"participants")))
+        participants = self._options.shape.participants.pick(fraction(draw(seed, b"participants")))
         publishers = min(participants, 1 + draw(seed, b"publishers") % min(_PUBLISHERS_MAX, 1 + participants // 4))
         made = Gathering(seed, stage, session, self.span(stage, session), participants, publishers)
         return self._gatherings.put((stage, session), made)
@@ -194,10 +194,10 @@ class Timetable:
         chance = fraction(draw(seed, b"stay"))
         stay = 0.9 + 0.1 * chance if is_publisher else 0.25 + 0.75 * chance
         span = Span(join_us, gathering.span.end_us).part(0.0, stay)
-        events = self._options.events.pick(fraction(draw(seed, b"events")))
+        events = self._options.shape.events.pick(fraction(draw(seed, b"events")))
         rejoins = events >= _EVENTS_OF_TWO_VISITS_MIN and draw(seed, b"rejoins") % 5 == 0
         visits = max(2 if rejoins else 1, events // (8 + draw(seed, b"visits") % 24))
-        lag_us = int(self._options.lag_s * _SECOND_US * fraction(draw(seed, b"lag")))
+        lag_us = int(self._options.times.lag_s * _SECOND_US * fraction(draw(seed, b"lag")))
         return Life(seed, span, events, visits, is_publisher, lag_us)
 
     def replication_from(self, stage: int, session: int) -> Replication | None:
@@ -218,7 +218,7 @@ class Timetable:
     def replication_to(self, stage: int, session: int) -> Replication | None:
         """Which other session's first publisher is shown in this one, if one is."""
         source = stage + 1
-        if stage % 2 or source >= self._options.stages or not self.sessions(source):
+        if stage % 2 or source >= self._options.shape.stages or not self.sessions(source):
             return None
         replication = self.replication_from(source, _facing(session, self.sessions(stage), self.sessions(source)))
         return replication if replication is not None and replication.destination == (stage, session) else None
