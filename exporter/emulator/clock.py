@@ -19,7 +19,7 @@ class WorldClock:
         self._is_frozen = is_frozen
         self._monotonic_s = monotonic_s
         self._since_s = monotonic_s()
-        self._date = (-1, "")
+        self._date: tuple[int, str] | None = None
 
     @property
     def now_us(self) -> int:
@@ -34,12 +34,12 @@ class WorldClock:
         self._since_s = self._monotonic_s()
 
     def advance(self, seconds: float) -> None:
-        """Let so many seconds pass at once."""
+        """Let this many seconds pass at once."""
         self.set(self.now_us + int(seconds * _SECOND_US))
 
     def date_text(self) -> str:
         """The moment as the ``Date`` header writes it."""
         second = self.now_us // _SECOND_US
-        if second != self._date[0]:
+        if self._date is None or self._date[0] != second:
             self._date = (second, formatdate(second, usegmt=True))
         return self._date[1]

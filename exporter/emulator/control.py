@@ -1,4 +1,4 @@
-"""The emulator's own endpoints, below ``/_emulator/``: unsigned, JSON, for tests and for whoever watches.
+"""The emulator's own endpoints, below ``/_emulator/``: unsigned, JSON, for tests and for a look inside.
 
 A body is sent as ``Content-Type: application/json``. Requests of web pages are refused.
 
@@ -52,21 +52,21 @@ class Control:
         """Answer a request below the prefix: 404 for what there is not, 400 for what can't be read, 403 for a page."""
         name = request.path.removeprefix(PREFIX)
         if refused := refusal(request.scheme, request.headers, has_body=request.can_read_body):
-            status, words = refused
-            return _json({"error": words}, status)
+            status, message = refused
+            return _json({"error": message}, status)
         if name == "truth" and request.method == "GET":
             return await self._stream_truth(request)
         try:
-            body = await request.read()
-            given = msgspec.json.decode(body, type=dict[str, Any]) if body else {}
-            shown = self._act(request.method, name, given)
+            raw = await request.read()
+            body = msgspec.json.decode(raw, type=dict[str, Any]) if raw else {}
+            shown = self._act(request.method, name, body)
         except LookupError:
             return _json({"error": f"there is no {request.method} {request.path}"}, 404)
         except (ValueError, TypeError) as error:  # msgspec's errors are ValueErrors, too
             return _json({"error": str(error)}, 400)
         return _json(shown)
 
-    def _act(self, method: str, name: str, given: dict[str, Any]) -> object:
+    def _act(self, method: str, name: str, body: dict[str, Any]) -> object:
         actions: dict[tuple[str, str], Callable[[dict[str, Any]], None]] = {
             ("GET", "info"): _nothing,
             ("GET", "clock"): _nothing,
@@ -76,11 +76,11 @@ class Control:
             ("GET", "calls"): _nothing,
             ("POST", "calls"): lambda _: self.calls.reset(),
             ("GET", "faults"): _nothing,
-            ("POST", "faults"): lambda given: _discard(self.faults.add(_text(given.get("fault")))),
-            ("PUT", "faults"): lambda given: self.faults.replace([_text(each) for each in given.get("faults", ())]),
+            ("POST", "faults"): lambda body: _discard(self.faults.add(_text(body.get("fault")))),
+            ("PUT", "faults"): lambda body: self.faults.replace([_text(fault) for fault in body.get("faults", ())]),
             ("DELETE", "faults"): lambda _: self.faults.clear(),
         }
-        actions[method, name](given)
+        actions[method, name](body)
         return self._show(name)
 
     def _show(self, name: str) -> object:
@@ -99,18 +99,18 @@ class Control:
             return {"faults": self.faults.describe(), "kinds": dict(kinds())}
         return self.info()
 
-    def _move_clock(self, given: dict[str, Any]) -> None:
-        if set(given) == {"advance_s"}:
-            self.clock.advance(_number(given["advance_s"]))
-        elif set(given) == {"set_us"}:
-            self.clock.set(int(_number(given["set_us"])))
+    def _move_clock(self, body: dict[str, Any]) -> None:
+        if set(body) == {"advance_s"}:
+            self.clock.advance(_number(body["advance_s"]))
+        elif set(body) == {"set_us"}:
+            self.clock.set(int(_number(body["set_us"])))
         else:
             raise ValueError("the clock takes either advance_s or set_us")
 
-    def _set_quota(self, given: dict[str, Any]) -> None:
-        if not set(given) <= {"calls_per_second", "burst"}:
+    def _set_quota(self, body: dict[str, Any]) -> None:
+        if not set(body) <= {"calls_per_second", "burst"}:
             raise ValueError("the quota takes calls_per_second and burst")
-        rate, burst = given.get("calls_per_second"), given.get("burst")
+        rate, burst = body.get("calls_per_second"), body.get("burst")
         self.quota.set(None if rate is None else _number(rate), None if burst is None else int(_number(burst)))
 
     async def _stream_truth(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -140,8 +140,8 @@ def _json(shown: object, status: int = 200) -> web.Response:
     return web.Response(body=msgspec.json.encode(shown), status=status, content_type="application/json")
 
 
-def _nothing(given: dict[str, Any]) -> None:
-    del given
+def _nothing(body: dict[str, Any]) -> None:
+    del body
 
 
 def _discard(number: int) -> None:

@@ -21,7 +21,7 @@ _EVENTS_AT_ONCE = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """Tells what a complete export of some scopes would hold at one simulated moment."""
+    """What a complete export of some scopes would hold at one simulated moment."""
 
     service: Service
     scopes: tuple[Scope, ...]
@@ -35,7 +35,7 @@ class Truth:
     def events(self) -> Iterator[tuple[str, str, str, Any]]:
         """Every event as (stage ARN, session id, participant id, event), in the order of the API's lists.
 
-        Raw JSON of a fixed world is decoded, or given as its bytes where it is no JSON.
+        Raw JSON of a fixed world is decoded, or left as its bytes where it is no JSON.
         """
         for unit, listing in self._listings():
             for first in range(0, listing.count, _EVENTS_AT_ONCE):

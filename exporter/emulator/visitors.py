@@ -30,7 +30,7 @@ def is_own_host(host: str, bound_to: str) -> bool:
 
 
 def refusal(scheme: str, headers: Mapping[str, str], *, has_body: bool) -> tuple[int, str] | None:
-    """The status and the words with which a request for the emulator's own endpoints is refused; None where it is not.
+    """The status and message that refuse a request for the emulator's own endpoints; None where it is allowed.
 
     ``headers`` are looked up as HTTP does, whatever their case.
     """

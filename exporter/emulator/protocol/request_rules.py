@@ -45,7 +45,7 @@ class Rule:
     choices: tuple[str, ...]
 
     def flaw(self, value: object) -> str | None:
-        """What is wrong with a value, in AWS's words, or None."""
+        """What is wrong with a value, as AWS says it, or None."""
         if type(value) is not self.kind:
             return f"Member must be a {self.kind.__name__}"
         if isinstance(value, str):
@@ -95,17 +95,17 @@ def _service_model() -> Any:  # noqa: ANN401 - botocore has no types
 
 
 def read_request(operation: str, body: bytes) -> dict[str, Any]:
-    """The known members of a request's body; unknown ones and nulls are left out, as AWS does.
+    """The members of a request's body that the model has; others and nulls are left out, as AWS does.
 
     Raises :class:`Refusal`, a ValidationException, for what the model does not allow.
     """
     try:
-        given = _decode(body or b"{}")
+        members = _decode(body or b"{}")
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise invalid("The request body is not a JSON object") from None
     request = {}
     for name, rule in rules_of(operation).items():
-        value = given.get(name)
+        value = members.get(name)
         if value is None:
             if rule.is_required:
                 raise _violated(name, "Member must not be null")

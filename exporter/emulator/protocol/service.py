@@ -30,13 +30,20 @@ _REQUEST_BYTES = 1_000
 
 
 @dataclass(frozen=True, slots=True)
+class CachedPage:
+    """A page that is the right answer from one simulated moment to before another."""
+
+    body: bytes
+    from_us: int
+    until_us: int
+
+
+@dataclass(frozen=True, slots=True)
 class KnownRequest:
-    """A call that was made before, and its page from one simulated moment to before another."""
+    """A call that was made before, with its page where that may be sent again."""
 
     request: CallRequest
-    page: bytes | None = None
-    same_from_us: int = 0
-    same_until_us: int = 0
+    cached: CachedPage | None = None
 
 
 class Service:
@@ -85,24 +92,25 @@ class Service:
             self._known.clear()
             self._changes = self._faults.changes
             known = KnownRequest(known.request)
-        if known.page is not None and known.same_from_us <= now_us < known.same_until_us:
-            return known.page
+        cached = known.cached
+        if cached is not None and cached.from_us <= now_us < cached.until_us:
+            return cached.body
         request = known.request
         page, same_until_us = self.page_with(request, now_us, frozenset())
-        if self._tokens.is_lasting and now_us < same_until_us:
-            known = KnownRequest(request, page, now_us, same_until_us)
+        if self._tokens.is_lasting and same_until_us is not None and now_us < same_until_us:
+            known = KnownRequest(request, CachedPage(page, now_us, same_until_us))
             self._known.put((request.scope, request.operation, body), known, _REQUEST_BYTES + len(body) + len(page))
         return page
 
-    def page_with(self, request: CallRequest, now_us: int, paging: frozenset[str]) -> tuple[bytes, int]:
+    def page_with(self, request: CallRequest, now_us: int, paging: frozenset[str]) -> tuple[bytes, int | None]:
         """The answer with these faults of paging, and until when it stays the same."""
         self._tokens.check_life(request.start, now_us)
         try:
             if request.operation == "GetParticipant":
-                return self._participant(request, now_us), 0
+                return self._participant(request, now_us), None
             return self._list_page(request, now_us, paging)
         except UnknownError:
-            return self._unknown(request), 0
+            return self._unknown(request), None
 
     def listing(self, request: CallRequest, now_us: int) -> Listing:
         """The whole list of which a page is asked. Raises :class:`UnknownError`."""
@@ -123,12 +131,16 @@ class Service:
             listing, items=lambda first, last: [altered(item, faults) for item in listing.items(first, last)]
         )
 
-    def _list_page(self, request: CallRequest, now_us: int, paging: frozenset[str]) -> tuple[bytes, int]:
+    def _list_page(self, request: CallRequest, now_us: int, paging: frozenset[str]) -> tuple[bytes, int | None]:
         start = request.start
         listing = self.listing(request, now_us if start.as_of_us is None else start.as_of_us)
         same_until_us = listing.same_until_us
         as_of_us = start.as_of_us
-        if self._options.service.paging.mode == "snapshot" and as_of_us is None and now_us >= same_until_us:
+        if (
+            self._options.service.paging.mode == "snapshot"
+            and as_of_us is None
+            and (same_until_us is None or now_us >= same_until_us)
+        ):
             as_of_us = now_us
         size = 0 if "empty_pages" in paging and start.turn % 2 == 0 else request.page_size
         offset = start.offset % listing.count if "endless" in paging and listing.count else start.offset

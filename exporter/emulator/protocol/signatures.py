@@ -46,9 +46,9 @@ class SignedCall:
 
 
 class SignatureChecker:
-    """Knows the accounts' keys, and says in which scope a signed call was made.
+    """Checks signatures against the accounts' keys, and finds the scope of a signed call.
 
-    ``temporary`` tells the keys that a session token stands for, None where it is no such token. ``wall_s`` is real
+    ``temporary`` looks up the keys that a session token stands for; None where it is no such token. ``wall_s`` is real
     time.
     """
 
@@ -127,8 +127,8 @@ class SignatureChecker:
         return key
 
     def _check_token(self, account: Account, call: SignedCall) -> None:
-        given = call.headers.get("X-Amz-Security-Token", "")
-        if not hmac.compare_digest(given.encode(), (account.session_token or "").encode()):
+        token = call.headers.get("X-Amz-Security-Token", "")
+        if not hmac.compare_digest(token.encode(), (account.session_token or "").encode()):
             raise _unrecognized()
         if account.expires_s is not None and self._wall_s() >= account.expires_s:
             raise Refusal(403, "ExpiredTokenException", "The security token included in the request is expired")

@@ -1,1 +1,1 @@
-"""STS as the emulator plays it, and the keys of the roles that it gives."""
+"""STS as the emulator plays it, and the keys of assumed roles."""

@@ -1,6 +1,6 @@
-"""The keys that assuming a role gives: they name the role's account, and end.
+"""The temporary keys of an assumed role: they name the role's account, and expire.
 
-A session token carries all that is known of its keys, sealed with a secret of this emulator, so nothing need be kept.
+A session token describes its keys, sealed with a secret of this emulator, so that no table of them is needed.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ _SEAL_LENGTH = sha256().digest_size
 
 
 class Roles:
-    """Gives out temporary keys and reads them again; ``wall_s`` is real time.
+    """Issues temporary keys and reads them again; ``wall_s`` is real time.
 
-    ``refused`` are accounts whose role can't be assumed from now on, while the keys given out before live on.
+    ``refused`` are accounts whose role can't be assumed from now on; keys that were issued before live on.
     """
 
     def __init__(self, wall_s: Callable[[], float]) -> None:
@@ -33,7 +33,7 @@ class Roles:
         self._secret = secrets.token_bytes(32)
         self._issued = 0
         self._expired = 0
-        self._known: BoundedCache[Account] = BoundedCache(_KEYS_KEPT)
+        self._accounts: BoundedCache[Account] = BoundedCache(_KEYS_KEPT)
 
     def issue(self, account_id: str, life_s: float) -> Account:
         """New keys of an account, which end after ``life_s`` seconds."""
@@ -41,16 +41,16 @@ class Roles:
         return self._account(account_id, self._issued, self._wall_s() + life_s)
 
     def read(self, token: str) -> Account | None:
-        """The keys that a session token was given out with; None where it is none of this emulator's."""
-        known = self._known.get(token)
-        if known is None and (known := self._unsealed(token)) is not None:
-            self._known.put(token, known)
-        return known
+        """The keys that a session token was issued with; None where it is none of this emulator's."""
+        account = self._accounts.get(token)
+        if account is None and (account := self._unsealed(token)) is not None:
+            self._accounts.put(token, account)
+        return account
 
     def expire_all(self) -> None:
-        """Let all keys that were given out so far answer ``ExpiredTokenException``."""
+        """Let all keys that were issued so far answer ``ExpiredTokenException``."""
         self._expired = self._issued
-        self._known.clear()
+        self._accounts.clear()
 
     def _account(self, account_id: str, number: int, expires_s: float) -> Account:
         text = f"{account_id}/{number}/{expires_s!r}".encode()

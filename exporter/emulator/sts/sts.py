@@ -32,7 +32,7 @@ _XMLNS = "https://sts.amazonaws.com/doc/2011-06-15/"
 _ROLE_ARN = re.compile(r"arn:aws:iam::(?P<account_id>[0-9]{12}):role/(?:[!-~]+/)?(?P<name>[\w+=,.@-]{1,64})", re.ASCII)
 _SESSION_NAME = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
 _LIFE_S, _LIFE_S_MIN, _LIFE_S_MAX = 3_600, 900, 43_200
-# What the signature's check calls a flaw in IVS's words, in those of STS.
+# IVS's names of a signature's flaws, and those of STS.
 _CODES = {
     "ExpiredTokenException": "ExpiredToken",
     "IncompleteSignatureException": "IncompleteSignature",
@@ -44,7 +44,7 @@ _CODES = {
 
 @dataclass(frozen=True, slots=True)
 class Sts:
-    """Assumes the role of each of the ``accounts``, and tells whoever asks which account is theirs."""
+    """Assumes the role of any of the ``accounts``, and answers which account a caller's keys are of."""
 
     options: RoleOptions
     accounts: Collection[str]

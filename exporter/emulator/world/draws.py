@@ -13,7 +13,7 @@ def draw(seed: int, label: bytes, index: int = 0) -> int:
 
 
 def draw_text(seed: int, label: bytes, text: str) -> int:
-    """The same for a text in place of an index."""
+    """The same for a text instead of an index."""
     return xxh3_64_intdigest(label + text.encode(), seed)
 
 

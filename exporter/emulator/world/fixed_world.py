@@ -1,4 +1,4 @@
-"""A world that is given as plain data, for tests that script every answer."""
+"""A world of plain data, for tests that script every answer."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ def order_of(number: int) -> Order:
 
 
 def shown_indexes(order: Order, count: int, first: int, last: int) -> Sequence[int]:
-    """Which of ``count`` items, by age, stand from place ``first`` to before ``last``.
+    """Which of ``count`` items, by age, are at the indexes from ``first`` to before ``last``.
 
     Mixed shows every second item from the newest down, then the others from the oldest up.
     """

@@ -1,4 +1,4 @@
-"""A participant of a seeded world: what the list, GetParticipant and the events tell of it at a moment."""
+"""A participant of a seeded world: what the list, GetParticipant and the events show of it at a moment."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from exporter.emulator.world.texts import Texts
     from exporter.emulator.world.timetable import Life, Replication
 
-# What GetParticipant tells of a participant's device. Source: API Reference, Participant.
+# What GetParticipant shows of a participant's device. Source: API Reference, Participant.
 _CLIENTS = (
     {"osName": "Windows", "osVersion": "11", "browserName": "Chrome", "browserVersion": "142.0"},
     {"osName": "iOS", "osVersion": "18.1"},
@@ -150,11 +150,13 @@ class Participant:
     def _visit(self, visit: int) -> list[Timed]:
         life = self.life
         size = life.first_event(visit + 1) - life.first_event(visit)
-        away = None
+        replicated_to = None
         if visit == 0 and self.replication is not None:
             stage, session = self.replication.destination
-            away = ReplicatedTo(self.replication.span, self.ids.stage_arn(stage), self.ids.session_id(stage, session))
-        return visit_events(self.role, draw(life.seed, b"visit", visit), life.visit_span(visit), size, away)
+            replicated_to = ReplicatedTo(
+                self.replication.span, self.ids.stage_arn(stage), self.ids.session_id(stage, session)
+            )
+        return visit_events(self.role, draw(life.seed, b"visit", visit), life.visit_span(visit), size, replicated_to)
 
     def _state(self, now_us: int) -> str:
         begun = self.life.visits_begun(now_us)

@@ -78,21 +78,25 @@ class SeededWorld:
 
     def events(self, stage_arn: str, session_id: str, participant_id: str, now_us: int) -> Listing:
         """The events of a participant that have happened."""
-        taking, gathering = self._unit_of(stage_arn, session_id, participant_id, now_us)
-        same_until_us = 0
-        if now_us >= taking.last_us:
+        attendance, gathering = self._unit_of(stage_arn, session_id, participant_id, now_us)
+        same_until_us = None
+        if now_us >= attendance.last_us:
             is_forgotten = self._options.times.retention_days is not None
             same_until_us = (
                 self._timetable.forgotten_us(gathering.stage, gathering.session) if is_forgotten else FOR_EVER_US
             )
         return self._listing(
-            participant_id, taking.visible(now_us), taking.events_at, label=session_id, same_until_us=same_until_us
+            participant_id,
+            attendance.visible(now_us),
+            attendance.events_at,
+            label=session_id,
+            same_until_us=same_until_us,
         )
 
     def participant(self, stage_arn: str, session_id: str, participant_id: str, now_us: int) -> Item:
         """A participant as GetParticipant shows it."""
-        taking, _ = self._unit_of(stage_arn, session_id, participant_id, now_us)
-        return taking.details(now_us)
+        attendance, _ = self._unit_of(stage_arn, session_id, participant_id, now_us)
+        return attendance.details(now_us)
 
     def _listing(
         self,
@@ -101,7 +105,7 @@ class SeededWorld:
         made: Callable[[Sequence[int]], list[Any]],
         *,
         label: str = "",
-        same_until_us: int = 0,
+        same_until_us: int | None = None,
     ) -> Listing:
         order = order_of(draw_text(self._order_seed, label.encode(), name))
 
@@ -155,10 +159,10 @@ class SeededWorld:
     ) -> tuple[Attendance, Gathering]:
         gathering = self._gathering_of(stage_arn, session_id, now_us)
         key = (session_id, participant_id)
-        taking = self._units.get(key) or self._units.put(key, self._find(gathering, participant_id))
-        if taking.first_us > now_us:
+        attendance = self._units.get(key) or self._units.put(key, self._find(gathering, participant_id))
+        if attendance.first_us > now_us:
             raise UnknownError(participant_id)
-        return taking, gathering
+        return attendance, gathering
 
     def _find(self, gathering: Gathering, participant_id: str) -> Attendance:
         indexes = self._ids.participant_of(participant_id)
@@ -192,9 +196,8 @@ class SeededWorld:
     def _cast(self, gathering: Gathering) -> tuple[Remote, ...]:
         """Whom one can subscribe to in a session."""
         here = (gathering.stage, gathering.session)
-        known = self._casts.get(here)
-        if known is not None:
-            return known
+        if (cached := self._casts.get(here)) is not None:
+            return cached
         cast = [
             Remote(self._ids.participant_id(*here, index), is_replica=False) for index in range(gathering.publishers)
         ]

@@ -136,7 +136,7 @@ class Timetable:
         return bisect_right(range(self.sessions(stage)), now_us, key=lambda session: self.span(stage, session).start_us)
 
     def sessions_forgotten(self, stage: int, now_us: int) -> int:
-        """How many of a stage's sessions ended so long ago that nobody knows of them."""
+        """How many of a stage's sessions ended so long ago that they are no longer listed."""
         if self._options.times.retention_days is None:
             return 0
         return bisect_right(range(self.sessions(stage)), now_us, key=lambda session: self.forgotten_us(stage, session))
@@ -177,9 +177,8 @@ class Timetable:
 
     def gathering(self, stage: int, session: int) -> Gathering:
         """A session with its participants."""
-        known = self._gatherings.get((stage, session))
-        if known is not None:
-            return known
+        if (cached := self._gatherings.get((stage, session))) is not None:
+            return cached
         seed = draw(self.stage_seed(stage), b"gathering", session)
         participants = self._options.shape.participants.pick(fraction(draw(seed, b"participants")))
         publishers = min(participants, 1 + draw(seed, b"publishers") % min(_PUBLISHERS_MAX, 1 + participants // 4))

@@ -33,7 +33,7 @@ _REPLICATIONS = ("REPLICATION_STARTED", "REPLICATION_STOPPED")
 
 Event = dict[str, Any]
 Timed = tuple[int, Event]
-#: An event's name, and the place of the other participant it is about, if any.
+#: An event's name, and the index of the other participant it is about, if any.
 _Step = tuple[str, int | None]
 
 
@@ -64,27 +64,27 @@ class Role:
     texts: Texts
 
 
-def visit_events(role: Role, seed: int, span: Span, size: int, away: ReplicatedTo | None) -> list[Timed]:
+def visit_events(role: Role, seed: int, span: Span, size: int, replicated_to: ReplicatedTo | None) -> list[Timed]:
     """The ``size`` events of one visit with their times, oldest first. ``seed`` is the visit's own."""
-    steps = _script(role, seed, size, away)
+    steps = _script(role, seed, size, replicated_to)
     length_us = span.end_us - span.start_us
     timed: list[Timed] = []
-    for place, (name, other) in enumerate(steps):
-        number = draw(seed, b"event", place)
+    for index, (name, other) in enumerate(steps):
+        number = draw(seed, b"event", index)
         if name == _AGAIN:
             timed.append((timed[-1][0], dict(timed[-1][1])))
             continue
-        if place == 0:
+        if index == 0:
             moment_us = span.start_us
-        elif place == size - 1:
+        elif index == size - 1:
             moment_us = span.end_us
         else:
-            moment_us = span.start_us + length_us * ((place << 16) + (number & 0xFFFF)) // (size << 16)
-        if away is not None and name in _REPLICATIONS:
-            moment_us = away.span.start_us if name == "REPLICATION_STARTED" else away.span.end_us
+            moment_us = span.start_us + length_us * ((index << 16) + (number & 0xFFFF)) // (size << 16)
+        if replicated_to is not None and name in _REPLICATIONS:
+            moment_us = replicated_to.span.start_us if name == "REPLICATION_STARTED" else replicated_to.span.end_us
             event = _event(role, number, name, moment_us)
-            event["destinationStageArn"] = away.stage_arn
-            event["destinationSessionId"] = away.session_id
+            event["destinationStageArn"] = replicated_to.stage_arn
+            event["destinationSessionId"] = replicated_to.session_id
         else:
             event = _event(role, number, name, moment_us)
         if other is not None:
@@ -104,12 +104,12 @@ def replica_events(role: Role, seed: int, span: Span) -> list[Timed]:
         ("LEFT", span.end_us),
     )
     return [
-        (moment_us, _event(role, draw(seed, b"replica", place), name, moment_us) | {"replica": True})
-        for place, (name, moment_us) in enumerate(steps)
+        (moment_us, _event(role, draw(seed, b"replica", index), name, moment_us) | {"replica": True})
+        for index, (name, moment_us) in enumerate(steps)
     ]
 
 
-def _script(role: Role, seed: int, size: int, away: ReplicatedTo | None) -> list[_Step]:
+def _script(role: Role, seed: int, size: int, replicated_to: ReplicatedTo | None) -> list[_Step]:
     if size == 0:
         return []
     if size == 1:
@@ -117,7 +117,7 @@ def _script(role: Role, seed: int, size: int, away: ReplicatedTo | None) -> list
     opening, closing = ["JOINED"], ["LEFT"]
     if role.is_publisher and size >= PUBLISHING_EVENTS_MIN:
         opening, closing = [*opening, "PUBLISH_STARTED"], ["PUBLISH_STOPPED", *closing]
-    if away is not None:
+    if replicated_to is not None:
         opening, closing = [*opening, "REPLICATION_STARTED"], ["REPLICATION_STOPPED", *closing]
     elif size >= _STUMBLING_EVENTS_MIN and draw(seed, b"stumbles") % 24 == 0:
         opening = ["JOIN_ERROR", *opening]
@@ -145,9 +145,9 @@ def _fill(role: Role, seed: int, room: int) -> Iterator[_Step]:
             steps = [("PUBLISH_STOPPED", None), ("PUBLISH_STARTED", None)]
         else:
             group = min(room // 2, len(role.others), 1 + (number >> 8) % 3)
-            watched_ones = [(other + place) % len(role.others) for place in range(group)]
-            steps = [("SUBSCRIBE_STARTED", place) for place in watched_ones]
-            steps += [("SUBSCRIBE_STOPPED", place) for place in watched_ones]
+            watched_ones = [(other + index) % len(role.others) for index in range(group)]
+            steps = [("SUBSCRIBE_STARTED", index) for index in watched_ones]
+            steps += [("SUBSCRIBE_STOPPED", index) for index in watched_ones]
         yield from steps
         room -= len(steps)
 
@@ -164,9 +164,9 @@ def _event(role: Role, number: int, name: str, moment_us: int) -> Event:
     if name in _ERRORS:
         event["errorCode"] = role.texts.error_code(number >> 32)
     elif name == "TOKEN_EXCHANGED":
-        for place, member in enumerate(("previousToken", "newToken")):
-            expiration = time_text(moment_us + place * _TOKEN_LIFE_US, (number >> 20) % FORM_COUNT)
-            event[member] = role.texts.token(draw(number, b"token", place), expiration)
+        for index, member in enumerate(("previousToken", "newToken")):
+            expiration = time_text(moment_us + index * _TOKEN_LIFE_US, (number >> 20) % FORM_COUNT)
+            event[member] = role.texts.token(draw(number, b"token", index), expiration)
     if role.texts.is_hostile:
         event.update(role.texts.unknown_members(number >> 32))
     return event

@@ -1,4 +1,4 @@
-"""What every world tells: lists whose length is known and whose pages are made when they are asked for."""
+"""What a world shows: lists with a length, whose pages are made when they are asked for."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ class UnknownError(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A list in the order in which it is shown. ``items`` makes the ones from one place to before another.
+    """A list in the order in which it is shown. ``items`` makes those from one index to before another.
 
-    Until ``same_until_us``, in simulated time, the list stays what it is; 0 says that it may change at any moment.
+    The list does not change before ``same_until_us``, in simulated time; None says that it may change at any moment.
     """
 
     count: int
     items: Callable[[int, int], list[Item]]
-    same_until_us: int = 0
+    same_until_us: int | None = None
 
 
 class World(Protocol):
-    """What one account has in one region. Each method raises :class:`UnknownError` for an id that it does not know."""
+    """What one account has in one region. Each method raises :class:`UnknownError` for an id that it does not have."""
 
     def stages(self, now_us: int) -> Listing:
         """All stages."""
