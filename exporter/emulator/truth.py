@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from exporter.emulator.protocol.service import Service
-    from exporter.emulator.world.world import Item, Listing
+    from exporter.emulator.world.world import Listing, ListItem
 
 _EVENTS_AT_ONCE = 1_000
 
@@ -62,7 +62,7 @@ class Truth:
         return self.service.listing(CallRequest(scope, operation, RequestedIds(*ids)), self.now_us)
 
 
-def _plain(event: Item) -> Any:  # noqa: ANN401 - whatever JSON holds
+def _plain(event: ListItem) -> Any:  # noqa: ANN401 - whatever JSON holds
     if not isinstance(event, bytes):
         return event
     try:

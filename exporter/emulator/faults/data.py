@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -12,9 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from exporter.emulator.faults.syntax import Fault
-    from exporter.emulator.world.world import Item
+    from exporter.emulator.world.world import ListItem, ShownEvent
 
-Event = dict[str, Any]
 
 _UNREADABLE_TIMES: tuple[object, ...] = (None, "", "yesterday", 1_763_000_000, "2026-02-30T25:61:00Z", "2026-11-23")
 _STRANGE_NAMES = ("STAGE_PARTICIPANT_MUTED", "RECORDING_MARKED", "joined")
@@ -30,7 +29,7 @@ _OTHER_TYPES: tuple[tuple[str, object], ...] = (
 )
 
 
-def altered(event: Item, faults: Sequence[tuple[Fault, int]]) -> Item:
+def altered(event: ListItem, faults: Sequence[tuple[Fault, int]]) -> ListItem:
     """The event as the faults leave it; raw JSON is left alone."""
     if isinstance(event, bytes):
         return event
@@ -41,7 +40,7 @@ def altered(event: Item, faults: Sequence[tuple[Fault, int]]) -> Item:
     return event
 
 
-def _with_unknown_fields(event: Event, number: int) -> Event:
+def _with_unknown_fields(event: ShownEvent, number: int) -> ShownEvent:
     changed = event | {"observedBy": {"host": "edge-1", "samples": [1, 2.5, None]}}
     for member in ("previousToken", "newToken"):
         if isinstance(event.get(member), dict):
@@ -51,23 +50,23 @@ def _with_unknown_fields(event: Event, number: int) -> Event:
     return changed
 
 
-def _with_wrong_types(event: Event, number: int) -> Event:
+def _with_wrong_types(event: ShownEvent, number: int) -> ShownEvent:
     member, value = _OTHER_TYPES[number % len(_OTHER_TYPES)]
     return event | {member: value}
 
 
-def _without_time(event: Event, number: int) -> Event:
+def _without_time(event: ShownEvent, number: int) -> ShownEvent:
     choice = number % (len(_UNREADABLE_TIMES) + 1)
     if choice == len(_UNREADABLE_TIMES):
         return {name: value for name, value in event.items() if name != "eventTime"}
     return event | {"eventTime": _UNREADABLE_TIMES[choice]}
 
 
-def _of_another(event: Event, number: int) -> Event:
+def _of_another(event: ShownEvent, number: int) -> ShownEvent:
     return event | {"participantId": f"foreign-{number % 1_000_000:06d}"}
 
 
-_CHANGES: Mapping[str, Callable[[Event, int], Event]] = {
+_CHANGES: Mapping[str, Callable[[ShownEvent, int], ShownEvent]] = {
     "unknown_fields": _with_unknown_fields,
     "wrong_types": _with_wrong_types,
     "no_time": _without_time,

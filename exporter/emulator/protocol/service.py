@@ -14,7 +14,7 @@ from exporter.emulator.protocol.page_tokens import PageStart, PageTokens
 from exporter.emulator.protocol.requests import CallRequest, RequestedIds, read_call
 from exporter.emulator.world.fixed_world import FixedWorld
 from exporter.emulator.world.seeded_world import SeededWorld
-from exporter.emulator.world.world import Item, Listing, UnknownError, World
+from exporter.emulator.world.world import Listing, ListItem, UnknownError, World
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -136,11 +136,8 @@ class Service:
         listing = self.listing(request, now_us if start.as_of_us is None else start.as_of_us)
         same_until_us = listing.same_until_us
         as_of_us = start.as_of_us
-        if (
-            self._options.service.paging.mode == "snapshot"
-            and as_of_us is None
-            and (same_until_us is None or now_us >= same_until_us)
-        ):
+        may_change = same_until_us is None or now_us >= same_until_us
+        if self._options.service.paging.mode == "snapshot" and as_of_us is None and may_change:
             as_of_us = now_us
         size = 0 if "empty_pages" in paging and start.turn % 2 == 0 else request.page_size
         offset = start.offset % listing.count if "endless" in paging and listing.count else start.offset
@@ -178,11 +175,11 @@ def _filtered(listing: Listing, wanted: tuple[str, object] | None) -> Listing:
     if wanted is None:
         return listing
     member, value = wanted
-    kept: list[Item] = [
+    kept: list[ListItem] = [
         item for item in listing.items(0, listing.count) if not isinstance(item, bytes) and item.get(member) == value
     ]
     return Listing(len(kept), lambda first, last: kept[first:last])
 
 
-def _raw(item: Item) -> object:
+def _raw(item: ListItem) -> object:
     return msgspec.Raw(item) if isinstance(item, bytes) else item

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from exporter.emulator.world.world import Item, Listing, UnknownError
+from exporter.emulator.world.world import Listing, ListItem, UnknownError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,7 +49,7 @@ class FixedWorld:
         del now_us
         return _listing(self._participant(stage_arn, session_id, participant_id).get("events", ()))
 
-    def participant(self, stage_arn: str, session_id: str, participant_id: str, now_us: int) -> Item:
+    def participant(self, stage_arn: str, session_id: str, participant_id: str, now_us: int) -> ListItem:
         """A participant as GetParticipant shows it."""
         del now_us
         found = self._participant(stage_arn, session_id, participant_id)
@@ -74,7 +74,7 @@ def _find(items: Sequence[Mapping[str, Any]], name: str, value: str) -> Mapping[
 
 
 def _listing(items: Sequence[Mapping[str, Any] | bytes]) -> Listing:
-    def between(first: int, last: int) -> list[Item]:
+    def between(first: int, last: int) -> list[ListItem]:
         return [item if isinstance(item, bytes) else _shown(item) for item in items[first:last]]
 
     return Listing(len(items), between)

@@ -11,7 +11,6 @@ from exporter.emulator.world.draws import draw
 from exporter.emulator.world.iso_forms import FORM_COUNT, time_text
 from exporter.emulator.world.visits import (
     PUBLISHING_EVENTS_MIN,
-    Event,
     Remote,
     ReplicatedTo,
     Role,
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from exporter.emulator.world.ids import IdMaker
     from exporter.emulator.world.texts import Texts
     from exporter.emulator.world.timetable import Life, Replication
+    from exporter.emulator.world.world import ShownEvent
 
 # What GetParticipant shows of a participant's device. Source: API Reference, Participant.
 _CLIENTS = (
@@ -51,7 +51,7 @@ class Attendance(Protocol):
     def visible(self, now_us: int) -> int:
         """How many events are listed by now."""
 
-    def events_at(self, indexes: Sequence[int]) -> list[Event]:
+    def events_at(self, indexes: Sequence[int]) -> list[ShownEvent]:
         """The events with these numbers."""
 
     def summary(self, now_us: int) -> dict[str, Any]:
@@ -93,14 +93,14 @@ class Participant:
         happened = bisect_right(self._visit(begun - 1), moment_us, key=itemgetter(0))
         return self.life.first_event(begun - 1) + happened
 
-    def events_at(self, indexes: Sequence[int]) -> list[Event]:
+    def events_at(self, indexes: Sequence[int]) -> list[ShownEvent]:
         """The events with these numbers."""
         if not indexes:
             return []
         low, high = min(indexes), max(indexes)
         visit = self.life.visit_of(low)
         base = self.life.first_event(visit)
-        events: list[Event] = []
+        events: list[ShownEvent] = []
         while base + len(events) <= high:
             events += [event for _, event in self._visit(visit)]
             visit += 1
@@ -185,7 +185,7 @@ class Replica:
         """How many events are listed by now."""
         return bisect_right(self._events(), now_us - self.source.life.lag_us, key=itemgetter(0))
 
-    def events_at(self, indexes: Sequence[int]) -> list[Event]:
+    def events_at(self, indexes: Sequence[int]) -> list[ShownEvent]:
         """The events with these numbers."""
         events = self._events()
         return [events[index][1] for index in indexes]

@@ -16,7 +16,7 @@ from exporter.emulator.world.participants import Attendance, Participant, Replic
 from exporter.emulator.world.texts import Texts
 from exporter.emulator.world.timetable import Timetable
 from exporter.emulator.world.visits import Remote
-from exporter.emulator.world.world import FOR_EVER_US, Item, Listing, UnknownError
+from exporter.emulator.world.world import FOR_EVER_US, Listing, ListItem, UnknownError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -66,7 +66,7 @@ class SeededWorld:
         replication = self._timetable.replication_to(gathering.stage, gathering.session)
         replicas = 1 if replication is not None and replication.span.start_us <= now_us else 0
 
-        def made(indexes: Sequence[int]) -> list[Item]:
+        def made(indexes: Sequence[int]) -> list[ListItem]:
             return [
                 self._member(gathering, index).summary(now_us)
                 if index < joined
@@ -93,7 +93,7 @@ class SeededWorld:
             same_until_us=same_until_us,
         )
 
-    def participant(self, stage_arn: str, session_id: str, participant_id: str, now_us: int) -> Item:
+    def participant(self, stage_arn: str, session_id: str, participant_id: str, now_us: int) -> ListItem:
         """A participant as GetParticipant shows it."""
         attendance, _ = self._unit_of(stage_arn, session_id, participant_id, now_us)
         return attendance.details(now_us)
@@ -109,12 +109,12 @@ class SeededWorld:
     ) -> Listing:
         order = order_of(draw_text(self._order_seed, label.encode(), name))
 
-        def items(first: int, last: int) -> list[Item]:
+        def items(first: int, last: int) -> list[ListItem]:
             return made(shown_indexes(order, count, first, last))
 
         return Listing(count, items, same_until_us)
 
-    def _stage(self, stage: int, now_us: int) -> Item:
+    def _stage(self, stage: int, now_us: int) -> ListItem:
         seed = self._timetable.stage_seed(stage)
         item: dict[str, Any] = {"arn": self._ids.stage_arn(stage), "name": self._texts.stage_name(seed)}
         latest = self._timetable.sessions_begun(stage, now_us) - 1
@@ -123,7 +123,7 @@ class SeededWorld:
         item["tags"] = {"team": self._texts.user_id(seed)} if seed & 1 else {}
         return item
 
-    def _session(self, stage: int, session: int, now_us: int) -> Item:
+    def _session(self, stage: int, session: int, now_us: int) -> ListItem:
         span = self._timetable.span(stage, session)
         form = draw(self._timetable.stage_seed(stage), b"form", session)
         item: dict[str, Any] = {

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from exporter.emulator.world.draws import draw
 from exporter.emulator.world.iso_forms import FORM_COUNT, time_text
+from exporter.emulator.world.world import ShownEvent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,8 +32,7 @@ _TWICE_PERCENT = 10
 _AGAIN = "AGAIN"
 _REPLICATIONS = ("REPLICATION_STARTED", "REPLICATION_STOPPED")
 
-Event = dict[str, Any]
-Timed = tuple[int, Event]
+Timed = tuple[int, ShownEvent]
 #: An event's name, and the index of the other participant it is about, if any.
 _Step = tuple[str, int | None]
 
@@ -152,8 +152,8 @@ def _fill(role: Role, seed: int, room: int) -> Iterator[_Step]:
         room -= len(steps)
 
 
-def _event(role: Role, number: int, name: str, moment_us: int) -> Event:
-    event: Event = {
+def _event(role: Role, number: int, name: str, moment_us: int) -> ShownEvent:
+    event: ShownEvent = {
         "name": name,
         "participantId": role.participant_id,
         "eventTime": time_text(moment_us, (number >> 16) % FORM_COUNT, number >> 24),
@@ -174,7 +174,7 @@ def _event(role: Role, number: int, name: str, moment_us: int) -> Event:
 
 _ERRORS = frozenset({"JOIN_ERROR", "PUBLISH_ERROR", "SUBSCRIBE_ERROR"})
 # Most events leave out what they have no value for; some say so, as the samples in AWS's documentation do.
-_ABSENT: tuple[Event, ...] = (
+_ABSENT: tuple[ShownEvent, ...] = (
     {"remoteParticipantId": "", "errorCode": ""},
     {"remoteParticipantId": None, "destinationStageArn": None, "destinationSessionId": None},
     {"errorCode": None, "previousToken": None, "newToken": None},
@@ -182,7 +182,7 @@ _ABSENT: tuple[Event, ...] = (
 )
 
 
-def _add_remote(event: Event, remote: Remote, number: int) -> None:
+def _add_remote(event: ShownEvent, remote: Remote, number: int) -> None:
     event["remoteParticipantId"] = remote.participant_id
     if remote.is_replica or (number >> 48) % 4 == 0:
         event["replica"] = remote.is_replica

@@ -9,7 +9,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 #: An item of a list as the API shows it, or its raw JSON where a test scripts every byte of it.
-Item = dict[str, Any] | bytes
+ListItem = dict[str, Any] | bytes
+
+#: An event in the API's own form.
+ShownEvent = dict[str, Any]
 
 #: A list that nothing changes any more, at whatever moment it is asked for.
 FOR_EVER_US = 1 << 62
@@ -27,7 +30,7 @@ class Listing:
     """
 
     count: int
-    items: Callable[[int, int], list[Item]]
+    items: Callable[[int, int], list[ListItem]]
     same_until_us: int | None = None
 
 
@@ -46,5 +49,5 @@ class World(Protocol):
     def events(self, stage_arn: str, session_id: str, participant_id: str, now_us: int) -> Listing:
         """The events of a participant."""
 
-    def participant(self, stage_arn: str, session_id: str, participant_id: str, now_us: int) -> Item:
+    def participant(self, stage_arn: str, session_id: str, participant_id: str, now_us: int) -> ListItem:
         """A participant as GetParticipant shows it."""
