@@ -1,0 +1,186 @@
+"""The shape of types, functions and modules: a name stands for one thing, and arguments are few."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import exporter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+ROOT = Path(exporter.__file__).parent
+
+CONSTRUCTOR_ARGUMENTS_MAX = 7
+FUNCTION_ARGUMENTS_MAX = 8
+MODULE_LINES_MAX = 300
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+#: What breaks a rule for now, by rule and by what the rule calls it, each with its reason.
+ALLOWED: dict[str, dict[str, str]] = {
+    "names": {
+        "Keys": "credentials of AWS's, and what S3's calls are asked for: one of them gets another name",
+        "Row": "a row of a list of targets, and one of a table: one of them gets another name",
+        "Targets": "the option's type, and the list that is read: one of them gets another name",
+        "_Number": "a setting's range, and a cell of a list of targets",
+        "_Text": "a setting's range, and a cell of a list of targets",
+    },
+    "private": {
+        "Budget": "its shares become state of its own",
+        "Finder": "what has begun moves to the finder's report",
+        "Lease": "its state of renewal becomes its own",
+        "LoopTurns": "its lock becomes state of its own",
+        "Mending": "its stagings become state of its own",
+        "Pipeline": "its channels become state of its own",
+        "Progress": "its samples become state of its own",
+        "RetryingCaller": "its lanes become state of its own",
+        "RoleProvider": "its cache becomes state of its own",
+        "ServiceTime": "the latest date becomes state of its own",
+        "Signals": "its signals become state of its own",
+        "Signer": "its cached key becomes state of its own",
+        "Writer": "its batch moves to a value of its own",
+    },
+    "constructors": {
+        "Bucket": "its rates become one value",
+        "Checkpoint": "what one run shares becomes one value",
+        "Fields": "one row of columns: each argument is one of them",
+        "Finder": "what one scope's run shares becomes one value",
+        "Invocation": "what was typed becomes one value",
+        "Lease": "its state of renewal becomes its own",
+        "Mending": "its stagings become state of its own",
+        "Pipeline": "what one scope's run shares becomes one value",
+        "RunLedger": "it is grouped by what it counts",
+        "ScopeExport": "what one scope's run shares becomes one value",
+        "ScopeStatus": "it is grouped by what it says",
+        "SessionProgress": "its flags become a status",
+        "Writer": "what one scope's run shares becomes one value",
+        "_Run": "what one run shares becomes one value",
+    },
+    "functions": {
+        "cli/commands/emulate.py: emulate": "the command's options become one value",
+        "cli/commands/run.py: run": "the command's options become one value",
+        "commit_log/journal.py: commit": "what is committed becomes one value",
+    },
+    "modules": {
+        "commit_log/sealing.py": "its table of transitions gets a module",
+        "errors.py": "the whole tree of errors, of a few lines each",
+        "ledger.py": "failures get a module",
+        "pipeline/writer.py": "checkpoints get a module",
+    },
+}
+
+
+def modules() -> Iterator[tuple[str, str, ast.Module]]:
+    """Every module below ``exporter/``: its path, its text and its tree."""
+    for path in sorted(ROOT.rglob("*.py")):
+        text = path.read_text()
+        yield str(path.relative_to(ROOT)), text, ast.parse(text)
+
+
+def classes(tree: ast.Module) -> Iterator[ast.ClassDef]:
+    return (node for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
+
+
+def is_dataclass(node: ast.ClassDef) -> bool:
+    return any("dataclass" in ast.unparse(decorator) for decorator in node.decorator_list)
+
+
+def constructor_fields(node: ast.ClassDef) -> list[str]:
+    """The arguments of a dataclass's own constructor. A msgspec Struct has none that count: its fields are a format."""
+    return [
+        field.target.id
+        for field in node.body
+        if isinstance(field, ast.AnnAssign)
+        and isinstance(field.target, ast.Name)
+        and "ClassVar" not in ast.unparse(field.annotation)
+        and not (isinstance(field.value, ast.Call) and "init=False" in ast.unparse(field.value))
+    ]
+
+
+def arguments(function: Function) -> list[str]:
+    """The names of a function's arguments, without ``self`` and ``cls``."""
+    listed = function.args
+    names = [argument.arg for argument in (*listed.posonlyargs, *listed.args, *listed.kwonlyargs)]
+    return names[1:] if names[:1] in (["self"], ["cls"]) else names
+
+
+def constructors(tree: ast.Module) -> Iterator[tuple[str, list[str]]]:
+    """Each class that has a constructor of its own, and that one's arguments."""
+    for node in classes(tree):
+        if is_dataclass(node):
+            yield node.name, constructor_fields(node)
+        for inner in node.body:
+            if isinstance(inner, ast.FunctionDef) and inner.name == "__init__":
+                yield node.name, arguments(inner)
+
+
+def type_aliases(tree: ast.Module) -> Iterator[str]:
+    """The type aliases of a module: CamelCase names of an expression that is no call (a call makes a TypeVar)."""
+    for node in tree.body:
+        if isinstance(node, ast.AnnAssign) and "TypeAlias" in ast.unparse(node.annotation):
+            yield ast.unparse(node.target)
+        if isinstance(node, ast.Assign) and not isinstance(node.value, ast.Call):
+            names = [target.id for target in node.targets if isinstance(target, ast.Name)]
+            yield from (name for name in names if name.lstrip("_")[:1].isupper() and not name.isupper())
+
+
+def unexpected(rule: str, broken: Iterable[str]) -> list[str]:
+    return sorted(set(broken) - set(ALLOWED[rule]))
+
+
+def test_no_two_types_share_a_name() -> None:
+    """A class or type alias has a name that no other module uses for one of its own."""
+    defined: dict[str, list[str]] = defaultdict(list)
+    for path, _, tree in modules():
+        for name in (*(node.name for node in classes(tree)), *type_aliases(tree)):
+            defined[name].append(path)
+    shared = {name: paths for name, paths in defined.items() if len(paths) > 1}
+    assert not unexpected("names", shared), shared
+
+
+def test_no_constructor_shows_private_state() -> None:
+    """State that a caller never passes is made by the class itself."""
+    assert not unexpected(
+        "private",
+        (
+            name
+            for _, _, tree in modules()
+            for name, taken in constructors(tree)
+            if any(argument.startswith("_") for argument in taken)
+        ),
+    )
+
+
+def test_no_constructor_takes_more_than_seven_arguments() -> None:
+    """What belongs together is a value of its own."""
+    assert not unexpected(
+        "constructors",
+        (
+            name
+            for _, _, tree in modules()
+            for name, taken in constructors(tree)
+            if len(taken) > CONSTRUCTOR_ARGUMENTS_MAX
+        ),
+    )
+
+
+def test_no_function_takes_more_than_eight_arguments() -> None:
+    """The same for functions and methods."""
+    assert not unexpected(
+        "functions",
+        (
+            f"{path}: {node.name}"
+            for path, _, tree in modules()
+            for node in ast.walk(tree)
+            if isinstance(node, Function) and len(arguments(node)) > FUNCTION_ARGUMENTS_MAX
+        ),
+    )
+
+
+def test_no_module_is_longer_than_300_lines() -> None:
+    """A module that has one job fits."""
+    assert not unexpected("modules", (path for path, text, _ in modules() if len(text.splitlines()) > MODULE_LINES_MAX))
