@@ -5,6 +5,8 @@ import os
 import pytest
 from hypothesis import settings
 
+from tests.support.environment import NO_CREDENTIALS, is_users
+
 # No test asserts a time: a busy machine is no defect.
 settings.register_profile("calm", deadline=None)
 settings.load_profile("calm")
@@ -14,8 +16,7 @@ settings.load_profile("calm")
 def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No variable of whoever runs the tests counts, nor any file of AWS's."""
     for name in list(os.environ):
-        if name.upper().startswith(("IVS_EXPORT_", "AWS_")):
+        if is_users(name):
             monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name, value in NO_CREDENTIALS.items():
+        monkeypatch.setenv(name, value)

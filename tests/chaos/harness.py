@@ -155,7 +155,7 @@ class _Life:
             if draw.random() < 0.3:
                 self._kill(runs[1], draw)
             elif (code := runs[1].end()) not in {_DONE, _HELD}:
-                raise BrokenLawError(f"the other run ended with {code}: {runs[1].last_words}")
+                raise BrokenLawError(f"the other run ended with {code}: {runs[1].log_end}")
 
     def _begun_unleased(self) -> set[str]:
         """The runs that have begun; whoever holds the scope loses its lease, so that another can begin beside it."""
@@ -167,8 +167,8 @@ class _Life:
         if run.strike(self._strike(draw)):
             self.tally.kills += 1
             self.tally.places[_place_of(self.lake, begun)] += 1
-        elif run.process.returncode not in {_DONE, _HELD}:
-            raise BrokenLawError(f"the run ended with {run.process.returncode}: {run.last_words}")
+        elif run.code not in {_DONE, _HELD}:
+            raise BrokenLawError(f"the run ended with {run.code}: {run.log_end}")
 
     def _strike(self, draw: random.Random) -> Strike:
         """A third of the instants are spread over a whole run, the others lie just behind what shows on the lake."""
@@ -184,7 +184,7 @@ class _Life:
         began_s = time.monotonic()
         with self.command.run("--checkpoint-s", "0.2", "--concurrency", "8") as run:
             if code := run.end():
-                raise BrokenLawError(f"a run that nobody killed ended with {code}: {run.last_words}")
+                raise BrokenLawError(f"a run that nobody killed ended with {code}: {run.log_end}")
         self.whole_s = max(time.monotonic() - began_s, 1.0)
         check_reading(self.lake, self.emulator.truth())
         check_ended(self.command, self.emulator.truth())

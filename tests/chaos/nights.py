@@ -131,7 +131,7 @@ class _Night:
         with self.command.run("--checkpoint-s", "0.05", "--concurrency", "8") as run:
             is_killed = strike is not None and run.strike(strike)
             if not is_killed and (code := run.end()):
-                raise BrokenLawError(f"the run ended with {code}: {run.last_words}")
+                raise BrokenLawError(f"the run ended with {code}: {run.log_end}")
         calls = emulator.calls()
         month.calls.update(calls["granted"])
         self._note(calls["pages"], before)

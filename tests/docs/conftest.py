@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import os
-import subprocess
+import re
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.support.command import command_line, started
+from tests.support.environment import bare_environment, is_users
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,47 +27,29 @@ class Shell:
 
     def run(self, command: str, code: int = 0) -> str:
         """Run a command line and return what it printed; it must end with ``code``."""
-        done = subprocess.run(
-            ["/bin/sh", "-euc", command],
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.returncode == code, f"{command}\n{done.stdout}\n{done.stderr}"
-        assert "Traceback" not in done.stderr
-        return done.stdout
+        with started(["/bin/sh", "-euc", command], self.environment, cwd=self.folder) as running:
+            ended = running.wait()
+        assert ended.code == code, f"{command}\n{ended.printed}\n{ended.logged}"
+        return ended.printed
 
 
 @pytest.fixture(scope="module")
 def emulated() -> Iterator[dict[str, str]]:
     """The variables that lead to an emulator with a fast quota, which serves until the module's tests are done."""
-    command = [sys.executable, "-m", "exporter", "emulate", "--port", "0", "--calls-per-second", "1000"]
+    command = command_line("emulate", "--port", "0", "--calls-per-second", "1000")
     command += ["--region", "eu-west-1", "--region", "us-east-1"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        variables = {}
-        for line in server.stdout:
-            for word in line.split():
-                name, separator, value = word.partition("=")
-                if separator and name.startswith("AWS_"):
-                    variables[name] = value
-            if "AWS_SECRET_ACCESS_KEY" in variables:
-                break
-        try:
-            yield variables
-        finally:
-            server.terminate()
-            server.wait(timeout=20)
+    with started(command, bare_environment(), cwd=ROOT) as server:
+        while "ivs-export run" not in server.output.text:
+            assert not server.is_over, server.log.text
+            time.sleep(0.01)
+        yield dict(re.findall(r"(AWS_\w+)=(\S+)", server.output.text))
 
 
 @pytest.fixture
 def shell(tmp_path: Path, emulated: dict[str, str]) -> Shell:
     """A shell in an empty folder."""
     programs = str(Path(sys.executable).parent)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "IVS_EXPORT_"))}
+    kept = {name: value for name, value in os.environ.items() if not is_users(name)}
     own = {"PATH": f"{programs}{os.pathsep}{kept['PATH']}", "HOME": str(tmp_path), "AWS_EC2_METADATA_DISABLED": "true"}
     fast = {"IVS_EXPORT_QUOTA__CALLS_PER_SECOND": "900"}
     return Shell(tmp_path, kept | own | emulated | fast)

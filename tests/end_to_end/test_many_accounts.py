@@ -6,7 +6,6 @@ import asyncio
 import csv
 import json
 import os
-import sys
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from exporter.emulator import Account, Emulator, FixedWorld, RoleOptions, Size
 from exporter.lake.stores import open as open_module
 from exporter.model import REGIONS
 from exporter.settings import AccountSettings
-from tests.support.command import until
+from tests.support.command import Ended, command_line, end_of, until
 from tests.support.exports import ACCOUNT, options_of, stage_of
 from tests.support.oracle import expected, lake_rows
 from tests.support.worlds import small_world
@@ -77,23 +76,6 @@ async def serving(answer: Callable[[web.BaseRequest], Awaitable[web.Response]]) 
 
 
 @dataclass(slots=True)
-class Told:
-    """How a command ended."""
-
-    code: int
-    words: dict[str, Any]
-    logs: str
-
-    @property
-    def failed(self) -> dict[str, str]:
-        return {
-            unit: failure["error"]
-            for failure in self.words["failures"]
-            for unit in failure["units"] or [failure["unit"]]
-        }
-
-
-@dataclass(slots=True)
 class Lake:
     """Runs of the real command, one after another, into one lake."""
 
@@ -102,27 +84,15 @@ class Lake:
     def rows(self) -> Any:
         return lake_rows(self.path)
 
-    async def run(self, emulator: Emulator, *tables: str, options: Iterable[str] = FAST) -> Told:
+    async def run(self, emulator: Emulator, *tables: str, options: Iterable[str] = FAST) -> Ended:
         config = self.path.parent / "accounts.toml"
         config.write_text(f"regions = {json.dumps(PLACES)}\nlake = {json.dumps(str(self.path))}\n" + "".join(tables))
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "exporter", "run", "--json", "--config", str(config), *options),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env={
-                **os.environ,
-                "AWS_ENDPOINT_URL_IVS_REALTIME": emulator.url,
-                "AWS_ENDPOINT_URL_STS": emulator.url,
-                "IVS_EXPORT_TEST_CLOCK": emulator.url,
-            },
-        )
-        try:
-            out, logs = await asyncio.wait_for(process.communicate(), 120.0)
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.communicate()
-        return Told(process.returncode or 0, json.loads(out), logs.decode())
+        urls = {
+            "AWS_ENDPOINT_URL_IVS_REALTIME": emulator.url,
+            "AWS_ENDPOINT_URL_STS": emulator.url,
+            "IVS_EXPORT_TEST_CLOCK": emulator.url,
+        }
+        return await end_of(command_line("run", "--json", "--config", str(config), *options), os.environ | urls)
 
 
 @pytest.fixture
@@ -131,12 +101,12 @@ def lake(tmp_path: Path) -> Lake:
 
 
 async def test_two_accounts_in_two_regions(lake: Lake) -> None:
-    """Each account's rows are in the lake, under a log for each scope; a role is assumed once, and no secret told."""
+    """Each account's rows are in the lake, under a log for each scope; a role is assumed once, no secret is shown."""
     roles = RoleOptions(external_id=EXTERNAL_ID)
     async with emulator_of(ACCOUNT, OTHER, roles=roles) as emulator:
         tables = [table_of(account, external_id=EXTERNAL_ID) for account in (ACCOUNT, OTHER)]
-        told = await lake.run(emulator, *tables, options=(*FAST, "--log-level", "debug"))
-        assert (told.code, told.failed) == (0, {})
+        run = await lake.run(emulator, *tables, options=(*FAST, "--log-level", "debug"))
+        assert (run.code, run.failed) == (0, {})
         assert lake.rows() == expected(emulator.truth())
         assert {row[:2] for row in lake.rows()} == {
             (account, place) for account in (ACCOUNT, OTHER) for place in PLACES
@@ -144,19 +114,19 @@ async def test_two_accounts_in_two_regions(lake: Lake) -> None:
         logs = sorted(path.name for path in (lake.path / "_log").iterdir() if path.is_dir())
         assert logs == [f"{account}-{place}" for account in (ACCOUNT, OTHER) for place in PLACES]
         assert emulator.calls.granted["AssumeRole"] == 2
-        shown = told.logs + json.dumps(told.words)
+        shown = run.logged + json.dumps(run.summary)
         for secret in (EXTERNAL_ID, "ASIA", emulator.roles.issue(OTHER, 1.0).session_token or ""):
             assert secret not in shown
         again = await lake.run(emulator, *tables)
-        assert again.words["events"]["written"] == 0
+        assert again.summary["events"]["written"] == 0
 
 
 @pytest.mark.slow
 async def test_without_accounts_sts_is_not_asked(lake: Lake) -> None:
     """The account of the run's own credentials is exported, and no role is assumed."""
     async with emulator_of(ACCOUNT, OTHER) as emulator:
-        told = await lake.run(emulator)
-        assert told.code == 0
+        run = await lake.run(emulator)
+        assert run.code == 0
         assert lake.rows() == expected(emulator.truth(ACCOUNT))
         assert emulator.calls.granted["AssumeRole"] == 0
 
@@ -169,16 +139,16 @@ async def test_a_wrong_role_fails_its_scopes_alone(wrong: dict[str, str], lake: 
     """They are named, the other account is exported, and the exit code is 3; where all are wrong, it is 1."""
     async with emulator_of(ACCOUNT, OTHER, roles=RoleOptions(external_id=EXTERNAL_ID)) as emulator:
         good, bad = ({"external_id": EXTERNAL_ID}, {"external_id": EXTERNAL_ID, **wrong})
-        told = await lake.run(emulator, table_of(ACCOUNT, **good), table_of(OTHER, **bad))
-        assert told.failed == {f"{OTHER}-{place}": "credentials" for place in PLACES}
-        assert all("AccessDenied" in failure["message"] for failure in told.words["failures"])
-        assert told.code == 3
+        run = await lake.run(emulator, table_of(ACCOUNT, **good), table_of(OTHER, **bad))
+        assert run.failed == {f"{OTHER}-{place}": "credentials" for place in PLACES}
+        assert all("AccessDenied" in failure["message"] for failure in run.summary["failures"])
+        assert run.code == 3
         assert lake.rows() == expected(emulator.truth(ACCOUNT))
         assert emulator.calls.granted["AssumeRole"] == 2
-        told = await lake.run(emulator, table_of(ACCOUNT, **bad), table_of(OTHER, **bad))
-        assert (told.code, told.words["outcome"]) == (1, "failed")
+        run = await lake.run(emulator, table_of(ACCOUNT, **bad), table_of(OTHER, **bad))
+        assert (run.code, run.summary["outcome"]) == (1, "failed")
         for secret in (EXTERNAL_ID, "not-this-one"):
-            assert secret not in told.logs + json.dumps(told.words)
+            assert secret not in run.logged + json.dumps(run.summary)
 
 
 @pytest.mark.slow
@@ -201,8 +171,8 @@ async def test_keys_are_renewed_before_they_end(lake: Lake, monkeypatch: pytest.
 
         monkeypatch.setattr(emulator.roles, "issue", issue)
         monkeypatch.setattr(emulator._signatures, "_wall_s", lambda: now_s)  # noqa: SLF001 - the service's, not STS's
-        told = await lake.run(emulator, table_of(ACCOUNT), table_of(OTHER), options=("--calls-per-second", "5"))
-        assert (told.code, told.failed) == (0, {})
+        run = await lake.run(emulator, table_of(ACCOUNT), table_of(OTHER), options=("--calls-per-second", "5"))
+        assert (run.code, run.failed) == (0, {})
         assert max(ahead_s) > 0.0
 
 
@@ -210,8 +180,8 @@ async def test_keys_are_renewed_before_they_end(lake: Lake, monkeypatch: pytest.
 async def test_keys_that_live_shorter_than_the_run(lake: Lake) -> None:
     """A run that takes some times as long as a role's keys live is complete."""
     async with emulator_of(ACCOUNT, OTHER, world=EVEN, roles=RoleOptions(life_s=1.0)) as emulator:
-        told = await lake.run(emulator, table_of(ACCOUNT), table_of(OTHER), options=SLOW)
-        assert (told.code, told.failed) == (0, {})
+        run = await lake.run(emulator, table_of(ACCOUNT), table_of(OTHER), options=SLOW)
+        assert (run.code, run.failed) == (0, {})
         assert lake.rows() == expected(emulator.truth())
         assert emulator.calls.granted["AssumeRole"] > 2
 
@@ -223,8 +193,8 @@ async def test_keys_that_end_unforeseen_are_replaced(lake: Lake) -> None:
         exporting = asyncio.create_task(lake.run(emulator, table_of(ACCOUNT), table_of(OTHER), options=SLOW))
         await until(lambda: emulator.calls.granted["ListParticipantEvents"] >= 40)
         emulator.roles.expire_all()
-        told = await exporting
-        assert (told.code, told.failed) == (0, {})
+        run = await exporting
+        assert (run.code, run.failed) == (0, {})
         assert lake.rows() == expected(emulator.truth())
         assert emulator.calls.granted["AssumeRole"] == 4
 
@@ -238,9 +208,9 @@ async def test_a_role_that_is_lost_in_mid_run(lake: Lake) -> None:
         await until(lambda: emulator.calls.granted["ListParticipantEvents"] >= 80)
         emulator.roles.refused.add(OTHER)
         emulator.roles.expire_all()
-        told = await exporting
-        assert told.code == 3
-        assert told.failed == {f"{OTHER}-{place}": "credentials" for place in PLACES}
+        run = await exporting
+        assert run.code == 3
+        assert run.failed == {f"{OTHER}-{place}": "credentials" for place in PLACES}
         rows, whole = lake.rows(), expected(emulator.truth())
         assert rows <= whole
         assert {row for row in rows if row[0] == ACCOUNT} == set(expected(emulator.truth(ACCOUNT)))
@@ -256,11 +226,11 @@ async def test_a_role_that_shows_another_account(lake: Lake) -> None:
     worlds = {(OTHER, "us-east-1"): FixedWorld([{"arn": stage_of("one", "777788889999"), "sessions": []}])}
     options = options_of(accounts=(Account(), Account("other", "other", OTHER)), regions=PLACES)
     async with Emulator(options, worlds) as emulator:
-        told = await lake.run(emulator, table_of(ACCOUNT), table_of(OTHER, regions=["us-east-1"]))
-        [failure] = told.words["failures"]
+        run = await lake.run(emulator, table_of(ACCOUNT), table_of(OTHER, regions=["us-east-1"]))
+        [failure] = run.summary["failures"]
         assert failure["unit"] == f"{OTHER}-us-east-1"
         assert failure["message"] == f"arn:aws:iam::{OTHER}:role/ivs-export lists stages of account 777788889999"
-        assert told.code == 3
+        assert run.code == 3
         assert lake.rows() == expected(emulator.truth(ACCOUNT))
 
 
@@ -272,16 +242,16 @@ async def test_targets_and_stages_of_many_accounts(lake: Lake, tmp_path: Path) -
         with (tmp_path / "list.csv").open("w", newline="") as file:
             csv.writer(file).writerows([("stage_arn", "session_id", "participant_id"), *units[::3]])
         targets = (*FAST, "--targets", str(tmp_path / "list.csv"))
-        told = await lake.run(emulator, table_of(OTHER), options=targets)
-        assert told.code == 2
-        assert f"account {ACCOUNT} is none of the [[accounts]] in the file" in told.words["failures"][0]["message"]
+        run = await lake.run(emulator, table_of(OTHER), options=targets)
+        assert run.code == 2
+        assert f"account {ACCOUNT} is none of the [[accounts]] in the file" in run.summary["failures"][0]["message"]
         assert not lake.path.exists()
-        told = await lake.run(emulator, table_of(ACCOUNT), table_of(OTHER), options=targets)
-        assert (told.code, told.failed) == (0, {})
+        run = await lake.run(emulator, table_of(ACCOUNT), table_of(OTHER), options=targets)
+        assert (run.code, run.failed) == (0, {})
         assert {row[2:5] for row in lake.rows()} == {unit for unit in units[::3] if _has_events(emulator, unit)}
         stage = units[-1][0]
-        told = await lake.run(emulator, table_of(OTHER), options=(*FAST, "--stage", stage))
-        assert told.code == 0
+        run = await lake.run(emulator, table_of(OTHER), options=(*FAST, "--stage", stage))
+        assert run.code == 0
         assert {row for row in lake.rows() if row[2] == stage} == {
             row for row in expected(emulator.truth()) if row[2] == stage
         }
@@ -295,8 +265,8 @@ def _has_events(emulator: Emulator, unit: tuple[str, str, str]) -> bool:
 async def test_what_a_dry_run_of_many_accounts_tells(lake: Lake) -> None:
     """The plan has each account's scopes, and nothing is written."""
     async with emulator_of(ACCOUNT, OTHER) as emulator:
-        told = await lake.run(emulator, table_of(ACCOUNT), table_of(OTHER), options=(*FAST, "--dry-run"))
-        assert {plan["scope"] for plan in told.words["plan"]} == {
+        run = await lake.run(emulator, table_of(ACCOUNT), table_of(OTHER), options=(*FAST, "--dry-run"))
+        assert {plan["scope"] for plan in run.summary["plan"]} == {
             f"{account}-{place}" for account in (ACCOUNT, OTHER) for place in PLACES
         }
         assert not lake.path.exists()
@@ -337,7 +307,7 @@ async def test_the_lake_is_written_with_the_runs_own_credentials(
     ],
 )
 async def test_an_answer_of_sts_that_is_none(status: int, body: str, said: str, exports: Exports) -> None:
-    """Whatever a proxy, a wrong clock or a fault makes of an answer fails the account by name; no secret is told."""
+    """Whatever a proxy, a wrong clock or a fault makes of an answer fails the account by name; no secret is run."""
 
     async def answer(_: web.BaseRequest) -> web.Response:
         return web.Response(status=status, text=body, content_type="text/xml")
@@ -388,8 +358,8 @@ async def test_the_readmes_accounts(lake: Lake) -> None:
     section = (ROOT / "README.md").read_text().partition("### Many accounts")[2].partition("\n### ")[0]
     shown = section.partition("```toml")[2].partition("```")[0].partition("\n\n")[2]
     async with emulator_of(ACCOUNT, OTHER, roles=RoleOptions()) as emulator:
-        told = await lake.run(emulator, shown)
-        assert told.code == 0
+        run = await lake.run(emulator, shown)
+        assert run.code == 0
         assert lake.rows() == expected(emulator.truth(ACCOUNT)) + expected(emulator.truth(OTHER, "us-east-1"))
 
 
@@ -399,9 +369,9 @@ async def test_two_hundred_scopes_in_one_process(lake: Lake) -> None:
     accounts = [f"{number:012d}" for number in range(1, 30)]
     tiny = small_world(5, stages=1, sessions=Size.fixed(1), participants=Size.fixed(1), events=Size.fixed(2))
     async with emulator_of(*accounts, world=tiny, regions=REGIONS) as emulator:
-        told = await lake.run(emulator, *(table_of(account, regions=REGIONS) for account in accounts))
-        assert (told.code, told.failed) == (0, {})
-        assert len(told.words["scopes"]) == 203
+        run = await lake.run(emulator, *(table_of(account, regions=REGIONS) for account in accounts))
+        assert (run.code, run.failed) == (0, {})
+        assert len(run.summary["scopes"]) == 203
         assert lake.rows() == expected(emulator.truth())
         assert len({row[:2] for row in lake.rows()}) == 203
         assert emulator.calls.granted["AssumeRole"] == 29

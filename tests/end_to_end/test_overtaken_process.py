@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from exporter.emulator import Emulator, FixedWorld
-from tests.support.command import until
-from tests.support.commands import running
+from tests.support.command import export_running, until
 from tests.support.exports import ACCOUNT, REGION, options_of, stage_of
 from tests.support.oracle import expected, lake_rows
 
@@ -34,21 +33,21 @@ async def test_a_stopped_process_that_is_overtaken_exits_4(tmp_path: Path) -> No
     """
     lake = tmp_path / "lake"
     emulator = Emulator(options_of(faults=("silence participant=z",)), {(ACCOUNT, REGION): world()})
-    async with emulator, running(emulator, lake, "--concurrency", "1", "--read-timeout-s", "3") as sleeper:
+    async with emulator, export_running(emulator, lake, "--concurrency", "1", "--read-timeout-s", "3") as sleeper:
         await until(lambda: any(key[3] == "z" for key in emulator.calls.asked))
         sleeper.process.send_signal(signal.SIGSTOP)
         for lease in lake.glob("_log/*/lease/*.json"):
             lease.unlink()
         emulator.faults.clear()
-        async with running(emulator, lake) as other:
-            words = await other.end()
-            assert (other.code, words["outcome"]) == (0, "complete")
+        async with export_running(emulator, lake) as other:
+            ended = await other.end()
+            assert (ended.code, ended.summary["outcome"]) == (0, "complete")
         sleeper.process.send_signal(signal.SIGCONT)
-        words = await sleeper.end()
-        assert sleeper.code == 4
-        [failure] = words["failures"]
+        ended = await sleeper.end()
+        assert ended.code == 4
+        [failure] = ended.summary["failures"]
         assert failure["error"] == "overtaken"
-        assert (words["events"]["written"], words["files"]) == (0, 0)
+        assert (ended.summary["events"]["written"], ended.summary["files"]) == (0, 0)
         assert lake_rows(lake) == expected(emulator.truth())
     assert not [path for path in (lake / "_staged").rglob("*") if path.is_file()]
     assert not list(lake.glob("_log/*/lease/*"))

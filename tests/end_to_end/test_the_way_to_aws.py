@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from exporter.emulator import Account, Emulator, RoleOptions, Size
+from tests.support.command import Ended, command_line, end_of
+from tests.support.environment import bare_environment
 from tests.support.exports import options_of
 from tests.support.oracle import expected, lake_rows
 from tests.support.servers.raw import raw_server
@@ -27,18 +27,10 @@ OTHER = "444455556666"
 KEYS = {"AWS_ACCESS_KEY_ID": "emulator", "AWS_SECRET_ACCESS_KEY": "emulator"}
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """How a run ended."""
-
-    code: int
-    words: dict[str, Any]
-    log: str
-
-    @property
-    def failure(self) -> tuple[str, str]:
-        """The first failure's kind and message."""
-        return self.words["failures"][0]["error"], self.words["failures"][0]["message"]
+def failure(ended: Ended) -> tuple[str, str]:
+    """The first failure's kind and message."""
+    first = ended.summary["failures"][0]
+    return first["error"], first["message"]
 
 
 @dataclass(slots=True)
@@ -48,26 +40,10 @@ class Runs:
     folder: Path
 
     async def run(self, environment: dict[str, str], *options: str, within: tuple[str, ...] = ()) -> Ended:
-        process = await asyncio.create_subprocess_exec(
-            *(*within, sys.executable, "-m", "exporter", "run", "--json", "--region", "us-east-1"),
-            *("--lake", str(self.folder / "lake"), "--calls-per-second", "5000", *options),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,  # away from whoever could be asked for a password
-            env={
-                "PATH": os.environ["PATH"],
-                "AWS_CONFIG_FILE": str(self.folder / "config"),
-                "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-                "AWS_EC2_METADATA_DISABLED": "true",
-                **environment,
-            },
-        )
-        out, log = await asyncio.wait_for(process.communicate(), 120.0)
-        for printed in (out, log):
-            assert b"Traceback" not in printed, log.decode()
-            assert SECRET.encode() not in printed
-        return Ended(process.returncode or 0, json.loads(out), log.decode())
+        lake = ("--region", "us-east-1", "--lake", str(self.folder / "lake"))
+        command = command_line("run", "--json", *lake, "--calls-per-second", "5000", *options)
+        own = bare_environment({"AWS_CONFIG_FILE": str(self.folder / "config")}, environment)
+        return await end_of([*within, *command], own, secrets=(SECRET,))
 
 
 @pytest.fixture
@@ -92,7 +68,7 @@ async def test_a_wrong_endpoint_is_wrong_usage(runs: Runs, variable: str, url: s
     lake = ("--lake", "s3://bucket/lake") if "S3" in variable else ()
     config = ("--config", str(runs.folder / "accounts.toml"))
     ended = await runs.run({**KEYS, variable: url}, *config, *lake)
-    kind, message = ended.failure
+    kind, message = failure(ended)
     assert (ended.code, kind) == (2, "usage")
     assert message.startswith(variable)
     assert not (runs.folder / "lake").exists()
@@ -106,8 +82,8 @@ async def test_a_profile_that_asks_for_a_code_by_night(runs: Runs) -> None:
         f"[profile base]\naws_access_key_id = AKIA\naws_secret_access_key = {SECRET}\n"
     )
     ended = await runs.run({})
-    assert (ended.code, ended.failure[0]) == (1, "credentials")
-    assert "MFA" in ended.failure[1]
+    assert (ended.code, failure(ended)[0]) == (1, "credentials")
+    assert "MFA" in failure(ended)[1]
 
 
 @asynccontextmanager
@@ -127,8 +103,8 @@ async def test_a_proxy_that_asks_for_a_password(runs: Runs) -> None:
     """It is asked once, not eight times, and the scope fails with what to set."""
     async with refusing("407 Proxy Authentication Required") as (proxy, asked):
         ended = await runs.run({**KEYS, "HTTPS_PROXY": f"http://user:{SECRET}@{proxy}"})
-    assert (ended.code, ended.failure[0]) == (1, "unreachable")
-    assert f"the proxy {proxy} asks for a user and a password" in ended.failure[1]
+    assert (ended.code, failure(ended)[0]) == (1, "unreachable")
+    assert f"the proxy {proxy} asks for a user and a password" in failure(ended)[1]
     assert len(asked) == 1
 
 
@@ -144,9 +120,9 @@ async def test_what_is_lost_in_mid_run_ends_the_scope_with_a_commit(runs: Runs) 
             await asyncio.sleep(0.01)
         emulator._signatures._wall_s = lambda: 0.0  # noqa: SLF001 - the service's clock
         ended = await running
-    assert ended.words["units"]["exported"] >= 9, ended.log
+    assert ended.summary["units"]["exported"] >= 9, ended.log
     assert ended.code == 1
-    assert [failure["error"] for failure in ended.words["failures"]] == ["clock"]
+    assert [failure["error"] for failure in ended.summary["failures"]] == ["clock"]
     assert lake_rows(runs.folder / "lake") <= expected(emulator.truth())
 
 
@@ -163,8 +139,8 @@ async def test_a_profiles_role_of_a_quarter_of_an_hour(runs: Runs) -> None:
         )
         environment = {"AWS_ENDPOINT_URL_IVS_REALTIME": emulator.url, "AWS_ENDPOINT_URL_STS": emulator.url}
         ended = await runs.run(environment, "--calls-per-second", "20")
-        assert (ended.code, ended.words["failures"]) == (0, [])
-        assert ended.words["seconds"] > 2.0
+        assert (ended.code, ended.summary["failures"]) == (0, [])
+        assert ended.summary["seconds"] > 2.0
         assert lake_rows(runs.folder / "lake") == expected(emulator.truth(OTHER))
         assert emulator.calls.granted["AssumeRole"] == 1
 
@@ -189,6 +165,6 @@ async def test_many_scopes_under_a_limit_to_open_files(runs: Runs, limit: str) -
             *("--config", str(runs.folder / "accounts.toml"), *[x for each in regions for x in ("--region", each)]),
             within=("sh", "-c", f'{limit} && exec "$@"', "sh"),
         )
-        assert (ended.code, ended.words["failures"]) == (0, []), ended.log
-        assert len(ended.words["scopes"]) == 84
+        assert (ended.code, ended.summary["failures"]) == (0, []), ended.log
+        assert len(ended.summary["scopes"]) == 84
         assert lake_rows(runs.folder / "lake") == expected(emulator.truth())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.failures.command import OFTEN, until
+from tests.failures.command import OFTEN, assert_failed, until, written
 from tests.failures.keys import NEW, Hourglass, Provider
 from tests.support.laws import check_equal
 from tests.support.servers.faulty_proxy import faulty_proxy
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.failures.command import Ended, Exports
+    from tests.failures.command import Exports
+    from tests.support.command import Ended
 
 pytestmark = pytest.mark.slow
 
@@ -26,10 +27,10 @@ LAKE_EXPIRED = "^s3://lakes: the AWS credentials have expired: get new ones, and
 
 async def run_until(exports: Exports, change: Callable[[], object], environment: dict[str, str] | None = None) -> Ended:
     """A run in whose middle something changes: there are files already, and there is more to come."""
-    async with exports.running(*OFTEN, environment=environment) as started:
-        await until(lambda: len(exports.lake.visible()) >= 3, started)
+    async with exports.running(*OFTEN, environment=environment) as running:
+        await until(lambda: len(exports.lake.visible()) >= 3, running)
         change()
-        return await started.end()
+        return await running.end()
 
 
 @pytest.fixture
@@ -70,8 +71,8 @@ async def test_new_keys_are_found(exports: Exports, rotation: Callable[[str], Ro
     keys = rotation(kind)
     exports.keys = keys.before()
     ended = await run_until(exports, keys.end("ivs", "new keys"))
-    assert (ended.code, ended.words["outcome"], ended.words["failures"]) == (0, "complete", [])
-    assert ended.words["retries"] > 0
+    assert (ended.code, ended.summary["outcome"], ended.summary["failures"]) == (0, "complete", [])
+    assert ended.summary["retries"] > 0
     check_equal(exports.lake, exports.truth)
     await exports.assert_completes()
 
@@ -93,12 +94,12 @@ async def test_no_new_keys_are_to_be_had(
     keys = rotation(kind)
     exports.keys = keys.before()
     ended = await run_until(exports, keys.end("ivs", then))
-    ended.assert_failed("credentials", said)
-    units = ended.words["units"]
+    assert_failed(ended, "credentials", said)
+    units = ended.summary["units"]
     assert units["exported"] > 0
     assert units["deferred"] + units["exported"] == units["found"]
     exports.assert_readable(ended)
-    assert exports.lake.records()[-1]["summary"]["events"]["written"] == ended.written
+    assert exports.lake.records()[-1]["summary"]["events"]["written"] == written(ended)
     exports.keys = keys.provider.give(NEW)
     await exports.assert_completes()
 
@@ -109,7 +110,7 @@ async def test_a_damaged_file_of_keys_at_the_start(exports: Exports, rotation: C
     exports.keys = keys.before()
     keys.provider.fail()
     ended = await exports.run()
-    ended.assert_failed("credentials", "^no AWS credentials can be used: Unable to parse config file: .*credentials$")
+    assert_failed(ended, "credentials", "^no AWS credentials can be used: Unable to parse config file: .*credentials$")
     assert exports.lake.record_keys() == set()
     exports.keys = keys.provider.give(NEW)
     await exports.assert_completes()
@@ -125,7 +126,7 @@ async def test_new_keys_are_found_for_the_lake(
     async with faulty_proxy(moto_endpoint) as proxy:
         proxy.rule = keys.hourglass.rule
         ended = await run_until(exports_to_s3, keys.end(services, "new keys"), {"AWS_ENDPOINT_URL_S3": proxy.url})
-    assert (ended.code, ended.words["outcome"], ended.words["failures"]) == (0, "complete", [])
+    assert (ended.code, ended.summary["outcome"], ended.summary["failures"]) == (0, "complete", [])
     check_equal(exports_to_s3.lake, exports_to_s3.truth)
     await exports_to_s3.assert_completes()
 
@@ -152,8 +153,8 @@ async def test_no_new_keys_are_to_be_had_for_the_lake(
     async with faulty_proxy(moto_endpoint) as proxy:
         proxy.rule = keys.hourglass.rule
         ended = await run_until(exports_to_s3, keys.end("s3", then), {"AWS_ENDPOINT_URL_S3": proxy.url})
-    ended.assert_failed("lake_refused", said)
-    assert ended.words["units"]["deferred"] > 0
+    assert_failed(ended, "lake_refused", said)
+    assert ended.summary["units"]["deferred"] > 0
     exports_to_s3.assert_readable(ended)
     exports_to_s3.keys = keys.provider.give(NEW)
     await exports_to_s3.assert_completes()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.failures.command import OFTEN, Exports, until
+from tests.failures.command import OFTEN, Exports, assert_failed, until
 from tests.support.lakes import DirectoryLake
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ async def test_a_folder_that_is_not_ours(
         ended = await exports.run(within=ordinary_user)
     finally:
         folder.chmod(OPEN)
-    ended.assert_failed("lake_refused", f"^the lake {lake} refuses _log/.*: {ADVICE}")
+    assert_failed(ended, "lake_refused", f"^the lake {lake} refuses _log/.*: {ADVICE}")
     assert list(lake.glob("*")) == []
     await exports.assert_completes()
 
@@ -80,7 +80,7 @@ async def test_a_file_in_the_lakes_place(exports: Exports, tmp_path: Path) -> No
     place = tmp_path / "lake"
     place.write_text("not a lake")
     ended = await exports.run()
-    ended.assert_failed("lake_refused", "a file stands on its path where a directory should be: move it")
+    assert_failed(ended, "lake_refused", "a file stands on its path where a directory should be: move it")
     assert place.read_text() == "not a lake"
     place.unlink()
     await exports.assert_completes()
@@ -92,17 +92,17 @@ async def test_a_part_of_the_lake_becomes_unwritable_in_mid_run(
 ) -> None:
     """Wherever it is that nothing can be written any more, what was committed before stays, and exit 1."""
     lake = tmp_path / "lake"
-    async with exports.running(*OFTEN, within=ordinary_user) as started:
-        await until(lambda: len(exports.lake.visible()) >= 3, started)
+    async with exports.running(*OFTEN, within=ordinary_user) as running:
+        await until(lambda: len(exports.lake.visible()) >= 3, running)
         shut = folders_in(tmp_path, part)
         set_mode(READABLE, shut)
         try:
-            ended = await started.end()
+            ended = await running.end()
         finally:
             set_mode(OPEN, shut)
-    ended.assert_failed("lake_refused", f"^the lake {lake} refuses .*: {ADVICE}")
+    assert_failed(ended, "lake_refused", f"^the lake {lake} refuses .*: {ADVICE}")
     assert shut
-    assert ended.words["units"]["deferred"] > 0
+    assert ended.summary["units"]["deferred"] > 0
     exports.assert_readable(ended)
     await exports.assert_completes()
 
@@ -111,15 +111,15 @@ async def test_a_lease_that_cannot_be_given_back(
     exports: Exports, tmp_path: Path, ordinary_user: tuple[str, ...]
 ) -> None:
     """It saves work and nothing else: the run does all of its own, and the next sees that the holder is gone."""
-    async with exports.running(*OFTEN, within=ordinary_user) as started:
-        await until(lambda: bool(exports.lake.visible()), started)
+    async with exports.running(*OFTEN, within=ordinary_user) as running:
+        await until(lambda: bool(exports.lake.visible()), running)
         leases = folders_in(tmp_path / "lake", "_log/*/lease")
         set_mode(READABLE, leases)
         try:
-            ended = await started.end()
+            ended = await running.end()
         finally:
             set_mode(OPEN, leases)
-    assert (ended.code, ended.words["outcome"]) == (0, "complete")
+    assert (ended.code, ended.summary["outcome"]) == (0, "complete")
     assert list(leases[0].iterdir())
     await exports.assert_completes()
 
@@ -128,11 +128,11 @@ async def test_a_lease_that_cannot_be_given_back(
 async def test_a_disk_that_becomes_read_only(emulator: Emulator, disk: Disk, records: int) -> None:
     """A disk that the system takes away from its writers, as it does after an error, ends the run with exit 1."""
     exports = Exports(emulator, DirectoryLake(disk.root / "lake"))
-    async with exports.running(*OFTEN) as started:
-        await until(lambda: len(exports.lake.record_keys()) >= records, started)
+    async with exports.running(*OFTEN) as running:
+        await until(lambda: len(exports.lake.record_keys()) >= records, running)
         disk.forbid_writing()
-        ended = await started.end()
-    ended.assert_failed("lake_refused", READ_ONLY)
+        ended = await running.end()
+    assert_failed(ended, "lake_refused", READ_ONLY)
     exports.assert_readable(ended)
     disk.allow_writing()
     await exports.assert_completes()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.failures.command import FAILED, OFTEN, Exports, until
+from tests.failures.command import FAILED, OFTEN, Exports, assert_failed, until, written
 from tests.support.lakes import DirectoryLake
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ async def test_a_disk_that_is_full_at_the_start(exports_to_disk: Exports, disk: 
     for room, what in cases:
         disk.leave(**room)
         ended = await exports_to_disk.run(*AT_ONCE)
-        ended.assert_failed("lake_refused", f"refuses {what}.*: {ADVICE}")
-        assert ended.written == 0
+        assert_failed(ended, "lake_refused", f"refuses {what}.*: {ADVICE}")
+        assert written(ended) == 0
         exports_to_disk.assert_readable(ended)
     disk.leave()
     await exports_to_disk.assert_completes()
@@ -58,12 +58,12 @@ async def test_a_disk_that_fills_up_in_mid_run(
     exports_to_disk: Exports, disk: Disk, records: int, room: dict[str, int]
 ) -> None:
     """What was committed before stays and is counted; the checkpoint that finds no room is left out whole."""
-    async with exports_to_disk.running(*OFTEN) as started:
-        await until(lambda: len(exports_to_disk.lake.record_keys()) >= records, started)
+    async with exports_to_disk.running(*OFTEN) as running:
+        await until(lambda: len(exports_to_disk.lake.record_keys()) >= records, running)
         disk.leave(**room)
-        ended = await started.end()
-    ended.assert_failed("lake_refused", ADVICE)
-    assert ended.words["units"]["deferred"] > 0
+        ended = await running.end()
+    assert_failed(ended, "lake_refused", ADVICE)
+    assert ended.summary["units"]["deferred"] > 0
     exports_to_disk.assert_readable(ended)
     disk.leave()
     await exports_to_disk.assert_completes()
@@ -75,7 +75,7 @@ async def test_a_disk_that_is_full_when_half_of_a_checkpoint_is_visible(exports_
     staged, record, shown = 2 + 2 * days, 1, 1 + days // 2
     disk.leave(names=_NAMES_OF_A_BEGINNING + staged + record + shown)
     ended = await exports_to_disk.run(*AT_ONCE)
-    ended.assert_failed("lake_refused", f"refuses events/.*: {ADVICE}")
+    assert_failed(ended, "lake_refused", f"refuses events/.*: {ADVICE}")
     assert 0 < len(lake.visible()) < len(lake.records()[-1]["files"]) == days
     exports_to_disk.assert_readable(ended)
     disk.leave()
@@ -87,7 +87,7 @@ async def test_a_disk_without_room_for_a_snapshot(exports_to_disk: Exports, disk
     await exports_to_disk.run("--checkpoint-s", "0.0001", "--concurrency", "1")
     disk.leave(room_bytes=2 * _PAGE_BYTES)  # a lease and a begin record
     ended = await exports_to_disk.run()
-    ended.assert_failed("lake_refused", f"refuses _log/.*/snapshots/.*: {ADVICE}")
+    assert_failed(ended, "lake_refused", f"refuses _log/.*/snapshots/.*: {ADVICE}")
     exports_to_disk.assert_readable(ended)
     disk.leave()
     await exports_to_disk.assert_completes()
@@ -101,7 +101,7 @@ async def test_a_disk_that_fills_up_again_and_again(exports_to_disk: Exports, di
         ended = await exports_to_disk.run(*OFTEN)
         codes.append(ended.code)
         if ended.code:
-            ended.assert_failed("lake_refused", ADVICE)
+            assert_failed(ended, "lake_refused", ADVICE)
         exports_to_disk.assert_readable(ended)
     assert codes[0] == FAILED
     disk.leave()
@@ -113,7 +113,7 @@ async def test_a_limit_to_the_size_of_files(exports: Exports, blocks: str, what:
     """Where no disk can be mounted, a limit of the process's own (in blocks of 512 bytes) refuses writes as well."""
     within = ("sh", "-c", 'ulimit -f "$0" && exec "$@"', blocks)
     ended = await exports.run(*AT_ONCE, within=within)
-    ended.assert_failed("lake_refused", f"refuses {what}.*{TOO_LARGE}")
+    assert_failed(ended, "lake_refused", f"refuses {what}.*{TOO_LARGE}")
     exports.assert_readable(ended)
     await exports.assert_completes()
 
@@ -121,10 +121,10 @@ async def test_a_limit_to_the_size_of_files(exports: Exports, blocks: str, what:
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="this system limits no other process")
 async def test_a_limit_to_the_size_of_files_in_mid_run(exports: Exports) -> None:
     """The same when it comes in mid-run: what was committed before stays."""
-    async with exports.running(*OFTEN) as started:
-        await until(lambda: len(exports.lake.record_keys()) >= 5, started)
-        resource.prlimit(started.process.pid, resource.RLIMIT_FSIZE, (512, 512))
-        ended = await started.end()
-    ended.assert_failed("lake_refused", TOO_LARGE)
+    async with exports.running(*OFTEN) as running:
+        await until(lambda: len(exports.lake.record_keys()) >= 5, running)
+        resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, (512, 512))
+        ended = await running.end()
+    assert_failed(ended, "lake_refused", TOO_LARGE)
     exports.assert_readable(ended)
     await exports.assert_completes()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.failures.command import OFTEN, until
+from tests.failures.command import OFTEN, assert_failed, until
 from tests.support.servers.faulty_proxy import Answer, faulty_proxy
 
 if TYPE_CHECKING:
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
-    from tests.failures.command import Ended, Exports
+    from tests.failures.command import Exports
+    from tests.support.command import Ended
     from tests.support.servers.faulty_proxy import Loss
 
 pytestmark = pytest.mark.slow
@@ -48,7 +49,7 @@ async def test_a_policy_that_no_longer_allows_to_write(exports_to_s3: Exports, m
     async with faulty_proxy(moto_endpoint) as proxy:
         proxy.rule = from_the_nth(nth, DENIED, ("PUT", "POST"))
         ended = await exports_to_s3.run(*OFTEN, environment={"AWS_ENDPOINT_URL_S3": proxy.url})
-    ended.assert_failed("lake_refused", "^s3://lakes: no permission: allow s3:PutObject, as config/iam-policy.json")
+    assert_failed(ended, "lake_refused", "^s3://lakes: no permission: allow s3:PutObject, as config/iam-policy.json")
     exports_to_s3.assert_readable(ended)
     await exports_to_s3.assert_completes()
 
@@ -67,7 +68,7 @@ async def test_a_bucket_that_asks_for_ever_to_slow_down(
 
     every = [(make_exports_to_s3(), nth) for nth in (1, 6, 25)]
     for (exports, _), ended in zip(every, await asyncio.gather(*(fail(*each) for each in every)), strict=True):
-        ended.assert_failed("lake_busy", r"^s3://lakes: \w+: SlowDown: Please reduce your request rate")
+        assert_failed(ended, "lake_busy", r"^s3://lakes: \w+: SlowDown: Please reduce your request rate")
         exports.assert_readable(ended)
     for exports, _ in every:
         await exports.assert_completes()
@@ -81,14 +82,14 @@ async def test_a_bucket_that_is_no_longer_reached(
     async def fail(exports: Exports, requests: int) -> Ended:
         async with faulty_proxy(moto_endpoint) as proxy:
             environment = {"AWS_ENDPOINT_URL_S3": proxy.url}
-            async with exports.running(*OFTEN, environment=environment) as started:
-                await until(lambda: len(proxy.asked) >= requests, started)
+            async with exports.running(*OFTEN, environment=environment) as running:
+                await until(lambda: len(proxy.asked) >= requests, running)
                 await proxy.go_away()
-                return await started.end()
+                return await running.end()
 
     every = [(make_exports_to_s3(), requests) for requests in (0, 8, 30)]
     for (exports, _), ended in zip(every, await asyncio.gather(*(fail(*each) for each in every)), strict=True):
-        ended.assert_failed("lake_busy", r"^s3://lakes does not answer \(127.0.0.1:\d+: [^;]+; \w+")
+        assert_failed(ended, "lake_busy", r"^s3://lakes does not answer \(127.0.0.1:\d+: [^;]+; \w+")
         exports.assert_readable(ended)
     for exports, _ in every:
         await exports.assert_completes()

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.failures.command import OFTEN
+from tests.failures.command import OFTEN, assert_failed
 from tests.support.servers.faulty_proxy import Answer, faulty_proxy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from tests.failures.command import Ended, Exports
+    from tests.failures.command import Exports
+    from tests.support.command import Ended
     from tests.support.servers.faulty_proxy import Proxy
 
 pytestmark = pytest.mark.slow
@@ -36,8 +37,8 @@ async def test_a_store_that_ignores_conditions_is_not_used(exports_to_s3: Export
     proxy.forgotten = frozenset({"if-none-match"})
     for _ in range(2):
         ended = await run_by(exports_to_s3, proxy)
-        ended.assert_failed("lake_refused", "this store ignores If-None-Match: it lets a record be made twice")
-        assert (ended.words["calls"], exports_to_s3.lake.visible(), exports_to_s3.lake.record_keys()) == (
+        assert_failed(ended, "lake_refused", "this store ignores If-None-Match: it lets a record be made twice")
+        assert (ended.summary["calls"], exports_to_s3.lake.visible(), exports_to_s3.lake.record_keys()) == (
             {},
             set(),
             set(),
@@ -45,8 +46,8 @@ async def test_a_store_that_ignores_conditions_is_not_used(exports_to_s3: Export
     await exports_to_s3.assert_completes()
     before = exports_to_s3.lake.visible() | exports_to_s3.lake.record_keys()
     ended = await run_by(exports_to_s3, proxy, "--refetch")
-    ended.assert_failed("lake_refused", "this store ignores If-None-Match")
-    assert ended.words["calls"] == {}
+    assert_failed(ended, "lake_refused", "this store ignores If-None-Match")
+    assert ended.summary["calls"] == {}
     assert exports_to_s3.lake.visible() | exports_to_s3.lake.record_keys() == before
     await exports_to_s3.assert_completes()
 
@@ -57,8 +58,8 @@ async def test_a_permission_that_is_needed_later_is_missed_by_the_first_run(
     """It is named before a call of IVS is made."""
     proxy.rule = lambda request: DENIED if request.method == "DELETE" else None
     ended = await run_by(exports_to_s3, proxy)
-    ended.assert_failed("lake_refused", "^s3://lakes: no permission: allow s3:DeleteObject, as config/iam-policy.json")
-    assert (ended.words["calls"], exports_to_s3.lake.visible()) == ({}, set())
+    assert_failed(ended, "lake_refused", "^s3://lakes: no permission: allow s3:DeleteObject, as config/iam-policy.json")
+    assert (ended.summary["calls"], exports_to_s3.lake.visible()) == ({}, set())
     await exports_to_s3.assert_completes()
 
 
@@ -67,7 +68,7 @@ async def test_a_portal_in_the_buckets_place_ends_the_run(exports_to_s3: Exports
     await exports_to_s3.assert_completes()
     proxy.rule = lambda request: PORTAL if "list-type" in request.query else None
     ended = await run_by(exports_to_s3, proxy)
-    ended.assert_failed("lake_busy", "^s3://lakes: list_objects_v2 is answered by 127.0.0.1:.* status 200")
+    assert_failed(ended, "lake_busy", "^s3://lakes: list_objects_v2 is answered by 127.0.0.1:.* status 200")
     assert len(proxy.asked) < 30
     exports_to_s3.assert_readable(ended)
     await exports_to_s3.assert_completes()

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import time
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from tests.support.command import command_line, environment_of
+from tests.support.command import command_line, environment_of, started
 from tests.support.emulated import LAG_S, REGION
 from tests.support.servers.seaweedfs import ACCESS_KEY, SECRET_KEY
 
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from tests.support.command import Running
     from tests.support.emulated import Emulated
     from tests.support.lakes import Lake
 
@@ -35,47 +35,46 @@ class Strike:
     nth: int = 0
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Run:
-    """One started command. ``output`` and ``log`` are the files that hold what it prints."""
+    """One started command."""
 
-    process: subprocess.Popen[bytes]
-    output: Path
-    log: Path
+    running: Running
+
+    @property
+    def code(self) -> int | None:
+        """Its exit code, None while it goes on."""
+        return self.running.process.poll()
 
     def strike(self, strike: Strike) -> bool:
         """Kill -9 at the instant; False where the process had ended by itself."""
         if strike.sign is not None:
             self.watch(strike.sign, strike.nth)
-        self._wait(strike.delay_s)
-        self.process.kill()
-        return self.process.wait() == KILLED
+        with suppress(subprocess.TimeoutExpired):
+            self.running.process.wait(strike.delay_s)
+        self.running.process.kill()
+        return self.running.process.wait() == KILLED
 
     def watch(self, sign: Callable[[], set[str]], nth: int) -> None:
         """Wait until ``nth`` new names have shown, or the process has ended."""
         old, new, latest_s = sign(), set[str](), time.monotonic() + _RUN_S_MAX
-        while len(new) < nth and self.process.poll() is None and time.monotonic() < latest_s:
+        while len(new) < nth and not self.running.is_over and time.monotonic() < latest_s:
             new |= sign() - old
             time.sleep(_POLL_S)
 
     def end(self) -> int:
-        """Let it come to its end, and give the exit code. Raises :class:`subprocess.TimeoutExpired`."""
-        return self.process.wait(_RUN_S_MAX)
+        """Let it come to its end, and return the exit code. Raises :class:`subprocess.TimeoutExpired`."""
+        return self.running.wait(_RUN_S_MAX).code
 
     @property
     def summary(self) -> dict[str, Any]:
         """What it printed with ``--json``."""
-        summary: dict[str, Any] = json.loads(self.output.read_text().splitlines()[-1])
-        return summary
+        return self.running.wait(_RUN_S_MAX).summary
 
     @property
-    def last_words(self) -> str:
+    def log_end(self) -> str:
         """The end of its log."""
-        return self.log.read_text(errors="replace")[-3000:]
-
-    def _wait(self, seconds: float) -> None:
-        with suppress(subprocess.TimeoutExpired):
-            self.process.wait(seconds)
+        return self.running.log.text[-3000:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,28 +88,25 @@ class Command:
     @contextmanager
     def run(self, *options: str) -> Iterator[Run]:
         """An export, killed at the end of the block where it still goes on."""
-        given = {"--region": REGION, "--calls-per-second": "5000", "--read-timeout-s": "10", "--grace-s": str(LAG_S)}
-        with self._started("run", *chain.from_iterable(given.items()), *options) as run:
+        own = {"--region": REGION, "--calls-per-second": "5000", "--read-timeout-s": "10", "--grace-s": str(LAG_S)}
+        with self._started("run", *chain.from_iterable(own.items()), *options) as run:
             yield run
 
     def verify(self) -> str:
         """What ``verify`` finds; an empty text where all is right."""
         with self._started("verify") as run:
-            return "" if run.end() == 0 else f"{run.output.read_text()}\n{run.last_words}"
+            return "" if run.end() == 0 else f"{run.running.output.text}\n{run.log_end}"
 
     @contextmanager
     def _started(self, name: str, *options: str) -> Iterator[Run]:
         self.folder.mkdir(parents=True, exist_ok=True)
         stem = self.folder / f"{len(list(self.folder.iterdir())):06d}-{name}"
-        output, log = stem.with_suffix(".out"), stem.with_suffix(".log")
-        command = command_line(name, self.lake.address, *options)
+        command = command_line(name, "--lake", self.lake.address, "--json", *options)
         keys = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
-        own = environment_of(self.emulator.url, keys, self.lake.environment)
-        with ExitStack() as files:
-            out, errors = files.enter_context(output.open("wb")), files.enter_context(log.open("wb"))
-            process = subprocess.Popen(command, env=own, stdout=out, stderr=errors)
+        stem.with_suffix(".out").touch()
         try:
-            yield Run(process, output, log)
+            with started(command, environment_of(self.emulator.url, keys, self.lake.environment)) as running:
+                yield Run(running)
         finally:
-            process.kill()
-            process.wait()
+            stem.with_suffix(".out").write_text(running.output.text)
+            stem.with_suffix(".log").write_text(running.log.text)
