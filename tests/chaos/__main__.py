@@ -15,19 +15,19 @@ from tests.chaos.nights import run_nights
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/chaos", description="Kill the exporter, and look at the lake.")
-    parser.add_argument("--kills", type=int, default=0, help="kill so many times")
-    parser.add_argument("--nights", type=int, default=0, help="export nightly for so many nights")
+    parser.add_argument("--kills", type=int, default=0, help="the number of kills")
+    parser.add_argument("--nights", type=int, default=0, help="the number of nights with an export")
     parser.add_argument("--seed", type=int, default=1, help="another number, other instants and other worlds")
     parser.add_argument("--lake", choices=("directory", "s3"), default="directory", help="s3 is SeaweedFS")
-    given = parser.parse_args()
+    options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # what was started is ended, too
     folder = Path(tempfile.mkdtemp(prefix="ivs-chaos-"))
     try:
-        if given.kills or not given.nights:
-            for line in kill_rounds(given.lake, given.kills or 20, given.seed, folder, _progress).lines():
+        if options.kills or not options.nights:
+            for line in kill_rounds(options.lake, options.kills or 20, options.seed, folder, _progress).lines():
                 _say(line)
-        if given.nights:
-            for line in run_nights(given.nights, given.seed, folder).lines():
+        if options.nights:
+            for line in run_nights(options.nights, options.seed, folder).lines():
                 _say(line)
     except RoundFailedError as error:
         _say(f"{error}\nwhat is left lies in {folder}")

@@ -71,7 +71,7 @@ FAILURES = (BrokenLawError, AssertionError, subprocess.TimeoutExpired)
 
 
 def kill_rounds(kind: str, kills: int, seed: int, folder: Path, tell: Callable[[str], None]) -> Tally:
-    """Kill so many times, on lakes of this kind that lie in ``folder``.
+    """Kill as often as asked, on lakes of this kind that lie in ``folder``.
 
     Raises :class:`RoundFailedError` at the first law that is broken.
     """
@@ -107,7 +107,7 @@ class _Life:
         return self.command.lake
 
     def live(self, kills: int) -> None:
-        """Kill until so many are reached in all; then let the world end, and everything be exported."""
+        """Kill until ``kills`` are reached in all; then let the world end, and everything be exported."""
         first = self.tally.rounds
         latest = first + _ROUNDS_A_KILL_MAX * (kills - self.tally.kills) + _ROUNDS_A_KILL_MAX
         rows = 0
@@ -158,7 +158,7 @@ class _Life:
                 raise BrokenLawError(f"the other run ended with {code}: {runs[1].log_end}")
 
     def _begun_unleased(self) -> set[str]:
-        """The runs that have begun; whoever holds the scope loses its lease, so that another can begin beside it."""
+        """The runs that have begun; the lease is removed, so that another run can begin beside its holder."""
         self.lake.break_lease()
         return {record["run_id"] for record in self.lake.records()}
 
@@ -171,7 +171,7 @@ class _Life:
             raise BrokenLawError(f"the run ended with {run.code}: {run.log_end}")
 
     def _strike(self, draw: random.Random) -> Strike:
-        """A third of the instants are spread over a whole run, the others lie just behind what shows on the lake."""
+        """A third of the instants are spread over a whole run, the others follow what shows on the lake."""
         if draw.random() < 0.33:
             return Strike(draw.uniform(0.0, self.whole_s))
         sign = draw.choice((self.lake.staged, self.lake.staged, self.lake.record_keys, self.lake.visible))

@@ -69,7 +69,7 @@ class Asker:
             members["nextToken"] = page["nextToken"]
 
     async def everything(self, page_size: int = 100) -> list[tuple[str, str, str, Any]]:
-        """Every event that the API shows, as the emulator's truth tells it."""
+        """Every event that the API shows, as the emulator's truth has it."""
         size = {"maxResults": page_size}
         events = []
         for stage in await self.whole("ListStages", "stages", **size):
@@ -106,9 +106,9 @@ def client_of() -> Callable[..., Any]:
 
     @asynccontextmanager
     async def open_client(emulator: Emulator, read_timeout_s: float = 5.0, **keys: str) -> AsyncIterator[Any]:
-        given = {"aws_access_key_id": "emulator", "aws_secret_access_key": "emulator", "region_name": "us-east-1"}
+        own = {"aws_access_key_id": "emulator", "aws_secret_access_key": "emulator", "region_name": "us-east-1"}
         config = AioConfig(retries={"total_max_attempts": 1}, parameter_validation=False, read_timeout=read_timeout_s)
-        session = aioboto3.Session(**{**given, **keys})
+        session = aioboto3.Session(**{**own, **keys})
         async with session.client("ivs-realtime", endpoint_url=emulator.url, config=config) as client:
             yield client
 

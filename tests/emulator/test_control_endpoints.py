@@ -63,8 +63,8 @@ def micros_of(text: str) -> int:
     return moment_us
 
 
-async def control(asker: Any, method: str, name: str, given: object = None) -> tuple[int, Any]:
-    data = b"" if given is None else json.dumps(given).encode()
+async def control(asker: Any, method: str, name: str, sent: object = None) -> tuple[int, Any]:
+    data = b"" if sent is None else json.dumps(sent).encode()
     async with asker.http.request(method, f"{asker.emulator.url}/_emulator/{name}", data=data) as response:
         return response.status, await response.json()
 
@@ -122,7 +122,7 @@ async def test_the_quota_can_be_changed(ask: Callable[..., Any], options_of: Cal
 
 
 async def test_calls_are_counted_by_page(ask: Callable[..., Any], options_of: Callable[..., Any]) -> None:
-    """The log tells how often each page was asked for and answered, and begins anew when told."""
+    """The log counts how often each page was asked for and answered, and begins anew at a POST."""
     world = {"stages": 60, "sessions": Size.fixed(0)}
     async with Emulator(options_of(world, faults=("server_error first=1",))) as emulator:
         asker = ask(emulator)
@@ -139,7 +139,7 @@ async def test_calls_are_counted_by_page(ask: Callable[..., Any], options_of: Ca
 
 
 async def test_truth_is_streamed(ask: Callable[..., Any], options_of: Callable[..., Any]) -> None:
-    """The endpoint streams the events that the process itself tells, of all scopes or of one."""
+    """The endpoint streams the events that the process itself has, of all scopes or of one."""
     async with Emulator(options_of(regions=("us-east-1", "eu-west-1"))) as emulator:
         lines = {}
         for query in ("", "?region=eu-west-1", "?account=999999999999"):
@@ -153,7 +153,7 @@ async def test_truth_is_streamed(ask: Callable[..., Any], options_of: Callable[.
 
 
 async def test_what_there_is_not_is_404(ask: Callable[..., Any], options_of: Callable[..., Any]) -> None:
-    """An unknown endpoint or method is refused, and info tells no secret."""
+    """An unknown endpoint or method is refused, and info shows no secret."""
     async with Emulator(options_of(accounts=(Account(secret="hidden"),))) as emulator:
         assert (await control(ask(emulator), "GET", "nothing"))[0] == 404
         assert (await control(ask(emulator), "DELETE", "clock"))[0] == 404
@@ -208,7 +208,7 @@ async def test_it_serves_tls(tmp_path: Path, options_of: Callable[..., Any]) -> 
 
 
 def test_serve_ends_with_a_signal() -> None:
-    """The blocking server tells its address once it is reachable, and ends at SIGTERM."""
+    """The blocking server reports its address once it is reachable, and ends at SIGTERM."""
     urls = []
 
     def ready(emulator: Emulator) -> None:
@@ -321,7 +321,7 @@ async def test_a_page_of_the_emulators_own_is_answered(ask: Callable[..., Any], 
 async def test_only_names_of_this_machine_are_answered(
     host: str, is_answered: bool, ask: Callable[..., Any], options_of: Callable[..., Any]
 ) -> None:
-    """Whoever points a name of his own at this machine gets neither the service nor what is behind it."""
+    """A foreign name that points at this machine gets neither the service nor the emulator's own endpoints."""
     async with Emulator(options_of()) as emulator:
         http = ask(emulator).http
         async with http.get(f"{emulator.url}/_emulator/info", headers={"Host": host}) as response:

@@ -51,9 +51,9 @@ async def test_wrong_keys_are_refused(
 ) -> None:
     """An unknown key, a wrong secret, and a missing, wrong or needless token are refused with 403."""
     names = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
-    given = dict(zip(names, keys, strict=True))
+    own = dict(zip(names, keys, strict=True))
     options = options_of(accounts=(Account(), WITH_TOKEN))
-    async with Emulator(options) as emulator, client_of(emulator, **given) as client:
+    async with Emulator(options) as emulator, client_of(emulator, **own) as client:
         with pytest.raises(ClientError) as refusal:
             await client.list_stages()
     assert refusal.value.response["Error"]["Code"] == code

@@ -158,7 +158,7 @@ async def test_silent_calls_do_not_hold_up_the_end(ask: Callable[..., Any], faul
     """An emulator with a call that it never answers can be stopped."""
     async with faulty("silence") as emulator:
         call = asyncio.create_task(ask(emulator).raw("ListStages"))
-        while not emulator.faults.describe()[0]["hits"]:  # noqa: ASYNC110 - the emulator tells nobody
+        while not emulator.faults.describe()[0]["hits"]:  # noqa: ASYNC110 - the emulator reports it to nobody
             await asyncio.sleep(0)
     with pytest.raises(aiohttp.ClientError):
         await call
@@ -263,7 +263,7 @@ async def test_data_faults_do_what_they_say(
 
 
 async def test_faults_take_turns(ask: Callable[..., Any], faulty: Callable[..., Emulator]) -> None:
-    """A fault behind one that took the answer's place does not count that call."""
+    """A fault after one that replaced the answer does not count that call."""
     async with faulty("server_error first=1", "throttle first=1") as emulator:
         assert [(await ask(emulator).raw("ListStages"))[0] for _ in range(3)] == [500, 429, 200]
 
@@ -280,8 +280,8 @@ async def test_faults_can_be_planned_over_http(ask: Callable[..., Any], faulty: 
     async with faulty() as emulator:
         http, url = ask(emulator).http, f"{emulator.url}/_emulator/faults"
 
-        async def send(method: str, given: object = None) -> tuple[int, Any]:
-            data = b"" if given is None else json.dumps(given).encode()
+        async def send(method: str, sent: object = None) -> tuple[int, Any]:
+            data = b"" if sent is None else json.dumps(sent).encode()
             async with http.request(method, url, data=data) as response:
                 return response.status, await response.json()
 

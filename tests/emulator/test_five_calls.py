@@ -54,7 +54,7 @@ async def test_paging_shows_the_truth(
 async def test_a_page_holds_fifty_unless_told(ask: Callable[..., Any], options_of: Callable[..., Any]) -> None:
     """Without maxResults a page holds 50 items."""
     async with Emulator(options_of({"stages": 120, "sessions": Size.fixed(0)})) as emulator:
-        pages = [await ask(emulator).page("ListStages", **given) for given in ({}, {"maxResults": 100})]
+        pages = [await ask(emulator).page("ListStages", **size) for size in ({}, {"maxResults": 100})]
     assert [len(page["stages"]) for page in pages] == [50, 100]
 
 

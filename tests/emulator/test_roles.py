@@ -137,7 +137,7 @@ async def test_keys_of_a_role_last_as_long_as_was_said(
 
 
 async def test_keys_of_a_role_end(client_of: Callable[..., Any], options_of: Callable[..., Any]) -> None:
-    """At the end of their life they are told to have expired."""
+    """At the end of their life they are refused as expired."""
     clock = Clock()
     options = options_of(accounts=ACCOUNTS, roles=RoleOptions(life_s=10.0))
     async with Emulator(options, wall_s=clock.wall_s) as emulator:
@@ -151,7 +151,7 @@ async def test_keys_of_a_role_end(client_of: Callable[..., Any], options_of: Cal
 
 
 async def test_all_keys_can_be_made_to_expire(client_of: Callable[..., Any], options_of: Callable[..., Any]) -> None:
-    """Those given out so far are expired then, later ones are not; and a role can be closed to its callers."""
+    """Those issued so far are expired then, later ones are not; and a role can be closed to its callers."""
     async with Emulator(options_of(accounts=ACCOUNTS)) as emulator:
         old = keys_of(await assumed(emulator))
         emulator.roles.expire_all()

@@ -86,7 +86,7 @@ def test_pages_of_any_order_show_each_item_once(count: int, size: int, order: Or
     order=st.sampled_from(("ascending", "descending", "mixed")),
 )
 def test_a_growing_list_hides_nothing(count: int, more: int, place: int, order: Order) -> None:
-    """What was read before a list grew, and what is read behind it afterwards, holds all that was there before."""
+    """What was read before a list grew, and what is read after it then, holds all that was there before."""
     before = shown_indexes(order, count, 0, place)
     after = shown_indexes(order, count + more, min(place, count), count + more)
     assert set(range(count)) <= {*before, *after}
@@ -197,7 +197,7 @@ def test_absent_values_are_written_in_three_ways() -> None:
 
 
 def test_a_replica_stands_on_both_stages() -> None:
-    """A replicated publisher has a unit of the same id on two stages, each of which tells of the other."""
+    """A replicated publisher has a unit of the same id on two stages, each of which names the other."""
     world = world_of(stages=8, sessions=Size(3, 8, 20), replicated_share=1.0)
     found = {
         (stage["arn"], session["sessionId"], participant["participantId"]): (participant, events)

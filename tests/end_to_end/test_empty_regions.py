@@ -125,7 +125,7 @@ async def sts_that_refuses() -> AsyncIterator[str]:
 
 
 async def test_of_several_accounts_none_is_blamed(exports: Exports, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where nobody tells whose an empty list is, both are named, each time, and nothing is written of them."""
+    """Where nothing says whose an empty list is, both are named, each time, and nothing is written of them."""
     worlds = {(ACCOUNT, REGION): FixedWorld(stages_of()), (OTHER, REGION): FixedWorld(stages_of(OTHER))}
     async with sts_that_refuses() as url, Emulator(options_of(small_world(), accounts=ACCOUNTS), worlds) as emulator:
         await exports.run(emulator)
@@ -162,7 +162,7 @@ async def test_where_nobody_tells_the_account_what_is_missed_is_named_and_nothin
         assert (left_out.exit_code, left_out.failed) == (0, {})
         exports.sts_url = None
         assert (await exports.run(emulator)).exit_code == 3
-        assert (await exports.run(emulator)).exit_code == 0  # told once, for now it is known whose they are
+        assert (await exports.run(emulator)).exit_code == 0  # warned once: now it is known whose they are
 
 
 async def test_a_silent_sts_is_waited_for_no_longer_than_a_hint_is_worth(
@@ -188,7 +188,7 @@ async def test_a_silent_sts_is_waited_for_no_longer_than_a_hint_is_worth(
 
 @contextmanager
 def warned() -> Iterator[list[str]]:
-    """The warnings of another account that are given meanwhile, once it is over."""
+    """The warnings of another account that come meanwhile, once it is over."""
     reasons: list[str] = []
     with capture_logs() as logs:
         yield reasons
@@ -224,7 +224,7 @@ async def test_a_neighbour_tells_whose_an_empty_region_is(exports: Exports, monk
 @pytest.mark.parametrize(
     ("regions", "can_ask"),
     [((REGION, ELSEWHERE), False), ((REGION,), True), ((REGION,), False)],
-    ids=["told by a neighbour", "told by STS", "told by another region at last"],
+    ids=["known from a neighbour", "known from STS", "known from another region at last"],
 )
 async def test_an_empty_region_of_one_account_says_nothing_of_anothers(
     exports: Exports,
@@ -234,7 +234,7 @@ async def test_an_empty_region_of_one_account_says_nothing_of_anothers(
 ) -> None:
     """Two accounts share a lake, by runs of their own. One has no stage where the other has some: nothing failed.
 
-    It is told that the lake knows another account there, for its profile may be a wrong one; and no file of the other's
+    The run says that the lake knows another account there (its profile may be wrong), and no file of the other's
     log changes, so neither run ever waits for the other, nor takes the other's sessions for gone.
     """
     worlds = {
@@ -266,7 +266,7 @@ async def test_an_empty_region_of_one_account_says_nothing_of_anothers(
         assert [run.run_id for run in status.runs] == ["run4", "run2"]
 
 
-@pytest.mark.parametrize("can_ask", [True, False], ids=["told by STS", "told by nobody"])
+@pytest.mark.parametrize("can_ask", [True, False], ids=["known from STS", "known from nothing"])
 async def test_an_account_that_is_new_to_the_lake_and_shows_no_stage_may_be_a_wrong_profile(
     exports: Exports, monkeypatch: pytest.MonkeyPatch, can_ask: bool
 ) -> None:

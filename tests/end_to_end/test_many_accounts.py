@@ -49,12 +49,12 @@ SLOW = ("--calls-per-second", "15")
 
 
 def emulator_of(*accounts: str, **changes: Any) -> Emulator:
-    """The first account's keys are those that the command is given."""
+    """The first account's keys are those of the command."""
     world = changes.pop("world", None)
-    given = tuple(
+    keys = tuple(
         Account(account_id=each) if place == 0 else Account(each, "other", each) for place, each in enumerate(accounts)
     )
-    return Emulator(options_of(world, **{"accounts": given, "regions": PLACES, **changes}))
+    return Emulator(options_of(world, **{"accounts": keys, "regions": PLACES, **changes}))
 
 
 def table_of(account: str, role: str = "ivs-export", **members: object) -> str:
@@ -153,7 +153,7 @@ async def test_a_wrong_role_fails_its_scopes_alone(wrong: dict[str, str], lake: 
 
 @pytest.mark.slow
 async def test_keys_are_renewed_before_they_end(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A role is assumed again ahead of the end that STS told, not when its keys are refused: they never are.
+    """A role is assumed again ahead of the end that STS set, not when its keys are refused: they never are.
 
     The clock by which the service judges keys stands still. Keys live so long that a quarter of it, in which they are
     renewed, is more than the second for which they are kept.

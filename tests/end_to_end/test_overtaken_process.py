@@ -29,7 +29,7 @@ def world() -> FixedWorld:
 async def test_a_stopped_process_that_is_overtaken_exits_4(tmp_path: Path) -> None:
     """It is stopped with events in its hands and its lease is taken away; another run does everything; it goes on.
 
-    It ends as held by another run, has written nothing, and leaves nothing behind.
+    It ends as held by another run, has written nothing, and leaves no file.
     """
     lake = tmp_path / "lake"
     emulator = Emulator(options_of(faults=("silence participant=z",)), {(ACCOUNT, REGION): world()})

@@ -61,9 +61,9 @@ async def test_runs_status_and_verify_pass_over_what_is_not_ours(
             assert (await shared.run(emulator)).exit_code == 0
         assert lake_rows(shared.lake) == expected(emulator.truth())
     assert all(path.read_text() == "?" for path in strange)
-    told = [line for line in logs if line["event"] == "files_passed_over"]
-    assert {line["folder"].split("/")[2] for line in told} >= {"records", "lease"}
-    assert len(told) <= 3 * len(regions)
+    named = [line for line in logs if line["event"] == "files_passed_over"]
+    assert {line["folder"].split("/")[2] for line in named} >= {"records", "lease"}
+    assert len(named) <= 3 * len(regions)
     session = aioboto3.Session(region_name=REGION)
     async with open_store(str(shared.lake), session=session, s3=S3Settings()) as store:
         assert {str(status.scope) for status in await statuses(store, 1)} == {

@@ -152,11 +152,11 @@ async def test_many_scopes_under_a_limit_to_open_files(runs: Runs, limit: str) -
     accounts = [f"{number:012d}" for number in range(1, 13)]
     regions = ("us-east-1", "us-west-2", "ap-south-1", "ap-northeast-1", "ap-northeast-2", "eu-central-1", "eu-west-1")
     tiny = small_world(5, stages=2, sessions=Size.fixed(1), participants=Size.fixed(4), events=Size.fixed(2))
-    given = tuple(
+    keys = tuple(
         Account(account_id=each) if place == 0 else Account(each, "other", each) for place, each in enumerate(accounts)
     )
     slow = "slow seconds=0.3 operation=ListParticipantEvents"
-    options = options_of(tiny, accounts=given, regions=regions, faults=(slow,))
+    options = options_of(tiny, accounts=keys, regions=regions, faults=(slow,))
     tables = "".join(f'[[accounts]]\nrole_arn = "arn:aws:iam::{each}:role/ivs-export"\n' for each in accounts)
     (runs.folder / "accounts.toml").write_text(f"regions = {json.dumps(regions)}\n{tables}")
     async with Emulator(options) as emulator:

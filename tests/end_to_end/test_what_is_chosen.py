@@ -183,7 +183,7 @@ async def test_excluded_stage_that_is_gone_is_not_missed(exports: Exports) -> No
 
 @pytest.mark.parametrize("size", [1e308, 5e-324])
 async def test_numbers_of_any_size(size: float, exports: Exports) -> None:
-    """However much or little time is given, it is a run as any other."""
+    """With any window of time it is a run as any other."""
     run = RunSettings(checkpoint_s=size, grace_s=size, give_up_days=size, deadline_s=1e308)
     async with Emulator(options_of(WORLD)) as emulator:
         exported = await exports.run(emulator, run=run, retry=RetrySettings(timeout_s=1e308))

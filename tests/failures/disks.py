@@ -43,7 +43,7 @@ class Disk:
         self._do(f"mount -t tmpfs -o size={_ROOM_BYTES} none {shlex.quote(str(self.mounted))}")
 
     def leave(self, *, room_bytes: int = _ROOM_BYTES, names: int = _ROOM_NAMES) -> None:
-        """Leave room for so many bytes more, in whole pages, and for so many files and folders more."""
+        """Leave room for this many more bytes, in whole pages, and more files and folders."""
 
         def limits() -> str:
             now = os.statvfs(self.root)

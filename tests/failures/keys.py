@@ -63,7 +63,7 @@ class Provider:
     folder: Path
 
     def give(self, account: Account) -> dict[str, str]:
-        """Give these keys to whoever asks from now on; returns what a command's environment needs."""
+        """Return these keys from now on; returns what a command's environment needs."""
         if self.kind == "environment":
             return {
                 "AWS_ACCESS_KEY_ID": account.access_key,
@@ -94,14 +94,14 @@ class Provider:
         return {"AWS_SHARED_CREDENTIALS_FILE": str(self.folder / "credentials")}
 
     def _give_by_process(self, account: Account, ends: str = "2099-01-01T00:00:00Z") -> dict[str, str]:
-        told = {
+        answer = {
             "Version": 1,
             "AccessKeyId": account.access_key,
             "SecretAccessKey": account.secret,
             "SessionToken": account.session_token,
-            "Expiration": ends,  # in so many years: keys may end sooner than was said
+            "Expiration": ends,  # in years: keys may end sooner than was said
         }
-        _replace(self.folder / "keys.py", f"print({json.dumps(told)!r})")
+        _replace(self.folder / "keys.py", f"print({json.dumps(answer)!r})")
         command = f"{sys.executable} -S -I {self.folder / 'keys.py'}"
         (self.folder / "config").write_text(f"[default]\ncredential_process = {command}\n")
         return {"AWS_CONFIG_FILE": str(self.folder / "config")}

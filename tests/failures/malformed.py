@@ -57,7 +57,7 @@ GARBAGE: dict[str, str] = {
     "nothing": "",
     "a blank line": "\n",
     "a warning before it": "WARNING: the token ends soon\n" + json.dumps(GIVEN),
-    "a line behind it": json.dumps(GIVEN) + "\ndone",
+    "a line after it": json.dumps(GIVEN) + "\ndone",
     "half of it": json.dumps(GIVEN)[:90],
     "two of them": json.dumps(GIVEN) * 2,
     "a page": "<html><body>Sign in</body></html>",
@@ -101,7 +101,7 @@ _NO_END = "credential_process of the profile 'default': its Expiration is no tim
 _NO_KEY = "mend credential_process of the profile 'default'"
 #: What is said of a program that prints some of them.
 _TOLD_OF_PROCESSES = {
-    **dict.fromkeys(("nothing", "a blank line", "a warning before it", "a line behind it", "half of it"), _NO_JSON),
+    **dict.fromkeys(("nothing", "a blank line", "a warning before it", "a line after it", "half of it"), _NO_JSON),
     **dict.fromkeys(("two of them", "a page", "a word", "deep lists"), _NO_JSON),
     **dict.fromkeys(("a text", "a number", "null", "true", "a list", "a list with it"), _NO_OBJECT),
     **dict.fromkeys(("an empty object", "an error", "no version", "version 2", "version as text"), _NO_VERSION),
@@ -132,8 +132,8 @@ def processes() -> Iterator[Case]:
     """Programs that a profile asks for keys."""
     for name, text in {**GARBAGE, **_ONLY_OF_PROCESSES}.items():
         command = f"credential_process = cat {FOLDER}/printed"
-        told = _TOLD_OF_PROCESSES.get(name, "")
-        yield Case(f"a process prints {name}", config=profile(command), files={"printed": text}, said=told)
+        said = _TOLD_OF_PROCESSES.get(name, "")
+        yield Case(f"a process prints {name}", config=profile(command), files={"printed": text}, said=said)
     for name, text, fault in [
         ("no JSON", "ok", "it prints no JSON"),
         ("no zone", GARBAGE["an end without a zone"], "its Expiration is no time"),

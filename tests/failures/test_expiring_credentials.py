@@ -105,7 +105,7 @@ async def test_no_new_keys_are_to_be_had(
 
 
 async def test_a_damaged_file_of_keys_at_the_start(exports: Exports, rotation: Callable[[str], Rotation]) -> None:
-    """It is told in one line that names the file, and nothing is written."""
+    """One line names the file, and nothing is written."""
     keys = rotation("file")
     exports.keys = keys.before()
     keys.provider.fail()

@@ -32,7 +32,7 @@ SLOW_DOWN = Answer(503, b"<Error><Code>SlowDown</Code><Message>Please reduce you
 
 
 def from_the_nth(nth: int, loss: Loss, methods: tuple[str, ...]) -> Callable[[web.Request], Loss | None]:
-    """Loses the nth request by one of these methods, and all such requests behind it."""
+    """Loses the nth request by one of these methods, and all such requests after it."""
     passed = 0
 
     def rule(request: web.Request) -> Loss | None:

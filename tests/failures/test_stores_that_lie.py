@@ -1,4 +1,4 @@
-"""A bucket behind something that does not keep what a lake rests on, and what the real command makes of it."""
+"""A bucket reached through something that does not keep what a lake rests on, and what the real command makes of it."""
 
 from __future__ import annotations
 

@@ -168,7 +168,7 @@ async def test_a_bucket_in_another_region_is_named_where_signing_anew_does_not_h
 
 async def test_a_key_that_is_taken_may_be_told_with_304(store: S3Store, proxy: Proxy) -> None:
     """So MinIO does."""
-    proxy.told = lambda _, status, __: Answer(304) if status == 412 else None
+    proxy.altered = lambda _, status, __: Answer(304) if status == 412 else None
     assert await store.create(RECORD, b"one")
     assert not await store.create(RECORD, b"two")
     assert await store.create(RECORD, b"one")

@@ -70,11 +70,11 @@ class Emulated:
         """Every row of a complete export at this moment."""
         if self._truth is None:
             self._truth = Counter()
-            for line in self._read("truth").splitlines():
-                told = json.loads(line)
-                row = expected_row((told["stage_arn"], told["session_id"], told["participant_id"]), told["event"])
+            for text in self._read("truth").splitlines():
+                line = json.loads(text)
+                row = expected_row((line["stage_arn"], line["session_id"], line["participant_id"]), line["event"])
                 if row is None:
-                    raise ValueError(f"an event of the world has no time: {told}")
+                    raise ValueError(f"an event of the world has no time: {line}")
                 self._truth[row] += 1
         return self._truth
 

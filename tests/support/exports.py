@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 #: A Monday, noon of 2026-11-23; the worlds are of the week before.
 NOW_US = 1_795_435_200_000_000
 HOUR_S = 3_600.0
-#: The account and the region of an emulator that is told nothing else.
+#: The account and the region of an emulator without other options.
 ACCOUNT, REGION = "111122223333", "us-east-1"
 PLENTY = QuotaOptions(calls_per_second=1e6, burst=10**6)
 #: A pace that is no hindrance, even where throttles slow it down to its least.
@@ -116,7 +116,7 @@ class Exports:
         self.runs += 1
         self.monkeypatch.setenv("AWS_ENDPOINT_URL_IVS_REALTIME", emulator.url)
         self.monkeypatch.setenv("AWS_ENDPOINT_URL_STS", self.sts_url or emulator.url)
-        given = {
+        chosen = {
             "lake": str(self.lake),
             "regions": emulator.options.regions,
             "quota": FAST,
@@ -127,7 +127,7 @@ class Exports:
         }
         ledger, error = RunLedger(f"run{self.runs}"), None
         try:
-            await run(Settings(**given), request or Request(), ledger, stop or Stop(), beside(emulator))
+            await run(Settings(**chosen), request or Request(), ledger, stop or Stop(), beside(emulator))
         except ExportError as ended:
             error = ended
         exported = Exported(ledger, error, exit_codes.of_run(ledger, None))

@@ -1,4 +1,4 @@
-"""Lakes as they lie there, told without the exporter's own code: what is visible, staged and recorded."""
+"""Lakes as they lie there, read without the exporter's own code: what is visible, staged and recorded."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Lake(Protocol):
         ...
 
     def staged(self) -> set[str]:
-        """The keys of the files that are staged and not published, whoever staged them."""
+        """The keys of the files that are staged and not published, by any run."""
         ...
 
     def record_keys(self) -> set[str]:
@@ -50,7 +50,7 @@ class Lake(Protocol):
         ...
 
     def break_lease(self) -> None:
-        """Take the lease away from whoever holds it."""
+        """Remove the lease of the run that holds it."""
         ...
 
 

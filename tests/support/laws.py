@@ -51,7 +51,7 @@ def check_ended(command: Command, truth: Counter[Row]) -> None:
     """Compare the lake with the truth, whole, after a run that came to its end.
 
     Raises :class:`BrokenLawError` where a row is missing or too many, where ``verify`` finds anything, and where
-    something is left behind.
+    something is left.
     """
     check_equal(command.lake, truth)
     if found := command.verify():
@@ -66,7 +66,7 @@ def check_equal(lake: Lake, truth: Counter[Row]) -> None:
         examples = [*missing.items()][:3], [*more.items()][:3]
         raise BrokenLawError(f"{missing.total()} rows are missing and {more.total()} too many: {examples}")
     if staged := lake.staged():
-        raise BrokenLawError(f"staged files are left behind: {sorted(staged)[:5]}")
+        raise BrokenLawError(f"staged files are left: {sorted(staged)[:5]}")
 
 
 def narrowed(rows: Counter[Row]) -> Counter[Row]:

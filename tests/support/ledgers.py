@@ -19,7 +19,7 @@ def a_scope(
     written: int = 0,
     account_id: str | None = "123456789012",
 ) -> ScopeLedger:
-    """A scope of eu-west-1 with units that ended so, ``found`` units in all or more, and so many rows written."""
+    """A scope of eu-west-1 with units that ended so, ``found`` units in all or more, and ``written`` rows."""
     ledger = ScopeLedger("eu-west-1", account_id)
     ended = [outcome for outcome, count in (outcomes or {}).items() for _ in range(count)]
     for _ in range(max(found, len(ended))):

@@ -1,4 +1,4 @@
-"""What the lake must hold, told independently of the exporter's own code: from a raw event to a row, by hand.
+"""What the lake must hold, derived independently of the exporter's own code: from a raw event to a row, by hand.
 
 A row is a tuple that can be compared and counted: its unit, then every column that the API decides. Times are in
 microseconds since the epoch, tokens and what has no column are canonical JSON.

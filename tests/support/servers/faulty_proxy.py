@@ -20,7 +20,7 @@ _OF_THE_HOP = {"transfer-encoding", "content-length", "connection"}
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer that is given in the server's place."""
+    """An answer instead of the server's."""
 
     status: int
     body: bytes = b""
@@ -38,7 +38,7 @@ class Proxy:
     """What comes in by ``method`` is lost as ``losses`` says, one after the other; the rest passes.
 
     ``rule``, where it is set, says of each request how it is lost, or None; then ``losses`` count for nothing.
-    ``asked`` is every request that came in. ``forgotten`` are headers that are not passed on. ``told`` gives another
+    ``asked`` is every request that came in. ``forgotten`` are headers that are not passed on. ``altered`` makes another
     answer in place of the server's.
     """
 
@@ -49,7 +49,7 @@ class Proxy:
     rule: Callable[[web.Request], Loss | None] | None = None
     asked: list[web.Request] = field(default_factory=list)
     forgotten: frozenset[str] = frozenset()
-    told: Callable[[web.Request, int, bytes], Answer | None] = lambda *_: None
+    altered: Callable[[web.Request, int, bytes], Answer | None] = lambda *_: None
     _site: web.TCPSite | None = None
 
     async def open(self, runner: web.AppRunner) -> None:
@@ -65,7 +65,7 @@ class Proxy:
             await self._site.stop()
 
     def lose(self, method: str, *losses: Loss) -> None:
-        """Lose so many requests, one after the other."""
+        """Lose this many requests, one after the other."""
         self.method, self.losses = method, list(losses)
 
     def lose_all(self, method: str, loss: Loss) -> None:
@@ -90,7 +90,7 @@ class Proxy:
             http.request(request.method, url, headers=passed, data=io.BytesIO(body)) as answer,
         ):
             data = await answer.read()
-        other = self.told(request, answer.status, data)
+        other = self.altered(request, answer.status, data)
         if loss == "after" or other is not None:
             return _dropped(request) if other is None else _given(other)
         headers = {name: value for name, value in answer.headers.items() if name.lower() not in _OF_THE_HOP}
