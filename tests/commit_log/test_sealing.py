@@ -216,12 +216,7 @@ async def test_a_named_unit_without_events_is_known_afterwards() -> None:
     """A list of targets names it, no list of sessions can be had: the next run knows that there was nothing."""
     service, store = Service(), MemoryStore()
     service.add("st-a", events={"p1": 0})
-
-    def deny(operation: Operation, _params: Mapping[str, Any]) -> None:
-        if operation is Operation.LIST_STAGE_SESSIONS:
-            raise Refused("denied", "AccessDeniedException")
-
-    service.on_call = deny
+    service.refuse(Operation.LIST_STAGE_SESSIONS, "AccessDeniedException")
     targets: Any = Targets()
     for run_id, outcome in (("r1", Outcome.EMPTY), ("r2", Outcome.UNCHANGED)):
         assert (await export(service, store, run_id, Request(targets=targets))).outcomes == {outcome: 1}
@@ -261,12 +256,7 @@ async def test_a_session_whose_participants_are_refused_is_given_up_in_the_end()
     """A listing that AWS refuses for `give_up_days` is abandoned like a unit, and no longer holds the lake back."""
     service, store = Service(), MemoryStore()
     service.add("st-a", events={"p1": 1})
-
-    def refuse(operation: Operation, _params: Mapping[str, Any]) -> None:
-        if operation is Operation.LIST_PARTICIPANTS:
-            raise Refused("forgotten", "ResourceNotFoundException")
-
-    service.on_call = refuse
+    service.refuse(Operation.LIST_PARTICIPANTS, "ResourceNotFoundException")
     assert not (await export(service, store, "r1")).is_complete
     service.now_us += 31 * 24 * HOUR_US
     ledger = await export(service, store, "r2")

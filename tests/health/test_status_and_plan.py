@@ -63,14 +63,20 @@ async def test_status_tells_the_runs_and_what_waits() -> None:
     assert status.summary()["runs"][0]["summary"]["units"]["failed"] == 1
 
 
-async def test_an_abandoned_unit_is_shown_for_ever() -> None:
-    """A unit that was given up stays in the status after its session is sealed."""
+async def with_a_unit_given_up() -> tuple[Service, MemoryStore]:
+    """A session of two units, one of which was refused for so long that the second run gave it up."""
     service, store = Service(), MemoryStore()
     session = service.add("st-a", events={"p1": 2, "p2": 2})
     session.participants["p2"].error = Refused("gone", "ResourceNotFoundException")
     await export(service, store, "r1")
     service.now_us += 31 * 24 * HOUR_US
     await export(service, store, "r2")
+    return service, store
+
+
+async def test_an_abandoned_unit_is_shown_for_ever() -> None:
+    """A unit that was given up stays in the status after its session is sealed."""
+    service, store = await with_a_unit_given_up()
     await export(service, store, "r3")
     (status,) = await statuses(store, 10, service.now_us, is_gone)
     assert status.sealed == 1
@@ -165,12 +171,7 @@ async def test_what_failed_and_what_was_given_up_is_counted_and_the_first_named(
 
 async def test_a_refetch_that_is_refused_again_does_not_take_back_that_a_unit_was_given_up() -> None:
     """A sealed session is asked for again, and the unit that was given up is refused once more: it is shown still."""
-    service, store = Service(), MemoryStore()
-    session = service.add("st-a", events={"p1": 2, "p2": 2})
-    session.participants["p2"].error = Refused("gone", "ResourceNotFoundException")
-    await export(service, store, "r1")
-    service.now_us += 31 * 24 * HOUR_US
-    await export(service, store, "r2")
+    service, store = await with_a_unit_given_up()
     ledger = await export(service, store, "r3", Request(refetch=True))
     assert not ledger.is_complete
     (status,) = await statuses(store, runs_max=10)

@@ -105,6 +105,15 @@ class Service:
             at_us = session.started_us + len(participant.events) * SECOND_US
             participant.events.append({"name": "JOINED", "participantId": participant_id, "eventTime": text_of(at_us)})
 
+    def refuse(self, refused: Operation, code: str) -> None:
+        """Let all calls of this operation be refused."""
+
+        def refuse(operation: Operation, _params: Mapping[str, Any]) -> None:
+            if operation is refused:
+                raise Refused("refused", code)
+
+        self.on_call = refuse
+
     def pace(self, _operation: Operation) -> Any:
         async def free() -> None:
             await asyncio.sleep(0)
