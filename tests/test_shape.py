@@ -25,32 +25,26 @@ ALLOWED: dict[str, dict[str, str]] = {
     "names": {
         "Keys": "credentials of AWS's, and what S3's calls are asked for: one of them gets another name",
         "Row": "a row of a list of targets, and one of a table: one of them gets another name",
-        "Targets": "the option's type, and the list that is read: one of them gets another name",
         "_Number": "a setting's range, and a cell of a list of targets",
         "_Text": "a setting's range, and a cell of a list of targets",
     },
     "private": {
         "Lease": "its state of renewal becomes its own",
         "Mending": "its stagings become state of its own",
-        "Progress": "its samples become state of its own",
         "RetryingCaller": "its lanes become state of its own",
         "RoleProvider": "its cache becomes state of its own",
         "ServiceTime": "the latest date becomes state of its own",
-        "Signals": "its signals become state of its own",
         "Signer": "its cached key becomes state of its own",
     },
     "constructors": {
         "Bucket": "its rates become one value",
         "Fields": "one row of columns: each argument is one of them",
-        "Invocation": "what was typed becomes one value",
         "Lease": "its state of renewal becomes its own",
         "Mending": "its stagings become state of its own",
         "ScopeStatus": "it is grouped by what it says",
         "SessionProgress": "its flags become a status",
     },
     "functions": {
-        "cli/commands/emulate.py: emulate": "the command's options become one value",
-        "cli/commands/run.py: run": "the command's options become one value",
         "commit_log/journal.py: commit": "what is committed becomes one value",
     },
     "modules": {
