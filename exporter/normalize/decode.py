@@ -49,8 +49,8 @@ def decode(unit: Unit, pages: tuple[bytes, ...]) -> Decoded:
     return decoded
 
 
-def slices(page: bytes, size_bytes: int) -> Iterator[bytes]:
-    """A page as smaller ones of about ``size_bytes``, or of one event that is larger; whole where it can't be cut."""
+def cut(page: bytes, size_bytes: int) -> Iterator[bytes]:
+    """Cut a page into pages of about ``size_bytes``; one event may be larger, and what is no JSON array stays whole."""
     if len(page) <= size_bytes:
         yield page
         return

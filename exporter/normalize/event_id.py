@@ -1,4 +1,4 @@
-"""An event's identity: the 64-bit number that is the same however, whenever and in whatever order IVS tells of it.
+"""An event's identity: a 64-bit number that depends on what the event says, not on when, how or in which order it came.
 
 The algorithm is part of the lake's format, version 1. It is written down, with test vectors, in ``docs/event-id.md``,
 and never changes for the rows of that version.
@@ -7,7 +7,7 @@ and never changes for the rows of that version.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import chain, groupby, repeat
+from itertools import groupby
 from struct import Struct
 from typing import TYPE_CHECKING
 
@@ -17,9 +17,10 @@ from msgspec import UNSET
 from xxhash import xxh3_64_intdigest
 
 from exporter.model import Unit
-from exporter.normalize.decode import decode, slices
+from exporter.normalize.decode import cut, decode
 from exporter.normalize.event_model import Token
 from exporter.normalize.time_columns import read_column_us
+from exporter.normalize.unit_slices import UnitSlices
 from exporter.timestamps import read_us, text_of
 
 if TYPE_CHECKING:
@@ -51,57 +52,76 @@ _encoder = msgspec.json.Encoder()
 
 
 @dataclass(frozen=True, slots=True)
-class Fields:
+class Destinations:
+    """The stage and session that events of a replication name: a list a field, None where a field is absent."""
+
+    stage_arns: list[str | None]
+    session_ids: list[str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """The tokens before and after an exchange: a list a field, None where a token is absent."""
+
+    previous: list[Token | None]
+    new: list[Token | None]
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityFields:
     """The identity fields of many events: a list a field, all equally long; None where a field is absent."""
 
     names: list[str | None]
     times_us: list[int | None]
     remote_participant_ids: list[str | None]
     error_codes: list[str | None]
-    destination_stage_arns: list[str | None]
-    destination_session_ids: list[str | None]
+    destinations: Destinations
     replicas: list[bool | None]
-    previous_tokens: list[Token | None]
-    new_tokens: list[Token | None]
+    tokens: Tokens
 
 
-def fields_of(events: Sequence[Event], times_us: list[int | None]) -> Fields:
+def fields_of(events: Sequence[Event], times_us: list[int | None]) -> IdentityFields:
     """The identity fields of decoded events, whose times have been read already."""
-    return Fields(
+    return IdentityFields(
         names=[event.name or None for event in events],
         times_us=times_us,
         remote_participant_ids=[event.remote_participant_id or None for event in events],
         error_codes=[event.error_code or None for event in events],
-        destination_stage_arns=[event.destination_stage_arn or None for event in events],
-        destination_session_ids=[event.destination_session_id or None for event in events],
+        destinations=Destinations(
+            stage_arns=[event.destination_stage_arn or None for event in events],
+            session_ids=[event.destination_session_id or None for event in events],
+        ),
         replicas=[None if (replica := event.replica) is UNSET else replica for event in events],
-        previous_tokens=[event.previous_token or None for event in events],
-        new_tokens=[event.new_token or None for event in events],
+        tokens=Tokens(
+            previous=[event.previous_token or None for event in events],
+            new=[event.new_token or None for event in events],
+        ),
     )
 
 
-def hashes(units: Iterable[Unit], counts: Iterable[int], fields: Fields) -> list[int]:
-    """The hash of each event, as a signed 64-bit integer: its ``event_id`` where it is number 0 of its equals.
+def hashes(slices: UnitSlices, fields: IdentityFields) -> list[int]:
+    """Hash the identity of each event: a signed 64-bit integer, the ``event_id`` of the first of equal events.
 
-    The events are those of ``units`` one after another, as many of each as ``counts`` says.
+    ``fields`` are those of the units' events, in the order of ``slices``.
     """
     # A unit's three values are written once, and stand in the array of each of its events as they are.
     keys = (
-        msgspec.Raw(_encoder.encode((unit.stage_arn, unit.session_id, unit.participant_id))[1:-1]) for unit in units
+        msgspec.Raw(_encoder.encode((unit.stage_arn, unit.session_id, unit.participant_id))[1:-1])
+        for unit in slices.units
     )
     # A line a text: inside JSON strings line breaks are escaped.
     texts = _encoder.encode_lines(
         zip(
-            chain.from_iterable(map(repeat, keys, counts)),
+            slices.per_row(keys),
             fields.names,
             fields.times_us,
             fields.remote_participant_ids,
             fields.error_codes,
-            fields.destination_stage_arns,
-            fields.destination_session_ids,
+            fields.destinations.stage_arns,
+            fields.destinations.session_ids,
             fields.replicas,
-            _token_forms(fields.previous_tokens),
-            _token_forms(fields.new_tokens),
+            _token_forms(fields.tokens.previous),
+            _token_forms(fields.tokens.new),
             strict=True,
         )
     ).splitlines()
@@ -110,41 +130,41 @@ def hashes(units: Iterable[Unit], counts: Iterable[int], fields: Fields) -> list
 
 
 def page_hashes(unit: Unit, page: bytes) -> list[int]:
-    """The hashes of one page's events, without their rows.
+    """Hash the events of one page, without making rows of them.
 
     Raises :class:`~exporter.errors.EventUnreadable` where the page can't be read. An event without a readable time has
     a hash as if its time were absent.
     """
     events = decode(unit, (page,)).events
     times_us = read_column_us([event.event_time or None for event in events]).to_pylist()
-    return hashes((unit,), (len(events),), fields_of(events, times_us))
+    return hashes(UnitSlices.of([(unit, len(events))]), fields_of(events, times_us))
 
 
 def page_hash_column(unit: Unit, page: bytes) -> pa.Int64Array:
     """The same as a column: 8 bytes an event. A page of any size takes the memory of a small one beside its own."""
-    parts = [pa.array(page_hashes(unit, part), pa.int64()) for part in slices(page, _SLICE_SIZE_BYTES)]
+    parts = [pa.array(page_hashes(unit, part), pa.int64()) for part in cut(page, _SLICE_SIZE_BYTES)]
     return parts[0] if len(parts) == 1 else pa.concat_arrays(parts)
 
 
 def row_hashes(rows: pa.RecordBatch) -> list[int]:
-    """The hashes of rows of the table ``events``, made anew from their columns; the rows' own ids do not matter."""
+    """Hash rows of the table ``events`` anew from their columns; the rows' own ids do not matter."""
     columns = {
         name: rows.column(name).to_pylist() for name in ROW_COLUMNS if "_time" not in name and "_token" not in name
     }
     keys = zip(columns["stage_arn"], columns["session_id"], columns["participant_id"], strict=True)
-    units = [(Unit(*key), len(list(of_unit))) for key, of_unit in groupby(keys)]
-    fields = Fields(
+    fields = IdentityFields(
         names=columns["event_name"],
         times_us=rows.column("event_time").cast(pa.int64()).to_pylist(),
         remote_participant_ids=columns["remote_participant_id"],
         error_codes=columns["error_code"],
-        destination_stage_arns=columns["destination_stage_arn"],
-        destination_session_ids=columns["destination_session_id"],
+        destinations=Destinations(columns["destination_stage_arn"], columns["destination_session_id"]),
         replicas=columns["replica"],
-        previous_tokens=[_token_of(value) for value in rows.column("previous_token")],
-        new_tokens=[_token_of(value) for value in rows.column("new_token")],
+        tokens=Tokens(
+            previous=[_token_of(value) for value in rows.column("previous_token")],
+            new=[_token_of(value) for value in rows.column("new_token")],
+        ),
     )
-    return hashes([unit for unit, _ in units], [count for _, count in units], fields)
+    return hashes(UnitSlices.of((Unit(*key), len(list(of_unit))) for key, of_unit in groupby(keys)), fields)
 
 
 def event_id(event_hash: int, number: int) -> int:
@@ -160,7 +180,7 @@ def _token_forms(tokens: list[Token | None]) -> Iterable[object]:
 
 
 def _token_form(token: Token) -> object:
-    """A token as its identity has it; one of which nothing is known is as good as none."""
+    """A token as its identity has it. An empty token equals no token."""
     capabilities = sorted(token.capabilities or ())
     attributes = sorted((token.attributes or {}).items())
     user_id = token.user_id or None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from itertools import accumulate, chain, count, repeat
+from itertools import count
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -21,6 +21,7 @@ from exporter.model import scope_of
 from exporter.normalize.decode import decode
 from exporter.normalize.event_id import fields_of, hashes
 from exporter.normalize.time_columns import read_column_us
+from exporter.normalize.unit_slices import UnitSlices
 from exporter.text import undated as undated_words
 from exporter.timestamps import read_us
 
@@ -46,95 +47,97 @@ class Stamp:
 
 @dataclass(frozen=True, slots=True)
 class Normalized:
-    """The rows of some units, one unit after another in the order they were given.
+    """The rows of some units.
 
     ``rows`` has the columns of the table ``events``, compactly held; in place of an ``event_id`` stands the hash of the
-    event's identity, which is the id of the first of equal events. ``counts`` are the rows of each unit: 0 where it is
-    empty or among the ``unreadable``. ``unknown_fields`` are the names that this program does not know, and how often
-    each came.
+    event's identity, which is the id of the first of equal events. ``slices`` has all units in the order in which they
+    came, those without rows too: they have no events or are among the ``unreadable``. ``unknown_fields`` counts the
+    names that this program does not know.
     """
 
     rows: pa.RecordBatch
-    counts: list[int]
+    slices: UnitSlices
     unreadable: dict[Unit, Unreadable]
     unknown_fields: Counter[str]
 
 
 def normalize(fetched: Sequence[FetchedUnit], stamp: Stamp) -> Normalized:
-    """The rows of units that were fetched whole.
+    """Make the rows of units that were fetched whole.
 
-    A unit with an event that can't be read or dated, or with pages that can't be read back, gives no row and is named
+    A unit with an event that can't be read or dated, or with pages that can't be read back, has no row and is named
     in ``unreadable`` (as :class:`EventUndated` where no more than that is wrong: its other events can be taken without
-    those); the others are not touched by it. Raises :class:`ValueError` where a unit is given twice, since
-    its equal events could not be numbered.
+    those). The others are not touched by it. Raises :class:`ValueError` where a unit comes twice, since its equal
+    events could not be numbered.
     """
     decoded, unreadable = _decode(fetched)
+    slices = _slices_of(decoded)
     times_us = _times_us(decoded)
     if times_us.null_count:
-        unreadable |= _take_undated(decoded, times_us)
+        undated = _undated(slices, times_us)
+        decoded = {unit: events for unit, events in decoded.items() if unit not in undated}
+        unreadable |= undated
+        slices = _slices_of(decoded)
         times_us = _times_us(decoded)
-    units = list(decoded)
-    counts = [len(each.events) for each in decoded.values()]
-    events = [event for each in decoded.values() for event in each.events]
+    events = [event for of_unit in decoded.values() for event in of_unit.events]
     fields = fields_of(events, times_us.to_pylist())
     columns = {
-        "event_id": pa.array(hashes(units, counts, fields), pa.int64()),
+        "event_id": pa.array(hashes(slices, fields), pa.int64()),
         "event_time": times_us.view(MICROS),
         "event_name": _texts(fields.names),
-        **_unit_columns(units, counts),
+        **_unit_columns(slices),
         "remote_participant_id": _texts(fields.remote_participant_ids),
         "error_code": _texts(fields.error_codes),
-        "destination_stage_arn": _texts(fields.destination_stage_arns),
-        "destination_session_id": _texts(fields.destination_session_ids),
+        "destination_stage_arn": _texts(fields.destinations.stage_arns),
+        "destination_session_id": _texts(fields.destinations.session_ids),
         "replica": pa.array(fields.replicas, pa.bool_()),
-        "previous_token": _tokens(fields.previous_tokens, "previous_token"),
-        "new_token": _tokens(fields.new_tokens, "new_token"),
-        "extra": _texts(_extras(decoded, counts)),
+        "previous_token": _tokens(fields.tokens.previous, "previous_token"),
+        "new_token": _tokens(fields.tokens.new, "new_token"),
+        "extra": _texts(_extras(slices, decoded)),
         **_stamp_columns(stamp, len(events)),
     }
-    of_unit = dict(zip(units, counts, strict=True))
+    counts = dict(zip(slices.units, slices.counts, strict=True))
     return Normalized(
         rows=pa.RecordBatch.from_pydict(columns),
-        counts=[of_unit.get(each.unit, 0) for each in fetched],
+        slices=UnitSlices.of((unit.unit, counts.get(unit.unit, 0)) for unit in fetched),
         unreadable=unreadable,
-        unknown_fields=Counter(name for each in decoded.values() for name in each.unknown_fields),
+        unknown_fields=Counter(name for of_unit in decoded.values() for name in of_unit.unknown_fields),
     )
 
 
 def _decode(fetched: Sequence[FetchedUnit]) -> tuple[dict[Unit, Decoded], dict[Unit, Unreadable]]:
     decoded: dict[Unit, Decoded] = {}
     unreadable: dict[Unit, Unreadable] = {}
-    for each in fetched:
+    for unit in fetched:
         try:
-            decoded[each.unit] = decode(each.unit, tuple(each.pages))
+            decoded[unit.unit] = decode(unit.unit, tuple(unit.pages))
         except (EventUnreadable, TemporaryFolderRefused) as error:
             # Another one: what was raised holds on to this frame, and to all that was decoded in it.
-            unreadable[each.unit] = type(error)(str(error))
+            unreadable[unit.unit] = type(error)(str(error))
     if len(decoded) + len(unreadable) < len(fetched):
-        raise ValueError("a unit was given twice")
+        raise ValueError("a unit came twice")
     return decoded, unreadable
 
 
 def _times_us(decoded: Mapping[Unit, Decoded]) -> pa.Int64Array:
-    return read_column_us([event.event_time or None for each in decoded.values() for event in each.events])
+    return read_column_us([event.event_time or None for of_unit in decoded.values() for event in of_unit.events])
 
 
-def _take_undated(decoded: dict[Unit, Decoded], times_us: pa.Int64Array) -> dict[Unit, EventUndated]:
-    """Take the units out of ``decoded`` that have an event without a time that can be read, and say why."""
-    undated = {}
-    at = 0
-    for unit, each in list(decoded.items()):
-        missing = times_us.slice(at, len(each.events)).null_count
-        at += len(each.events)
-        if missing:
-            del decoded[unit]
-            undated[unit] = EventUndated(undated_words(missing, len(each.events)))
-    return undated
+def _slices_of(decoded: Mapping[Unit, Decoded]) -> UnitSlices:
+    return UnitSlices.of((unit, len(of_unit.events)) for unit, of_unit in decoded.items())
 
 
-def _unit_columns(units: list[Unit], counts: list[int]) -> dict[str, pa.DictionaryArray]:
+def _undated(slices: UnitSlices, times_us: pa.Int64Array) -> dict[Unit, EventUndated]:
+    """The units that have an event without a time that can be read, and why they have no rows."""
+    return {
+        unit: EventUndated(undated_words(times.null_count, len(times)))
+        for unit, times in slices.of_column(times_us)
+        if times.null_count
+    }
+
+
+def _unit_columns(slices: UnitSlices) -> dict[str, pa.DictionaryArray]:
+    units = slices.units
     scopes = {stage_arn: scope_of(stage_arn) for stage_arn in {unit.stage_arn for unit in units}}
-    of_unit = pa.array(list(chain.from_iterable(map(repeat, range(len(units)), counts))), pa.int32())
     columns: dict[str, list[str | None]] = {
         "account_id": [scope.account_id if (scope := scopes[unit.stage_arn]) else None for unit in units],
         "region": [scope.region if (scope := scopes[unit.stage_arn]) else None for unit in units],
@@ -142,8 +145,8 @@ def _unit_columns(units: list[Unit], counts: list[int]) -> dict[str, pa.Dictiona
         "session_id": [unit.session_id for unit in units],
         "participant_id": [unit.participant_id for unit in units],
     }
-    unit_rows = pa.RecordBatch.from_arrays([_dictionary(values) for values in columns.values()], names=list(columns))
-    return dict(zip(columns, unit_rows.take(of_unit).columns, strict=True))
+    of_units = pa.RecordBatch.from_arrays([_dictionary(values) for values in columns.values()], names=list(columns))
+    return dict(zip(columns, of_units.take(slices.unit_of_row()).columns, strict=True))
 
 
 def _texts(values: list[str | None]) -> pa.DictionaryArray | pa.NullArray:
@@ -153,16 +156,16 @@ def _texts(values: list[str | None]) -> pa.DictionaryArray | pa.NullArray:
 def _dictionary(values: list[str | None]) -> pa.DictionaryArray:
     """A column with the smallest indices that its dictionary allows."""
     column = pa.array(values, pa.dictionary(pa.int32(), pa.string()))
-    index_type = next(each for each in _INDEX_TYPES if len(column.dictionary) <= 1 << (each.bit_width - 1))
+    index_type = next(kind for kind in _INDEX_TYPES if len(column.dictionary) <= 1 << (kind.bit_width - 1))
     return pa.DictionaryArray.from_arrays(column.indices.cast(index_type), column.dictionary)
 
 
 def _tokens(tokens: list[Token | None], column: str) -> pa.DictionaryArray | pa.NullArray:
-    """Tokens are rare, and a struct takes its room in every row: so only those that are there are held."""
+    """Tokens as a dictionary: they are rare, and a struct would take its room in every row."""
     if not any(tokens):
         return pa.nulls(len(tokens))
-    place = count()
-    indices = pa.array([None if token is None else next(place) for token in tokens], pa.int32())
+    index = count()
+    indices = pa.array([None if token is None else next(index) for token in tokens], pa.int32())
     rows = [
         {
             "capabilities": token.capabilities or ([] if token.capabilities == [] else None),
@@ -176,11 +179,11 @@ def _tokens(tokens: list[Token | None], column: str) -> pa.DictionaryArray | pa.
     return pa.DictionaryArray.from_arrays(indices, pa.array(rows, EVENTS.schema.field(column).type))
 
 
-def _extras(decoded: Mapping[Unit, Decoded], counts: list[int]) -> list[str | None]:
-    extras: list[str | None] = [None] * sum(counts)
-    for each, end, length in zip(decoded.values(), accumulate(counts), counts, strict=True):
-        for place, extra in each.extras.items():
-            extras[end - length + place] = extra
+def _extras(slices: UnitSlices, decoded: Mapping[Unit, Decoded]) -> list[str | None]:
+    extras: list[str | None] = [None] * slices.row_count
+    for unit, rows in slices:
+        for index, extra in decoded[unit].extras.items():
+            extras[rows[index]] = extra
     return extras
 
 

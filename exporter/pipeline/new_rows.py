@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
@@ -12,7 +11,7 @@ import pyarrow.compute as pc
 
 from exporter.compute import compute
 from exporter.errors import EventUnreadable, FileDamaged, TemporaryFolderRefused
-from exporter.normalize.decode import decode, slices
+from exporter.normalize.decode import cut, decode
 from exporter.normalize.equals import repeated
 from exporter.normalize.event_id import page_hash_column
 from exporter.normalize.events import Normalized, Stamp, normalize
@@ -140,8 +139,8 @@ class RowMaker:
             normal = await self._normalized([piece], stamp)
             if fetched.unit in normal.unreadable:
                 raise normal.unreadable[fetched.unit]
-            rows = numbered.slice(start, normal.counts[0]).of(normal.rows)
-            start += normal.counts[0]
+            rows = numbered.slice(start, normal.slices.row_count).of(normal.rows)
+            start += normal.slices.row_count
             is_last = start == len(hashes)
             units = [UnitResult(tracked, fetched, numbered.events, numbered.written)] if is_last else []
             yield NewRows(units, rows, normal.unknown_fields)
@@ -220,7 +219,7 @@ class RowMaker:
             if len(page) <= self.piece_size_bytes:
                 yield page
                 continue
-            parts = slices(page, self.piece_size_bytes)
+            parts = cut(page, self.piece_size_bytes)
             while part := await compute(next, parts, None):
                 yield part
 
@@ -229,12 +228,12 @@ def _parts(
     batch: Sequence[tuple[SessionProgress, FetchedUnit]], normal: Normalized, held: Sequence[pa.Int64Array | NotHad]
 ) -> list[_Part]:
     """The units of a batch, each with its part of the rows."""
-    hashes, ends = normal.rows.column("event_id"), list(accumulate(normal.counts))
+    hashes = normal.rows.column("event_id")
     several = repeated(hashes)
     is_repeated = pc.is_in(hashes, value_set=several) if len(several) else None
     parts = []
-    for place, ((tracked, fetched), count, ids) in enumerate(zip(batch, normal.counts, held, strict=True)):
-        start = ends[place] - count
+    for (tracked, fetched), rows, ids in zip(batch, normal.slices.ranges, held, strict=True):
+        start, count = rows.start, len(rows)
         error = normal.unreadable.get(fetched.unit) or (ids if isinstance(ids, _NOT_HAD) else None)
         held_ids = NO_IDS if isinstance(ids, _NOT_HAD) else ids
         has_equals = is_repeated is not None and is_repeated.slice(start, count).true_count > 0

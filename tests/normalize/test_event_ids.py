@@ -15,8 +15,9 @@ from xxhash import xxh3_64_intdigest
 from exporter.errors import EventUnreadable
 from exporter.lake.tables.events import VERSION
 from exporter.model import Unit
-from exporter.normalize.event_id import Fields, event_id, hashes, page_hashes
+from exporter.normalize.event_id import Destinations, IdentityFields, Tokens, event_id, hashes, page_hashes
 from exporter.normalize.event_model import Token
+from exporter.normalize.unit_slices import UnitSlices
 
 UNIT = Unit("arn:aws:ivs:us-east-1:123456789012:stage/abc", "st-AbCdEfGhIjKlM", "p1")
 _FILE: dict[str, Any] = json.loads((Path(__file__).parent / "event_id_vectors.json").read_text())
@@ -49,7 +50,10 @@ _units = st.builds(Unit, _hostile, _hostile, _hostile)
 
 
 def _hash(unit: Unit, identity: tuple[Any, ...]) -> int:
-    (only,) = hashes([unit], [1], Fields(*[[value] for value in identity]))
+    name, time_us, remote, code, stage_arn, session_id, replica, previous, new = ([value] for value in identity)
+    destinations, tokens = Destinations(stage_arn, session_id), Tokens(previous, new)
+    fields = IdentityFields(name, time_us, remote, code, destinations, replica, tokens)
+    (only,) = hashes(UnitSlices.of([(unit, 1)]), fields)
     return only
 
 

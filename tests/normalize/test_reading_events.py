@@ -13,7 +13,7 @@ from msgspec import UNSET
 from exporter.errors import EventUnreadable
 from exporter.model import Unit
 from exporter.normalize import odd_events as odd_events_module
-from exporter.normalize.decode import decode, slices
+from exporter.normalize.decode import cut, decode
 
 if TYPE_CHECKING:
     from exporter.normalize.event_model import Decoded, Event
@@ -239,12 +239,12 @@ def test_any_bytes_are_read_or_refused(noise: bytes) -> None:
 
 
 @given(st.lists(_events, max_size=6), st.integers(1, 200), st.sampled_from([None, 1]))
-def test_a_page_in_slices_is_the_same_events(events: list[dict[str, Any]], size_bytes: int, indent: int | None) -> None:
-    """However small the slices, they hold the page's events in their order, each slice no more than it must."""
+def test_a_page_in_pieces_is_the_same_events(events: list[dict[str, Any]], size_bytes: int, indent: int | None) -> None:
+    """However small the pieces, they hold the page's events in their order, each piece no more than it must."""
     page = json.dumps(events, indent=indent).encode()
-    parts = list(slices(page, size_bytes))
-    whole, cut = decode(UNIT, (page,)), decode(UNIT, tuple(parts))
-    assert (cut.events, cut.extras) == (whole.events, whole.extras)
+    parts = list(cut(page, size_bytes))
+    whole, again = decode(UNIT, (page,)), decode(UNIT, tuple(parts))
+    assert (again.events, again.extras) == (whole.events, whole.extras)
     longest = max((len(json.dumps(event, indent=indent).encode()) for event in events), default=0)
     assert indent or all(len(part) <= size_bytes + longest + len(events) + 2 for part in parts)
 
@@ -252,7 +252,7 @@ def test_a_page_in_slices_is_the_same_events(events: list[dict[str, Any]], size_
 @pytest.mark.parametrize("page", [b"[{]", b'{"a": 1}', b'["\xff"', b""])
 def test_what_cannot_be_cut_stays_whole(page: bytes) -> None:
     """A page that is no list of events is refused by whoever reads it, and not before."""
-    assert list(slices(page, 1)) == [page] if page else [b""]
+    assert list(cut(page, 1)) == [page] if page else [b""]
 
 
 def test_an_event_of_more_values_than_memory_can_hold_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -125,8 +125,9 @@ def test_a_batch_is_its_units_one_by_one(units: list[list[list[dict[str, Any]]]]
     whole = normalize(fetched, STAMP)
     single = [normalize([each], STAMP) for each in fetched]
     assert whole.rows.to_pylist() == [row for each in single for row in each.rows.to_pylist()]
-    assert whole.counts == [each.counts[0] for each in single]
-    assert whole.rows.num_rows == sum(whole.counts)
+    assert whole.slices.units == tuple(each.unit for each in fetched)
+    assert whole.slices.counts == [each.rows.num_rows for each in single]
+    assert whole.rows.num_rows == whole.slices.row_count
     assert {unit: str(error) for unit, error in whole.unreadable.items()} == {
         unit: str(error) for each in single for unit, error in each.unreadable.items()
     }
@@ -145,12 +146,12 @@ def test_an_unreadable_unit_touches_no_other() -> None:
         _fetched(_unit(4), [[], [good]]),
     ]
     normalized = normalize(fetched, STAMP)
-    assert normalized.counts == [1, 0, 0, 0, 1]
+    assert normalized.slices.counts == [1, 0, 0, 0, 1]
     assert set(normalized.unreadable) == {_unit(1), _unit(2)}
     assert normalized.rows.column("participant_id").to_pylist() == ["p0", "p4"]
 
 
-def test_a_unit_given_twice_is_refused() -> None:
+def test_a_unit_that_comes_twice_is_refused() -> None:
     """One unit can't stand twice in a batch, since its events would be numbered wrongly."""
     with pytest.raises(ValueError, match="twice"):
         normalize([_fetched(_unit(0), []), _fetched(_unit(0), [])], STAMP)
