@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    import pyarrow as pa
-
 
 #: Where IVS Real-Time was served in 2026: a help against slips of the pen, for the list grows.
 #: Source: Amazon IVS Real-Time User Guide.
@@ -104,8 +102,7 @@ class FetchedUnit:
     """Every page of one unit's events, each the raw bytes of a JSON array, in the order of the answer.
 
     ``began_us`` is the service's time of the first page's answer. ``limits`` says of some events, by their identity's
-    hash, how many equal ones to believe at most. ``size_bytes`` is that of the pages together. ``hashes`` are the
-    identities of all events in order, where they had to be known to read the list.
+    hash, how many equal ones to believe at most. ``size_bytes`` is that of the pages together.
     """
 
     unit: Unit
@@ -114,7 +111,6 @@ class FetchedUnit:
     began_us: int
     limits: Mapping[int, int] = field(default_factory=dict)
     size_bytes: int = 0
-    hashes: pa.Int64Array | None = None
 
 
 def scope_of(stage_arn: str) -> Scope | None:

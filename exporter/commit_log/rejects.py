@@ -116,7 +116,7 @@ async def part(files: Files, tracked: SessionProgress, fetched: FetchedUnit) -> 
         body = await files.read(key)  # of one that is gone, the rejects are lacking now
         held.append(await compute(_ids_in, body or b"", fetched.unit))
     lacking = await compute(_lacking, found, pa.concat_arrays([pa.array([], pa.int64()), *held]))
-    dated = replace(fetched, pages=DatedPages(fetched.unit, fetched.pages), hashes=None)
+    dated = replace(fetched, pages=DatedPages(fetched.unit, fetched.pages))
     return Parted(dated, fetched, len(found), lacking)
 
 

@@ -36,17 +36,22 @@ def decode(unit: Unit, pages: tuple[bytes, ...]) -> Decoded:
     """
     decoded = Decoded()
     for page in pages:
-        events = _known_events(unit, page)
-        if events is not None:
-            decoded.events += events
-        else:
-            # One odd event does not make the others of its page slow.
-            for event in _split(page):
-                if (known := _known_events(unit, event)) is not None:
-                    decoded.events += known
-                else:
-                    decode_odd(unit, event, decoded)
+        decode_page(unit, page, decoded)
     return decoded
+
+
+def decode_page(unit: Unit, page: bytes, decoded: Decoded) -> None:
+    """Add the events of one more page. Raises :class:`EventUnreadable` where it is no JSON array of objects."""
+    events = _known_events(unit, page)
+    if events is not None:
+        decoded.events += events
+        return
+    # One odd event does not make the others of its page slow.
+    for event in _split(page):
+        if (known := _known_events(unit, event)) is not None:
+            decoded.events += known
+        else:
+            decode_odd(unit, event, decoded)
 
 
 def cut(page: bytes, size_bytes: int) -> Iterator[bytes]:

@@ -129,20 +129,24 @@ def hashes(slices: UnitSlices, fields: IdentityFields) -> list[int]:
     return signed
 
 
+def hash_column(unit: Unit, events: Sequence[Event]) -> pa.Int64Array:
+    """Hash decoded events of one unit. One without a readable time has a hash as if its time were absent."""
+    times_us = read_column_us([event.event_time or None for event in events]).to_pylist()
+    return pa.array(hashes(UnitSlices.of([(unit, len(events))]), fields_of(events, times_us)), pa.int64())
+
+
 def page_hashes(unit: Unit, page: bytes) -> list[int]:
     """Hash the events of one page, without making rows of them.
 
-    Raises :class:`~exporter.errors.EventUnreadable` where the page can't be read. An event without a readable time has
-    a hash as if its time were absent.
+    Raises :class:`~exporter.errors.EventUnreadable` where the page can't be read.
     """
-    events = decode(unit, (page,)).events
-    times_us = read_column_us([event.event_time or None for event in events]).to_pylist()
-    return hashes(UnitSlices.of([(unit, len(events))]), fields_of(events, times_us))
+    hashed: list[int] = hash_column(unit, decode(unit, (page,)).events).to_pylist()
+    return hashed
 
 
 def page_hash_column(unit: Unit, page: bytes) -> pa.Int64Array:
     """The same as a column: 8 bytes an event. A page of any size takes the memory of a small one beside its own."""
-    parts = [pa.array(page_hashes(unit, part), pa.int64()) for part in cut(page, _SLICE_SIZE_BYTES)]
+    parts = [hash_column(unit, decode(unit, (part,)).events) for part in cut(page, _SLICE_SIZE_BYTES)]
     return parts[0] if len(parts) == 1 else pa.concat_arrays(parts)
 
 

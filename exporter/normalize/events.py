@@ -18,8 +18,8 @@ from exporter.errors import EventUndated, EventUnreadable, TemporaryFolderRefuse
 from exporter.lake.tables.events import EVENTS
 from exporter.lake.tables.table import MICROS
 from exporter.model import scope_of
-from exporter.normalize.decode import decode
 from exporter.normalize.event_id import fields_of, hashes
+from exporter.normalize.hashed_pages import decoded_of
 from exporter.normalize.time_columns import read_column_us
 from exporter.normalize.unit_slices import UnitSlices
 from exporter.text import undated as undated_words
@@ -109,7 +109,7 @@ def _decode(fetched: Sequence[FetchedUnit]) -> tuple[dict[Unit, Decoded], dict[U
     unreadable: dict[Unit, Unreadable] = {}
     for unit in fetched:
         try:
-            decoded[unit.unit] = decode(unit.unit, tuple(unit.pages))
+            decoded[unit.unit] = decoded_of(unit)
         except (EventUnreadable, TemporaryFolderRefused) as error:
             # Another one: what was raised holds on to this frame, and to all that was decoded in it.
             unreadable[unit.unit] = type(error)(str(error))

@@ -19,36 +19,51 @@ from exporter.errors import TokenRefused
 from exporter.model import FetchedUnit, Session, Unit
 from exporter.normalize.equals import repeated
 from exporter.normalize.event_id import page_hash_column
-from exporter.pipeline.page_spool import PageSpool
+from exporter.normalize.hashed_pages import DecodedEvents, HashedPages, hash_pages
+from exporter.normalize.numbering import NO_IDS
+from exporter.pipeline.page_spool import MEMORY_SIZE_BYTES_MAX, PageSpool
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from exporter.ivs.responses import Page
 
     Readings = Callable[[], AsyncIterator[Page]]
 
 
+# Beyond this, in all scopes, pages are decoded again when rows are made of them: 32 MiB are some 600 everyday pages.
+_decoded_events = DecodedEvents(32 << 20)
+
+
 async def fetch(pages: Readings, unit: Unit, session: Session, final_from_us: int | None) -> FetchedUnit:
-    """All events of ``unit``; ``pages`` begins a new reading of its list each time it is called.
+    """Fetch all events of ``unit``; ``pages`` begins a new reading of its list each time it is called.
 
     ``final_from_us`` is the moment from which no event is added any more, None while the session is active. Raises
     whatever :class:`ApiError` ended the reading, :class:`EventUnreadable` where a page is no list of events, and
     :class:`TemporaryFolderRefused` where the pages are many and can't be kept.
     """
     first = await _whole(pages, unit, session)
-    is_final = final_from_us is not None and first.began_us >= final_from_us
-    if is_final or len(first.pages) == 1:
+    # 1. The list can't have shifted: it is final, or has one page.
+    if _is_final(first, final_from_us) or len(first.pages) == 1:
         return first
-    before = await _hashes(first)
+    hashed = await _hashed(first)
+    before = hashed.hashes_by_page
+    # 2. It shows no event on two pages: where it has shifted, nothing came of it.
     if not len(await compute(_on_several, before)):
-        return replace(first, hashes=pa.concat_arrays(before))
+        return _with_hashes(first, hashed)
+    del first, hashed  # the second reading shall not stand in memory beside the first
     second = await _whole(pages, unit, session)
-    now = await _hashes(second)
-    if final_from_us is not None and second.began_us >= final_from_us:  # nothing shifts any more, and more is more
-        return replace(second, hashes=pa.concat_arrays(now))
-    limits = await compute(_limits, before, now)
-    return replace(second, limits=limits, hashes=pa.concat_arrays(now))
+    hashed = await _hashed(second)
+    # 3. It has become final meanwhile: nothing shifts any more, and what has become more is more.
+    if _is_final(second, final_from_us):
+        return _with_hashes(second, hashed)
+    # 4. It may have shifted: of the events that stand on several pages, the smaller count holds.
+    limits = await compute(_limits, before, hashed.hashes_by_page)
+    return replace(_with_hashes(second, hashed), limits=limits)
+
+
+def _is_final(fetched: FetchedUnit, final_from_us: int | None) -> bool:
+    return final_from_us is not None and fetched.began_us >= final_from_us
 
 
 async def _whole(pages: Readings, unit: Unit, session: Session) -> FetchedUnit:
@@ -67,29 +82,35 @@ async def _read(pages: AsyncIterator[Page], unit: Unit, session: Session) -> Fet
     return FetchedUnit(unit, session, bodies, began_us or 0, size_bytes=bodies.size_bytes)
 
 
-async def _hashes(fetched: FetchedUnit) -> list[pa.Int64Array]:
-    """The identities of the events of each page."""
-    # Page by page, so that nobody else's work waits for a long list.
-    hashes = [await compute(page_hash_column, fetched.unit, page) for page in fetched.pages]
-    return hashes or [pa.array([], pa.int64())]
+async def _hashed(fetched: FetchedUnit) -> HashedPages:
+    """The pages with the identities of their events, and with the events themselves where they are few."""
+    if fetched.size_bytes <= MEMORY_SIZE_BYTES_MAX:
+        return await compute(hash_pages, fetched.unit, fetched.pages)
+    # Page by page, so that other work does not wait for a long list.
+    by_page = [await compute(page_hash_column, fetched.unit, page) for page in fetched.pages]
+    return HashedPages(fetched.pages, tuple(by_page))
 
 
-def _on_several(pages: list[pa.Int64Array]) -> pa.Int64Array:
+def _with_hashes(fetched: FetchedUnit, hashed: HashedPages) -> FetchedUnit:
+    return replace(fetched, pages=_decoded_events.keep(hashed, fetched.size_bytes))
+
+
+def _on_several(hashes_by_page: Sequence[pa.Int64Array]) -> pa.Int64Array:
     """The identities of events that stand on more than one page."""
-    return repeated(pa.concat_arrays([pc.unique(page) for page in pages]))
+    return repeated(pa.concat_arrays([NO_IDS, *map(pc.unique, hashes_by_page)]))
 
 
-def _limits(before: list[pa.Int64Array], now: list[pa.Int64Array]) -> dict[int, int]:
+def _limits(before: Sequence[pa.Int64Array], now: Sequence[pa.Int64Array]) -> dict[int, int]:
     """How many to believe of events that stand on several pages, where a second reading shows more than the first."""
     doubtful = pc.unique(pa.concat_arrays([_on_several(before), _on_several(now)]))
     counts = _counts(before, doubtful)
     return {event: max(1, counts[event]) for event, count in _counts(now, doubtful).items() if count > counts[event]}
 
 
-def _counts(pages: list[pa.Int64Array], events: pa.Int64Array) -> Counter[int]:
+def _counts(hashes_by_page: Sequence[pa.Int64Array], events: pa.Int64Array) -> Counter[int]:
     """How often each of some events stands on the pages together."""
-    # One look at all pages: each look costs as much as there are events.
-    hashes = pa.concat_arrays(pages)
+    # One look at all pages: a look costs as much as there are events.
+    hashes = pa.concat_arrays([NO_IDS, *hashes_by_page])
     counted = pc.value_counts(hashes.filter(pc.is_in(hashes, value_set=events)))
     values, counts = counted.field("values").to_pylist(), counted.field("counts").to_pylist()
     return Counter(dict(zip(values, counts, strict=True)))

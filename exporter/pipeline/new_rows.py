@@ -15,6 +15,7 @@ from exporter.normalize.decode import cut, decode
 from exporter.normalize.equals import repeated
 from exporter.normalize.event_id import page_hash_column
 from exporter.normalize.events import Normalized, Stamp, normalize
+from exporter.normalize.hashed_pages import HashedPages
 from exporter.normalize.numbering import NO_IDS, Extra, Numbered, Numbering, extra_of, joined, nothing, plain
 from exporter.pipeline.known_events import AskedRows, KnownEvents
 
@@ -135,7 +136,7 @@ class RowMaker:
             raise numbered
         start = 0
         async for pages in self._pieces(fetched):
-            piece = replace(fetched, pages=pages, limits={}, size_bytes=sum(map(len, pages)), hashes=None)
+            piece = replace(fetched, pages=pages, limits={}, size_bytes=sum(map(len, pages)))
             normal = await self._normalized([piece], stamp)
             if fetched.unit in normal.unreadable:
                 raise normal.unreadable[fetched.unit]
@@ -179,15 +180,13 @@ class RowMaker:
 
     async def _hashes(self, fetched: FetchedUnit) -> pa.Int64Array:
         """The identities of all events of a unit: 8 bytes for each."""
-        hashes, count = [fetched.hashes] if fetched.hashes is not None else [], 0
-        for page in () if hashes else fetched.pages:
-            hashes.append(await compute(page_hash_column, fetched.unit, page))
-            count += len(hashes[-1])
+        count, by_page = 0, [NO_IDS]
+        async for hashes in _hashes_by_page(fetched):
+            count += len(hashes)
             if count > EVENTS_MAX:
-                break
-        if sum(map(len, hashes)) > EVENTS_MAX:
-            raise EventUnreadable(f"it has more than {EVENTS_MAX:,} events")
-        return pa.concat_arrays(hashes) if hashes else pa.array([], pa.int64())
+                raise EventUnreadable(f"it has more than {EVENTS_MAX:,} events")
+            by_page.append(hashes)
+        return pa.concat_arrays(by_page)
 
     async def _extras_in_pages(self, part: _Part, places: list[int]) -> Mapping[int, Extra]:
         """What stands in ``extra`` of some events of a large unit."""
@@ -222,6 +221,15 @@ class RowMaker:
             parts = cut(page, self.piece_size_bytes)
             while part := await compute(next, parts, None):
                 yield part
+
+
+async def _hashes_by_page(fetched: FetchedUnit) -> AsyncIterator[pa.Int64Array]:
+    if isinstance(fetched.pages, HashedPages):
+        for hashes in fetched.pages.hashes_by_page:
+            yield hashes
+    else:
+        for page in fetched.pages:
+            yield await compute(page_hash_column, fetched.unit, page)
 
 
 def _parts(

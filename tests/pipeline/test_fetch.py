@@ -12,6 +12,7 @@ from exporter.errors import TokenRefused
 from exporter.ivs.responses import Page
 from exporter.model import FetchedUnit, Session, Unit
 from exporter.normalize.event_id import page_hashes
+from exporter.normalize.hashed_pages import HashedPages
 from exporter.pipeline.fetch import fetch
 
 if TYPE_CHECKING:
@@ -83,8 +84,10 @@ async def test_of_a_list_that_may_have_shifted_the_smaller_count_holds(
     fetched = await fetched_from(readings, ended_us, final_from_us)
     assert readings.begun == 2
     assert b"10:00:03" in b"".join(fetched.pages)
-    assert fetched.hashes is not None
-    assert Counter(fetched.hashes.to_pylist()) == {hash_of(second): 1 + (second in (4, 5)) for second in range(1, 6)}
+    assert isinstance(fetched.pages, HashedPages)
+    assert Counter(fetched.pages.hashes.to_pylist()) == {
+        hash_of(second): 1 + (second in (4, 5)) for second in range(1, 6)
+    }
     assert fetched.limits == {hash_of(4): 1}
 
 

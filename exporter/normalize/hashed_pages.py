@@ -1,0 +1,91 @@
+"""Pages whose events were hashed before rows are made of them: to see whether their list has shifted.
+
+Hashing takes a decode. Where a unit is small its decoded events are kept, so that each page is decoded once; decoded
+events take some three times their JSON, so those that wait in a process have a bound.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+import pyarrow as pa
+
+from exporter.normalize.decode import decode, decode_page
+from exporter.normalize.event_id import hash_column
+from exporter.normalize.event_model import Decoded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from exporter.model import FetchedUnit, RawPages, Unit
+
+# Of everyday events 2.7 bytes for each byte of JSON, of events with tokens 4.
+_SIZE_BYTES_PER_JSON_BYTE = 4
+
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class HashedPages:
+    """Pages of a unit that can be read any number of times, and the identities of the events on each of them.
+
+    ``decoded`` are the events themselves, where they are kept.
+    """
+
+    pages: RawPages
+    hashes_by_page: tuple[pa.Int64Array, ...]
+    decoded: Decoded | None = None
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self.pages)
+
+    def __len__(self) -> int:
+        return len(self.pages)
+
+    @property
+    def hashes(self) -> pa.Int64Array:
+        """The identities of all events, in order."""
+        return pa.concat_arrays([pa.array([], pa.int64()), *self.hashes_by_page])
+
+
+class DecodedEvents:
+    """The decoded events that wait for their rows, in all scopes of a process."""
+
+    def __init__(self, size_bytes_max: int) -> None:
+        self._size_bytes_max = size_bytes_max
+        # What has its rows, or is dropped for any other reason, leaves by itself.
+        self._waiting: WeakKeyDictionary[HashedPages, int] = WeakKeyDictionary()
+
+    @property
+    def size_bytes(self) -> int:
+        """About how much memory they take together."""
+        return sum(self._waiting.values())
+
+    def keep(self, pages: HashedPages, json_size_bytes: int) -> HashedPages:
+        """Return pages of so much JSON with their decoded events while there is room for these, else without."""
+        if pages.decoded is None:
+            return pages
+        size_bytes = _SIZE_BYTES_PER_JSON_BYTE * json_size_bytes
+        if self.size_bytes + size_bytes > self._size_bytes_max:
+            return HashedPages(pages.pages, pages.hashes_by_page)
+        self._waiting[pages] = size_bytes
+        return pages
+
+
+def hash_pages(unit: Unit, pages: RawPages) -> HashedPages:
+    """Decode and hash the pages of a small unit. Raises :class:`~exporter.errors.EventUnreadable`."""
+    decoded, ends = Decoded(), [0]
+    for page in pages:
+        decode_page(unit, page, decoded)
+        ends.append(len(decoded.events))
+    hashes = hash_column(unit, decoded.events)
+    return HashedPages(pages, tuple(hashes.slice(start, end - start) for start, end in pairwise(ends)), decoded)
+
+
+def decoded_of(fetched: FetchedUnit) -> Decoded:
+    """A unit's events, decoded now unless they have been kept. Raises :class:`~exporter.errors.EventUnreadable`."""
+    pages = fetched.pages
+    if isinstance(pages, HashedPages) and pages.decoded is not None:
+        return pages.decoded
+    return decode(fetched.unit, tuple(pages))
