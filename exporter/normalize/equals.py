@@ -1,4 +1,4 @@
-"""Where the equal events of a unit stand, and which number each of them has. Pure; 16 bytes an event."""
+"""Which events of a unit are equal, and which number each of them has. Pure; 16 bytes an event."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ _AT_ONCE = 65_536
 
 
 class Equals:
-    """The hashes of a unit's events, in order, and where each stands."""
+    """The events of a unit by their hashes, ``hashes`` being in the order of the answer."""
 
     def __init__(self, hashes: pa.Int64Array) -> None:
-        self._given = hashes
+        self._column = hashes
         # Equal ones stay in the order of the answer: Arrow's sort is stable.
         self._order = pc.sort_indices(hashes)
         self._sorted = hashes.take(self._order)
         self._hashes = numbers_of(self._sorted)
-        # The places, in order, of those that equal the one before them.
+        # The indexes among the sorted ones of those that equal the one before them.
         same = pc.equal(self._sorted.slice(1), self._sorted.slice(0, max(0, len(hashes) - 1)))
         self._later = pc.add(pc.indices_nonzero(same), 1)
 
-    def places(self, event_hash: int) -> list[int]:
-        """The places of the events with a hash, in the order of the answer."""
+    def of(self, event_hash: int) -> list[int]:
+        """The indexes of the events with a hash, in order."""
         start, end = bisect_left(self._hashes, event_hash), bisect_right(self._hashes, event_hash)
         found: list[int] = self._order.slice(start, end - start).to_pylist()
         return found
 
-    def numbered(self) -> pa.Int64Array:
-        """The events' ids, each with its number among its equals."""
+    def ids(self) -> pa.Int64Array:
+        """The events' ids, those of equal events by their numbers."""
         if not len(self._later):
-            return self._given
-        ids, last, number = numbers_of(self._given), -1, 0
+            return self._column
+        ids, last, number = numbers_of(self._column), -1, 0
         for start in range(0, len(self._later), _AT_ONCE):
             later = self._later.slice(start, _AT_ONCE)
-            for at, place in zip(later.to_pylist(), self._order.take(later).to_pylist(), strict=True):
+            for at, index in zip(later.to_pylist(), self._order.take(later).to_pylist(), strict=True):
                 number = number + 1 if at == last + 1 else 1
-                ids[place], last = event_id(self._hashes[at], number), at
+                ids[index], last = event_id(self._hashes[at], number), at
         return array_of(ids)
 
     def divided(self, flags: pa.BooleanArray) -> list[int]:
@@ -54,13 +54,13 @@ class Equals:
 
 
 def repeated(hashes: pa.Int64Array) -> pa.Int64Array:
-    """Those of some hashes that are there more than once."""
+    """The hashes that are there more than once."""
     # Counting takes some hundred bytes for each different hash, so of many it is done for a part at a time.
     parts = 1 << (len(hashes) // _AT_ONCE).bit_length()
     if parts == 1:
         return _repeated(hashes)
     part = pc.bit_wise_and(hashes, parts - 1)
-    return pa.concat_arrays([_repeated(hashes.filter(pc.equal(part, each))) for each in range(parts)])
+    return pa.concat_arrays([_repeated(hashes.filter(pc.equal(part, number))) for number in range(parts)])
 
 
 def _repeated(hashes: pa.Int64Array) -> pa.Int64Array:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from exporter.normalize.event_model import Event
 
 #: The columns of the table ``events`` that an identity is made of.
-ROW_COLUMNS = (
+IDENTITY_COLUMNS = (
     "stage_arn",
     "session_id",
     "participant_id",
@@ -153,7 +153,7 @@ def page_hash_column(unit: Unit, page: bytes) -> pa.Int64Array:
 def row_hashes(rows: pa.RecordBatch) -> list[int]:
     """Hash rows of the table ``events`` anew from their columns; the rows' own ids do not matter."""
     columns = {
-        name: rows.column(name).to_pylist() for name in ROW_COLUMNS if "_time" not in name and "_token" not in name
+        name: rows.column(name).to_pylist() for name in IDENTITY_COLUMNS if "_time" not in name and "_token" not in name
     }
     keys = zip(columns["stage_arn"], columns["session_id"], columns["participant_id"], strict=True)
     fields = IdentityFields(

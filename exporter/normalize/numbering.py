@@ -5,8 +5,8 @@ An event's id is made of its identity's hash and of its number among the unit's 
 the lowest numbers that the lake lacks. They are those whose other fields, all of which are in the column ``extra``, the
 lake lacks.
 
-A lake may hold any of a family's numbers: a file that was lost may have had number 0, and another one number 1. Rows
-whose ids none of the events at hand explain are asked for what they say of themselves.
+A lake may hold any of a family's numbers: a file that was lost may have had number 0, and another one number 1. So
+rows whose ids none of the events at hand explain are read: their columns say which event they are.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Numbered:
         return count
 
     def slice(self, start: int, length: int) -> Numbered:
-        """The same of some of the events, which all count as believed."""
+        """What is written of some of the events, which all count as believed."""
         return Numbered(self.ids.slice(start, length), self.is_written.slice(start, length), length)
 
     def of(self, rows: pa.RecordBatch) -> pa.RecordBatch:
@@ -77,28 +77,28 @@ class Numbered:
 class _Family:
     """Equal events of a unit, of which it must be decided which are written.
 
-    ``places`` are theirs, in order, and ``many`` says how many to believe. Of the ids of their numbers ``held`` are
-    those that the lake holds, and ``free`` the others, the lowest number first.
+    ``indexes`` are theirs among the unit's events, in order, and ``believed`` is how many of them to believe. Of the
+    ids of their numbers, ``in_lake`` are those that the lake holds, and ``free`` the others, the lowest number first.
     """
 
-    places: Sequence[int]
-    many: int
-    held: list[int] = field(default_factory=list)
+    indexes: Sequence[int]
+    believed: int
+    in_lake: list[int] = field(default_factory=list)
     free: list[int] = field(default_factory=list)
 
 
 class Numbering:
     """The numbering of one unit's events, in steps, since what some of them need must be read first.
 
-    ``asked`` are ids of rows of the lake. Once `learn` has been told of those rows, `places` are those of the events
-    whose other fields must be known to `settle`.
+    ``asked`` are ids of rows of the lake: `learn` takes these rows, then `undecided` are the events whose other fields
+    `settle` needs.
     """
 
     def __init__(
         self,
         hashes: pa.Int64Array,
         limits: Mapping[int, int],
-        held: pa.Int64Array = NO_IDS,
+        lake_ids: pa.Int64Array = NO_IDS,
         *,
         has_equals: bool = True,
     ) -> None:
@@ -111,91 +111,97 @@ class Numbering:
         self._limits = limits
         self._events = len(hashes)
         self._families: dict[int, _Family] = {}
-        self._theirs: defaultdict[int, list[Extra]] = defaultdict(list)
-        # Each event under its own number: so many as the lake lacks of these are written, unless a family is decided.
-        self._ids = self._index.numbered() if has_equals else hashes
-        self._is_written = pc.invert(pc.is_in(self._ids, value_set=held))
+        self._lake_extras: defaultdict[int, list[Extra]] = defaultdict(list)
+        # Each event under its own number: those of them that the lake lacks are written, unless a family is decided.
+        self._ids = self._index.ids() if has_equals else hashes
+        self._is_written = pc.invert(pc.is_in(self._ids, value_set=lake_ids))
         if has_equals:
-            limited = [each for each in limits if len(self._index.places(each)) > limits[each]]
+            limited = [event_hash for event_hash in limits if len(self._index.of(event_hash)) > limits[event_hash]]
             for event_hash in {*limited, *self._index.divided(self._is_written)}:
-                self._families[event_hash] = self._family(event_hash)
-                self._events -= len(self._families[event_hash].places) - self._families[event_hash].many
+                family = self._families[event_hash] = self._family(event_hash)
+                self._events -= len(family.indexes) - family.believed
         self._hash_of = {
-            each: event_hash
+            lake_id: event_hash
             for event_hash, family in self._families.items()
             if self._lacking(event_hash, family)
-            for each in family.held
+            for lake_id in family.in_lake
         }
-        self.asked = pa.concat_arrays([pa.array(self._hash_of, pa.int64()), self._not_explained(held)])
+        self.asked = pa.concat_arrays([pa.array(self._hash_of, pa.int64()), self._not_explained(lake_ids)])
 
     def learn(self, rows: Iterable[LakeRow]) -> None:
-        """Take what some of the lake's rows with the ids in ``asked`` say, until all have been told."""
+        """Take some of the lake's rows with the ids in ``asked``; all of them in the end."""
         for row in rows:
             event_hash = self._hash_of.get(row.event_id, row.event_hash)
-            if event_hash not in self._families and self._index.places(event_hash):
+            if event_hash not in self._families and self._index.of(event_hash):
                 self._families[event_hash] = self._family(event_hash)
             if event_hash in self._families:
-                self._theirs[event_hash].append(row.extra)
+                self._lake_extras[event_hash].append(row.extra)
 
-    def places(self) -> list[int]:
-        """The places of the events whose other fields matter: some of their equals are written, and not all."""
+    def undecided(self) -> list[int]:
+        """The indexes of the events whose other fields matter: some of their equals are written, and not all."""
         return [
-            place
+            index
             for event_hash, family in self._families.items()
-            if 0 < self._lacking(event_hash, family) < len(family.places)
-            for place in family.places
+            if 0 < self._lacking(event_hash, family) < len(family.indexes)
+            for index in family.indexes
         ]
 
     def settle(self, extras: Mapping[int, Extra]) -> Numbered:
-        """Decide, with the other fields of the events at the places that `learn` asked for."""
+        """Decide, with the other fields of the events that are `undecided`, by their index."""
         if not self._families:
             return Numbered(self._ids, self._is_written, self._events)
         ids, is_written = numbers_of(self._ids), bytearray(self._is_written.cast(pa.uint8()).to_pylist())
         for event_hash, family in self._families.items():
-            lacking = self._lacking(event_hash, family)
-            chosen: Iterable[int] = family.places
-            if lacking < len(family.places):
-                ours = [extras.get(place) for place in family.places] if lacking else ()
-                chosen = [family.places[each] for each in choose(ours, self._theirs.get(event_hash, ()), lacking)]
-            for place in family.places:
-                is_written[place] = False
-            for place, free in zip(chosen, family.free, strict=False):
-                ids[place], is_written[place] = free, True
+            for index in family.indexes:
+                is_written[index] = False
+            for index, free in zip(self._chosen(event_hash, family, extras), family.free, strict=False):
+                ids[index], is_written[index] = free, True
         return Numbered(array_of(ids), pa.array(is_written, pa.uint8()).cast(pa.bool_()), self._events)
+
+    def _chosen(self, event_hash: int, family: _Family, extras: Mapping[int, Extra]) -> Sequence[int]:
+        """The indexes of those of a family that are written."""
+        lacking = self._lacking(event_hash, family)
+        # 1. The lake lacks none.
+        if not lacking:
+            return ()
+        # 2. It lacks all.
+        if lacking >= len(family.indexes):
+            return family.indexes
+        # 3. It lacks some: those whose other fields it lacks.
+        ours = [extras.get(index) for index in family.indexes]
+        return [family.indexes[chosen] for chosen in choose(ours, self._lake_extras.get(event_hash, ()), lacking)]
 
     @cached_property
     def _index(self) -> Equals:
         return Equals(self._hashes)
 
     def _family(self, event_hash: int) -> _Family:
-        places = self._index.places(event_hash)
-        family = _Family(places, min(len(places), self._limits.get(event_hash, len(places))))
-        for place in places:
-            each = self._ids[place].as_py()
-            (family.free if self._is_written[place].as_py() else family.held).append(each)
+        indexes = self._index.of(event_hash)
+        family = _Family(indexes, min(len(indexes), self._limits.get(event_hash, len(indexes))))
+        for index in indexes:
+            (family.free if self._is_written[index].as_py() else family.in_lake).append(self._ids[index].as_py())
         return family
 
     def _lacking(self, event_hash: int, family: _Family) -> int:
         """How many of a family the lake lacks."""
-        held = max(len(self._theirs.get(event_hash, ())), len(family.held))
-        return max(0, family.many - held)
+        in_lake = max(len(self._lake_extras.get(event_hash, ())), len(family.in_lake))
+        return max(0, family.believed - in_lake)
 
-    def _not_explained(self, held: pa.Int64Array) -> pa.Int64Array:
+    def _not_explained(self, lake_ids: pa.Int64Array) -> pa.Int64Array:
         """The ids that the lake holds and no event here has, where that can matter."""
-        if not len(held) or not self._is_written.true_count:
+        if not len(lake_ids) or not self._is_written.true_count:
             return NO_IDS
-        return held.filter(pc.invert(pc.is_in(held, value_set=self._ids)))
+        return lake_ids.filter(pc.invert(pc.is_in(lake_ids, value_set=self._ids)))
 
 
 def number(
     hashes: Sequence[int], extras: Sequence[Extra], limits: Mapping[int, int], lake: Iterable[LakeRow]
 ) -> Numbered:
-    """What is to be written of a unit whose events are all at hand, with all rows that the lake holds of it."""
+    """Say what is written of a unit, with all its events and all rows that the lake holds of it at hand."""
     rows = {row.event_id: row for row in lake}
-    column = pa.array(hashes, pa.int64())
-    numbering = Numbering(column, limits, pa.array(rows, pa.int64()))
-    numbering.learn([rows[each] for each in numbering.asked.to_pylist()])
-    return numbering.settle({place: extras[place] for place in numbering.places()})
+    numbering = Numbering(pa.array(hashes, pa.int64()), limits, pa.array(rows, pa.int64()))
+    numbering.learn([rows[lake_id] for lake_id in numbering.asked.to_pylist()])
+    return numbering.settle({index: extras[index] for index in numbering.undecided()})
 
 
 def plain(hashes: pa.Int64Array) -> Numbered:
@@ -208,23 +214,24 @@ def nothing(hashes: pa.Int64Array) -> Numbered:
     return Numbered(hashes, pa.repeat(pa.scalar(value=False), len(hashes)), 0)
 
 
-def joined(numbered: Sequence[Numbered]) -> Numbered:
-    """What is to be written of many units, one after another."""
-    ids = pa.concat_arrays([each.ids for each in numbered])
-    is_written = pa.concat_arrays([each.is_written for each in numbered])
-    return Numbered(ids, is_written, sum(each.events for each in numbered))
+def joined(of_units: Iterable[Numbered]) -> Numbered:
+    """What is to be written of many units, one after another; of one at least."""
+    numbered = list(of_units)
+    ids = pa.concat_arrays([unit.ids for unit in numbered])
+    is_written = pa.concat_arrays([unit.is_written for unit in numbered])
+    return Numbered(ids, is_written, sum(unit.events for unit in numbered))
 
 
 def choose(ours: Sequence[Extra], theirs: Iterable[Extra], count: int) -> list[int]:
-    """The places of the ``count`` of our equal events that are to be written: those whose other fields the lake lacks.
+    """Choose which ``count`` of our equal events are written: those whose other fields the lake lacks.
 
-    Where these are more, one of each kind comes before a second, and what has other fields before what has none; it
-    does not depend on their order.
+    Where these are more, one of each kind comes before a second, and what has other fields before what has none.
+    Returns indexes of ``ours``; what these say does not depend on their order.
     """
-    held, seen = Counter(theirs), Counter[Extra]()
+    in_lake, seen = Counter(theirs), Counter[Extra]()
     ranked: list[tuple[int, bool, int, int]] = []
-    for place, extra in enumerate(ours):
+    for index, extra in enumerate(ours):
         seen[extra] += 1
-        if seen[extra] > held[extra]:
-            ranked.append((seen[extra] - held[extra], extra is None, extra or 0, place))
-    return sorted(place for *_, place in sorted(ranked)[:count])
+        if seen[extra] > in_lake[extra]:
+            ranked.append((seen[extra] - in_lake[extra], extra is None, extra or 0, index))
+    return sorted(index for *_, index in sorted(ranked)[:count])

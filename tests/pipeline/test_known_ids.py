@@ -104,8 +104,8 @@ def _batch(unit: Unit, ids: list[int]) -> pa.RecordBatch:
 
 
 async def _asked(present: KnownEvents, units: Sequence[tuple[SessionProgress, str]]) -> list[list[int]]:
-    found = await present.ids(units)
-    return [ids.to_pylist() for ids in found if isinstance(ids, pa.Array)]
+    found = await present.ids({Unit(*tracked.session.key, name): tracked for tracked, name in units})
+    return [ids.to_pylist() for ids in found.values() if isinstance(ids, pa.Array)]
 
 
 async def test_a_batch_has_all_it_needs_however_little_is_kept() -> None:

@@ -1,0 +1,137 @@
+"""Which events of fetched units are written, by what the lake holds of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import pyarrow.compute as pc
+
+from exporter.compute import compute
+from exporter.errors import FileDamaged, TemporaryFolderRefused
+from exporter.normalize.equals import repeated
+from exporter.normalize.numbering import NO_IDS, Extra, Numbered, Numbering, nothing, plain
+from exporter.pipeline.known_events import AskedRows
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+
+    import pyarrow as pa
+
+    from exporter.commit_log.sealing import SessionProgress
+    from exporter.model import FetchedUnit, Unit
+    from exporter.normalize.events import Normalized, Unreadable
+    from exporter.pipeline.known_events import KnownEvents, LookupFailure
+
+    #: What stands in ``extra`` of some of a unit's events, by their index among the unit's.
+    ExtrasOf = Callable[["Comparison", list[int]], Awaitable[Mapping[int, Extra]]]
+
+LOOKUP_FAILURES = (TemporaryFolderRefused, FileDamaged)
+
+
+class Comparison(NamedTuple):
+    """A unit's events, and what the lake holds of it.
+
+    ``rows`` are those of the unit in its batch, and ``hashes`` its events' identities; ``has_equals`` says that two of
+    these may be the same. ``lake_ids`` are the ids of its rows in the lake. With an ``error`` nothing of the unit is
+    written.
+    """
+
+    tracked: SessionProgress
+    fetched: FetchedUnit
+    rows: range
+    hashes: pa.Int64Array
+    has_equals: bool
+    lake_ids: pa.Int64Array
+    error: Unreadable | LookupFailure | None = None
+
+    @property
+    def unit(self) -> Unit:
+        """Which unit it is."""
+        return self.fetched.unit
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether every event is written, under its hash."""
+        return not (self.has_equals or len(self.lake_ids) or self.error)
+
+
+def comparisons_of(
+    batch: Sequence[tuple[SessionProgress, FetchedUnit]],
+    normal: Normalized,
+    lake_ids: Mapping[Unit, pa.Int64Array | LookupFailure],
+) -> list[Comparison]:
+    """The units of a batch, each with its part of the rows."""
+    hashes = normal.rows.column("event_id")
+    several = repeated(hashes)
+    is_repeated = pc.is_in(hashes, value_set=several) if len(several) else None
+    rows_of = dict(normal.slices)
+    comparisons = []
+    for tracked, fetched in batch:
+        rows, ids = rows_of[fetched.unit], lake_ids[fetched.unit]
+        failure = ids if isinstance(ids, LOOKUP_FAILURES) else None
+        comparisons.append(
+            Comparison(
+                tracked,
+                fetched,
+                rows,
+                hashes.slice(rows.start, len(rows)),
+                is_repeated is not None and is_repeated.slice(rows.start, len(rows)).true_count > 0,
+                NO_IDS if isinstance(ids, LOOKUP_FAILURES) else ids,
+                normal.unreadable.get(fetched.unit) or failure,
+            )
+        )
+    return comparisons
+
+
+async def compare(
+    comparisons: Iterable[Comparison], known: KnownEvents, extras_of: ExtrasOf
+) -> dict[Unit, Numbered | FileDamaged]:
+    """Say for each unit which of its events are written, or which file with rows of it is damaged.
+
+    ``extras_of`` reads other fields of some events, where these decide. Raises :class:`LakeError` where the lake can't
+    be read.
+    """
+    numbered: dict[Unit, Numbered | FileDamaged] = {}
+    to_compare: dict[Unit, Comparison] = {}
+    for comparison in comparisons:
+        # 1. The unit has failed: none of its events.
+        if comparison.error:
+            numbered[comparison.unit] = nothing(comparison.hashes)
+        # 2. No two are equal, and the lake holds none of them: all.
+        elif comparison.is_plain:
+            numbered[comparison.unit] = plain(comparison.hashes)
+        # 3. It is to be seen which of them the lake lacks.
+        else:
+            to_compare[comparison.unit] = comparison
+    if to_compare:
+        numbered |= await _compared(to_compare, known, extras_of)
+    return numbered
+
+
+async def _compared(
+    comparisons: Mapping[Unit, Comparison], known: KnownEvents, extras_of: ExtrasOf
+) -> dict[Unit, Numbered | FileDamaged]:
+    """Number units of which the lake may hold events: by ids, then by rows where ids don't suffice."""
+    numberings = await compute(_numberings, comparisons)
+    asked = {
+        unit: AskedRows(numbering.asked, comparisons[unit].tracked.event_files)
+        for unit, numbering in numberings.items()
+    }
+    compared: dict[Unit, Numbered | FileDamaged] = {}
+    async for unit, rows in known.rows(asked):
+        if isinstance(rows, FileDamaged):
+            compared[unit] = rows
+        else:
+            numberings[unit].learn(rows)
+    for unit, numbering in numberings.items():
+        if unit not in compared:
+            undecided = numbering.undecided()
+            compared[unit] = numbering.settle(await extras_of(comparisons[unit], undecided) if undecided else {})
+    return compared
+
+
+def _numberings(comparisons: Mapping[Unit, Comparison]) -> dict[Unit, Numbering]:
+    return {
+        unit: Numbering(each.hashes, each.fetched.limits, each.lake_ids, has_equals=each.has_equals)
+        for unit, each in comparisons.items()
+    }
