@@ -23,7 +23,8 @@ from benchmarks.figures import Figure, show
 from benchmarks.made_up import week
 from exporter.lake.parquet import GROUP_ROWS_MAX, encode, writer_options
 from exporter.lake.tables.events import EVENTS
-from exporter.normalize.events import Stamp, normalize
+from exporter.normalize.columns import Stamp
+from exporter.normalize.events import event_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -90,7 +91,7 @@ def _sorted_rows(units: Iterable[FetchedUnit]) -> pa.Table:
     """The rows as the exporter sorts them, in row groups of the largest size."""
     rest, number, parts = iter(units), 0, []
     while batch := list(islice(rest, _UNITS_A_BATCH)):
-        parts.append(normalize(batch, Stamp("20260119T030000Z-benchmark", _EXPORTED_AT_US + number * _CALL_US)).rows)
+        parts.append(event_rows(batch, Stamp("20260119T030000Z-benchmark", _EXPORTED_AT_US + number * _CALL_US)).rows)
         number += len(batch)
     texts = [field.name for field in EVENTS.schema if pa.types.is_string(field.type)]
     return pq.read_table(pa.BufferReader(encode(EVENTS, parts)), read_dictionary=texts).unify_dictionaries()

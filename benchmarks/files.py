@@ -39,7 +39,8 @@ from benchmarks.made_up import week
 from exporter.lake.staging import publish, stage
 from exporter.lake.stores.directory import DirectoryStore
 from exporter.lake.tables.events import EVENTS
-from exporter.normalize.events import Stamp, normalize
+from exporter.normalize.columns import Stamp
+from exporter.normalize.events import event_rows
 from exporter.pipeline.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def write_lakes(folder: Path, units: Iterable[FetchedUnit]) -> list[Lake]:
     checkpoint = Checkpoint()
     checkpoints = 0
     for number, batch in enumerate(_batches(units)):
-        rows = normalize(
+        rows = event_rows(
             batch, Stamp("20260119T030000Z-benchmark", _EXPORTED_AT_US + number * _CALLS_A_BATCH * _CALL_US)
         ).rows
         one = Checkpoint()

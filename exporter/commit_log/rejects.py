@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from exporter.commit_log.sealing import SessionProgress
     from exporter.lake.store import Files
     from exporter.model import FetchedUnit, RawPages, Unit
-    from exporter.normalize.events import Stamp
+    from exporter.normalize.columns import Stamp
 
 REASON = "the event has no eventTime that can be read"
 

@@ -1,6 +1,6 @@
 """Rows of a table to the bytes of one Parquet file.
 
-Rows come as they are held (see :mod:`exporter.normalize.events`): a column may be a dictionary or all null in place of
+Rows come as they are held (see :mod:`exporter.normalize.columns`): a column may be a dictionary or all null in place of
 its type in the schema. They are spread out one row group at a time, so that a file costs the memory of one group beside
 its own bytes. A group is bounded in rows and in bytes.
 """

@@ -1,1 +1,1 @@
-"""Events: decoded from raw pages, given their ids, and made rows of a table."""
+"""From what IVS answers to rows of the lake's tables: decoded, identified, and in typed columns."""

@@ -1,8 +1,6 @@
-"""Normalize: the raw pages of many units to rows of the table ``events``.
+"""Normalize: from the raw pages of many units to rows of the table ``events``.
 
-Rows wait in memory for a checkpoint, so they are held compactly: text that repeats as dictionaries with the smallest
-indices, a column of nulls as Arrow's null type. :mod:`exporter.lake.parquet` spreads them out to the pinned schema, a
-row group at a time. All is done for many units at once, since one call to Arrow costs as much as dozens of events.
+All is done for many units at once, since one call to Arrow costs as much as dozens of events.
 """
 
 from __future__ import annotations
@@ -18,6 +16,7 @@ from exporter.errors import EventUndated, EventUnreadable, TemporaryFolderRefuse
 from exporter.lake.tables.events import EVENTS
 from exporter.lake.tables.table import MICROS
 from exporter.model import scope_of
+from exporter.normalize.columns import dictionary, stamp_columns, texts
 from exporter.normalize.event_id import fields_of, hashes
 from exporter.normalize.hashed_pages import decoded_of
 from exporter.normalize.time_columns import read_column_us
@@ -29,30 +28,21 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from exporter.model import FetchedUnit, Unit
+    from exporter.normalize.columns import Stamp
     from exporter.normalize.event_model import Decoded, Token
 
     #: Why a unit gives no rows.
     Unreadable = EventUnreadable | TemporaryFolderRefused
 
-_INDEX_TYPES = (pa.int8(), pa.int16(), pa.int32())
-
 
 @dataclass(frozen=True, slots=True)
-class Stamp:
-    """What each row says of the run that wrote it; ``exported_at_us`` is in microseconds since the epoch, UTC."""
+class EventRows:
+    """Rows of the table ``events``, of some units.
 
-    run_id: str
-    exported_at_us: int
-
-
-@dataclass(frozen=True, slots=True)
-class Normalized:
-    """The rows of some units.
-
-    ``rows`` has the columns of the table ``events``, compactly held; in place of an ``event_id`` stands the hash of the
-    event's identity, which is the id of the first of equal events. ``slices`` has all units in the order in which they
-    came, those without rows too: they have no events or are among the ``unreadable``. ``unknown_fields`` counts the
-    names that this program does not know.
+    ``rows`` has the table's columns in the compact form of :mod:`exporter.normalize.columns`; in place of an
+    ``event_id`` stands the hash of the event's identity, which is the id of the first of equal events. ``slices`` has
+    all units in the order in which they came, those without rows too: they have no events or are among the
+    ``unreadable``. ``unknown_fields`` counts the names that this program does not know.
     """
 
     rows: pa.RecordBatch
@@ -61,7 +51,7 @@ class Normalized:
     unknown_fields: Counter[str]
 
 
-def normalize(fetched: Sequence[FetchedUnit], stamp: Stamp) -> Normalized:
+def event_rows(fetched: Sequence[FetchedUnit], stamp: Stamp) -> EventRows:
     """Make the rows of units that were fetched whole.
 
     A unit with an event that can't be read or dated, or with pages that can't be read back, has no row and is named
@@ -83,20 +73,20 @@ def normalize(fetched: Sequence[FetchedUnit], stamp: Stamp) -> Normalized:
     columns = {
         "event_id": pa.array(hashes(slices, fields), pa.int64()),
         "event_time": times_us.view(MICROS),
-        "event_name": _texts(fields.names),
+        "event_name": texts(fields.names),
         **_unit_columns(slices),
-        "remote_participant_id": _texts(fields.remote_participant_ids),
-        "error_code": _texts(fields.error_codes),
-        "destination_stage_arn": _texts(fields.destinations.stage_arns),
-        "destination_session_id": _texts(fields.destinations.session_ids),
+        "remote_participant_id": texts(fields.remote_participant_ids),
+        "error_code": texts(fields.error_codes),
+        "destination_stage_arn": texts(fields.destinations.stage_arns),
+        "destination_session_id": texts(fields.destinations.session_ids),
         "replica": pa.array(fields.replicas, pa.bool_()),
         "previous_token": _tokens(fields.tokens.previous, "previous_token"),
         "new_token": _tokens(fields.tokens.new, "new_token"),
-        "extra": _texts(_extras(slices, decoded)),
-        **_stamp_columns(stamp, len(events)),
+        "extra": texts(_extras(slices, decoded)),
+        **stamp_columns(stamp, len(events)),
     }
     counts = dict(zip(slices.units, slices.counts, strict=True))
-    return Normalized(
+    return EventRows(
         rows=pa.RecordBatch.from_pydict(columns),
         slices=UnitSlices.of((unit.unit, counts.get(unit.unit, 0)) for unit in fetched),
         unreadable=unreadable,
@@ -145,19 +135,8 @@ def _unit_columns(slices: UnitSlices) -> dict[str, pa.DictionaryArray]:
         "session_id": [unit.session_id for unit in units],
         "participant_id": [unit.participant_id for unit in units],
     }
-    of_units = pa.RecordBatch.from_arrays([_dictionary(values) for values in columns.values()], names=list(columns))
+    of_units = pa.RecordBatch.from_arrays([dictionary(values) for values in columns.values()], names=list(columns))
     return dict(zip(columns, of_units.take(slices.unit_of_row()).columns, strict=True))
-
-
-def _texts(values: list[str | None]) -> pa.DictionaryArray | pa.NullArray:
-    return _dictionary(values) if any(values) else pa.nulls(len(values))
-
-
-def _dictionary(values: list[str | None]) -> pa.DictionaryArray:
-    """A column with the smallest indices that its dictionary allows."""
-    column = pa.array(values, pa.dictionary(pa.int32(), pa.string()))
-    index_type = next(kind for kind in _INDEX_TYPES if len(column.dictionary) <= 1 << (kind.bit_width - 1))
-    return pa.DictionaryArray.from_arrays(column.indices.cast(index_type), column.dictionary)
 
 
 def _tokens(tokens: list[Token | None], column: str) -> pa.DictionaryArray | pa.NullArray:
@@ -185,11 +164,3 @@ def _extras(slices: UnitSlices, decoded: Mapping[Unit, Decoded]) -> list[str | N
         for index, extra in decoded[unit].extras.items():
             extras[rows[index]] = extra
     return extras
-
-
-def _stamp_columns(stamp: Stamp, length: int) -> dict[str, pa.DictionaryArray]:
-    first = pa.repeat(pa.scalar(0, pa.int8()), length)
-    return {
-        "run_id": pa.DictionaryArray.from_arrays(first, pa.array([stamp.run_id])),
-        "exported_at": pa.DictionaryArray.from_arrays(first, pa.array([stamp.exported_at_us], MICROS)),
-    }

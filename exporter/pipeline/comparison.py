@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from exporter.commit_log.sealing import SessionProgress
     from exporter.model import FetchedUnit, Unit
-    from exporter.normalize.events import Normalized, Unreadable
+    from exporter.normalize.events import EventRows, Unreadable
     from exporter.pipeline.known_events import KnownEvents, LookupFailure
 
     #: What stands in ``extra`` of some of a unit's events, by their index among the unit's.
@@ -57,7 +57,7 @@ class Comparison(NamedTuple):
 
 def comparisons_of(
     batch: Sequence[tuple[SessionProgress, FetchedUnit]],
-    normal: Normalized,
+    normal: EventRows,
     lake_ids: Mapping[Unit, pa.Int64Array | LookupFailure],
 ) -> list[Comparison]:
     """The units of a batch, each with its part of the rows."""

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from exporter.commit_log.sealing import SessionProgress
     from exporter.lake.store import Store
     from exporter.model import FetchedUnit
-    from exporter.normalize.events import Stamp
+    from exporter.normalize.columns import Stamp
     from exporter.pipeline.committer import Committer
-    from exporter.pipeline.new_rows import RowMaker
+    from exporter.pipeline.new_rows import EventRowMaker
 
 # A file of rejects is read as a whole to see what is kept already.
 _REJECTS_SIZE_BYTES = 4 << 20
@@ -48,7 +48,7 @@ class LargeUnits:
     def __init__(
         self,
         store: Store,
-        row_maker: RowMaker,
+        row_maker: EventRowMaker,
         committer: Committer,
         staged_from_bytes: int,
         use: Callable[[int], None],

@@ -15,7 +15,7 @@ from exporter.compute import compute
 from exporter.errors import EventUnreadable, FileDamaged
 from exporter.normalize.decode import cut, decode
 from exporter.normalize.event_id import page_hash_column
-from exporter.normalize.events import Normalized, Stamp, normalize
+from exporter.normalize.events import EventRows, event_rows
 from exporter.normalize.hashed_pages import HashedPages
 from exporter.normalize.numbering import NO_IDS, extra_of, joined, nothing
 from exporter.pipeline.comparison import LOOKUP_FAILURES, Comparison, compare, comparisons_of
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from exporter.commit_log.sealing import SessionProgress
     from exporter.model import FetchedUnit
+    from exporter.normalize.columns import Stamp
     from exporter.normalize.events import Unreadable
     from exporter.normalize.numbering import Extra, Numbered
     from exporter.pipeline.budget import LoopTurns
@@ -48,7 +49,7 @@ class UnitResult:
 
 
 @dataclass(slots=True)
-class NewRows:
+class NewEventRows:
     """Rows that the lake lacks, and the results of the units that are whole with them."""
 
     units: list[UnitResult]
@@ -57,7 +58,7 @@ class NewRows:
 
 
 @dataclass(slots=True)
-class RowMaker:
+class EventRowMaker:
     """Makes rows of fetched units' events, and leaves out those that are in the lake already.
 
     A unit with more raw bytes than ``piece_size_bytes`` passes in pieces of about that size. `take` and `pieces`
@@ -72,7 +73,7 @@ class RowMaker:
         """Whether a unit passes in pieces."""
         return fetched.size_bytes > self.piece_size_bytes
 
-    async def take(self, batch: Sequence[tuple[SessionProgress, FetchedUnit]], stamp: Stamp) -> NewRows:
+    async def take(self, batch: Sequence[tuple[SessionProgress, FetchedUnit]], stamp: Stamp) -> NewEventRows:
         """Make the new rows of many units at once."""
         normal = await self._normalized([fetched for _, fetched in batch], stamp)
         lake_ids = await self.present.ids({fetched.unit: tracked for tracked, fetched in batch})
@@ -87,9 +88,9 @@ class RowMaker:
         rows = normal.rows
         if not all(comparison.is_plain for comparison in comparisons):
             rows = joined(_written(numbered[comparison.unit], comparison) for comparison in comparisons).of(rows)
-        return NewRows(units, rows, normal.unknown_fields)
+        return NewEventRows(units, rows, normal.unknown_fields)
 
-    async def pieces(self, tracked: SessionProgress, fetched: FetchedUnit, stamp: Stamp) -> AsyncIterator[NewRows]:
+    async def pieces(self, tracked: SessionProgress, fetched: FetchedUnit, stamp: Stamp) -> AsyncIterator[NewEventRows]:
         """Make the new rows of one unit piece by piece; it is whole with the last one, which has its result.
 
         All of its events are numbered before the first piece. Raises :class:`EventUnreadable` and
@@ -108,13 +109,13 @@ class RowMaker:
             start += count
             is_last = start == end
             units = [UnitResult(tracked, fetched, numbered.events, numbered.written)] if is_last else []
-            yield NewRows(units, rows, normal.unknown_fields)
+            yield NewEventRows(units, rows, normal.unknown_fields)
 
-    async def _normalized(self, fetched: Sequence[FetchedUnit], stamp: Stamp) -> Normalized:
+    async def _normalized(self, fetched: Sequence[FetchedUnit], stamp: Stamp) -> EventRows:
         if sum(unit.size_bytes for unit in fetched) > _TURN_SIZE_BYTES:
-            return await compute(normalize, fetched, stamp)
+            return await compute(event_rows, fetched, stamp)
         async with self.turns.take():
-            return normalize(fetched, stamp)
+            return event_rows(fetched, stamp)
 
     async def _numbered_whole(self, tracked: SessionProgress, fetched: FetchedUnit) -> Numbered:
         """Say which events of a large unit are written, under which ids. Raises what `pieces` does."""

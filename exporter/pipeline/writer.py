@@ -14,11 +14,11 @@ from exporter.errors import EventUndated
 from exporter.lake.tables import REJECTS
 from exporter.lake.tables.events import EVENTS
 from exporter.ledger import Outcome
-from exporter.normalize.events import Stamp
+from exporter.normalize.columns import Stamp
 from exporter.pipeline.channel import Channel, Closed
 from exporter.pipeline.checkpoint import Checkpoint
 from exporter.pipeline.large_unit import LargeUnits
-from exporter.pipeline.new_rows import RowMaker
+from exporter.pipeline.new_rows import EventRowMaker
 from exporter.pipeline.retired import without_retired
 from exporter.text import undated
 
@@ -70,7 +70,7 @@ class Writer:
         self._give_up_days = context.settings.run.give_up_days
         self._share = context.budget.share(self._wake)
         size_bytes_max = context.budget.size_bytes_max
-        self._row_maker = RowMaker(known_events, context.budget.turns, min(_PIECE_SIZE_BYTES, size_bytes_max))
+        self._row_maker = EventRowMaker(known_events, context.budget.turns, min(_PIECE_SIZE_BYTES, size_bytes_max))
         self._large_units = LargeUnits(
             context.store, self._row_maker, committer, size_bytes_max // _LARGE_PART, self._use_with
         )

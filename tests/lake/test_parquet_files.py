@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from exporter.lake.parquet import encode
 from exporter.lake.tables.events import EVENTS
 from exporter.model import FetchedUnit, Session, Unit
-from exporter.normalize.events import Stamp, normalize
+from exporter.normalize.columns import Stamp
+from exporter.normalize.events import event_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,7 +100,7 @@ def _batch(units: list[tuple[int, int, list[dict[str, Any]]]]) -> pa.RecordBatch
         arn = f"arn:aws:ivs:us-east-1:123456789012:stage/{stage}"
         unit = Unit(arn, "st-AbCdEfGhIjKlM", f"p{participant}")
         fetched.append(FetchedUnit(unit, Session(arn, unit.session_id), (json.dumps(events).encode(),), 0))
-    return normalize(fetched, Stamp("run-1", 1795428900000000)).rows
+    return event_rows(fetched, Stamp("run-1", 1795428900000000)).rows
 
 
 def _usual(participant: int, count: int) -> pa.RecordBatch:

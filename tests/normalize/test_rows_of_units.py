@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from exporter.lake.partitions import dates_in, of_date
 from exporter.lake.tables.events import EVENTS
 from exporter.model import FetchedUnit, Session, Unit
+from exporter.normalize.columns import Stamp
 from exporter.normalize.event_id import page_hashes
-from exporter.normalize.events import Stamp, normalize
+from exporter.normalize.events import event_rows
 
 STAGE = "arn:aws:ivs:eu-west-1:123456789012:stage/abc"
 SESSION = "st-AbCdEfGhIjKlM"
@@ -47,7 +48,7 @@ def _fetched(unit: Unit, pages: list[list[dict[str, Any]]]) -> FetchedUnit:
 
 
 def _rows(*fetched: FetchedUnit) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = normalize(fetched, STAMP).rows.to_pylist()
+    rows: list[dict[str, Any]] = event_rows(fetched, STAMP).rows.to_pylist()
     return rows
 
 
@@ -110,7 +111,7 @@ def test_what_botocore_would_drop_arrives() -> None:
     assert exchanged["new_token"] == dict.fromkeys(token_columns())
     assert teleported["event_name"] == "TELEPORTED"
     assert teleported["extra"] == '{"colour":{"a":2,"b":1}}'
-    assert normalize([_fetched(_unit(1), [events])], STAMP).unknown_fields == {"colour": 1}
+    assert event_rows([_fetched(_unit(1), [events])], STAMP).unknown_fields == {"colour": 1}
 
 
 def token_columns() -> list[str]:
@@ -122,8 +123,8 @@ def token_columns() -> list[str]:
 def test_a_batch_is_its_units_one_by_one(units: list[list[list[dict[str, Any]]]]) -> None:
     """Rows, counts, failures and unknown names of a batch are those of its units alone, in their order."""
     fetched = [_fetched(_unit(place), pages) for place, pages in enumerate(units)]
-    whole = normalize(fetched, STAMP)
-    single = [normalize([each], STAMP) for each in fetched]
+    whole = event_rows(fetched, STAMP)
+    single = [event_rows([each], STAMP) for each in fetched]
     assert whole.rows.to_pylist() == [row for each in single for row in each.rows.to_pylist()]
     assert whole.slices.units == tuple(each.unit for each in fetched)
     assert whole.slices.counts == [each.rows.num_rows for each in single]
@@ -145,7 +146,7 @@ def test_an_unreadable_unit_touches_no_other() -> None:
         _fetched(_unit(3), []),
         _fetched(_unit(4), [[], [good]]),
     ]
-    normalized = normalize(fetched, STAMP)
+    normalized = event_rows(fetched, STAMP)
     assert normalized.slices.counts == [1, 0, 0, 0, 1]
     assert set(normalized.unreadable) == {_unit(1), _unit(2)}
     assert normalized.rows.column("participant_id").to_pylist() == ["p0", "p4"]
@@ -154,13 +155,13 @@ def test_an_unreadable_unit_touches_no_other() -> None:
 def test_a_unit_that_comes_twice_is_refused() -> None:
     """One unit can't stand twice in a batch, since its events would be numbered wrongly."""
     with pytest.raises(ValueError, match="twice"):
-        normalize([_fetched(_unit(0), []), _fetched(_unit(0), [])], STAMP)
+        event_rows([_fetched(_unit(0), []), _fetched(_unit(0), [])], STAMP)
 
 
 def test_nothing_gives_no_rows() -> None:
     """No units give no rows."""
-    assert normalize([], STAMP).rows.num_rows == 0
-    assert dates_in(EVENTS, normalize([], STAMP).rows) == []
+    assert event_rows([], STAMP).rows.num_rows == 0
+    assert dates_in(EVENTS, event_rows([], STAMP).rows) == []
 
 
 def test_held_rows_are_small() -> None:
@@ -181,7 +182,7 @@ def test_held_rows_are_small() -> None:
         )
         for place in range(200)
     ]
-    rows = normalize(fetched, STAMP).rows
+    rows = event_rows(fetched, STAMP).rows
     assert rows.get_total_buffer_size() < 60 * rows.num_rows
 
 
@@ -190,7 +191,7 @@ def test_held_rows_are_small() -> None:
 def test_each_row_goes_to_its_date(moments: list[datetime]) -> None:
     """Rows are split by the UTC date of their event, none is lost, and each date's keep their order."""
     events = [{"name": str(place), "eventTime": moment.isoformat()} for place, moment in enumerate(moments)]
-    rows = normalize([_fetched(_unit(0), [events])], STAMP).rows
+    rows = event_rows([_fetched(_unit(0), [events])], STAMP).rows
     split = {day: of_date(EVENTS, rows, day) for day in dates_in(EVENTS, rows)}
     assert list(split) == sorted(split)
     found = {day: [int(name) for name in part.column("event_name").to_pylist()] for day, part in split.items()}

@@ -16,7 +16,7 @@ from exporter.discovery.request import Request
 from exporter.lake.parquet import encode
 from exporter.lake.tables.events import EVENTS
 from exporter.model import Session, Unit
-from exporter.normalize.events import Stamp
+from exporter.normalize.columns import Stamp
 from exporter.pipeline.known_events import KnownEvents
 from exporter.pipeline.known_ids import KnownIds, SessionIds, SpillFile
 from tests.support.memory_store import MemoryStore

@@ -12,11 +12,12 @@ from exporter.commit_log.sealing import SessionProgress
 from exporter.compute import compute
 from exporter.errors import EventUnreadable
 from exporter.model import FetchedUnit, Session, Unit
-from exporter.normalize.events import Normalized, Stamp, normalize
+from exporter.normalize.columns import Stamp
+from exporter.normalize.events import EventRows, event_rows
 from exporter.pipeline import new_rows as new_rows_module
 from exporter.pipeline.budget import LoopTurns
 from exporter.pipeline.known_events import KnownEvents
-from exporter.pipeline.new_rows import RowMaker
+from exporter.pipeline.new_rows import EventRowMaker
 from tests.support.memory_store import MemoryStore
 
 STAMP = Stamp("r", 1_768_000_000_000_000)
@@ -101,12 +102,12 @@ async def test_only_what_takes_long_is_normalized_in_the_thread(
     """A batch has its turn in the event loop; a unit much larger would hold all scopes up."""
     threads: list[int] = []
 
-    def noting(fetched: list[FetchedUnit], stamp: Stamp) -> Normalized:
+    def noting(fetched: list[FetchedUnit], stamp: Stamp) -> EventRows:
         threads.append(threading.get_ident())
-        return normalize(fetched, stamp)
+        return event_rows(fetched, stamp)
 
-    monkeypatch.setattr(new_rows_module, "normalize", noting)
-    intake = RowMaker(KnownEvents(MemoryStore()), LoopTurns(), piece_size_bytes=2_000_000)
+    monkeypatch.setattr(new_rows_module, "event_rows", noting)
+    intake = EventRowMaker(KnownEvents(MemoryStore()), LoopTurns(), piece_size_bytes=2_000_000)
     await intake.take([(SessionProgress(SESSION, 0), a_unit(size_bytes=size_bytes))], STAMP)
     assert [thread == threading.get_ident() for thread in threads] == [is_in_loop]
 
@@ -114,7 +115,7 @@ async def test_only_what_takes_long_is_normalized_in_the_thread(
 @pytest.mark.parametrize("page", [b"{}", b"[{]", b'[{"name":"JOINED"}]'])
 def test_an_unreadable_unit_holds_on_to_nothing(page: bytes) -> None:
     """The error that is kept of it has no frame with the batch in it: cycles are not looked for that often."""
-    normal = normalize([a_unit(page)], STAMP)
+    normal = event_rows([a_unit(page)], STAMP)
     (error,) = normal.unreadable.values()
     assert isinstance(error, EventUnreadable)
     assert (error.__traceback__, error.__cause__, error.__context__) == (None, None, None)

@@ -25,13 +25,14 @@ from exporter.errors import EventUnreadable, FileDamaged
 from exporter.lake.parquet import encode
 from exporter.lake.tables.events import EVENTS
 from exporter.model import FetchedUnit, Session, Unit
+from exporter.normalize.columns import Stamp
 from exporter.normalize.event_id import event_id
-from exporter.normalize.events import Stamp, normalize
+from exporter.normalize.events import event_rows
 from exporter.pipeline import new_rows as new_rows_module
 from exporter.pipeline.budget import LoopTurns
 from exporter.pipeline.known_events import KnownEvents
 from exporter.pipeline.known_ids import KnownIds
-from exporter.pipeline.new_rows import NewRows, RowMaker
+from exporter.pipeline.new_rows import EventRowMaker, NewEventRows
 from exporter.pipeline.page_spool import PageSpool
 from exporter.timestamps import text_of
 from tests.support.memory_store import MemoryStore
@@ -63,7 +64,7 @@ def event(kind: int, unknown: str | None) -> dict[str, Any]:
 
 @cache
 def hash_of(unit: Unit, kind: int) -> int:
-    rows = normalize([fetched(unit, [[event(kind, None)]])], STAMP).rows
+    rows = event_rows([fetched(unit, [[event(kind, None)]])], STAMP).rows
     found: int = rows.column("event_id")[0].as_py()
     return found
 
@@ -100,16 +101,16 @@ class Lake:
         )
 
     def _batch(self, unit: Unit, held: list[HeldRow]) -> pa.RecordBatch:
-        batch = normalize([fetched(unit, [[event(kind, unknown) for kind, _, unknown in held]])], STAMP).rows
+        batch = event_rows([fetched(unit, [[event(kind, unknown) for kind, _, unknown in held]])], STAMP).rows
         ids = [event_id(each, n) for each, (_, n, _) in zip(batch.column("event_id").to_pylist(), held, strict=True)]
         return batch.set_column(0, "event_id", pa.array(ids, pa.int64()))
 
 
 async def take(
     lake: Lake, batch: Sequence[FetchedUnit], piece_size_bytes: int, known: KnownIds | None = None
-) -> list[NewRows]:
+) -> list[NewEventRows]:
     """All of the units, those that are large in pieces, as the writer does it."""
-    intake = RowMaker(KnownEvents(lake.store, known), LoopTurns(), piece_size_bytes)
+    intake = EventRowMaker(KnownEvents(lake.store, known), LoopTurns(), piece_size_bytes)
     taken = [
         each
         for unit in batch

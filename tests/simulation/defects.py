@@ -42,7 +42,7 @@ from exporter.pipeline import scope as scope_module
 from exporter.pipeline.committer import Committer
 from exporter.pipeline.known_events import KnownEvents
 from exporter.pipeline.known_ids import KnownIds
-from exporter.pipeline.new_rows import RowMaker
+from exporter.pipeline.new_rows import EventRowMaker
 from exporter.pipeline.writer import Writer
 from exporter.timestamps import text_of
 
@@ -175,7 +175,7 @@ def _numbered_by_piece() -> Sequence[tuple[Any, str, Any]]:
             piece = replace(fetched, pages=pages, limits={}, size_bytes=sum(map(len, pages)))
             yield await self.take([(tracked, piece)], stamp)
 
-    return [(RowMaker, "pieces", pieces)]
+    return [(EventRowMaker, "pieces", pieces)]
 
 
 @defect("a shifted list believed", "Where an event stands on two pages, it is taken for two.")
