@@ -20,7 +20,7 @@ class Token(msgspec.Struct, rename="camel", forbid_unknown_fields=True, gc=False
 
 
 class Event(msgspec.Struct, rename="camel", forbid_unknown_fields=True, gc=False):
-    """One event under the names that IVS gives; a member that is absent is UNSET, and is as good as null or ``""``."""
+    """One event under the names that IVS gives; a member that is absent is UNSET, and equals null and ``""``."""
 
     name: str | UnsetType | None = UNSET
     participant_id: str | UnsetType | None = UNSET
@@ -38,8 +38,8 @@ class Event(msgspec.Struct, rename="camel", forbid_unknown_fields=True, gc=False
 class Decoded:
     """The events of some pages of one unit, in order.
 
-    ``extras`` holds, by an event's place among ``events``, the JSON text of what has no column. ``unknown_fields`` are
-    the names in it that this program does not know, each as often as it came.
+    ``extras`` holds, by an event's index among ``events``, the JSON text of what has no column. ``unknown_fields`` are
+    the names in it that this program does not know, repeated as often as they came.
     """
 
     events: list[Event] = field(default_factory=list)

@@ -53,7 +53,7 @@ def decode_odd(unit: Unit, page: bytes, decoded: Decoded) -> None:
         raise EventUnreadable(f"an event holds more than {_VALUES_MAX:,} values")
     try:
         objects = read_members(page.decode("utf-8", "surrogateescape"))
-        if type(objects) is not list or not all(type(each) is _Members for each in objects):
+        if type(objects) is not list or not all(type(members) is _Members for members in objects):
             raise EventUnreadable("a page of events is not a JSON array of objects")
         for members in objects:
             reading = _Reading()
@@ -83,16 +83,20 @@ class _Reading:
 
     def fitting(self, members: _Members, fits: Mapping[str, Callable[[Any], bool]], within: str = "") -> dict[str, Any]:
         """The members that fit their columns, by name; every other one is left."""
-        last = {name: place for place, (name, _) in enumerate(members)}
+        last = {name: index for index, (name, _) in enumerate(members)}
         fitting = {}
-        for place, (name, value) in enumerate(members):
+        for index, (name, value) in enumerate(members):
+            # 1. This program does not know it.
             if name not in fits:
                 self.unknown.append(_storable(within + name))
                 self.left[within + name].append(value)
+            # 2. It is absent.
             elif value is None or value == "":
                 continue
-            elif place == last[name] and fits[name](value):
+            # 3. Its column holds it.
+            elif index == last[name] and fits[name](value):
                 fitting[name] = value
+            # 4. It is of a wrong type, or written again later.
             else:
                 self.left[within + name].append(value)
         return fitting
@@ -101,7 +105,9 @@ class _Reading:
         """What is left as the text of a JSON object, or None where nothing is."""
         if not self.left:
             return None
-        return json_text(_Members((name, each[0] if len(each) == 1 else each) for name, each in self.left.items()))
+        return json_text(
+            _Members((name, values[0] if len(values) == 1 else values) for name, values in self.left.items())
+        )
 
 
 def _read_event(unit: Unit, members: _Members, reading: _Reading) -> Event:

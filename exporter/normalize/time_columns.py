@@ -13,7 +13,7 @@ from exporter.timestamps import FIRST_US, LAST_US, SHAPE, ZONE, read_us
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# A date holds two hyphens, so a zone's sign is looked for behind the hour.
+# A date holds two hyphens, so a zone's sign is looked for after the hour.
 _ZONED = f"[Tt ].*{ZONE}$"
 _SAMPLE_LENGTH = 64
 

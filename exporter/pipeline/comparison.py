@@ -132,6 +132,8 @@ async def _compared(
 
 def _numberings(comparisons: Mapping[Unit, Comparison]) -> dict[Unit, Numbering]:
     return {
-        unit: Numbering(each.hashes, each.fetched.limits, each.lake_ids, has_equals=each.has_equals)
-        for unit, each in comparisons.items()
+        unit: Numbering(
+            comparison.hashes, comparison.fetched.limits, comparison.lake_ids, has_equals=comparison.has_equals
+        )
+        for unit, comparison in comparisons.items()
     }

@@ -1,8 +1,8 @@
 """Fetch: every page of one unit's events.
 
-A list whose page token is refused half-way starts over, once. A list that may have shifted under its reader (equal
-events on different pages, of a session to which events may still be added) is read once more, and of each such event
-the smaller count holds.
+A list whose page token is refused half-way starts over, once. A list may shift while it is read: an event that is added
+moves others to the next page, where they are read again. So equal events on different pages, of a session to which
+events may still be added, have the list read once more, and the smaller of the two counts holds for them.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def _limits(before: Sequence[pa.Int64Array], now: Sequence[pa.Int64Array]) -> di
 
 
 def _counts(hashes_by_page: Sequence[pa.Int64Array], events: pa.Int64Array) -> Counter[int]:
-    """How often each of some events stands on the pages together."""
+    """How often some events stand on all pages together."""
     # One look at all pages: a look costs as much as there are events.
     hashes = pa.concat_arrays([NO_IDS, *hashes_by_page])
     counted = pc.value_counts(hashes.filter(pc.is_in(hashes, value_set=events)))

@@ -110,7 +110,7 @@ class KnownEvents:
         return found
 
     def forget(self, session: SessionKey) -> None:
-        """Let go of a session that needs no more comparing, or whose files are others now."""
+        """Drop the ids of a session that needs no more comparing, or whose files have changed."""
         self._known.forget(session)
 
     async def _sessions(self, asked: Mapping[SessionKey, SessionProgress]) -> IdsOfSessions:

@@ -35,7 +35,7 @@ class SpillFile:
         self._size_bytes = 0
 
     def append(self, data: bytes | bytearray | memoryview) -> int:
-        """Write ``data``, and say where it begins."""
+        """Write ``data`` and return where it begins."""
         start = self._size_bytes
         with temporary_folder():
             if self._file is None:
@@ -46,7 +46,7 @@ class SpillFile:
         return start
 
     def read(self, start: int, size_bytes: int) -> bytes:
-        """What was written from ``start`` on."""
+        """Read what was written from ``start`` on."""
         with temporary_folder():
             if self._file is None:
                 raise OSError("a file in it was never made")
@@ -62,64 +62,64 @@ class SessionIds:
 
     def __init__(self, file: SpillFile) -> None:
         self._file = file
-        self._held: bytearray | None = bytearray()
-        # Where each participant's ids stand, in memory or in the file: start, size, start, size, …
-        self._parts: dict[str, array[int]] = {}
+        self._buffered: bytearray | None = bytearray()
+        # Where a participant's ids stand, in the buffer or in the file: start, size, start, size, …
+        self._bounds: dict[str, array[int]] = {}
         self._index_size_bytes = 0
 
     @property
     def size_bytes(self) -> int:
-        """What is in memory, about."""
-        return len(self._held or b"") + self._index_size_bytes
+        """About how much is in memory."""
+        return len(self._buffered or b"") + self._index_size_bytes
 
     @property
     def is_spilled(self) -> bool:
         """Whether the ids are in the file."""
-        return self._held is None
+        return self._buffered is None
 
     def add(self, participant_id: str, ids: pa.Int64Array) -> None:
         """Add ids of one participant's rows."""
         data = _bytes_of(ids)
-        if self._held is None:
+        if self._buffered is None:
             start = self._file.append(data)
         else:
-            start = len(self._held)
-            self._held += data
-        if participant_id not in self._parts:
-            self._parts[participant_id] = array("q")
+            start = len(self._buffered)
+            self._buffered += data
+        if participant_id not in self._bounds:
+            self._bounds[participant_id] = array("q")
             self._index_size_bytes += _PARTICIPANT_SIZE_BYTES
-        self._parts[participant_id].extend((start, len(data)))
+        self._bounds[participant_id].extend((start, len(data)))
         self._index_size_bytes += _PART_SIZE_BYTES
 
     def of(self, participant_id: str) -> pa.Int64Array:
         """The ids of one participant's rows."""
-        parts = iter(self._parts.get(participant_id, ()))
-        data = b"".join(self._read(start, size_bytes) for start, size_bytes in zip(parts, parts, strict=True))
+        bounds = self._bounds.get(participant_id, array("q"))
+        data = b"".join(map(self._read, bounds[::2], bounds[1::2]))
         if not data:
             return NO_IDS
         return pa.Array.from_buffers(pa.int64(), len(data) // _ID_SIZE_BYTES, [None, pa.py_buffer(data)])
 
     def spill(self) -> None:
         """Move the ids from memory to the file."""
-        if self._held is not None:
-            base = self._file.append(self._held)
-            self._held = None
-            for parts in self._parts.values():
-                for place in range(0, len(parts), 2):
-                    parts[place] += base
+        if self._buffered is not None:
+            base = self._file.append(self._buffered)
+            self._buffered = None
+            for bounds in self._bounds.values():
+                for start in range(0, len(bounds), 2):
+                    bounds[start] += base
 
     def _read(self, start: int, size_bytes: int) -> bytes:
-        if self._held is None:
+        if self._buffered is None:
             return self._file.read(start, size_bytes)
-        return bytes(self._held[start : start + size_bytes])
+        return bytes(self._buffered[start : start + size_bytes])
 
 
 class KnownIds:
-    """What was read of sessions' ids, in all scopes of a process.
+    """The ids of sessions that were read from the lake, for all scopes of a process: a cache.
 
-    Whoever uses a session's ids holds on to them. So what is let go of, when all that is kept takes more than
-    ``size_bytes_max``, is missed by nobody who has it, and is read again by whoever needs it next. What was kept last
-    stays. ``loading_size_bytes`` is in memory of sessions that are being read, and not kept yet.
+    When all that is kept takes more than ``size_bytes_max``, the sessions that were used longest ago leave, but never
+    the last one. A batch has its own references, so none of its ids disappear; a later batch reads them again.
+    ``loading_size_bytes`` is what sessions take that are being read, and are not kept yet.
     """
 
     def __init__(self, size_bytes_max: int = KNOWN_SIZE_BYTES_MAX) -> None:
@@ -136,14 +136,14 @@ class KnownIds:
         return self.loading_size_bytes > self._size_bytes_max // 2
 
     def get(self, session: SessionKey) -> SessionIds | None:
-        """The ids of a session, where they are kept."""
+        """The ids of a session, or None where they are not kept."""
         ids = self._sessions.get(session)
         if ids is not None:
             self._sessions.move_to_end(session)
         return ids
 
     def keep(self, session: SessionKey, ids: SessionIds) -> None:
-        """Keep the ids of a session, which are all there, and let go of what was used longest ago."""
+        """Keep all ids of a session, and let go of what was used longest ago."""
         self.forget(session)
         self._sessions[session] = ids
         self._size_bytes += ids.size_bytes

@@ -65,7 +65,7 @@ class EventRowMaker:
     raise :class:`LakeError` where what the lake holds can't be read.
     """
 
-    present: KnownEvents
+    known: KnownEvents
     turns: LoopTurns
     piece_size_bytes: int
 
@@ -76,14 +76,14 @@ class EventRowMaker:
     async def take(self, batch: Sequence[tuple[SessionProgress, FetchedUnit]], stamp: Stamp) -> NewEventRows:
         """Make the new rows of many units at once."""
         normal = await self._normalized([fetched for _, fetched in batch], stamp)
-        lake_ids = await self.present.ids({fetched.unit: tracked for tracked, fetched in batch})
+        lake_ids = await self.known.ids({fetched.unit: tracked for tracked, fetched in batch})
         comparisons = comparisons_of(batch, normal, lake_ids)
 
         async def extras_in_rows(comparison: Comparison, indexes: list[int]) -> Mapping[int, Extra]:
             column = normal.rows.column("extra")
             return {index: extra_of(column[comparison.rows[index]].as_py()) for index in indexes}
 
-        numbered = await compare(comparisons, self.present, extras_in_rows)
+        numbered = await compare(comparisons, self.known, extras_in_rows)
         units = [_result(comparison, numbered[comparison.unit]) for comparison in comparisons]
         rows = normal.rows
         if not all(comparison.is_plain for comparison in comparisons):
@@ -120,11 +120,11 @@ class EventRowMaker:
     async def _numbered_whole(self, tracked: SessionProgress, fetched: FetchedUnit) -> Numbered:
         """Say which events of a large unit are written, under which ids. Raises what `pieces` does."""
         hashes = await _hashes(fetched)
-        lake_ids = (await self.present.ids({fetched.unit: tracked}))[fetched.unit]
+        lake_ids = (await self.known.ids({fetched.unit: tracked}))[fetched.unit]
         if isinstance(lake_ids, LOOKUP_FAILURES):
             raise lake_ids
         comparison = Comparison(tracked, fetched, range(len(hashes)), hashes, has_equals=True, lake_ids=lake_ids)
-        numbered = (await compare([comparison], self.present, self._extras_in_pages))[fetched.unit]
+        numbered = (await compare([comparison], self.known, self._extras_in_pages))[fetched.unit]
         if isinstance(numbered, FileDamaged):
             raise numbered
         return numbered

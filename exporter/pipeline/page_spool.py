@@ -31,7 +31,7 @@ class PageSpool:
 
     def __init__(self, memory_size_bytes_max: int = MEMORY_SIZE_BYTES_MAX) -> None:
         self._memory_size_bytes_max = memory_size_bytes_max
-        self._held: list[bytes] = []
+        self._buffered: list[bytes] = []
         self._lengths: list[int] = []
         self._file: IO[bytes] | None = None
         self.size_bytes = 0
@@ -42,7 +42,7 @@ class PageSpool:
     def __iter__(self) -> Iterator[bytes]:
         file = self._file
         if file is None:
-            yield from self._held
+            yield from self._buffered
             return
         start = 0
         for length in self._lengths:
@@ -52,7 +52,7 @@ class PageSpool:
     def add(self, page: bytes) -> None:
         """Add a page."""
         if self._file is None and self.size_bytes + len(page) <= self._memory_size_bytes_max:
-            self._held.append(page)
+            self._buffered.append(page)
         else:
             self._write(page)
         self._lengths.append(len(page))
@@ -62,8 +62,8 @@ class PageSpool:
         with temporary_folder():
             if self._file is None:
                 self._file = new_temporary_file(self)
-                self._file.writelines(self._held)
-                self._held = []
+                self._file.writelines(self._buffered)
+                self._buffered = []
             self._file.write(page)
 
 

@@ -25,7 +25,7 @@ def _rows(lake: dict[tuple[int, int], Extra]) -> list[LakeRow]:
 
 
 def _written(numbered: Numbered) -> list[tuple[int, int]]:
-    """The places that are written, and their ids."""
+    """The indexes of the events that are written, and their ids."""
     flags = numbered.is_written.to_pylist()
     return [(place, each) for place, each in enumerate(numbered.ids.to_pylist()) if flags[place]]
 
@@ -57,7 +57,7 @@ def test_what_is_written(
 
 
 @given(_events, st.lists(st.booleans(), max_size=9))
-def test_whoever_reads_again_adds_what_was_lost(events: list[tuple[int, Extra]], lost: list[bool]) -> None:
+def test_another_reading_adds_what_was_lost(events: list[tuple[int, Extra]], lost: list[bool]) -> None:
     """Of what was written any part may be lost: the same events bring exactly that back, and then nothing more."""
     hashes, extras = [each for each, _ in events], [each for _, each in events]
     first = _written(number(hashes, extras, {}, []))
@@ -77,11 +77,11 @@ def test_the_answers_order_does_not_matter(
     """Shuffled, the same ids are written, with the same other fields together."""
     shuffled = events.copy()
     random.shuffle(shuffled)  # type: ignore[attr-defined] # a random.Random
-    told = []
+    of_order = []
     for each in (events, shuffled):
         written = _written(number([event for event, _ in each], [extra for _, extra in each], {}, _rows(lake)))
-        told.append((sorted(found for _, found in written), Counter(each[place] for place, _ in written)))
-    assert told[0] == told[1]
+        of_order.append((sorted(found for _, found in written), Counter(each[place] for place, _ in written)))
+    assert of_order[0] == of_order[1]
 
 
 @pytest.mark.parametrize(

@@ -251,7 +251,7 @@ def test_a_page_in_pieces_is_the_same_events(events: list[dict[str, Any]], size_
 
 @pytest.mark.parametrize("page", [b"[{]", b'{"a": 1}', b'["\xff"', b""])
 def test_what_cannot_be_cut_stays_whole(page: bytes) -> None:
-    """A page that is no list of events is refused by whoever reads it, and not before."""
+    """A page that is no list of events is refused when it is read, and not before."""
     assert list(cut(page, 1)) == [page] if page else [b""]
 
 

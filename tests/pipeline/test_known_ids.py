@@ -1,4 +1,4 @@
-"""What is kept of the lake's ids is bounded, and whoever needs some of them has them, whatever is let go of."""
+"""What is kept of the lake's ids is bounded, and a batch has all that it needs, whatever is dropped meanwhile."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ class Lake:
     tracked: dict[str, SessionProgress] = field(default_factory=dict)
 
     def hold(self, key: str, rows: dict[Unit, list[HeldRow]]) -> None:
-        """A file with rows of units: the kind of each, the number it was given, and what was unknown of it."""
+        """A file with rows of units: the kind of each, its number, and what was unknown of it."""
         batches = [self._batch(unit, held) for unit, held in rows.items() if held]
         self.store.visible[key] = encode(EVENTS, batches, group_rows_max=3).to_pybytes()
         for unit, held in rows.items():
@@ -214,12 +214,12 @@ def _unknown_in(extra: str | None) -> str | None:
 
 async def both_ways(lake: Lake, events: list[list[dict[str, Any]]]) -> list[list[dict[str, Any]]]:
     """The rows of a unit that the lake lacks, at once and in pieces."""
-    told = []
+    found = []
     for piece_size_bytes in (1 << 20, 100):
         taken = await take(lake, [fetched(UNITS[0], events)], piece_size_bytes)
         rows = [row for piece in taken for row in piece.rows.select([0, 15]).to_pylist()]
-        told.append(sorted(rows, key=lambda row: row["event_id"]))
-    return told
+        found.append(sorted(rows, key=lambda row: row["event_id"]))
+    return found
 
 
 async def test_of_two_equal_events_in_different_pieces_the_one_that_is_lacked_is_added() -> None:
@@ -264,7 +264,7 @@ async def test_a_file_that_is_gone_is_lacked() -> None:
 
 @pytest.mark.parametrize("damage", ["cut", "not Parquet", "another table"])
 async def test_a_damaged_file_fails_the_units_that_need_it(damage: str) -> None:
-    """What is wrong with a file is told with the file's name and the remedy, and nothing is written of its units."""
+    """The failure names the file and the remedy, and nothing is written of its units."""
     lake = Lake()
     lake.hold("events/0.parquet", {UNITS[0]: [(0, 0, None)]})
     data = lake.store.visible["events/0.parquet"]
