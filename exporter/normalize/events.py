@@ -85,10 +85,9 @@ def event_rows(fetched: Sequence[FetchedUnit], stamp: Stamp) -> EventRows:
         "extra": texts(_extras(slices, decoded)),
         **stamp_columns(stamp, len(events)),
     }
-    counts = dict(zip(slices.units, slices.counts, strict=True))
     return EventRows(
         rows=pa.RecordBatch.from_pydict(columns),
-        slices=UnitSlices.of((unit.unit, counts.get(unit.unit, 0)) for unit in fetched),
+        slices=slices.among([unit.unit for unit in fetched]) if unreadable else slices,
         unreadable=unreadable,
         unknown_fields=Counter(name for of_unit in decoded.values() for name in of_unit.unknown_fields),
     )

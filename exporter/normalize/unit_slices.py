@@ -36,6 +36,11 @@ class UnitSlices:
             lengths.append(length)
         return cls(tuple(units), tuple(range(*bounds) for bounds in pairwise(accumulate(lengths, initial=0))))
 
+    def among(self, units: Iterable[Unit]) -> UnitSlices:
+        """The same rows among more ``units``, which are in the same order; those that are new have no rows."""
+        counts = dict(zip(self.units, self.counts, strict=True))
+        return UnitSlices.of((unit, counts.get(unit, 0)) for unit in units)
+
     def __iter__(self) -> Iterator[tuple[Unit, range]]:
         return zip(self.units, self.ranges, strict=True)
 

@@ -28,3 +28,14 @@ def test_each_row_is_of_its_unit(counts: list[tuple[Unit, int]]) -> None:
     assert [(unit, part.to_pylist()) for unit, part in slices.of_column(column)] == [
         (unit, list(rows)) for unit, rows in slices
     ]
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=6, unique_by=lambda unit: unit[0]))
+def test_units_without_rows_may_stand_between_the_others(units: list[tuple[int, bool]]) -> None:
+    """Of more units, those that had no slice have an empty one, and the others keep their rows."""
+    slices = UnitSlices.of((_unit(number), number) for number, has_rows in units if has_rows)
+    among = slices.among([_unit(number) for number, _ in units])
+    assert list(among.units) == [_unit(number) for number, _ in units]
+    assert among.counts == [number if has_rows else 0 for number, has_rows in units]
+    assert dict(among).items() >= dict(slices).items()
+    assert among.row_count == slices.row_count
