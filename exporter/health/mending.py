@@ -195,7 +195,7 @@ class Mending:
         data = await asyncio.to_thread(encode, table, rows.to_batches(), metadata=dict(table.metadata))
         staged = await self.store.stage(new, memoryview(data))
         digest = hashlib.sha256(data).hexdigest()
-        return DataFile(table.name, new, old.date, rows.num_rows, staged.size_bytes, digest, staged.handle)
+        return DataFile(table.name, new, old.date, rows.num_rows, data.size, digest, staged.handle)
 
     async def _rows_of(self, key: str) -> pa.Table:
         return await asyncio.to_thread(read_rows, table_of(key), await self._data_of(key))

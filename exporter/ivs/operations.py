@@ -24,21 +24,10 @@ class Operation(StrEnum):
         """The member of the answer that holds the list."""
         return _LIST_MEMBERS[self]
 
-    @property
-    def method(self) -> str:
-        """The name of the client's method."""
-        return _METHODS[self]
-
 
 _LIST_MEMBERS = {
     Operation.LIST_STAGES: "stages",
     Operation.LIST_STAGE_SESSIONS: "stageSessions",
     Operation.LIST_PARTICIPANTS: "participants",
     Operation.LIST_PARTICIPANT_EVENTS: "events",
-}
-_METHODS = {
-    Operation.LIST_STAGES: "list_stages",
-    Operation.LIST_STAGE_SESSIONS: "list_stage_sessions",
-    Operation.LIST_PARTICIPANTS: "list_participants",
-    Operation.LIST_PARTICIPANT_EVENTS: "list_participant_events",
 }

@@ -51,7 +51,7 @@ async def stage_lines(files: Files, folder: str, lines: Sequence[bytes], name: s
     key = f"{folder}/{name}.jsonl"
     staged = await files.stage(key, data)
     digest = await compute(lambda: hashlib.sha256(data).hexdigest())
-    return DataFile(folder, key, "", 0, staged.size_bytes, digest, staged.handle)
+    return DataFile(folder, key, "", 0, len(data), digest, staged.handle)
 
 
 async def discard(files: Files, lines: Sequence[DataFile]) -> None:
@@ -64,7 +64,7 @@ async def _stage_one(files: Files, table: Table, day: date, rows: Sequence[pa.Re
     data, digest, count = await compute(_encoded, table, day, rows)
     key = f"{table.name}/{table.date_key}={day.isoformat()}/{name}.parquet"
     staged = await files.stage(key, memoryview(data))
-    return DataFile(table.name, key, day.isoformat(), count, staged.size_bytes, digest, staged.handle)
+    return DataFile(table.name, key, day.isoformat(), count, data.size, digest, staged.handle)
 
 
 def _encoded(table: Table, day: date, rows: Sequence[pa.RecordBatch]) -> tuple[pa.Buffer, str, int]:

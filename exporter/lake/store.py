@@ -16,20 +16,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-#: The size of a leftover.
-SIZE_UNKNOWN = -1
-
 
 @dataclass(frozen=True, slots=True)
 class Staged:
     """A file that is durable already, and that no reader can see.
 
-    ``key`` is where it appears once it is published. ``handle`` is how its store finds it again, in this process or
-    in another; a commit record carries it word for word, and only the store reads it.
+    ``key`` is where it appears once it is published. ``size_bytes`` is None of a leftover, whose writer may have died
+    in the midst of it. ``handle`` is how its store finds it again, in this process or in another; a commit record
+    carries it word for word, and only the store reads it.
     """
 
     key: str
-    size_bytes: int
+    size_bytes: int | None
     handle: tuple[str, ...]
 
 
@@ -58,8 +56,8 @@ class Files(Protocol):
     async def leftovers(self, table: str) -> list[Staged]:
         """The files of a table (the first part of their keys) that are staged and not published, in any run.
 
-        Their writers may have died in the midst of them, so these are good for `discard` alone: their size is
-        :data:`SIZE_UNKNOWN`, and `publish` does not make them visible.
+        Their writers may have died in the midst of them, so these are good for `discard` alone: they have no size, and
+        `publish` does not make them visible.
         """
         ...
 

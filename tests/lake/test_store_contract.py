@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from exporter.errors import LakeRefused
-from exporter.lake.store import SIZE_UNKNOWN, Staged
+from exporter.lake.store import Staged
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -112,7 +112,7 @@ async def test_leftovers_are_those_of_the_table(store: Store) -> None:
     ]
     await store.publish(staged[0])
     [left] = await store.leftovers("events")
-    assert (left.key, left.size_bytes) == ("events/x/b.parquet", SIZE_UNKNOWN)
+    assert (left.key, left.size_bytes) == ("events/x/b.parquet", None)
     assert len(await store.leftovers("events2")) == 2
     assert await store.leftovers("event") == []
     await store.discard(left)

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from exporter.errors import LakeBusy
-from exporter.lake.store import SIZE_UNKNOWN, Staged
+from exporter.lake.store import Staged
 from tests.simulation.loop import NOBODY
 from tests.simulation.process import Killed
 
@@ -61,7 +61,7 @@ class Lake:
     def leftovers(self, table: str) -> list[Staged]:
         """What is staged."""
         return [
-            Staged(staged.key, SIZE_UNKNOWN, staged.handle)
+            Staged(staged.key, None, staged.handle)
             for staged, _ in self.staged.values()
             if staged.key.startswith(f"{table}/")
         ]

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from exporter.errors import ExportError, LakeBusy, LakeError, LakeRefused
-from exporter.lake.store import SIZE_UNKNOWN, Staged
+from exporter.lake.store import Staged
 from exporter.lake.stores.daemon_threads import DaemonThreads
 from exporter.lake.stores.durable import Folders, sync_folder, write_new
 from exporter.lake.stores.keys import checked_key, checked_prefix
@@ -158,6 +158,8 @@ class DirectoryStore:
         sync_folder(aside.parent)
 
     def _publish(self, staged: Staged) -> bool:
+        if staged.size_bytes is None:  # a leftover: what is missing in it is not known
+            return False
         target, aside = self._path(staged.key), self._staged_path(staged) if staged.handle else None
         if aside is not None and _size_bytes(target) is None and _size_bytes(aside) == staged.size_bytes:
             self._folders.make(target.parent)
@@ -174,7 +176,7 @@ class DirectoryStore:
         self._sweep()
         names = [key.removeprefix(f"{_STAGED}/") for key in self._below(f"{_STAGED}/{table}")]
         found = [_STAGED_NAME.fullmatch(name) for name in sorted(names)]
-        return [Staged(name[1], SIZE_UNKNOWN, (name[0],)) for name in found if name]
+        return [Staged(name[1], None, (name[0],)) for name in found if name]
 
     def _sweep(self) -> None:
         """Remove what lies aside for so long that its writer must be dead; a live one needs it for an instant."""

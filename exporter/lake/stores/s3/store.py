@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from exporter.errors import LakeBusy, LakeError, LakeRefused
-from exporter.lake.store import SIZE_UNKNOWN, Staged
+from exporter.lake.store import Staged
 from exporter.lake.stores.keys import checked_key, checked_prefix
 from exporter.lake.stores.s3.calls import Limits, S3Calls
 from exporter.lake.stores.s3.errors import Missing, Taken
@@ -124,7 +124,7 @@ class S3Store:
             async for page in self._pages("list_multipart_uploads", f"{self._name(table)}/", {}, _behind_uploads):
                 for upload in page.get("Uploads", ()):
                     key = upload["Key"].removeprefix(self._root)
-                    found.append(Staged(key, SIZE_UNKNOWN, (upload["UploadId"],)))
+                    found.append(Staged(key, None, (upload["UploadId"],)))
         return found
 
     async def read(self, key: str) -> bytes | None:
