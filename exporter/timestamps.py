@@ -15,6 +15,13 @@ import re
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
+#: Spans in microseconds, which is how every time and span of times is counted here.
+SECOND_US = 1_000_000
+MINUTE_US = 60 * SECOND_US
+DAY_US = 86_400 * SECOND_US
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
 _HOUR = "(?:[01][0-9]|2[0-3])"
 ZONE = f"(?:[Zz]|[+-]{_HOUR}(?::?[0-5][0-9])?)"
 #: A time that can be read; whether it is one, the calendar says.
@@ -22,10 +29,8 @@ SHAPE = rf"[0-9]{{4}}-[0-1][0-9]-[0-3][0-9][Tt ]{_HOUR}(?::[0-5][0-9](?::[0-5][0
 _READABLE = re.compile(SHAPE)
 # What is remembered of texts is bounded in bytes, too: digits may go on and on.
 _REMEMBERED_LENGTH_MAX = 64
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-FIRST_US = (datetime(1, 1, 1, tzinfo=UTC) - _EPOCH) // _MICROSECOND
-LAST_US = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
+FIRST_US = (datetime(1, 1, 1, tzinfo=UTC) - EPOCH) // MICROSECOND
+LAST_US = (datetime.max.replace(tzinfo=UTC) - EPOCH) // MICROSECOND
 
 
 def read_us(text: str) -> int | None:
@@ -42,7 +47,7 @@ def _read_us(text: str) -> int | None:
     except ValueError:  # it has the shape of a time and is none, such as 30 February
         return None
     zoned = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-    micros = (zoned - _EPOCH) // _MICROSECOND
+    micros = (zoned - EPOCH) // MICROSECOND
     return micros if FIRST_US <= micros <= LAST_US else None
 
 
@@ -51,4 +56,4 @@ def text_of(micros: int) -> str:
 
     What lies outside the years 0001 to 9999 is shown as the nearest that does not: this is for people, and never fails.
     """
-    return (_EPOCH + min(max(micros, FIRST_US), LAST_US) * _MICROSECOND).isoformat().replace("+00:00", "Z")
+    return (EPOCH + min(max(micros, FIRST_US), LAST_US) * MICROSECOND).isoformat().replace("+00:00", "Z")

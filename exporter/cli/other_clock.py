@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from exporter.aws.endpoints import host_of, is_loopback
 from exporter.errors import UsageError
 from exporter.machine.clock import system_clock
-from exporter.timestamps import read_us
+from exporter.timestamps import SECOND_US, read_us
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,7 +31,6 @@ VARIABLE = "IVS_EXPORT_TEST_CLOCK"
 _ANSWER_S_MAX = 10.0
 _ANSWER_SIZE_BYTES_MAX = 10_000
 _FOLLOWING_S = 0.05
-_SECOND_US = 1_000_000
 
 
 def other_clock(settings: Settings) -> Clock | None:
@@ -92,7 +91,7 @@ def _services(settings: Settings) -> Iterator[tuple[str, str]]:
 
 def _started(start_us: int, monotonic_s: Callable[[], float]) -> Callable[[], int]:
     began_s = monotonic_s()
-    return lambda: start_us + int((monotonic_s() - began_s) * _SECOND_US)
+    return lambda: start_us + int((monotonic_s() - began_s) * SECOND_US)
 
 
 def _followed(url: str) -> Callable[[], int]:

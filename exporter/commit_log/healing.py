@@ -16,7 +16,7 @@ from exporter.commit_log.archive import fold_lines, units_of
 from exporter.commit_log.reader import records_after
 from exporter.commit_log.records import UnitState
 from exporter.commit_log.state import voided
-from exporter.timestamps import text_of
+from exporter.timestamps import MINUTE_US, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from exporter.model import Scope, SessionKey
 
 #: AWS refuses signatures that are minutes off, so the local clock of a run whose calls are accepted is right to this.
-AHEAD_US_MAX = 15 * 60 * 1_000_000
+AHEAD_US_MAX = 15 * MINUTE_US
 _log = structlog.get_logger()
 
 

@@ -18,6 +18,7 @@ import structlog
 from exporter.commit_log.process import Process
 from exporter.commit_log.records import number_of, numbered, pass_over
 from exporter.errors import LakeBusy, LakeError, ScopeHeld
+from exporter.timestamps import MINUTE_US
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +35,7 @@ _LOSSES_MAX = 10
 _LOSS_S = 1.0
 #: How long a lake may take until a lease is given back. It saves work, and is not worth more: the process ends anyway.
 _RELEASE_S = 3.0
-_CLOCKS_APART_US = 15 * 60 * 1_000_000
+_CLOCKS_APART_US = 15 * MINUTE_US
 _log = structlog.get_logger()
 
 

@@ -25,6 +25,7 @@ import msgspec
 
 from exporter.commit_log.records import SessionEntry, UnitState
 from exporter.commit_log.state import SessionState
+from exporter.timestamps import DAY_US
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 #: What stands for the list of a session's participants where its units are named.
 _LIST = ""
 _EVENT_FILES = "events/"
-_DAY_US = 86_400_000_000
 _UNKNOWN = UnitState()
 
 
@@ -162,7 +162,7 @@ class SessionProgress:
         """
         before = self._before(participant_id)
         final_from_us, ended_us = self.final_from_us, self.ended_us
-        is_late = ended_us is not None and now_us - ended_us >= give_up_days * _DAY_US
+        is_late = ended_us is not None and now_us - ended_us >= give_up_days * DAY_US
         unit = UnitState(
             rows=before.rows + rows,
             failing_since_us=now_us if before.failing_since_us is None else before.failing_since_us,
@@ -299,5 +299,5 @@ class SessionProgress:
 
 
 def _is_given_up(since_us: int, now_us: int, give_up_days: float) -> bool:
-    is_another_day = now_us // _DAY_US > since_us // _DAY_US
-    return is_another_day and now_us - since_us >= give_up_days * _DAY_US
+    is_another_day = now_us // DAY_US > since_us // DAY_US
+    return is_another_day and now_us - since_us >= give_up_days * DAY_US

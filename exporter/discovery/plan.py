@@ -17,6 +17,7 @@ from exporter.commit_log.state import SessionState
 from exporter.discovery.cost import Estimate, estimate
 from exporter.discovery.selection import is_suspect, is_wanted
 from exporter.discovery.session_times import TOLERANCE_US, believed_end
+from exporter.timestamps import SECOND_US
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from exporter.model import Session
     from exporter.settings import RunSettings
 
-_SECOND_US = 1_000_000
 # The setting takes any number of seconds, also one that is infinite in microseconds.
 _GRACE_US_MAX = 1 << 60
 
@@ -89,7 +89,7 @@ class ExportPlan:
         known = _with_believed_ends(known or SessionState(), now_us)
         return SessionProgress(
             _with_known_times(session, known),
-            int(min(self._settings.grace_s * _SECOND_US, _GRACE_US_MAX)),
+            int(min(self._settings.grace_s * SECOND_US, _GRACE_US_MAX)),
             known,
             is_new=self.state.session(*session.key) is None,
             was_sealed=standing is Standing.SEALED,

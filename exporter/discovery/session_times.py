@@ -6,12 +6,12 @@ open, and what it has is exported all the same. Nothing is decided by a start th
 
 from __future__ import annotations
 
-from exporter.timestamps import text_of
+from exporter.timestamps import SECOND_US, text_of
 
 #: 2020-01-01T00:00:00Z. IVS has had stages since 2023; what lies before is some program's zero.
 FIRST_US = 1_577_836_800_000_000
 #: An answer's ``Date`` has whole seconds, and servers' clocks are not quite one.
-TOLERANCE_US = 2_000_000
+TOLERANCE_US = 2 * SECOND_US
 
 
 def doubt(started_us: int | None, ended_us: int | None, now_us: int) -> str:

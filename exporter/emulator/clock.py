@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_SECOND_US = 1_000_000
+SECOND_US = 1_000_000
+HOUR_US = 3_600 * SECOND_US
+DAY_US = 24 * HOUR_US
 
 
 class WorldClock:
@@ -26,7 +28,7 @@ class WorldClock:
         """The simulated moment."""
         if self._is_frozen:
             return self._base_us
-        return self._base_us + int((self._monotonic_s() - self._since_s) * _SECOND_US)
+        return self._base_us + int((self._monotonic_s() - self._since_s) * SECOND_US)
 
     def set(self, moment_us: int) -> None:
         """Make it this moment now, earlier or later than it was."""
@@ -35,11 +37,11 @@ class WorldClock:
 
     def advance(self, seconds: float) -> None:
         """Let this many seconds pass at once."""
-        self.set(self.now_us + int(seconds * _SECOND_US))
+        self.set(self.now_us + int(seconds * SECOND_US))
 
     def date_text(self) -> str:
         """The moment as the ``Date`` header writes it."""
-        second = self.now_us // _SECOND_US
+        second = self.now_us // SECOND_US
         if self._date is None or self._date[0] != second:
             self._date = (second, formatdate(second, usegmt=True))
         return self._date[1]

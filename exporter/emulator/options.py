@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Self
 
+from exporter.emulator.clock import SECOND_US
 from exporter.model import is_region
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class WorldTimes:
         _check_range("days", self.days, _CENTURY_DAYS)
         _check_range("lag_s", self.lag_s, _CENTURY_DAYS * _DAY_S)
         _check_range("retention_days", self.retention_days, _CENTURY_DAYS)
-        if self.start_us is not None and self.start_us % 1_000_000:
+        if self.start_us is not None and self.start_us % SECOND_US:
             raise ValueError("start_us must be a whole second")
 
 

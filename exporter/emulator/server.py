@@ -12,7 +12,7 @@ from uuid import uuid4
 from aiohttp import web
 
 from exporter.emulator.call_log import CallLog
-from exporter.emulator.clock import WorldClock
+from exporter.emulator.clock import SECOND_US, WorldClock
 from exporter.emulator.control import PREFIX, Control
 from exporter.emulator.faults.plan import FaultPlan
 from exporter.emulator.faults.responses import faulty_answer
@@ -60,7 +60,7 @@ class Emulator:
     ) -> None:
         self.options = EmulatorOptions() if options is None else options
         clock, service = self.options.clock, self.options.service
-        start_us = int(wall_s() * 1_000_000) if clock.start_us is None else clock.start_us
+        start_us = int(wall_s() * SECOND_US) if clock.start_us is None else clock.start_us
         self.clock = WorldClock(start_us, is_frozen=clock.is_frozen, monotonic_s=monotonic_s)
         self.quota = Quota(service.quota, monotonic_s)
         self.faults = FaultPlan(service.faults, self.options.world.seed)

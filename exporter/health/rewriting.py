@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +18,14 @@ from xxhash import xxh3_64_intdigest
 
 from exporter.health.file_checks import ID
 from exporter.normalize.event_id import event_id, row_hashes
+from exporter.timestamps import EPOCH, MICROSECOND
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
     from exporter.model import SessionKey
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: More equal events than that, of one instant, no participant has.
 _NUMBERS_TRIED = 1_000
 _ROWS_AT_ONCE = 10_000
@@ -130,4 +130,4 @@ def _sorted(value: Any) -> Any:  # noqa: ANN401 - whatever a column holds
 
 
 def _micros(moment: datetime | None) -> int | None:
-    return None if moment is None else (moment - _EPOCH) // timedelta(microseconds=1)
+    return None if moment is None else (moment - EPOCH) // MICROSECOND

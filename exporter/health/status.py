@@ -11,7 +11,7 @@ from exporter.commit_log.reader import read_state, records_after, scopes_in
 from exporter.commit_log.state import ScopeState
 from exporter.errors import LakeTooNew, LogDamaged
 from exporter.machine.clock import wall_us
-from exporter.timestamps import text_of
+from exporter.timestamps import DAY_US, SECOND_US, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from exporter.lake.store import Records
     from exporter.model import Scope
 
-_DAY_US = 86_400_000_000
 _FAILING_DAYS_MIN = 1.0
 #: Units that are named; the others are counted.
 NAMED_MAX = 100
@@ -84,7 +83,7 @@ class ScopeStatus:
     def oldest_waits_s(self) -> float | None:
         """How long ago the oldest session ended that is not sealed; None where none waits."""
         ended_us = self.oldest_unsealed_ended_us
-        return None if ended_us is None else max(self.now_us - ended_us, 0) / 1_000_000
+        return None if ended_us is None else max(self.now_us - ended_us, 0) / SECOND_US
 
     def summary(self) -> dict[str, Any]:
         """The status as `status --json` prints it."""
@@ -201,7 +200,7 @@ def _status_of(scope: Scope, state: ScopeState, told: _LogReading, runs: list[Ru
     ended = {name: session.ended_us for name, session in sessions.items() if session.ended_us is not None}
     oldest = min(ended, key=lambda name: ended[name], default=None)
     failing = {
-        f"{name}/{participant_id}".rstrip("/"): round((state.latest_us - unit.failing_since_us) / _DAY_US, 1)
+        f"{name}/{participant_id}".rstrip("/"): round((state.latest_us - unit.failing_since_us) / DAY_US, 1)
         for name, session in sessions.items()
         for participant_id, unit in session.units.items()
         if unit.failing_since_us is not None and not unit.is_abandoned

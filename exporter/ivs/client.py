@@ -18,6 +18,7 @@ from exporter.ivs.refusals import read_refusal
 from exporter.ivs.responses import Page, read_page, unpacked
 from exporter.ivs.service_time import FarDates, ServiceTime
 from exporter.ivs.signing import Signer
+from exporter.timestamps import SECOND_US
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -69,7 +70,7 @@ class Client:
     async def _attempt(self, operation: Operation, params: Mapping[str, Any], keys: Keys) -> Page:
         url, sent = self.endpoint.urls[operation], _encode(params)
         now_us = (self.signing_us or self.wall_us)()
-        at = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now_us // 1_000_000))
+        at = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now_us // SECOND_US))
         headers = self._signer.headers(url, sent, keys, at)
         asked = self.service_time.asked()
         answer = await self.connections.post(operation, url, sent, headers, self.endpoint.proxy)
@@ -77,5 +78,5 @@ class Client:
             body = unpacked(operation, answer.headers.get("Content-Encoding", ""), answer.body)
             return read_page(operation, body, self.service_time.answered(answer.headers.get("Date", ""), asked))
         named = {name.lower(): value for name, value in answer.headers.items()}
-        now = datetime.fromtimestamp(self.wall_us() / 1e6, UTC)
+        now = datetime.fromtimestamp(self.wall_us() / SECOND_US, UTC)
         raise read_refusal(operation, answer.status, named, answer.body, now, url=url, proxy=self.endpoint.proxy)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from exporter.timestamps import text_of
+from exporter.timestamps import MINUTE_US, SECOND_US, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,9 +16,8 @@ if TYPE_CHECKING:
 #: How far a time from outside may lie from the local clock. Source: AWS General Reference, "Signing AWS API requests":
 #: a request must reach AWS within five minutes of its time, with most services fifteen. So on an accepted call the
 #: local clock is right, and a ``Date`` that is further off is not AWS's.
-FAR_US = 15 * 60 * 1_000_000
+FAR_US = 15 * MINUTE_US
 
-_SECOND_US = 1_000_000
 _SHOWN_LENGTH_MAX = 60
 _log = structlog.get_logger(__name__)
 
@@ -26,7 +25,7 @@ _log = structlog.get_logger(__name__)
 def read_date_us(text: str) -> int | None:
     """The moment of an HTTP date, in microseconds since the epoch; None where the text is none. Never raises."""
     try:
-        return int(parsedate_to_datetime(text).timestamp()) * _SECOND_US
+        return int(parsedate_to_datetime(text).timestamp()) * SECOND_US
     except (ValueError, TypeError, ArithmeticError, LookupError, OSError):  # what the many odd texts raise
         return None
 

@@ -10,13 +10,11 @@ from exporter import __version__
 from exporter.errors import UsageError
 from exporter.ledger import UNIT_OUTCOMES, add_names
 from exporter.telemetry.failures import Failures
-from exporter.timestamps import text_of
+from exporter.timestamps import SECOND_US, text_of
 
 if TYPE_CHECKING:
     from exporter.errors import ExportError
     from exporter.ledger import ScopeLedger
-
-_SECOND_US = 1_000_000
 
 
 @dataclass(slots=True)
@@ -106,7 +104,7 @@ class RunLedger:
             "lake": self.lake,
             "tag": self.tag,
             "began_at": text_of(self.began_us),
-            "ended_at": text_of(self.began_us + int(seconds * _SECOND_US)),
+            "ended_at": text_of(self.began_us + int(seconds * SECOND_US)),
             "stopped_by": self.stopped_by,
             "more_to_do": self.more_to_do,
             "catalog": None,

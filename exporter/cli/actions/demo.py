@@ -28,6 +28,7 @@ from exporter.errors import LakeError, UsageError
 from exporter.lake.identity import DEMO_MARKER, KEY, decode_identity
 from exporter.model import checked_address
 from exporter.settings import HttpSettings, QuotaSettings, Settings, shown
+from exporter.timestamps import DAY_US
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -42,7 +43,6 @@ _PARTS_OF_A_LAKE = ("events", "_rejects", "_log", "_staged", "_aside")
 _CALLS_PER_SECOND = 250.0
 _CALLS_PER_SECOND_OF_AWS = 5.0
 _DAY_S = 86_400
-_MICROS = 1_000_000
 
 
 def demonstrate(invocation: Invocation, address: str) -> int:
@@ -129,7 +129,7 @@ async def _export(invocation: Invocation, lake: Path, console: Console | None) -
 
 def emulator_options(now_s: float) -> EmulatorOptions:
     """The whole of yesterday, in UTC. The seed gives it some quiet sessions and one with a thousand viewers."""
-    midnight_us = int(now_s // _DAY_S - 1) * _DAY_S * _MICROS
+    midnight_us = int(now_s // _DAY_S - 1) * DAY_US
     world = WorldOptions(
         seed=811,
         shape=WorldShape(5, sessions=Size(5, 8, 12), participants=Size(4, 32, 1500), events=Size(2, 9, 60)),

@@ -7,6 +7,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from hashlib import blake2b
 
+from exporter.emulator.clock import SECOND_US
 from exporter.emulator.protocol.errors import invalid
 
 # Offset, turn, and both moments in microseconds; in a token 0 stands for no moment.
@@ -37,7 +38,7 @@ class PageTokens:
 
     def __init__(self, key: bytes, life_s: float | None) -> None:
         self._key = key
-        self._life_us = None if life_s is None else int(life_s * 1_000_000)
+        self._life_us = None if life_s is None else int(life_s * SECOND_US)
 
     @property
     def is_lasting(self) -> bool:

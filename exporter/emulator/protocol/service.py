@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from exporter.emulator.cache import BoundedCache
+from exporter.emulator.clock import DAY_US, HOUR_US
 from exporter.emulator.faults.data import altered
 from exporter.emulator.protocol.errors import Refusal, denied, not_found
 from exporter.emulator.protocol.page_tokens import PageStart, PageTokens
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from exporter.emulator.options import EmulatorOptions
     from exporter.model import Scope
 
-_HOUR_US = 3_600_000_000
-_DAY_US = 24 * _HOUR_US
 # What is kept of a call beside its page, in bytes, roughly.
 _REQUEST_BYTES = 1_000
 
@@ -63,8 +62,8 @@ class Service:
         paging, times = options.service.paging, options.world.times
         self._tokens = PageTokens(options.world.seed.to_bytes(8, "little"), paging.token_life_s)
         self._known: BoundedCache[KnownRequest] = BoundedCache(paging.cache_bytes)
-        hour_us = start_us // _HOUR_US * _HOUR_US
-        self._world_start_us = hour_us - int(times.days * _DAY_US) if times.start_us is None else times.start_us
+        hour_us = start_us // HOUR_US * HOUR_US
+        self._world_start_us = hour_us - int(times.days * DAY_US) if times.start_us is None else times.start_us
 
     def world(self, scope: Scope) -> World:
         """What this account has in this region."""

@@ -9,8 +9,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from functools import lru_cache
 
-_SECOND_US = 1_000_000
-_MINUTE_US = 60 * _SECOND_US
+from exporter.emulator.clock import SECOND_US
+
+_MINUTE_US = 60 * SECOND_US
 _TWO = tuple(f"{number:02d}" for number in range(60))
 
 #: (digits of the fraction, zone as written, the zone's distance from UTC in microseconds)
@@ -21,8 +22,8 @@ _FORMS: tuple[tuple[int, str, int], ...] = (
     (9, "Z", 0),
     (0, "+00:00", 0),
     (6, "+00:00", 0),
-    (3, "-05:30", -19_800 * _SECOND_US),
-    (6, "+09:00", 32_400 * _SECOND_US),
+    (3, "-05:30", -19_800 * SECOND_US),
+    (6, "+09:00", 32_400 * SECOND_US),
     (0, "", 0),
     (6, "", 0),
 )
@@ -42,7 +43,7 @@ def time_text(moment_us: int, form: int, finer: int = 0) -> str:
     """
     digits, zone, distance_us = _FORMS[form]
     minute, micros = divmod(moment_us + distance_us, _MINUTE_US)
-    second, micros = divmod(micros, _SECOND_US)
+    second, micros = divmod(micros, SECOND_US)
     text = _minute_text(minute) + _TWO[second]
     if digits == 0:
         return text + zone

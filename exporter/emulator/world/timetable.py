@@ -11,15 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from exporter.emulator.cache import BoundedCache
+from exporter.emulator.clock import DAY_US, HOUR_US, SECOND_US
 from exporter.emulator.world.draws import draw, fraction
 
 if TYPE_CHECKING:
     from exporter.emulator.options import WorldOptions
 
-_SECOND_US = 1_000_000
-_HOUR_US = 3_600 * _SECOND_US
-_DAY_US = 24 * _HOUR_US
-_SESSION_US_MAX = 6 * _HOUR_US
+_SESSION_US_MAX = 6 * HOUR_US
 # AWS: up to 12 publishers on a stage (Real-Time User Guide, "Service Quotas").
 _PUBLISHERS_MAX = 12
 # JOINED, PUBLISH_STARTED, REPLICATION_STARTED, and the same three again at the end.
@@ -120,7 +118,7 @@ class Timetable:
         self._options = options
         self._seed = seed
         self._start_us = start_us
-        self._horizon_us = start_us + int(options.times.days * _DAY_US)
+        self._horizon_us = start_us + int(options.times.days * DAY_US)
         self._gatherings: BoundedCache[Gathering] = BoundedCache(_SESSIONS_CACHED)
 
     def stage_seed(self, stage: int) -> int:
@@ -143,7 +141,7 @@ class Timetable:
 
     def forgotten_us(self, stage: int, session: int) -> int:
         """When a session is forgotten; only where sessions are."""
-        return self.span(stage, session).end_us + int((self._options.times.retention_days or 0.0) * _DAY_US)
+        return self.span(stage, session).end_us + int((self._options.times.retention_days or 0.0) * DAY_US)
 
     def span(self, stage: int, session: int) -> Span:
         """When a session begins and ends. A stage has one session after the other."""
@@ -163,8 +161,8 @@ class Timetable:
         slot = self._slot(stage, session)
         start_us = slot.part(0.2 + 0.3 * fraction(draw(seed, b"start")), 1.0).start_us
         if session == self.sessions(stage) - 1 and self._is_last_active(stage):
-            recent_us = self._horizon_us - int(_HOUR_US * (0.25 + 4 * fraction(draw(seed, b"recent"))))
-            return Span(max(start_us, recent_us), self._horizon_us + int(_HOUR_US * (1 + 8 * fraction(seed))))
+            recent_us = self._horizon_us - int(HOUR_US * (0.25 + 4 * fraction(draw(seed, b"recent"))))
+            return Span(max(start_us, recent_us), self._horizon_us + int(HOUR_US * (1 + 8 * fraction(seed))))
         length_us = int((slot.end_us - start_us) * (0.3 + 0.65 * fraction(draw(seed, b"length"))))
         limit_us = int(_SESSION_US_MAX * (0.1 + 0.9 * fraction(draw(seed, b"limit"))))
         return Span(start_us, start_us + min(length_us, limit_us))
@@ -196,7 +194,7 @@ class Timetable:
         events = self._options.shape.events.pick(fraction(draw(seed, b"events")))
         rejoins = events >= _EVENTS_OF_TWO_VISITS_MIN and draw(seed, b"rejoins") % 5 == 0
         visits = max(2 if rejoins else 1, events // (8 + draw(seed, b"visits") % 24))
-        lag_us = int(self._options.times.lag_s * _SECOND_US * fraction(draw(seed, b"lag")))
+        lag_us = int(self._options.times.lag_s * SECOND_US * fraction(draw(seed, b"lag")))
         return Life(seed, span, events, visits, is_publisher, lag_us)
 
     def replication_from(self, stage: int, session: int) -> Replication | None:
@@ -210,7 +208,7 @@ class Timetable:
             return None
         visit, there = life.visit_span(0), self.span(*destination)
         common = Span(max(visit.start_us, there.start_us), min(visit.end_us, there.end_us))
-        if common.end_us - common.start_us < _SECOND_US:
+        if common.end_us - common.start_us < SECOND_US:
             return None
         return Replication((stage, session), destination, common.part(0.1, 0.9))
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
+from exporter.emulator.clock import HOUR_US
 from exporter.emulator.world.draws import draw
 from exporter.emulator.world.iso_forms import FORM_COUNT, time_text
 from exporter.emulator.world.world import ShownEvent
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 #: The events of a visit that is long enough to publish: JOINED, PUBLISH_STARTED, PUBLISH_STOPPED, LEFT.
 PUBLISHING_EVENTS_MIN = 4
 _STUMBLING_EVENTS_MIN = 5
-_TOKEN_LIFE_US = 12 * 3_600 * 1_000_000
+_TOKEN_LIFE_US = 12 * HOUR_US
 
 # How many of a hundred turns are one failure or one new token, and up to where there are two equal events.
 _SINGLE_PERCENT = 8

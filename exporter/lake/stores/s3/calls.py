@@ -27,6 +27,7 @@ from exporter.errors import CredentialsLost, LakeBusy, LakeRefused
 from exporter.lake.stores.s3.answers import NotOfS3, check_parsed, check_raw
 from exporter.lake.stores.s3.errors import Conflict, Expired, S3Call, translated, without_credentials
 from exporter.lake.stores.s3.http import BoundedSession
+from exporter.timestamps import SECOND_US
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -40,7 +41,6 @@ Keys = tuple[str, str | None] | None
 _CONNECTIONS = 32
 _WAIT_FIRST_S = 0.2
 _WAIT_S_MAX = 5.0
-_MICROS = 1_000_000
 _PIECE_BYTES = 1 << 20
 
 
@@ -215,7 +215,7 @@ class S3Calls:
 
     def _told(self, method: str, key: str = "") -> S3Call:
         """What an error says of a call."""
-        return S3Call(self._bucket, method, key, self._host, int(self._wall_s()) * _MICROS)
+        return S3Call(self._bucket, method, key, self._host, int(self._wall_s()) * SECOND_US)
 
 
 def _check_raw(operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:  # noqa: ANN401 - botocore's own

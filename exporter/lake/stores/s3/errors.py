@@ -16,7 +16,7 @@ from exporter.lake.stores.s3.answers import NotOfS3
 from exporter.lake.stores.s3.http import ANSWER_BYTES_MAX, TooLong
 from exporter.lake.stores.s3.network import cause_of, host_of, is_final
 from exporter.text import foreign_words
-from exporter.timestamps import text_of
+from exporter.timestamps import MINUTE_US, SECOND_US, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,8 +25,7 @@ _STATUS_SERVER_ERROR = 500
 _STATUS_PROXY_PASSWORD = 407
 #: An ingress says 404 while what stands behind it starts anew.
 _STATUSES_PASSING = frozenset({200, 404, 408, 425, 429})
-_SKEW_US_MAX = 300_000_000
-_MICROS = 1_000_000
+_SKEW_US_MAX = 5 * MINUTE_US
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +239,7 @@ def _skew(code: str, theirs_us: int | None, call: S3Call) -> str:
 def _date_us(headers: Mapping[str, str]) -> int | None:
     """The time of an answer's `Date`; None where there is none that a clock could show."""
     try:
-        date_us = int(parsedate_to_datetime(headers.get("date", "")).timestamp()) * _MICROS
+        date_us = int(parsedate_to_datetime(headers.get("date", "")).timestamp()) * SECOND_US
         text_of(date_us)
     except (ValueError, TypeError, OverflowError, OSError):
         return None
