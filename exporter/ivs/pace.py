@@ -3,7 +3,7 @@
 AWS gives each read operation of IVS Real-Time 5 calls a second in each account and region, and it is not adjustable
 (Real-Time User Guide, "Service Quotas"). The burst that it allows is not known, and others may draw on the same quota.
 
-A throttle tells that the service's bucket is empty. So between two throttles as many calls were granted as there is
+A throttle shows that the service's bucket is empty. So between two throttles as many calls were granted as there is
 capacity for us, whatever the burst and the latency, and that is the rate from there on. It dips a little first, so that
 the service's bucket fills somewhat, and then probes for more, slowly at first and ever faster, until it is throttled
 again or is back at its full rate, half a minute later. A throttle with none shortly before it ends no measure: it is
@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -32,69 +31,77 @@ _MARGIN = 0.999
 _RATE_SHARE_MIN = 0.02
 _RECOVERY_S = 18.0
 _PROBE_S = 12.0
-# The dip leaves the service's bucket about so many tokens, which later absorb a probe's first excess. More would be
+# Tokens that the dip leaves in the service's bucket, about: they later absorb a probe's first excess. More would be
 # lost where the service's burst is small.
 _REFILL_TOKENS = 1.5
 _DIP_MAX = 0.4
-# Two throttles so near each other, with so few calls between them, tell too little to be a measure.
+# Two throttles that are nearer to each other, with fewer calls between them, show too little to be a measure.
 _MEASURED_S_MIN = 3.0
 _MEASURED_CALLS_MIN = 20
 _BLIND_CUT = 0.85
-# A throttle so long after the one from which is measured is where the next measure begins.
+# A throttle that comes later than this after the one that is measured from begins the next measure.
 _MEASURED_S = 5.0
 # More than a measure can span: the half-minute, and what comes before and after it.
 _REMEMBERED_S = 60.0
 
 
-@dataclass(slots=True)
 class Bucket:
     """Tokens that flow in at a rate, up to a burst. Pure: the time is passed in, in seconds.
 
-    ``full_rate`` is the most that may be used, in calls a second, and ``burst`` the most at once. ``known_rate`` is
-    what the throttle that was answered at ``cut_s`` told to be there; None before any did. The service's bucket was
-    empty at ``empty_s``, from where is measured; ``granted_s`` are the moments of the tokens that were taken lately,
-    without those of throttled calls.
+    No window of time has more tokens than its length times ``full_rate``, in calls a second, and one burst.
     """
 
-    full_rate: float
-    now_s: float
-    tokens: float = _BURST_MIN
-    blocked_until_s: float = 0.0
-    known_rate: float | None = None
-    cut_s: float = -math.inf
-    empty_s: float = -math.inf
-    granted_s: deque[float] = field(default_factory=deque)
-    burst: float = field(init=False)
+    # The mutable state is: the tokens at a moment, and until when none may be taken; the rate that the last throttle
+    # showed, and when it was answered; and what the next throttle is measured by, which is when the service's bucket
+    # was last seen empty, and when the calls were granted that were answered with no throttle.
 
-    def __post_init__(self) -> None:
-        self.burst = max(_BURST_MIN, self.full_rate * _BURST_S)
-        self.full_rate *= _MARGIN
+    def __init__(self, full_rate: float, now_s: float) -> None:
+        self._burst = max(_BURST_MIN, full_rate * _BURST_S)
+        self._full_rate = full_rate * _MARGIN
+        self._now_s = now_s
+        self._tokens = _BURST_MIN
+        self._blocked_until_s = -math.inf
+        self._learned_rate: float | None = None
+        self._cut_s = -math.inf
+        self._empty_s = -math.inf
+        self._granted_s: deque[float] = deque()
+
+    def __repr__(self) -> str:
+        blocked = f", blocked for {pause_s:.2f} s" if (pause_s := self._blocked_until_s - self._now_s) > 0 else ""
+        learned = "" if self._learned_rate is None else f", {self._learned_rate:.3f} learned at {self._cut_s:.2f} s"
+        measured = f" since the throttle at {self._empty_s:.2f} s" if self._empty_s > -math.inf else ""
+        granted = sum(moment_s > self._empty_s for moment_s in self._granted_s)
+        return (
+            f"<Bucket at {self._now_s:.2f} s: {self._tokens:.2f} of {self._burst:g} tokens,"
+            f" {self.rate(self._now_s):.3f} of {self._full_rate:.3f} calls/s{learned};"
+            f" {granted} granted{measured}{blocked}>"
+        )
 
     def rate(self, now_s: float) -> float:
         """Calls a second at this moment."""
-        if self.known_rate is None:
-            return self.full_rate
-        since_s = now_s - self.cut_s
+        if self._learned_rate is None:
+            return self._full_rate
+        since_s = now_s - self._cut_s
         if since_s < _RECOVERY_S:
-            dip = min(_DIP_MAX, 4.0 * _REFILL_TOKENS / (self.known_rate * _RECOVERY_S))
-            return self.known_rate * (1.0 - dip * (1.0 - since_s / _RECOVERY_S) ** 3)
+            dip = min(_DIP_MAX, 4.0 * _REFILL_TOKENS / (self._learned_rate * _RECOVERY_S))
+            return self._learned_rate * (1.0 - dip * (1.0 - since_s / _RECOVERY_S) ** 3)
         probe = min(1.0, (since_s - _RECOVERY_S) / _PROBE_S) ** 3
-        return self.known_rate + (self.full_rate - self.known_rate) * probe
+        return self._learned_rate + (self._full_rate - self._learned_rate) * probe
 
     def wait_s(self, now_s: float) -> float:
-        """How long from now until a token is there; 0 when there is one."""
+        """Seconds from now until a token is there: 0 where there is one."""
         self._flow(now_s)
-        missing = 1.0 - self.tokens
+        missing = 1.0 - self._tokens
         token_s = missing / self.rate(now_s) if missing > _ROUNDING else 0.0
-        return max(self.blocked_until_s - now_s, token_s, 0.0)
+        return max(self._blocked_until_s - now_s, token_s, 0.0)
 
     def take(self, now_s: float) -> None:
         """Take a token."""
         self._flow(now_s)
-        self.tokens -= 1.0
-        self.granted_s.append(now_s)
-        while self.granted_s[0] < now_s - _REMEMBERED_S:
-            self.granted_s.popleft()
+        self._tokens -= 1.0
+        self._granted_s.append(now_s)
+        while self._granted_s[0] < now_s - _REMEMBERED_S:
+            self._granted_s.popleft()
 
     def throttled(self, now_s: float, sent_s: float, retry_after_s: float = 0.0) -> None:
         """A call that was sent at ``sent_s`` was throttled: give no token for ``retry_after_s``, and slow down.
@@ -102,38 +109,38 @@ class Bucket:
         A lone throttle slows nothing down. Calls that were on their way at the last cut were not granted, but say
         nothing else that is new.
         """
-        self.blocked_until_s = max(self.blocked_until_s, now_s + retry_after_s)
-        granted_s = [moment_s for moment_s in self.granted_s if moment_s <= sent_s]
+        self._blocked_until_s = max(self._blocked_until_s, now_s + retry_after_s)
+        granted_s = [moment_s for moment_s in self._granted_s if moment_s <= sent_s]
         if granted_s:
-            self.granted_s.remove(granted_s.pop())
-        if sent_s < self.cut_s:
+            self._granted_s.remove(granted_s.pop())
+        if sent_s < self._cut_s:
             return
         if self._is_first(sent_s):
-            self.empty_s = sent_s
+            self._empty_s = sent_s
             return
         self._flow(now_s)
-        known_rate = self._learned(sent_s, sum(moment_s > self.empty_s for moment_s in granted_s))
-        self.known_rate = min(self.full_rate, max(known_rate, self.full_rate * _RATE_SHARE_MIN))
-        if sent_s - self.empty_s >= _MEASURED_S:
-            self.empty_s = sent_s
-        self.cut_s = now_s
-        self.tokens = min(self.tokens, 0.0)
+        learned_rate = self._measured_rate(sent_s, sum(moment_s > self._empty_s for moment_s in granted_s))
+        self._learned_rate = min(self._full_rate, max(learned_rate, self._full_rate * _RATE_SHARE_MIN))
+        if sent_s - self._empty_s >= _MEASURED_S:
+            self._empty_s = sent_s
+        self._cut_s = now_s
+        self._tokens = min(self._tokens, 0.0)
 
     def _is_first(self, sent_s: float) -> bool:
         """Whether a throttle at the full rate has none before it from which could be measured."""
-        is_measuring = self.empty_s > self.cut_s and sent_s - self.empty_s < _REMEMBERED_S
-        return sent_s - self.cut_s >= _RECOVERY_S + _PROBE_S and not is_measuring
+        is_measuring = self._empty_s > self._cut_s and sent_s - self._empty_s < _REMEMBERED_S
+        return sent_s - self._cut_s >= _RECOVERY_S + _PROBE_S and not is_measuring
 
-    def _learned(self, sent_s: float, granted: int) -> float:
-        """The rate that there is, as a throttle tells after so many calls were granted since the bucket was empty."""
-        measured_s = sent_s - self.empty_s
+    def _measured_rate(self, sent_s: float, granted: int) -> float:
+        """The rate that there is: calls granted since the bucket was empty, by the time since then."""
+        measured_s = sent_s - self._empty_s
         if measured_s >= _MEASURED_S_MIN or granted >= _MEASURED_CALLS_MIN:
             return granted / measured_s
         return self.rate(sent_s) * _BLIND_CUT
 
     def _flow(self, now_s: float) -> None:
-        self.tokens = min(self.burst, self.tokens + (now_s - self.now_s) * self.rate(now_s))
-        self.now_s = now_s
+        self._tokens = min(self._burst, self._tokens + (now_s - self._now_s) * self.rate(now_s))
+        self._now_s = now_s
 
 
 class Pace:
