@@ -37,7 +37,7 @@ class Client:
     """IVS Real-Time in one scope.
 
     ``wall_us`` is the local clock in microseconds since the epoch; ``signing_us`` dates signatures, where that is
-    another clock. ``service_time`` is the service's, as answers tell it.
+    another clock. ``service_time`` follows the ``Date`` of the answers.
     """
 
     credentials: Credentials

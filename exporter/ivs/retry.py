@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
 _BACKOFF_FIRST_S = 0.5
 _BACKOFF_MAX_S = 20.0
-# A pause by throttling that is longer is worth a line of the log.
-_PAUSE_TOLD_S = 60.0
+# A longer pause by throttling is worth a line of the log.
+_PAUSE_LOGGED_S = 60.0
 _log = structlog.get_logger(__name__)
 
 
@@ -49,9 +49,9 @@ class _Spent:
     ``throttled_since_s`` is when it was first throttled.
     """
 
-    attempts: int = 0
-    seconds: float = 0.0
-    throttled_since_s: float | None = None
+    attempts: int = field(default=0, init=False)
+    seconds: float = field(default=0.0, init=False)
+    throttled_since_s: float | None = field(default=None, init=False)
 
 
 @dataclass(slots=True)
@@ -59,16 +59,16 @@ class _Lane:
     """One operation of a scope: its pace, what it was denied, and when it last had an answer that was no throttle.
 
     ``throttled_s`` is when the pause began: with the first throttle since the last answer to what was sent after the
-    pause before. It is None where there is no pause, and ``is_pause_told`` that
-    the log has a line of it; ``starved`` is why the operation is given up.
+    pause before. It is None where there is no pause. ``is_pause_logged`` says that the log has a line of it, and
+    ``starved`` why the operation is given up.
     """
 
     pace: Pace
     denials: Denials
-    answered_s: float = -math.inf
-    throttled_s: float | None = None
-    is_pause_told: bool = False
-    starved: str | None = None
+    answered_s: float = field(default=-math.inf, init=False)
+    throttled_s: float | None = field(default=None, init=False)
+    is_pause_logged: bool = field(default=False, init=False)
+    starved: str | None = field(default=None, init=False)
 
     def check(self, stage_arn: str) -> None:
         """Raise :class:`Starved` or :class:`ShutOut` where the operation is not to be asked in this stage any more."""
@@ -79,11 +79,11 @@ class _Lane:
     def answered(self, now_s: float, sent_s: float) -> None:
         """Note an answer that was no throttle, to what was sent at ``sent_s``.
 
-        What was on its way when the pause began says nothing of its end: else one pause would be told twice.
+        What was on its way when the pause began says nothing of its end: else one pause would be logged twice.
         """
         self.answered_s = now_s
         if self.throttled_s is None or sent_s >= self.throttled_s:
-            self.throttled_s, self.is_pause_told = None, False
+            self.throttled_s, self.is_pause_logged = None, False
 
 
 @dataclass(slots=True)
@@ -96,7 +96,7 @@ class RetryingCaller:
     concurrency: int
     clock: Clock
     ledger: ScopeLedger
-    _lanes: dict[Operation, _Lane] = field(default_factory=dict)
+    _lanes: dict[Operation, _Lane] = field(default_factory=dict, init=False)
     _slots: asyncio.Semaphore = field(init=False)
 
     def __post_init__(self) -> None:
@@ -184,8 +184,8 @@ class RetryingCaller:
         lane.pace.throttled(sent_s, pause_s)
         lane.throttled_s = now_s if lane.throttled_s is None else lane.throttled_s
         paused_s = now_s + pause_s - lane.throttled_s
-        if paused_s > _PAUSE_TOLD_S and not lane.is_pause_told:
-            lane.is_pause_told = True
+        if paused_s > _PAUSE_LOGGED_S and not lane.is_pause_logged:
+            lane.is_pause_logged = True
             _log.warning(
                 "paused by throttling",
                 scope=self.ledger.name,

@@ -34,12 +34,12 @@ def read_date_us(text: str) -> int | None:
 class FarDates:
     """Warns of the first answer whose ``Date`` does not count: once, for all scopes of a run."""
 
-    is_told: bool = False
+    has_warned: bool = field(default=False, init=False)
 
-    def tell(self, date: str, local_us: int) -> None:
-        """Note such an answer. ``date`` is its header, empty where it has none."""
-        if not self.is_told:
-            self.is_told = True
+    def warn(self, date: str, local_us: int) -> None:
+        """Warn of an answer, where it is the first such. ``date`` is its header, empty where it has none."""
+        if not self.has_warned:
+            self.has_warned = True
             _log.warning(
                 "an answer's Date does not count, the local clock does: it is absent, unreadable or more than 15"
                 " minutes off, and so not AWS's; look for what answers in between, a proxy or gateway",
@@ -50,37 +50,38 @@ class FarDates:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The moment at which a call is made: the local clock, and the latest time that the scope's log knows then."""
+    """The moment at which a call is made: the local clock, and the latest time in the scope's log, if it has any."""
 
     local_us: int
-    latest_us: int
+    latest_us: int | None
 
 
 @dataclass(slots=True)
 class ServiceTime:
-    """The service's time in one scope, in microseconds since the epoch.
+    """The service's time in one scope, in microseconds since the epoch: never more than :data:`FAR_US` off ``wall_us``.
 
-    It is what an answer's ``Date`` says where that lies within :data:`FAR_US` of the local clock ``wall_us``, else the
-    local clock; and never before ``latest_us``, the latest time that the scope's log knows, unless that lies further
-    than this ahead of the local clock. So it is never more than :data:`FAR_US` from the local clock.
+    It is the ``Date`` of the last answer where that lies so near to the local clock ``wall_us``, else the local clock;
+    and never before ``latest_us``, the latest time in the scope's log, unless that lies too far ahead.
 
-    Of an answer, clock and log count as they stood when its call was made: whoever reads it may have been suspended
+    Of an answer, clock and log count as they stood when its call was made: the reader may have been suspended
     meanwhile, and a list is no younger than the moment at which it was made.
     """
 
     wall_us: Callable[[], int]
     far_dates: FarDates = field(default_factory=FarDates)
-    latest_us: Callable[[], int] = lambda: 0
-    _date: tuple[str, int | None] = ("", None)
-    _answered_us: int | None = None
+    latest_us: Callable[[], int | None] = lambda: None
+    _date: str | None = field(default=None, init=False)
+    _date_us: int | None = field(default=None, init=False)
+    _answered_us: int | None = field(default=None, init=False)
 
     @property
     def now_us(self) -> int:
-        """The time, as the last answer told it; before the first answer, the local clock's."""
+        """The time of the last answer, while that is near the local clock; else the local clock's."""
         local_us = self.wall_us()
-        told_us = self._answered_us
-        moment_us = told_us if told_us is not None and _is_near(told_us, local_us) else local_us
-        return _bounded(moment_us, self.asked())
+        answered_us = self._answered_us
+        if answered_us is None or not _is_near(answered_us, local_us):
+            answered_us = local_us
+        return _bounded(answered_us, self.asked())
 
     def asked(self) -> Asked:
         """The moment of a call that is made just now."""
@@ -88,18 +89,20 @@ class ServiceTime:
 
     def answered(self, date: str, asked: Asked) -> int:
         """The time of an answer with this ``Date`` header, whatever it holds, to a call that was made at ``asked``."""
-        if date != self._date[0]:
-            self._date = (date, read_date_us(date))
-        told_us = self._date[1]
-        if told_us is None or not _is_near(told_us, asked.local_us):
-            self.far_dates.tell(date, asked.local_us)
-            told_us = asked.local_us
-        self._answered_us = told_us
-        return _bounded(told_us, asked)
+        if date != self._date:  # many answers have one date, and reading it takes long
+            self._date, self._date_us = date, read_date_us(date)
+        moment_us = self._date_us
+        if moment_us is None or not _is_near(moment_us, asked.local_us):
+            self.far_dates.warn(date, asked.local_us)
+            moment_us = asked.local_us
+        self._answered_us = moment_us
+        return _bounded(moment_us, asked)
 
 
 def _bounded(moment_us: int, asked: Asked) -> int:
-    return max(moment_us, asked.latest_us) if asked.latest_us <= asked.local_us + FAR_US else moment_us
+    """A moment, or the latest in the log, where that is later and not too far ahead of the local clock."""
+    latest_us = asked.latest_us
+    return moment_us if latest_us is None or latest_us > asked.local_us + FAR_US else max(moment_us, latest_us)
 
 
 def _is_near(moment_us: int, local_us: int) -> bool:

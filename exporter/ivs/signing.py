@@ -7,7 +7,6 @@ Source: AWS General Reference, "Create a signed AWS API request"; the tests comp
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha256
 from hmac import digest
@@ -23,17 +22,17 @@ _CONTENT_TYPE = "application/json"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-@dataclass(slots=True)
 class Signer:
     """Signs requests to one service in one region."""
 
-    service: str
-    region: str
-    _key: bytes = field(default=b"", repr=False)
-    _key_of: tuple[str, str] = field(default=("", ""), repr=False)
+    def __init__(self, service: str, region: str) -> None:
+        self._service = service
+        self._region = region
+        self._key = b""
+        self._key_of: tuple[str, str] | None = None  # the secret key and the date that it was derived from
 
     def headers(self, url: str, body: bytes, keys: Keys, at: str) -> dict[str, str]:
-        """The headers of a signed POST of ``body`` to ``url`` (without a query), at a time like 20261124T143000Z."""
+        """Sign a POST of ``body`` to ``url``, which has no query, at a time like 20261124T143000Z: its headers."""
         host, path = host_and_path(url)
         headers = {"Content-Type": _CONTENT_TYPE, "Host": host, "X-Amz-Date": at}
         if keys.token:
@@ -41,7 +40,7 @@ class Signer:
         names = ";".join(headers).lower()
         lines = "".join(f"{name.lower()}:{' '.join(value.split())}\n" for name, value in headers.items())
         request = f"POST\n{path}\n\n{lines}\n{names}\n{sha256(body).hexdigest()}"
-        scope = f"{at[:8]}/{self.region}/{self.service}/aws4_request"
+        scope = f"{at[:8]}/{self._region}/{self._service}/aws4_request"
         text = f"{_ALGORITHM}\n{at}\n{scope}\n{sha256(request.encode()).hexdigest()}"
         signature = digest(self._signing_key(keys.secret_key, at[:8]), text.encode(), "sha256").hex()
         headers["Authorization"] = (
@@ -52,7 +51,7 @@ class Signer:
     def _signing_key(self, secret_key: str, date: str) -> bytes:
         if self._key_of != (secret_key, date):
             key = f"AWS4{secret_key}".encode()
-            for part in (date, self.region, self.service, "aws4_request"):
+            for part in (date, self._region, self._service, "aws4_request"):
                 key = digest(key, part.encode(), "sha256")
             self._key, self._key_of = key, (secret_key, date)
         return self._key

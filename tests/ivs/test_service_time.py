@@ -59,7 +59,7 @@ def test_a_near_date_counts_and_a_far_one_does_not(ahead_us: int) -> None:
     told_us = (NOW_US + ahead_us) // SECOND_US * SECOND_US
     is_near = abs(told_us - NOW_US) <= FAR_US
     assert time.answered(http_date(told_us), time.asked()) == time.now_us == (told_us if is_near else NOW_US)
-    assert far_dates.is_told is not is_near
+    assert far_dates.has_warned is not is_near
 
 
 def test_a_time_that_the_log_knows_has_passed() -> None:
