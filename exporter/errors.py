@@ -18,9 +18,9 @@
     │       ├── CredentialsLost missing, expired or invalid, and not to be renewed
     │       ├── Unreachable     a certificate, proxy or endpoint that no other try will change
     │       └── ClockWrong      this machine's clock is so far off that AWS refuses its signatures
-    ├── Vanished                a session that was known is no longer listed
+    ├── Vanished                a session that the commit log names is no longer listed
     ├── EventUnreadable         an event that can't be read; fails its unit
-    │   └── EventUndated        an event that can't be given a date; the unit's others are exported
+    │   └── EventUndated        an event without a date; the unit's others are exported
     ├── TemporaryFolderRefused  the temporary folder can't be used; fails the units that need it
     └── LakeError               the lake can't be read or written
         ├── LakeBusy            a passing fault; try again
@@ -38,7 +38,7 @@ Only the command line turns an error into an exit code.
 
 from __future__ import annotations
 
-#: What is said to whoever meets a damaged log.
+#: What can be done about a damaged log.
 HOW_TO_GO_ON = "restore `_log` from a backup, or run `ivs-export repair`"
 
 
@@ -91,24 +91,7 @@ class Malformed(Transient):
     kind = "malformed"
 
 
-# Source: the botocore model `ivs-realtime` 2020-07-14 (AccessDeniedException, PendingVerification), and what siblings
-# call the same (AWS General Reference, "Common error types").
-_DENIED_CODES = frozenset(
-    {
-        "AuthorizationError",
-        "AuthorizationErrorException",
-        "Forbidden",
-        "ForbiddenException",
-        "NotAuthorized",
-        "NotAuthorizedException",
-        "OptInRequired",
-        "PendingVerification",
-        "SubscriptionRequiredException",
-        "UnauthorizedException",
-        "UnauthorizedOperation",
-    }
-)
-_DENIED_PREFIX = "AccessDenied"
+# Source: the botocore model `ivs-realtime` 2020-07-14, and AWS General Reference, "Common error types".
 _FOR_GOOD_CODES = frozenset(
     {"InvalidParameterException", "InvalidParameterValue", "ResourceNotFoundException", "ValidationError"}
     | {"ResourceNotFound", "ValidationException"}
@@ -130,11 +113,6 @@ class Refused(ApiError):
         self.is_aws = is_aws
 
     @property
-    def is_denied(self) -> bool:
-        """Whether AWS says that a permission is missing, which can come back."""
-        return self.is_aws and (self.code in _DENIED_CODES or self.code.startswith(_DENIED_PREFIX))
-
-    @property
     def is_for_good(self) -> bool:
         """Whether AWS says that what was asked for is invalid or not there."""
         return self.is_aws and self.code in _FOR_GOOD_CODES
@@ -144,11 +122,6 @@ class TokenRefused(Refused):
     """A page token was refused after earlier pages of the same list were answered. It says nothing of the list."""
 
     kind = "token_refused"
-
-    @property
-    def is_denied(self) -> bool:
-        """Never: the pages before were given."""
-        return False
 
     @property
     def is_for_good(self) -> bool:
@@ -181,7 +154,7 @@ class Starved(ApiError):
 class ShutOut(ApiError):
     """An operation was refused so often, with no success, that this run asks it no more.
 
-    It is one failure with the refusals that led to it, whose ``group`` it has, and its words are the ones to show.
+    It is one failure with the refusals that led to it, whose ``group`` it has, and its text is the one to show.
     """
 
     kind = Refused.kind
@@ -220,7 +193,7 @@ class CredentialsLost(ScopeLost):
 
 
 class Vanished(ExportError):
-    """A session that was known, and not sealed, is missing from a complete listing."""
+    """A session that the commit log names, and that is not sealed, is missing from a complete listing."""
 
     kind = "vanished"
 
@@ -232,7 +205,7 @@ class EventUnreadable(ExportError):
 
 
 class EventUndated(EventUnreadable):
-    """An event whose time is missing or unreadable: it can be given no date, and is kept among the rejects."""
+    """An event whose time is missing or unreadable: it has no date, and is kept among the rejects."""
 
     group = "events without a time"
 

@@ -252,25 +252,23 @@ def test_a_credential_code_is_known_as_such(code: str, expired: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "headers", "body", "is_denied", "is_for_good"),
+    ("status", "headers", "body", "is_for_good"),
     [
-        (403, {"x-amzn-errortype": "AccessDeniedException"}, b"{}", True, False),
-        (403, {}, b"<ErrorResponse><Error><Code>AccessDenied</Code></Error></ErrorResponse>", True, False),
-        (403, {}, b'{"__type": "UnauthorizedOperation"}', True, False),
-        (403, {"x-amzn-errortype": "PendingVerification"}, b"", True, False),
-        (400, {"x-amzn-errortype": "ValidationException"}, b"", False, True),
-        (404, {}, b'{"__type": "x#ResourceNotFoundException"}', False, True),
-        (400, {"x-amzn-requestid": "a"}, b'{"code": "ValidationException"}', False, True),
-        (409, {"x-amzn-errortype": "ConflictException"}, b"", False, False),
+        (403, {"x-amzn-errortype": "AccessDeniedException"}, b"{}", False),
+        (403, {}, b"<ErrorResponse><Error><Code>AccessDenied</Code></Error></ErrorResponse>", False),
+        (403, {}, b'{"__type": "UnauthorizedOperation"}', False),
+        (403, {"x-amzn-errortype": "PendingVerification"}, b"", False),
+        (400, {"x-amzn-errortype": "ValidationException"}, b"", True),
+        (404, {}, b'{"__type": "x#ResourceNotFoundException"}', True),
+        (400, {"x-amzn-requestid": "a"}, b'{"code": "ValidationException"}', True),
+        (409, {"x-amzn-errortype": "ConflictException"}, b"", False),
     ],
 )
-def test_what_aws_refuses(
-    status: int, headers: Mapping[str, str], body: bytes, is_denied: bool, is_for_good: bool
-) -> None:
+def test_what_aws_refuses(status: int, headers: Mapping[str, str], body: bytes, is_for_good: bool) -> None:
     """A permission can come back; what is invalid or not there will not."""
     error = refusal(status, headers, body)
     assert isinstance(error, Refused)
-    assert (error.is_aws, error.is_denied, error.is_for_good) == (True, is_denied, is_for_good)
+    assert (error.is_aws, error.is_for_good) == (True, is_for_good)
 
 
 @pytest.mark.parametrize(
@@ -291,7 +289,7 @@ def test_what_somebody_else_refuses(status: int, headers: Mapping[str, str], bod
     """An answer without an error of AWS's is never for good, and the message says that it is not AWS's."""
     error = refusal(status, headers, body)
     assert isinstance(error, Refused)
-    assert (error.is_aws, error.is_denied, error.is_for_good) == (False, False, False)
+    assert (error.is_aws, error.is_for_good) == (False, False)
     assert "something between here and AWS answered" in str(error)
     assert "pw" not in str(error)
     assert ("portal.example" in str(error)) == (status == 302)
@@ -301,8 +299,7 @@ def test_what_somebody_else_refuses(status: int, headers: Mapping[str, str], bod
 def test_a_refused_token_says_nothing_of_its_list() -> None:
     """A page token that is refused in mid-list is no reason to give the list up."""
     for code in ("ValidationException", "AccessDeniedException"):
-        error = TokenRefused("no", code)
-        assert (error.is_denied, error.is_for_good) == (False, False)
+        assert not TokenRefused("no", code).is_for_good
 
 
 def test_what_was_asked_is_named_where_somebody_else_answers() -> None:
