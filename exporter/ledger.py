@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from exporter.errors import UsageError
 from exporter.telemetry.failures import Failures
-from exporter.text import counted
+from exporter.text import counted, cut
 from exporter.timestamps import text_of
 
 if TYPE_CHECKING:
@@ -24,14 +24,13 @@ UNIT_OUTCOMES = ("exported", "empty", "unchanged", "failed", "deferred", "abando
 
 # The names come from outside, and could be another one each time, of any length.
 _NAMES_MAX = 1_000
-_NAME_LENGTH_MAX = 200
 _OTHER_NAMES = "…"
 
 
 def add_names(total: Counter[str], more: Mapping[str, int]) -> None:
     """Add counts of unknown fields, by name: a thousand names, cut where they are long; all others count as ``…``."""
     for name, count in more.items():
-        shown = name if len(name) <= _NAME_LENGTH_MAX else name[:_NAME_LENGTH_MAX] + "…"
+        shown = cut(name)
         total[shown if shown in total or len(total) < _NAMES_MAX else _OTHER_NAMES] += count
 
 

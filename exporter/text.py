@@ -10,7 +10,8 @@ _SECRET_VARIABLES = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINE
 # What is shorter is no secret but a word such as `test`, and would turn a whole log into stars. AWS's own secret keys
 # have 40 characters, its session tokens hundreds (IAM User Guide, "IAM identifiers").
 _SECRET_LENGTH_MIN = 16
-_LINE_LENGTH_MAX = 500
+#: Characters that are shown of a message from outside, and of a name or a value in one.
+LINE_LENGTH_MAX, NAME_LENGTH_MAX = 500, 200
 _MASK = "***"
 
 _PATTERNS = (
@@ -59,15 +60,24 @@ def masked(text: str) -> str:
     return text
 
 
-def foreign_words(said: object) -> str:
-    """What another program or library said, as one printable line without secrets, no longer than a log bears."""
-    line = masked(" ".join(str(said)[: 4 * _LINE_LENGTH_MAX].split()))
-    line = "".join(letter if letter.isprintable() else "?" for letter in line)
-    return line if len(line) <= _LINE_LENGTH_MAX else line[:_LINE_LENGTH_MAX] + "…"
+def one_line(said: object, length_max: int = LINE_LENGTH_MAX) -> str:
+    """Show what another program or library said, in one line: printable, without secrets, and cut where it is long."""
+    line = masked(" ".join(str(said)[: 4 * LINE_LENGTH_MAX].split()))
+    return cut("".join(letter if letter.isprintable() else "?" for letter in line), length_max)
+
+
+def quoted(text: str) -> str:
+    """Show a name or a value from outside, in quotes: escaped where it can't be printed, and cut where it is long."""
+    return repr(cut(text))
+
+
+def cut(text: str, length_max: int = NAME_LENGTH_MAX) -> str:
+    """Cut a text that has more characters than that, and end it with ``…`` then."""
+    return text if len(text) <= length_max else text[:length_max] + "…"
 
 
 def plain(text: str) -> str:
-    """A text from elsewhere, without what a terminal would obey."""
+    """Show a text from outside as it is, but for what a terminal would obey."""
     return "".join(letter if letter.isprintable() else "�" for letter in text)
 
 
@@ -77,6 +87,6 @@ def counted(count: int, thing: str) -> str:
 
 
 def undated(count: int, among: int) -> str:
-    """What is said of events whose time can't be read."""
+    """Say of how many events the time can't be read."""
     have = "has" if count == 1 else "have"
     return f"{count:,} of {counted(among, 'event')} {have} no eventTime that can be read"

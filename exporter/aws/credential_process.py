@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import CredentialRetrievalError
 
-from exporter.text import foreign_words
+from exporter.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,12 +46,12 @@ def _fault(error: BaseException, names: set[str]) -> str:
     if isinstance(error, CredentialRetrievalError):
         return _refused(str(error.kwargs.get("error_msg", "")))
     if isinstance(error, OSError):
-        place = "" if error.filename is None else f"{foreign_words(error.filename)}: "
-        return f"it can't be started: {place}{foreign_words(error.strerror or error)}"
+        place = "" if error.filename is None else f"{one_line(error.filename)}: "
+        return f"it can't be started: {place}{one_line(error.strerror or error)}"
     if _READING not in names:
         is_over = isinstance(error, RuntimeError) and "expired" in str(error)
         return "the keys that it gives have expired already" if is_over else _EXPIRATION
-    return f"the command can't be read: {foreign_words(error)}" if _SPLITTING in names else _misprinted(error)
+    return f"the command can't be read: {one_line(error)}" if _SPLITTING in names else _misprinted(error)
 
 
 def _misprinted(error: BaseException) -> str:
@@ -69,7 +69,7 @@ def _refused(said: str) -> str:
         return "it prints no Version, or another than the number 1"
     if missing := _MISSING.fullmatch(said):
         return f"it prints no {missing[1]}"
-    told = foreign_words(said)
+    told = one_line(said)
     return f"it fails: {told}" if told else "it fails, without a word"
 
 
@@ -80,7 +80,7 @@ def _profile_in(holders: list[Any]) -> str:
         for each in (holder, *_enclosed_by(getattr(holder, "_refresh_using", None))):
             own = getattr(each, "_profile_name", None)
             name = own if isinstance(own, str) else name
-    return repr(foreign_words(name))
+    return repr(one_line(name))
 
 
 def _enclosed_by(refresh: object) -> Iterator[object]:

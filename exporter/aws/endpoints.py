@@ -12,7 +12,7 @@ import re
 from urllib.parse import urlsplit
 
 from exporter.errors import UsageError
-from exporter.text import foreign_words
+from exporter.text import one_line
 
 _SCHEMES = ("http", "https")
 
@@ -36,7 +36,7 @@ def check_endpoint(url: str, source: str) -> None:
     What stands before an @ or after a ? or # may be a secret, and is not shown.
     """
     if fault := _fault_of(url):
-        shown = foreign_words(re.split("[?#]", url.rpartition("@")[2])[0])
+        shown = one_line(re.split("[?#]", url.rpartition("@")[2])[0])
         raise UsageError(f"{source} {fault}: {shown!r}; write it as https://host or http://host:port")
 
 

@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from exporter.aws.credential_process import METHOD, process_fault
 from exporter.aws.endpoints import check_endpoint_settings
 from exporter.errors import CredentialsLost, ExportError, UsageError
-from exporter.text import foreign_words
+from exporter.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,14 +85,14 @@ def is_of_process(error: BaseException) -> bool:
     return _provider_of(error) == METHOD
 
 
-def words_of(error: BaseException) -> str:
+def message_of(error: BaseException) -> str:
     """What an error says, in one line without secrets; with its class where its text alone says little."""
     if is_of_process(error):
         return process_fault(error)
-    text = foreign_words(error)
+    text = one_line(error)
     if isinstance(error, OSError) and error.strerror:
-        text = foreign_words(error.strerror)
-        return text if error.filename is None else f"{foreign_words(error.filename)}: {text}"
+        text = one_line(error.strerror)
+        return text if error.filename is None else f"{one_line(error.filename)}: {text}"
     if isinstance(error, EOFError):
         return "something was to be typed, such as the code of an MFA device, and nobody is there to type it"
     if isinstance(error, (BotoCoreError, ClientError, RuntimeError)) and text:
@@ -102,7 +102,7 @@ def words_of(error: BaseException) -> str:
 
 def _named(error: Exception) -> str:
     """An error's words, after the names of AWS's variables whose values it repeats."""
-    words = words_of(error)
+    words = message_of(error)
     repeated = [
         name
         for name, value in os.environ.items()

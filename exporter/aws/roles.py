@@ -20,7 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalE
 from exporter import __version__
 from exporter.aws.credentials import renewal_of
 from exporter.aws.endpoints import is_loopback
-from exporter.aws.errors import is_of_process, words_of
+from exporter.aws.errors import is_of_process, message_of
 from exporter.errors import ExportError
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class RoleSts:
                     return None
                 told = (await self._ask("get_caller_identity"))["Account"]
         except Exception as error:  # noqa: BLE001 - a hint, by which nothing fails
-            _log.info("STS does not tell whose the credentials are", reason=words_of(error))
+            _log.info("STS does not tell whose the credentials are", reason=message_of(error))
             return None
         return told if isinstance(told, str) and _ACCOUNT_ID.fullmatch(told) else None
 
@@ -153,9 +153,9 @@ class RoleProvider:
             raise
         except (BotoCoreError, ClientError, OSError, RuntimeError) as error:
             # Not chained: STS quotes what it calls invalid.
-            raise self._error(words_of(error)) from None
+            raise self._error(message_of(error)) from None
         except Exception as error:  # noqa: BLE001 - whatever else botocore comes to, it is over what was answered
-            own = words_of(error) if is_of_process(error) else ""
+            own = message_of(error) if is_of_process(error) else ""
             raise self._error(own or f"STS's answer can't be read: {type(error).__name__}") from None
         try:
             given = answer["Credentials"]

@@ -19,7 +19,7 @@ from exporter.cli.commands.status import status
 from exporter.cli.commands.verify import verify
 from exporter.cli.invocation import Bug, Invocation
 from exporter.errors import ExportError, UsageError
-from exporter.text import foreign_words
+from exporter.text import one_line
 
 if TYPE_CHECKING:
     from exporter.cli.invocation import Export
@@ -81,7 +81,7 @@ def _as_own(error: BaseException) -> ExportError:
     if isinstance(error, OSError):
         return ExportError(f"the system refused: {error}")
     logging.getLogger(__name__).debug("a bug", exc_info=error)
-    return Bug(f"a bug in {PROGRAM}: {type(error).__name__}: {foreign_words(error)}")
+    return Bug(f"a bug in {PROGRAM}: {type(error).__name__}: {one_line(error)}")
 
 
 def _run(invocation: Invocation, arguments: list[str]) -> int:

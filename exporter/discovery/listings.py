@@ -14,6 +14,7 @@ import msgspec
 from exporter.discovery.session_times import doubt
 from exporter.errors import Malformed
 from exporter.model import Scope, Session, scope_of
+from exporter.text import quoted
 from exporter.timestamps import read_us
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from exporter.ivs.responses import Page
 
-_SHOWN_LENGTH_MAX = 200
 # What msgspec and json raise for what is none of the kind.
 _UNREADABLE = (msgspec.MsgspecError, ValueError)
 # Thousands of ids wait in memory, and stand in each record. AWS's own have up to 64 letters.
@@ -73,7 +73,7 @@ async def list_stages(pages: AsyncIterator[Page], region: str) -> AsyncIterator[
             own = scope_of(stage.arn)
             scope = scope or own
             if own is None or own.region != region or own != scope:
-                listed.flaws.append(f"ListStages in {region} gave a stage that is none of it: {_shown(stage.arn)}")
+                listed.flaws.append(f"ListStages in {region} gave a stage that is none of it: {quoted(stage.arn)}")
             elif stage.arn not in seen:
                 seen.add(stage.arn)
                 listed.stage_arns.append(stage.arn)
@@ -118,7 +118,7 @@ async def list_sessions(pages: AsyncIterator[Page], stage_arn: str) -> AsyncIter
                 listed.flaws += noted.flaws
                 listed.doubts += noted.doubts
             elif ends[item.sessionId] not in {None, session.ended_us}:  # one that has just ended is no contradiction
-                listed.flaws.append(f"session {_shown(item.sessionId)} is listed twice, with different ends")
+                listed.flaws.append(f"session {quoted(item.sessionId)} is listed twice, with different ends")
                 listed.contested.append(session)
         yield listed
 
@@ -141,16 +141,16 @@ def _flaw_of_id(text: str, whose: str) -> str:
     """What is wrong with an id, or nothing."""
     if not text:
         return f"{whose} without an id"
-    return f"{whose} with an id of {len(text):,} letters: {_shown(text)}" if len(text) > _ID_LENGTH_MAX else ""
+    return f"{whose} with an id of {len(text):,} letters: {quoted(text)}" if len(text) > _ID_LENGTH_MAX else ""
 
 
 def _session_of(stage_arn: str, item: _SessionItem, now_us: int, noted: ListingPage) -> Session:
     """The session, without an end that can't be true; what is wrong with it is ``noted``."""
     started_us = read_us(item.startTime) if item.startTime else None
     ended_us = read_us(item.endTime) if item.endTime else None
-    name = f"session {_shown(item.sessionId)}"
+    name = f"session {quoted(item.sessionId)}"
     if item.endTime and ended_us is None:
-        noted.flaws.append(f"{name} ended at {_shown(item.endTime)}, which is not a time")
+        noted.flaws.append(f"{name} ended at {quoted(item.endTime)}, which is not a time")
     if reason := doubt(started_us, ended_us, now_us):
         noted.doubts.append(f"{name}: {reason}")
         ended_us = None
@@ -169,13 +169,13 @@ def _read(kind: type[Item], page: Page, member: str, listed: ListingPage) -> lis
     try:
         raw = json.loads(page.items)
     except (ValueError, RecursionError) as error:
-        raise Malformed(f"{member} is no list that can be read: {_shown(str(error))}") from error
+        raise Malformed(f"{member} is no list that can be read: {quoted(str(error))}") from error
     items: list[Item] = []
     for item in raw:
         try:
             items.append(_convert(kind, item))
         except _UNREADABLE as error:
-            listed.flaws.append(f"{member} holds something that is none: {_shown(str(error))}")
+            listed.flaws.append(f"{member} holds something that is none: {quoted(str(error))}")
     return items
 
 
@@ -186,7 +186,3 @@ def _convert(kind: type[Item], item: dict[str, object]) -> Item:
     fields = {name: item[name] for name in kind.__struct_fields__ if name in item}
     json.dumps(fields, ensure_ascii=False).encode()  # a name must be writable, or is an error
     return msgspec.convert(fields, kind)
-
-
-def _shown(text: str) -> str:
-    return repr(text if len(text) <= _SHOWN_LENGTH_MAX else text[:_SHOWN_LENGTH_MAX] + "…")

@@ -22,7 +22,7 @@ from botocore.httpsession import get_cert_path
 from botocore.utils import get_environ_proxies
 
 from exporter import __version__
-from exporter.aws.errors import lost, reading_configuration, words_of
+from exporter.aws.errors import lost, message_of, reading_configuration
 from exporter.errors import Endless, UsageError
 from exporter.ivs.network import host_of, not_answered
 from exporter.machine.open_files import connections_max
@@ -179,7 +179,7 @@ def _certificates() -> ssl.SSLContext:
     except (OSError, ssl.SSLError, ValueError) as error:
         variables = [name for name in _BUNDLES if os.environ.get(name) == named]
         source = variables[0] if variables else "the profile's ca_bundle"
-        raise UsageError(f"{source}: the certificates in {path} can't be read: {words_of(error)}") from error
+        raise UsageError(f"{source}: the certificates in {path} can't be read: {message_of(error)}") from error
 
 
 async def _beginning(answer: aiohttp.ClientResponse) -> bytes:

@@ -13,7 +13,7 @@ import aiohttp
 
 from exporter.aws.tls_faults import is_alert, speaks_no_tls
 from exporter.errors import Transient, Unreachable
-from exporter.text import foreign_words
+from exporter.text import one_line
 
 if TYPE_CHECKING:
     from exporter.errors import ApiError
@@ -40,7 +40,7 @@ def not_answered(what: str, error: Exception, url: str, proxy: str | None) -> Ap
     """
     host, by = host_of(url), f" through the proxy {host_of(proxy)}" if proxy else ""
     if isinstance(error, aiohttp.ClientHttpProxyError):
-        return of_proxy(what, error.status, foreign_words(error.message), host, proxy or "")
+        return of_proxy(what, error.status, one_line(error.message), host, proxy or "")
     if isinstance(error, (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError)):
         return _of_tls(what, error, host, by, proxy)
     if isinstance(error, aiohttp.ClientResponseError) and is_alert(error):
@@ -83,7 +83,7 @@ def host_of(url: str) -> str:
     except ValueError:
         return "an address that is no URL"
     host = parts.hostname or "an address without a host"
-    host = f"[{host}]" if ":" in host else foreign_words(host)
+    host = f"[{host}]" if ":" in host else one_line(host)
     return host if port is None else f"{host}:{port}"
 
 
@@ -97,7 +97,7 @@ def _of_tls(what: str, error: aiohttp.ClientError, host: str, by: str, proxy: st
             return Unreachable(f"{what}: the proxy {place} speaks no TLS: use http:// in HTTPS_PROXY")
         return Unreachable(f"{what}: {host} speaks no TLS{by}: use http:// in the endpoint")
     cause = error.certificate_error
-    said = foreign_words(getattr(cause, "verify_message", "") or cause)
+    said = one_line(getattr(cause, "verify_message", "") or cause)
     return Unreachable(
         f"{what}: the certificate of {error.host}:{error.port} is not trusted ({said}): where a proxy or a company's"
         " authority signs, set AWS_CA_BUNDLE to the file with its certificates"
@@ -125,17 +125,17 @@ def _cause_of(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return f"no connection in time; {_OTHER_WAYS}"
     if isinstance(error, socket.gaierror):
-        return f"the name does not resolve ({foreign_words(error.strerror)}); {_OTHER_WAYS}"
+        return f"the name does not resolve ({one_line(error.strerror)}); {_OTHER_WAYS}"
     if isinstance(error, ssl.SSLError):
         return _tls_cause(error)
     if isinstance(error, OSError) and error.errno is not None:
         return _CAUSES.get(error.errno) or os.strerror(error.errno)
-    return foreign_words(f"{type(error).__name__}: {error}")
+    return one_line(f"{type(error).__name__}: {error}")
 
 
 def _tls_cause(error: BaseException) -> str:
     reason = str(getattr(error, "reason", None) or getattr(error, "strerror", None) or error)
-    return foreign_words(reason.replace("_", " ").lower() if reason.isupper() else reason)
+    return one_line(reason.replace("_", " ").lower() if reason.isupper() else reason)
 
 
 def _broken_cause(error: Exception) -> str:
@@ -146,7 +146,7 @@ def _broken_cause(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientPayloadError):
         return "the answer broke off, or is not what its header announces"
     if isinstance(error, aiohttp.ClientResponseError):
-        return f"what came is no HTTP: {foreign_words(error.message)}"
+        return f"what came is no HTTP: {one_line(error.message)}"
     if isinstance(error, OSError) and error.errno is not None:
         return _cause_of(error)
-    return foreign_words(f"{type(error).__name__}: {error}")
+    return one_line(f"{type(error).__name__}: {error}")

@@ -19,7 +19,7 @@ from exporter.aws.tls_faults import wants_tls
 from exporter.errors import ApiError, ClockWrong, CredentialsLost, Malformed, Refused, Throttled, Transient
 from exporter.ivs.network import host_of, of_plain_http, of_proxy
 from exporter.ivs.responses import unpacked
-from exporter.text import foreign_words
+from exporter.text import NAME_LENGTH_MAX, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +31,6 @@ _STATUS_REQUEST_TIMEOUT = 408
 _STATUS_THROTTLED = 429
 _STATUS_SERVER_ERROR = 500
 _REDIRECTS = range(300, 400)
-_MESSAGE_LENGTH_MAX = 300
 _CODE = re.compile(r"[A-Za-z][\w.-]{0,99}", re.ASCII)
 _XML_ERROR = re.compile(rb"<(?:\w+:)?(?:Error|ErrorResponse|Response)[\s>]")
 _XML_CODE = re.compile(rb"<(?:\w+:)?Code>\s*([^<]{1,100}?)\s*</")
@@ -175,7 +174,7 @@ def _named(told: _NamedError, status: int, headers: Mapping[str, str]) -> str:
     if told.is_aws:
         return f"{told.code} (status {status}){said}"
     name = f"{told.code} (status {status})" if told.code else f"status {status}"
-    by = foreign_words(headers.get("server") or headers.get("via") or "")
+    by = one_line(headers.get("server") or headers.get("via") or "")
     where = f" ({by})" if by else ""
     leads = f", which leads to {_host_in(headers)}" if status in _REDIRECTS else ""
     return (
@@ -190,7 +189,7 @@ def _host_in(headers: Mapping[str, str]) -> str:
         host = urlsplit(headers.get("location", "")).hostname
     except ValueError:
         host = None
-    return foreign_words(host) if host else "another path"
+    return one_line(host) if host else "another path"
 
 
 def _of_clock(message: str, told: _NamedError, headers: Mapping[str, str], now: datetime) -> ApiError:
@@ -254,7 +253,7 @@ def _told(headers: Mapping[str, str], body: bytes) -> _NamedError:
     if not code:
         code = _text_field(body, "code")
         is_aws = bool(_CODE.fullmatch(code)) and _REQUEST_ID in headers
-    return _NamedError(foreign_words(code)[:_MESSAGE_LENGTH_MAX], _short(message), is_aws)
+    return _NamedError(one_line(code, NAME_LENGTH_MAX), one_line(message), is_aws)
 
 
 def _text_field(body: bytes, name: str) -> str:
@@ -262,12 +261,6 @@ def _text_field(body: bytes, name: str) -> str:
         return msgspec.json.decode(_decode_object(body)[name], type=str)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, KeyError):
         return ""
-
-
-def _short(message: str) -> str:
-    """A message of the service's, fit for one line of a log, and not too long."""
-    line = foreign_words(message)
-    return line if len(line) <= _MESSAGE_LENGTH_MAX else line[:_MESSAGE_LENGTH_MAX] + "…"
 
 
 _decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from exporter.errors import Malformed
-from exporter.text import foreign_words
+from exporter.text import NAME_LENGTH_MAX, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,8 +27,6 @@ UNPACKED_BYTES_MAX = 8 << 20
 _LOOKED_THROUGH_BYTES_MAX = 8 << 20
 _TOKEN = "nextToken"  # noqa: S105 - a member's name
 _NAMES_MAX = 10
-_NAME_LENGTH_MAX = 60
-_SHOWN_BYTES = 60
 # Bits of a window as zlib takes them: of gzip or zlib, whichever it is, and of deflate without a head.
 _ANY_HEAD, _NO_HEAD = zlib.MAX_WBITS | 32, -zlib.MAX_WBITS
 
@@ -84,7 +82,7 @@ def unpacked(operation: Operation, encoding: str, body: bytes) -> bytes:
             if unpacker.eof:
                 return whole
     raise Malformed(
-        f"{operation}: the answer is labelled Content-Encoding: {foreign_words(encoding)}, which was not asked for and"
+        f"{operation}: the answer is labelled Content-Encoding: {one_line(encoding)}, which was not asked for and"
         " can't be unpacked: something between here and AWS packs what passes"
     )
 
@@ -109,13 +107,13 @@ def _unknown_in(operation: Operation, fields: Mapping[str, msgspec.Raw]) -> tupl
     known = {operation.list_member, _TOKEN}
     if len(fields) == len(known & fields.keys()):
         return ()
-    names = [foreign_words(name)[:_NAME_LENGTH_MAX] for name in fields if name not in known]
+    names = [one_line(name, NAME_LENGTH_MAX) for name in fields if name not in known]
     return tuple(f"{operation}.{name}" for name in names[:_NAMES_MAX])
 
 
 def _beginning_of(body: bytes) -> str:
     """How a body begins that is no JSON: a page of a proxy's says so."""
-    text = foreign_words(body[:_SHOWN_BYTES].decode(errors="replace"))
+    text = one_line(body[:NAME_LENGTH_MAX].decode(errors="replace"))
     return "" if text.startswith("{") else f", but {text!r}: did something between here and AWS answer?"
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from exporter.text import cut
 from exporter.timestamps import MINUTE_US, SECOND_US, text_of
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 #: local clock is right, and a ``Date`` that is further off is not AWS's.
 FAR_US = 15 * MINUTE_US
 
-_SHOWN_LENGTH_MAX = 60
 _log = structlog.get_logger(__name__)
 
 
@@ -43,7 +43,7 @@ class FarDates:
             _log.warning(
                 "an answer's Date does not count, the local clock does: it is absent, unreadable or more than 15"
                 " minutes off, and so not AWS's; look for what answers in between, a proxy or gateway",
-                date=date[:_SHOWN_LENGTH_MAX],
+                date=cut(date),
                 local_time=text_of(local_us),
             )
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from exporter.errors import LakeError, LakeRefused, LakeTooNew, UsageError
+from exporter.text import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,7 +95,7 @@ def decode_identity(body: bytes) -> LakeIdentity:
     except msgspec.MsgspecError as error:
         raise LakeError(f"{KEY} is damaged ({error}): {REMEDY}") from error
     if identity.format != FORMAT:
-        raise LakeError(f"{KEY} is no lake's file, but {identity.format[:80]!r}: {REMEDY}, or set another `lake`")
+        raise LakeError(f"{KEY} is no lake's file, but {quoted(identity.format)}: {REMEDY}, or set another `lake`")
     if identity.major > FORMAT_MAJOR:
         raise LakeTooNew(f"{KEY} is of version {identity.major}, and this ivs-export reads up to {FORMAT_MAJOR}")
     return identity

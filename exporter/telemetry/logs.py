@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from exporter.text import foreign_words, mask, masked, plain
+from exporter.text import mask, masked, one_line, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableMapping
@@ -106,9 +106,9 @@ def _words_of(error: BaseException) -> str:
 
     botocore logs that keys could not be renewed by itself, with the exception, before anybody can translate it.
     """
-    from exporter.aws.errors import is_of_process, words_of  # noqa: PLC0415 - brings botocore; logs do without
+    from exporter.aws.errors import is_of_process, message_of  # noqa: PLC0415 - brings botocore; logs do without
 
-    return words_of(error) if is_of_process(error) else f"{type(error).__name__}: {foreign_words(error)}"
+    return message_of(error) if is_of_process(error) else f"{type(error).__name__}: {one_line(error)}"
 
 
 def _for_people(_logger: object, _method: str, event: MutableMapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ from exporter.cli.progress import Progress, showing
 from exporter.errors import Refused
 from exporter.pipeline.run_ledger import RunLedger
 from exporter.telemetry import logs
-from exporter.text import foreign_words
+from exporter.text import one_line
 from tests.support.ledgers import Outcome, a_scope
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def test_a_secret_is_masked_as_json_writes_it(level: str, monkeypatch: pytest.Mo
 )
 def test_words_of_others_hold_no_secret(said: str, shown: str | None) -> None:
     """What looks like a secret in foreign words is masked; names, paths and ARNs are not."""
-    assert foreign_words(said) == (said if shown is None else shown)
+    assert one_line(said) == (said if shown is None else shown)
 
 
 def a_ledger() -> RunLedger:

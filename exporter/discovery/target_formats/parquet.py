@@ -18,6 +18,7 @@ from exporter.lake.parquet_pages import (
     RLE_DICTIONARY,
     page_sizes,
 )
+from exporter.text import NAME_LENGTH_MAX, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +36,6 @@ _READ_BYTES = 1 << 20
 _FOOTER_TEXT_BYTES_MAX = 16 << 20
 _VALUE_BYTES_MAX = 4_096
 _DICTIONARIES = frozenset({PLAIN_DICTIONARY, RLE_DICTIONARY})
-_MESSAGE_LENGTH_MAX = 200
 
 
 def parquet_rows(position: InputPosition, file: IO[bytes], stage_arn: str | None) -> Iterator[Row]:
@@ -46,7 +46,7 @@ def parquet_rows(position: InputPosition, file: IO[bytes], stage_arn: str | None
         raise
     except Exception as error:  # noqa: BLE001 - whatever pyarrow makes of a file that may hold anything
         position.line = 0
-        reason = " ".join(str(error).split())[:_MESSAGE_LENGTH_MAX]
+        reason = one_line(error, NAME_LENGTH_MAX)
         raise position.refusal(f"not Parquet that can be read: {reason or type(error).__name__}") from None
 
 

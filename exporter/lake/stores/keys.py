@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from exporter.errors import LakeRefused
-
-_SHOWN_LENGTH_MAX = 200
+from exporter.text import quoted
 
 
 def checked_key(key: str) -> str:
     """The key itself. Raises :class:`LakeRefused` where it could lead out of the lake, or mean two things."""
     if not all(map(_is_part, key.split("/"))):
-        raise LakeRefused(f"{key[:_SHOWN_LENGTH_MAX]!r} is no key of a lake")
+        raise LakeRefused(f"{quoted(key)} is no key of a lake")
     return key
 
 

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from exporter.aws.tls_faults import wants_tls
+from exporter.text import NAME_LENGTH_MAX, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -91,5 +92,5 @@ def _first_element(body: bytes) -> str:
 
 
 def _kind(headers: Mapping[str, str]) -> str:
-    kind = headers.get("content-type", "").partition(";")[0].strip()[:80]
-    return f"something that is not S3's ({kind})" if kind.isprintable() and kind else "something that is not S3's"
+    kind = one_line(headers.get("content-type", "").partition(";")[0], NAME_LENGTH_MAX)
+    return f"something that is not S3's ({kind})" if kind else "something that is not S3's"

@@ -10,12 +10,12 @@ from aiohttp import ClientError as HttpError
 from botocore import exceptions as aws
 from botocore.parsers import ResponseParserError
 
-from exporter.aws.errors import lost, words_of
+from exporter.aws.errors import lost, message_of
 from exporter.errors import ExportError, LakeBusy, LakeError, LakeRefused
 from exporter.lake.stores.s3.answers import NotOfS3
 from exporter.lake.stores.s3.http import ANSWER_BYTES_MAX, TooLong
 from exporter.lake.stores.s3.network import cause_of, host_of, is_final
-from exporter.text import foreign_words
+from exporter.text import one_line
 from exporter.timestamps import MINUTE_US, SECOND_US, text_of
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def _final(error: Exception, call: S3Call) -> str:
         return f"{call.method} is answered{_by(call.host)} with more than {ANSWER_BYTES_MAX >> 20} MiB: that is no S3"
     if isinstance(error, aws.NoCredentialsError):
         return "no AWS credentials were found: set AWS_PROFILE, or run where a role gives them"
-    return f"{call.name}: {words_of(error)}"
+    return f"{call.name}: {message_of(error)}"
 
 
 def without_credentials(error: Exception, call: S3Call) -> LakeError:
@@ -183,7 +183,7 @@ def without_credentials(error: Exception, call: S3Call) -> LakeError:
     is_fault = isinstance(error, aws.ClientError) and _status(error.response) >= _STATUS_SERVER_ERROR
     if is_fault or (isinstance(error, _UNREACHED) and not is_final(error)):
         place = host_of(error)
-        where = f" ({place}: {cause_of(error)})" if place else f": {words_of(error)}"
+        where = f" ({place}: {cause_of(error)})" if place else f": {message_of(error)}"
         return LakeBusy(f"{call.lake}: no AWS credentials can be had now{where}")
     return Expired(f"{call.lake}: {error if isinstance(error, ExportError) else lost(error)}")
 
@@ -191,7 +191,7 @@ def without_credentials(error: Exception, call: S3Call) -> LakeError:
 def _of_answer(answer: Mapping[str, Any], call: S3Call) -> LakeError:
     error, status = answer.get("Error", {}), _status(answer)
     code = str(error.get("Code", ""))
-    said = foreign_words(f"{code or status}: {error.get('Message', '')}")
+    said = one_line(f"{code or status}: {error.get('Message', '')}")
     headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     theirs_us = _date_us(headers)
     facts = {
@@ -199,9 +199,9 @@ def _of_answer(answer: Mapping[str, Any], call: S3Call) -> LakeError:
         "key": call.key,
         "said": said,
         "permission": _PERMISSIONS.get(call.method, call.method),
-        "region": foreign_words(headers.get("x-amz-bucket-region") or error.get("Region") or "it"),
-        "own_time": foreign_words(error.get("RequestTime") or text_of(call.now_us)),
-        "their_time": foreign_words(error.get("ServerTime") or (text_of(theirs_us) if theirs_us else "another time")),
+        "region": one_line(headers.get("x-amz-bucket-region") or error.get("Region") or "it"),
+        "own_time": one_line(error.get("RequestTime") or text_of(call.now_us)),
+        "their_time": one_line(error.get("ServerTime") or (text_of(theirs_us) if theirs_us else "another time")),
     }
     for codes, kind, text in _MEANINGS:
         if code in codes:

@@ -14,7 +14,7 @@ from botocore import exceptions as aws
 from botocore.parsers import ResponseParserError
 
 from exporter.aws.tls_faults import is_alert, speaks_no_tls
-from exporter.text import foreign_words
+from exporter.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,7 +62,7 @@ def cause_of(error: BaseException) -> str:
             via = "the proxy: " if isinstance(error, aws.ProxyConnectionError) else ""
             advice = ": raise the limit (ulimit -n)" if each.errno in _NO_FILES else ""
             return via + os.strerror(each.errno).lower() + advice
-    return f"{type(below[-1]).__name__} {foreign_words(below[-1])}".rstrip()
+    return f"{type(below[-1]).__name__} {one_line(below[-1])}".rstrip()
 
 
 def _said_below(error: BaseException) -> str:
@@ -71,7 +71,7 @@ def _said_below(error: BaseException) -> str:
         asks = ": set the password in HTTPS_PROXY" if error.status == _STATUS_PROXY_PASSWORD else ""
         return f"the proxy refuses to connect, status {error.status}{asks}"
     if isinstance(error, ssl.SSLCertVerificationError) and hasattr(error, "verify_message"):  # aiohttp's own has none
-        reason = foreign_words(error.verify_message)
+        reason = one_line(error.verify_message)
         return f"its certificate is not trusted ({reason}): set AWS_CA_BUNDLE to the right one"
     if speaks_no_tls(error):
         return "what listens there speaks no TLS: use http:// in AWS_ENDPOINT_URL_S3, or HTTPS_PROXY for a proxy"
