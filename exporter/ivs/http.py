@@ -23,8 +23,9 @@ from botocore.utils import get_environ_proxies
 
 from exporter import __version__
 from exporter.aws.errors import lost, message_of, reading_configuration
+from exporter.aws.network import host_of
 from exporter.errors import Endless, UsageError
-from exporter.ivs.network import host_of, not_answered
+from exporter.ivs.network import not_answered
 from exporter.machine.open_files import connections_max
 
 if TYPE_CHECKING:

@@ -1,29 +1,29 @@
-"""What the network's errors mean: which host, why, and what to set. Pure."""
+"""What the network's errors mean for a call to IVS, and what to set. Pure."""
 
 from __future__ import annotations
 
-import errno
-import os
 import socket
 import ssl
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import aiohttp
 
-from exporter.aws.tls_faults import is_alert, speaks_no_tls
+from exporter.aws.network import (
+    STATUS_PROXY_PASSWORD,
+    STATUS_SERVER_ERROR,
+    distrust_of,
+    host_of,
+    is_alert,
+    speaks_no_tls,
+    system_cause,
+)
 from exporter.errors import Transient, Unreachable
 from exporter.text import one_line
 
 if TYPE_CHECKING:
     from exporter.errors import ApiError
 
-_DEFAULT_PORTS = {"http": 80, "https": 443}
-_STATUS_PROXY_PASSWORD = 407
-_STATUS_SERVER_ERROR = 500
 _NO_SUCH_NAME = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
-_NO_FILES = "no more files may be open: raise the limit (ulimit -n), or lower `concurrency`"
-_CAUSES = {errno.EMFILE: _NO_FILES, errno.ENFILE: _NO_FILES, errno.ECONNREFUSED: "connection refused: nothing listens"}
 _OTHER_WAYS = (
     "where only a proxy leads out, set HTTPS_PROXY; where a VPC endpoint does, AWS_ENDPOINT_URL_IVS_REALTIME; else look"
     " at DNS, routes and firewalls"
@@ -57,34 +57,24 @@ def not_answered(what: str, error: Exception, url: str, proxy: str | None) -> Ap
 
 def of_proxy(what: str, status: int, said: str, host: str, proxy: str) -> ApiError:
     """The error for what a proxy answers in its own name when it is to lead to ``host``."""
-    told = f"status {status}" + (f": {said}" if said else "")
+    answer = f"status {status}" + (f": {said}" if said else "")
     name = host_of(proxy) if proxy else "on the way"
-    if status == _STATUS_PROXY_PASSWORD:
+    if status == STATUS_PROXY_PASSWORD:
         return Unreachable(
-            f"{what}: the proxy {name} asks for a user and a password ({told}): set them in HTTPS_PROXY,"
+            f"{what}: the proxy {name} asks for a user and a password ({answer}): set them in HTTPS_PROXY,"
             " as in http://user:password@host:port"
         )
-    if status >= _STATUS_SERVER_ERROR:
+    if status >= STATUS_SERVER_ERROR:
         variant = _variant_in(host)
-        return Transient(f"{what}: the proxy {name} does not reach {host} ({told})" + (variant and f"; {variant}"))
-    return Unreachable(f"{what}: the proxy {name} refuses to lead to {host} ({told}): allow it there, or set NO_PROXY")
+        return Transient(f"{what}: the proxy {name} does not reach {host} ({answer})" + (variant and f"; {variant}"))
+    return Unreachable(
+        f"{what}: the proxy {name} refuses to lead to {host} ({answer}): allow it there, or set NO_PROXY"
+    )
 
 
 def of_plain_http(what: str, host: str) -> Unreachable:
     """The error for a port that takes TLS alone, and was asked without it."""
     return Unreachable(f"{what}: {host} speaks TLS alone, and was asked without it: use https:// in the endpoint")
-
-
-def host_of(url: str) -> str:
-    """Host and port of a URL, without user and password; whatever is no URL is not repeated."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port or _DEFAULT_PORTS.get(parts.scheme)
-    except ValueError:
-        return "an address that is no URL"
-    host = parts.hostname or "an address without a host"
-    host = f"[{host}]" if ":" in host else one_line(host)
-    return host if port is None else f"{host}:{port}"
 
 
 def _of_tls(what: str, error: aiohttp.ClientError, host: str, by: str, proxy: str | None) -> ApiError:
@@ -96,10 +86,9 @@ def _of_tls(what: str, error: aiohttp.ClientError, host: str, by: str, proxy: st
         if proxy is not None and place == host_of(proxy):
             return Unreachable(f"{what}: the proxy {place} speaks no TLS: use http:// in HTTPS_PROXY")
         return Unreachable(f"{what}: {host} speaks no TLS{by}: use http:// in the endpoint")
-    cause = error.certificate_error
-    said = one_line(getattr(cause, "verify_message", "") or cause)
+    reason = distrust_of(error.certificate_error)
     return Unreachable(
-        f"{what}: the certificate of {error.host}:{error.port} is not trusted ({said}): where a proxy or a company's"
+        f"{what}: the certificate of {error.host}:{error.port} is not trusted ({reason}): where a proxy or a company's"
         " authority signs, set AWS_CA_BUNDLE to the file with its certificates"
     )
 
@@ -129,7 +118,7 @@ def _cause_of(error: BaseException) -> str:
     if isinstance(error, ssl.SSLError):
         return _tls_cause(error)
     if isinstance(error, OSError) and error.errno is not None:
-        return _CAUSES.get(error.errno) or os.strerror(error.errno)
+        return system_cause(error.errno)
     return one_line(f"{type(error).__name__}: {error}")
 
 

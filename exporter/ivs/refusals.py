@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from exporter.aws.tls_faults import wants_tls
+from exporter.aws.network import STATUS_PROXY_PASSWORD, STATUS_SERVER_ERROR, host_of, wants_tls
 from exporter.errors import ApiError, ClockWrong, CredentialsLost, Malformed, Refused, Throttled, Transient
-from exporter.ivs.network import host_of, of_plain_http, of_proxy
+from exporter.ivs.network import of_plain_http, of_proxy
 from exporter.ivs.responses import unpacked
 from exporter.text import NAME_LENGTH_MAX, one_line
 
@@ -26,10 +26,8 @@ if TYPE_CHECKING:
 
     from exporter.ivs.operations import Operation
 
-_STATUS_PROXY_PASSWORD = 407
 _STATUS_REQUEST_TIMEOUT = 408
 _STATUS_THROTTLED = 429
-_STATUS_SERVER_ERROR = 500
 _REDIRECTS = range(300, 400)
 _CODE = re.compile(r"[A-Za-z][\w.-]{0,99}", re.ASCII)
 _XML_ERROR = re.compile(rb"<(?:\w+:)?(?:Error|ErrorResponse|Response)[\s>]")
@@ -141,7 +139,7 @@ def read_refusal(
     if told.code in _CREDENTIAL_CODES:
         off = _clock_words(told, headers, now) if told.code in _SIGNATURE_CODES else ""
         return CredentialsLost(message + (off and f"; {off}"), is_expired=told.code in _EXPIRED_CODES)
-    if status >= _STATUS_SERVER_ERROR or status == _STATUS_REQUEST_TIMEOUT or told.code in _PASSING_CODES:
+    if status >= STATUS_SERVER_ERROR or status == _STATUS_REQUEST_TIMEOUT or told.code in _PASSING_CODES:
         pause = f"; it asks for a pause of {retry_after_s:g} s" if retry_after_s else ""
         return Transient(message + pause, retry_after_s)
     return Refused(message, told.code or str(status), is_aws=told.is_aws)
@@ -151,7 +149,7 @@ def _of_something_between(
     operation: Operation, status: int, body: bytes, url: str, proxy: str | None
 ) -> ApiError | None:
     """The error where no other try will be answered by AWS: a proxy asks for a password, or a port for TLS."""
-    if status == _STATUS_PROXY_PASSWORD:
+    if status == STATUS_PROXY_PASSWORD:
         return of_proxy(str(operation), status, "", host_of(url), proxy or "")
     is_plain = url.startswith("http://") and wants_tls(status, body)
     return of_plain_http(str(operation), host_of(url)) if is_plain else None

@@ -129,14 +129,17 @@ def test_each_error_has_a_meaning(error: Exception, kind: type[LakeError], said:
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (aws.EndpointConnectionError(endpoint_url="http://x:9", error=refused()), "x:9: connection refused; head_ob"),
+        (
+            aws.EndpointConnectionError(endpoint_url="http://x:9", error=refused()),
+            "x:9: connection refused: nothing listens; head_ob",
+        ),
         (
             aws.EndpointConnectionError(endpoint_url="http://x:9", error=unknown_name()),
             "x:9: the name does not resolve",
         ),
-        (aws.ConnectTimeoutError(endpoint_url="https://x"), "(x: no connection in time"),
-        (aws.ReadTimeoutError(endpoint_url="https://x"), "(x: nothing came in time"),
-        (aws.ConnectionClosedError(endpoint_url="https://x"), "(x: the connection broke off"),
+        (aws.ConnectTimeoutError(endpoint_url="https://x"), "(x:443: no connection in time"),
+        (aws.ReadTimeoutError(endpoint_url="https://x"), "(x:443: nothing came in time"),
+        (aws.ConnectionClosedError(endpoint_url="https://x"), "(x:443: the connection broke off"),
         (TimeoutError(), "(s3.test: nothing came in time"),
         (
             aws.ProxyConnectionError(proxy_url="http://u:p@p:3128", error=refused()),
@@ -144,7 +147,7 @@ def test_each_error_has_a_meaning(error: Exception, kind: type[LakeError], said:
         ),
         (proxy_says(407), "(p:3128: the proxy refuses to connect, status 407: set the password in HTTPS_PROXY"),
         (proxy_says(403), "(p:3128: the proxy refuses to connect, status 403;"),
-        (untrusted(), "(x: its certificate is not trusted (self-signed certificate): set AWS_CA_BUNDLE"),
+        (untrusted(), "(x:443: its certificate is not trusted (self-signed certificate): set AWS_CA_BUNDLE"),
         (
             without_tls("WRONG_VERSION_NUMBER"),
             "x:9: what listens there speaks no TLS: use http:// in AWS_ENDPOINT_URL_S3",
@@ -216,7 +219,7 @@ def test_a_date_that_no_clock_shows_is_passed_over(date: str) -> None:
         (aws.CredentialRetrievalError(provider="x", error_msg="no"), Expired, "can be used: Error when retrieving"),
         (answered(403, "AccessDenied"), Expired, "can be used: An error occurred (AccessDenied)"),
         (answered(503, "ServiceUnavailable"), LakeBusy, "can be had now"),
-        (aws.ConnectTimeoutError(endpoint_url="http://u:p@x"), LakeBusy, "can be had now (x: no connection in time"),
+        (aws.ConnectTimeoutError(endpoint_url="http://u:p@x"), LakeBusy, "can be had now (x:80: no connection in time"),
         (TimeoutError(), LakeBusy, "can be had now"),
         (aws.NoCredentialsError(), LakeRefused, "no AWS credentials were found"),
     ],

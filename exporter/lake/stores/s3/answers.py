@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from exporter.aws.tls_faults import wants_tls
+from exporter.aws.network import wants_tls
 from exporter.text import NAME_LENGTH_MAX, one_line
 
 if TYPE_CHECKING:

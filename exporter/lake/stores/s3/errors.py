@@ -11,18 +11,17 @@ from botocore import exceptions as aws
 from botocore.parsers import ResponseParserError
 
 from exporter.aws.errors import lost, message_of
+from exporter.aws.network import STATUS_PROXY_PASSWORD, STATUS_SERVER_ERROR
 from exporter.errors import ExportError, LakeBusy, LakeError, LakeRefused
 from exporter.lake.stores.s3.answers import NotOfS3
 from exporter.lake.stores.s3.http import ANSWER_BYTES_MAX, TooLong
-from exporter.lake.stores.s3.network import cause_of, host_of, is_final
+from exporter.lake.stores.s3.network import cause_of, host_in, is_final
 from exporter.text import one_line
 from exporter.timestamps import MINUTE_US, SECOND_US, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_STATUS_SERVER_ERROR = 500
-_STATUS_PROXY_PASSWORD = 407
 #: An ingress says 404 while what stands behind it starts anew.
 _STATUSES_PASSING = frozenset({200, 404, 408, 425, 429})
 _SKEW_US_MAX = 5 * MINUTE_US
@@ -162,7 +161,7 @@ def translated(error: Exception, call: S3Call) -> LakeError:
         return _of_stranger(error, call)
     if isinstance(error, _PASSING):
         kind = LakeRefused if is_final(error) else LakeBusy
-        return kind(f"{call.lake} does not answer ({host_of(error) or call.host}: {cause_of(error)}; {call.name})")
+        return kind(f"{call.lake} does not answer ({host_in(error) or call.host}: {cause_of(error)}; {call.name})")
     if isinstance(error, LakeError):
         return error
     return LakeRefused(f"{call.lake}: {_final(error, call)}")
@@ -180,9 +179,9 @@ def without_credentials(error: Exception, call: S3Call) -> LakeError:
     """The lake's error for whatever a provider of credentials has raised."""
     if isinstance(error, aws.NoCredentialsError):
         return translated(error, call)
-    is_fault = isinstance(error, aws.ClientError) and _status(error.response) >= _STATUS_SERVER_ERROR
+    is_fault = isinstance(error, aws.ClientError) and _status(error.response) >= STATUS_SERVER_ERROR
     if is_fault or (isinstance(error, _UNREACHED) and not is_final(error)):
-        place = host_of(error)
+        place = host_in(error)
         where = f" ({place}: {cause_of(error)})" if place else f": {message_of(error)}"
         return LakeBusy(f"{call.lake}: no AWS credentials can be had now{where}")
     return Expired(f"{call.lake}: {error if isinstance(error, ExportError) else lost(error)}")
@@ -208,19 +207,19 @@ def _of_answer(answer: Mapping[str, Any], call: S3Call) -> LakeError:
             if kind is Missing and call.method.startswith("list_") and code != "NoSuchUpload":
                 break
             return kind(f"{call.lake}: " + text.format(**facts) + _skew(code, theirs_us, call))
-    is_passing = status >= _STATUS_SERVER_ERROR or status in _STATUSES_PASSING
+    is_passing = status >= STATUS_SERVER_ERROR or status in _STATUSES_PASSING
     return (LakeBusy if is_passing else LakeRefused)(f"{call.lake}: {call.name}: {said}")
 
 
 def _of_stranger(error: NotOfS3, call: S3Call) -> LakeError:
     """The error for an answer that is not S3's: of a proxy, a portal, an ingress; or half of S3's."""
-    if error.status == _STATUS_PROXY_PASSWORD:
+    if error.status == STATUS_PROXY_PASSWORD:
         return LakeRefused(
             f"{call.lake}: the proxy before {call.host} asks for a password (407): set it in HTTPS_PROXY"
         )
     if error.wants_tls:
         return LakeRefused(f"{call.lake}: {call.host} speaks TLS alone: use https:// in AWS_ENDPOINT_URL_S3")
-    is_passing = error.status >= _STATUS_SERVER_ERROR or error.status in _STATUSES_PASSING
+    is_passing = error.status >= STATUS_SERVER_ERROR or error.status in _STATUSES_PASSING
     message = f"{call.lake}: {call.name} is answered{_by(call.host)} with {error.said}, status {error.status}"
     if is_passing:
         return LakeBusy(message)
