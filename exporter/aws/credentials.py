@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from exporter.aws.credential_process import process_of
-from exporter.aws.errors import providing_credentials
+from exporter.aws.errors import NO_CREDENTIALS, providing_credentials, unusable
+from exporter.aws.renewal import renew_once
 from exporter.errors import CredentialsLost
 
 if TYPE_CHECKING:
@@ -67,21 +68,15 @@ class Credentials:
         return keys
 
     async def renew(self, expired: Keys) -> bool:
-        """Whether there are other keys than the ``expired`` ones, after a look for them."""
-        async with self._finding:
-            if await self.keys() == expired:
-                await self._find()
-            return await self.keys() != expired
+        """Look for new keys, and report whether there are others than the ``expired`` ones now."""
+        return await renew_once(self._finding, expired, self.keys, self._find)
 
     async def _find(self) -> None:
         with providing_credentials():
             self._provided = await self._make_session().get_credentials()
         self._kept = None  # others may have kept the keys of before meanwhile
         if self._provided is None:
-            raise CredentialsLost(
-                "no AWS credentials were found: set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run"
-                " where a role gives them"
-            )
+            raise CredentialsLost(NO_CREDENTIALS)
 
 
 async def keys_of(provided: Any) -> Keys:  # noqa: ANN401 - botocore has no types
@@ -139,4 +134,4 @@ def _check(name: str, value: object, process: str) -> None:
     place = variable if value and os.environ.get(variable) == value else process or "where it comes from"
     fault = "holds a space, a line break or another character that no key has" if value else "is empty"
     fault = fault if value in (None, "") or isinstance(value, str) else "is no text"
-    raise CredentialsLost(f"no AWS credentials can be used: the {name} {fault}: mend {place}")
+    raise unusable(f"the {name} {fault}: mend {place}")

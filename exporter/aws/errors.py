@@ -23,7 +23,17 @@ from exporter.text import one_line
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: Under the names that their variables have.
+#: Why there are none, and what to do about it.
+NO_CREDENTIALS = (
+    "no AWS credentials were found: set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run where a role"
+    " gives them"
+)
+#: AWS's names for keys that have expired, and that new ones may replace. Source: AWS General Reference, "Common error
+#: types"; Amazon S3 API Reference, "Error responses".
+EXPIRED_CODES = frozenset({"ExpiredToken", "ExpiredTokenException"})
+#: Errors whose own text says what is wrong; of others, the class says more.
+EXPLAINED = (BotoCoreError, ClientError, RuntimeError)
+# Under the names that their variables have.
 _ASKED_BY_PROVIDERS = ("STS", "SSO", "SSO_OIDC")
 # Values of these stand in many a text: a secret's is masked, a region or a profile is not what is wrong, and botocore's
 # own words for a damaged file name it.
@@ -75,9 +85,14 @@ def lost(error: Exception) -> CredentialsLost:
     """The :class:`CredentialsLost` that a provider's error stands for."""
     name = _provider_of(error)
     if is_of_process(error):
-        return CredentialsLost(f"no AWS credentials can be used: {process_fault(error)}")
+        return unusable(process_fault(error))
     provider = f"{_PROVIDERS.get(name, name)}: " if name and name not in str(error) else ""
-    return CredentialsLost(f"no AWS credentials can be used: {provider}{_named(error)}")
+    return unusable(f"{provider}{_named(error)}")
+
+
+def unusable(reason: str) -> CredentialsLost:
+    """The :class:`CredentialsLost` for credentials that are there, and that ``reason`` makes useless."""
+    return CredentialsLost(f"no AWS credentials can be used: {reason}")
 
 
 def is_of_process(error: BaseException) -> bool:
@@ -95,7 +110,7 @@ def message_of(error: BaseException) -> str:
         return text if error.filename is None else f"{one_line(error.filename)}: {text}"
     if isinstance(error, EOFError):
         return "something was to be typed, such as the code of an MFA device, and nobody is there to type it"
-    if isinstance(error, (BotoCoreError, ClientError, RuntimeError)) and text:
+    if isinstance(error, EXPLAINED) and text:
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import structlog
 from aiobotocore.config import AioConfig
 from aiobotocore.credentials import AioRefreshableCredentials
-from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError
+from botocore.exceptions import ClientError, CredentialRetrievalError
 
 from exporter import __version__
 from exporter.aws.credentials import renewal_of
 from exporter.aws.endpoints import is_loopback
-from exporter.aws.errors import is_of_process, message_of
+from exporter.aws.errors import EXPIRED_CODES, EXPLAINED, is_of_process, message_of
 from exporter.errors import ExportError
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from exporter.settings import AccountSettings, Settings
 
 
-_EXPIRED_CODES = ("ExpiredToken", "ExpiredTokenException")
 _MASK = "***"
 # A hint alone: a run that is not told it goes on without.
 _CALLER_WAIT_S = 5.0
@@ -82,7 +81,7 @@ class RoleSts:
         try:
             return await getattr(await self._client_of(session), operation)(**params)
         except ClientError as error:
-            if error.response["Error"]["Code"] not in _EXPIRED_CODES:
+            if error.response["Error"]["Code"] not in EXPIRED_CODES:
                 raise
         return await getattr(await self._client_of(self._own.other_than(session)), operation)(**params)
 
@@ -151,7 +150,7 @@ class RoleProvider:
             answer = await self.sts.assume_role(**params)
         except ExportError:
             raise
-        except (BotoCoreError, ClientError, OSError, RuntimeError) as error:
+        except (*EXPLAINED, OSError) as error:
             # Not chained: STS quotes what it calls invalid.
             raise self._error(message_of(error)) from None
         except Exception as error:  # noqa: BLE001 - whatever else botocore comes to, it is over what was answered

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from exporter.aws.errors import EXPIRED_CODES
 from exporter.aws.network import STATUS_PROXY_PASSWORD, STATUS_SERVER_ERROR, host_of, wants_tls
 from exporter.errors import ApiError, ClockWrong, CredentialsLost, Malformed, Refused, Throttled, Transient
 from exporter.ivs.network import of_plain_http, of_proxy
@@ -53,7 +54,7 @@ _THROTTLING_CODES = frozenset(
 )
 # Source: AWS General Reference, "Common error types", and what siblings of IVS model.
 _CLOCK_CODES = frozenset({"RequestExpired", "RequestInTheFuture", "RequestTimeTooSkewed"})
-_EXPIRED_CODES = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
+_EXPIRED_CODES = EXPIRED_CODES | {"RequestExpired"}
 _SIGNATURE_CODES = frozenset(
     {
         "IncompleteSignature",

@@ -10,7 +10,7 @@ from aiohttp import ClientError as HttpError
 from botocore import exceptions as aws
 from botocore.parsers import ResponseParserError
 
-from exporter.aws.errors import lost, message_of
+from exporter.aws.errors import EXPIRED_CODES, NO_CREDENTIALS, lost, message_of
 from exporter.aws.network import STATUS_PROXY_PASSWORD, STATUS_SERVER_ERROR
 from exporter.errors import ExportError, LakeBusy, LakeError, LakeRefused
 from exporter.lake.stores.s3.answers import NotOfS3
@@ -92,7 +92,7 @@ _MEANINGS: tuple[tuple[frozenset[str], type[LakeError], str], ...] = (
         "{key} is being written by another",
     ),
     (
-        frozenset({"ExpiredToken", "TokenRefreshRequired"}),
+        EXPIRED_CODES | {"TokenRefreshRequired"},
         Expired,
         "the AWS credentials have expired: get new ones, and run again",
     ),
@@ -171,7 +171,7 @@ def _final(error: Exception, call: S3Call) -> str:
     if isinstance(error, TooLong):
         return f"{call.method} is answered{_by(call.host)} with more than {ANSWER_BYTES_MAX >> 20} MiB: that is no S3"
     if isinstance(error, aws.NoCredentialsError):
-        return "no AWS credentials were found: set AWS_PROFILE, or run where a role gives them"
+        return NO_CREDENTIALS
     return f"{call.name}: {message_of(error)}"
 
 
