@@ -34,7 +34,7 @@ from exporter.commit_log.archive import Archive
 from exporter.commit_log.journal import SNAPSHOT_RECORDS
 from exporter.commit_log.reader import read_state
 from exporter.lake.stores.directory import DirectoryStore
-from exporter.lake.stores.s3.store import S3Store
+from exporter.lake.stores.s3.open import open_s3
 from exporter.settings import S3Settings
 from tests.support.memory_store import MemoryStore
 from tests.support.past_nights import COMMITS_A_NIGHT, Past
@@ -142,7 +142,7 @@ async def _s3(endpoint: str) -> AsyncIterator[Store]:
     os.environ["AWS_ENDPOINT_URL_S3"] = endpoint  # as a user points S3 somewhere
     async with session.client("s3") as client:
         await client.create_bucket(Bucket=_BUCKET)
-    async with S3Store(session, _BUCKET, "lake", S3Settings()) as store:
+    async with open_s3(f"s3://{_BUCKET}/lake", session, S3Settings()) as store:
         yield store
 
 

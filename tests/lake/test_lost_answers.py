@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from exporter.errors import LakeBusy, LakeRefused
-from exporter.lake.stores.s3.calls import Limits
-from exporter.lake.stores.s3.store import S3Store
+from exporter.lake.stores.s3.client import Limits
+from exporter.lake.stores.s3.open import open_s3
 from exporter.settings import S3Settings
 from tests.support.servers.faulty_proxy import Answer
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     import aioboto3
 
+    from exporter.lake.stores.s3.store import S3Store
     from tests.support.servers.faulty_proxy import Loss, Proxy
 
 pytestmark = [pytest.mark.xdist_group("seaweedfs"), pytest.mark.slow]
@@ -38,7 +39,7 @@ async def make_store(
     proxy: Proxy, make_prefix: Callable[[], Awaitable[str]], session: aioboto3.Session, waits_s: list[float]
 ) -> AsyncIterator[Callable[[Limits], Awaitable[S3Store]]]:
     """Opens stores of one lake, which is reached by the proxy."""
-    bucket, _, prefix = (await make_prefix()).removeprefix("s3://").partition("/")
+    address = await make_prefix()
     proxy.asked.clear()
 
     async def sleep(wait_s: float) -> None:
@@ -47,7 +48,7 @@ async def make_store(
     async with AsyncExitStack() as stack:
 
         async def make(limits: Limits) -> S3Store:
-            store = S3Store(session, bucket, prefix, S3Settings(), limits=limits, sleep=sleep)
+            store = open_s3(address, session, S3Settings(), limits=limits, sleep=sleep)
             return await stack.enter_async_context(store)
 
         yield make

@@ -12,8 +12,8 @@ import pytest
 from exporter.errors import LakeBusy, LakeRefused
 from exporter.lake.identity import open_lake
 from exporter.lake.stores.s3 import http
-from exporter.lake.stores.s3.calls import Limits
-from exporter.lake.stores.s3.store import S3Store
+from exporter.lake.stores.s3.client import Limits
+from exporter.lake.stores.s3.open import open_s3
 from exporter.settings import S3Settings
 from tests.support.servers.faulty_proxy import Answer, faulty_proxy
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import aioboto3
     from aiohttp import web
 
+    from exporter.lake.stores.s3.store import S3Store
     from tests.support.servers.faulty_proxy import Loss, Proxy
 
 KEY = "events/event_date=2026-11-23/a.parquet"
@@ -59,7 +60,7 @@ async def at_once(_wait_s: float) -> None:
 
 @pytest.fixture
 async def store(session: aioboto3.Session, prefix: str) -> AsyncIterator[S3Store]:
-    async with S3Store(session, "lakes", prefix, S3Settings(), sleep=at_once) as store:
+    async with open_s3(f"s3://lakes/{prefix}", session, S3Settings(), sleep=at_once) as store:
         yield store
 
 
@@ -209,7 +210,7 @@ async def test_answers_are_bounded(
     """A list or a record that does not end is refused when it is longer than any of the exporter's."""
     monkeypatch.setattr(http, "ANSWER_BYTES_MAX", 10_000)
     limits = Limits(record_bytes=10_000, file_bytes=20_000)
-    async with S3Store(session, "lakes", prefix, S3Settings(), limits=limits, sleep=at_once) as store:
+    async with open_s3(f"s3://lakes/{prefix}", session, S3Settings(), limits=limits, sleep=at_once) as store:
         for key, size_bytes in ((RECORD, 10_001), (KEY, 20_001)):
             proxy.lose("GET", Answer(200, bytes(size_bytes), headers={"ETag": "x"}))
             with pytest.raises(LakeRefused, match="is larger than"):
@@ -258,7 +259,7 @@ async def test_a_proxy_that_does_not_let_https_pass(
             monkeypatch.setenv(name, f"http://me:hunter2@127.0.0.1:{port}")
         for name in ("NO_PROXY", "no_proxy"):
             monkeypatch.delenv(name, raising=False)
-        async with S3Store(session, "lakes", "x", S3Settings(), sleep=at_once) as store:
+        async with open_s3("s3://lakes/x", session, S3Settings(), sleep=at_once) as store:
             with pytest.raises(LakeRefused) as caught:
                 await store.keys("_log/")
     said = (

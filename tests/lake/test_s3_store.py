@@ -10,8 +10,8 @@ import aioboto3
 import pytest
 
 from exporter.errors import LakeBusy, LakeRefused, UsageError
-from exporter.lake.stores.s3.calls import Limits
-from exporter.lake.stores.s3.store import S3Store
+from exporter.lake.stores.s3.client import Limits
+from exporter.lake.stores.s3.open import open_s3
 from exporter.settings import S3Settings
 from tests.support.servers.faulty_proxy import faulty_proxy
 from tests.support.servers.ports import free_ports
@@ -53,7 +53,7 @@ async def test_lists_go_on_from_page_to_page(address: str) -> None:
         session.events.register(f"before-parameter-build.s3.{operation}", shorten)
     keys = [f"_log/x/{number:03d}" for number in range(10)]
     files = [f"events/x/{number:03d}.parquet" for number in range(10)]
-    async with S3Store(session, *place_of(address), S3Settings()) as store:
+    async with open_s3(address, session, S3Settings()) as store:
         for key in keys:
             await store.create(key, b"x")
         await asyncio.gather(*(store.stage(key, b"x") for key in [*files, files[0]]))
@@ -103,7 +103,7 @@ async def test_settings_are_passed_on_where_they_apply(
     )
     async with faulty_proxy(os.environ["AWS_ENDPOINT_URL_S3"]) as proxy:
         use_endpoint(proxy.url)
-        async with S3Store(session, *place_of(address), options) as store:
+        async with open_s3(address, session, options) as store:
             assert await store.publish(await store.stage(KEY, b"rows"))
             await store.discard(await store.stage(f"{KEY}.2", b"rows"))
             assert await store.create(RECORD, b"one")
@@ -151,7 +151,7 @@ async def test_a_bucket_that_is_not_there(address: str, open_at: Callable[..., A
 async def test_credentials_that_are_not_valid(address: str, keys: tuple[str, str]) -> None:
     """Credentials that S3 does not take are told of, and not shown."""
     session = aioboto3.Session(*keys, region_name="us-east-1")
-    async with S3Store(session, *place_of(address), S3Settings()) as store:
+    async with open_s3(address, session, S3Settings()) as store:
         for call in failing_calls(store):
             with pytest.raises(LakeRefused, match=r"^s3://lakes: the AWS credentials are not valid") as caught:
                 await call
@@ -161,7 +161,7 @@ async def test_credentials_that_are_not_valid(address: str, keys: tuple[str, str
 async def test_no_credentials_at_all(use_endpoint: Callable[[str], None]) -> None:
     """Where there are none, that is said, before anything is asked."""
     use_endpoint("http://127.0.0.1:1")
-    async with S3Store(aioboto3.Session(region_name="us-east-1"), "lakes", "x", S3Settings()) as store:
+    async with open_s3("s3://lakes/x", aioboto3.Session(region_name="us-east-1"), S3Settings()) as store:
         for call in failing_calls(store):
             with pytest.raises(LakeRefused, match="no AWS credentials were found: set AWS_PROFILE"):
                 await call
@@ -187,7 +187,7 @@ async def test_an_endpoint_that_is_no_url(
     """A broken endpoint, or one with a password, is wrong usage, told without what stands before the @."""
     use_endpoint(endpoint)
     with pytest.raises(UsageError, match="AWS_ENDPOINT_URL_S3") as caught:
-        await S3Store(session, "lakes", "x", S3Settings()).__aenter__()
+        await open_s3("s3://lakes/x", session, S3Settings()).__aenter__()
     assert "hunter2" not in str(caught.value)
 
 
@@ -200,7 +200,7 @@ async def test_nobody_answers(session: aioboto3.Session, use_endpoint: Callable[
     async def sleep(wait_s: float) -> None:
         waits_s.append(wait_s)
 
-    async with S3Store(session, "lakes", "x", S3Settings(), limits=Limits(attempts=3), sleep=sleep) as store:
+    async with open_s3("s3://lakes/x", session, S3Settings(), limits=Limits(attempts=3), sleep=sleep) as store:
         for number, call in enumerate(failing_calls(store), 1):
             with pytest.raises(LakeBusy, match="s3://lakes does not answer"):
                 await call
@@ -212,7 +212,7 @@ async def test_tries_are_bounded_by_time_too(session: aioboto3.Session, use_endp
     [port] = free_ports(1)
     use_endpoint(f"http://127.0.0.1:{port}")
     limits = Limits(attempts=10**9, attempts_s=0.05)
-    async with S3Store(session, "lakes", "x", S3Settings(), limits=limits, sleep=asyncio.sleep) as store:
+    async with open_s3("s3://lakes/x", session, S3Settings(), limits=limits, sleep=asyncio.sleep) as store:
         async with asyncio.timeout(60):  # so that a store without the bound fails here, and does not go on for ever
             with pytest.raises(LakeBusy):
                 await store.keys("_log/")

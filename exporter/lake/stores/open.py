@@ -40,12 +40,11 @@ async def open_store(
 
         yield DirectoryStore(Path(address))
         return
-    bucket, _, prefix = address.removeprefix(_S3).partition("/")
-    if not bucket:
+    if not address.removeprefix(_S3).partition("/")[0]:
         raise UsageError(f"lake: {address!r} names no bucket: s3://bucket/prefix")
     check_endpoint_settings("S3")
     # botocore takes long to import, and a lake in a directory does without.
-    from exporter.lake.stores.s3.store import S3Store  # noqa: PLC0415 - see the line above
+    from exporter.lake.stores.s3.open import open_s3  # noqa: PLC0415 - see the line above
 
-    async with S3Store(session, bucket, prefix.strip("/"), s3, renewed=renewed) as store:
+    async with open_s3(address, session, s3, renewed=renewed) as store:
         yield store

@@ -33,9 +33,9 @@ class S3Call:
 
     bucket: str
     method: str
-    key: str = ""
-    host: str = ""
-    now_us: int = 0
+    key: str
+    host: str
+    now_us: int
 
     @property
     def lake(self) -> str:
@@ -228,7 +228,7 @@ def _of_stranger(error: NotOfS3, call: S3Call) -> LakeError:
 
 def _skew(code: str, theirs_us: int | None, call: S3Call) -> str:
     """What the clocks have to do with a refusal; nothing where they agree."""
-    if code in {"RequestTimeTooSkewed", ""} or theirs_us is None or not call.now_us:
+    if code in {"RequestTimeTooSkewed", ""} or theirs_us is None:
         return ""
     if abs(theirs_us - call.now_us) <= _SKEW_US_MAX:
         return ""

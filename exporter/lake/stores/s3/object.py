@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import tempfile
 from typing import IO, TYPE_CHECKING
 
 from exporter.errors import UsageError
-from exporter.lake.stores.s3.calls import Limits, S3Calls
+from exporter.lake.stores.s3.calls import S3Request
 from exporter.lake.stores.s3.errors import Missing, Taken
+from exporter.lake.stores.s3.open import open_bucket
 
 if TYPE_CHECKING:
     import aioboto3
+
+    from exporter.lake.stores.s3.calls import S3Calls
 
 _S3 = "s3://"
 _SIZE_BYTES_MAX = 1 << 30
@@ -22,14 +24,14 @@ async def copy_of(address: str, session: aioboto3.Session) -> IO[bytes]:
     """A temporary file with the object at ``s3://bucket/key``; a small one stays in memory. The caller closes it.
 
     Raises :class:`UsageError` for an address without a key, and an object that is not there, is too large or is changed
-    while it is read; else what :class:`S3Calls` raises.
+    while it is read; else what a call of S3 raises.
     """
     bucket, _, key = address.removeprefix(_S3).partition("/")
     if not bucket or not key:
         raise UsageError(f"{address!r} is not s3://bucket/key")
     file = tempfile.SpooledTemporaryFile(_PART_BYTES)  # noqa: SIM115 - the caller's, where all goes well
     try:
-        async with S3Calls(session, bucket, {}, Limits(), asyncio.sleep) as calls:
+        async with open_bucket(bucket, session, {}) as calls:
             await _copy(address, calls, key, file)
     except (Missing, Taken) as error:
         file.close()
@@ -43,10 +45,11 @@ async def copy_of(address: str, session: aioboto3.Session) -> IO[bytes]:
 
 
 async def _copy(address: str, calls: S3Calls, key: str, file: IO[bytes]) -> None:
-    head = await calls.call("head_object", Key=key)
+    head = await calls.send(S3Request("head_object", {"Key": key}))
     size_bytes = int(head["ContentLength"])
     if size_bytes > _SIZE_BYTES_MAX:
         raise UsageError(f"{address} has {size_bytes:,} bytes; no more than {_SIZE_BYTES_MAX:,} are read of a list")
     for begin in range(0, size_bytes, _PART_BYTES):
         end = min(begin + _PART_BYTES, size_bytes) - 1
-        file.write(await calls.get(key, _PART_BYTES, Range=f"bytes={begin}-{end}", IfMatch=head["ETag"]))
+        part = {"Key": key, "Range": f"bytes={begin}-{end}", "IfMatch": head["ETag"]}
+        file.write((await calls.send(S3Request("get_object", part, _PART_BYTES)))["Body"])

@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from exporter.errors import LakeBusy, LakeError, LakeRefused
 from exporter.lake.store import Staged
 from exporter.lake.stores.keys import checked_key, checked_prefix
-from exporter.lake.stores.s3.calls import Limits, S3Calls
+from exporter.lake.stores.s3.calls import S3Request
 from exporter.lake.stores.s3.errors import Missing, Taken
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Callable
 
-    import aioboto3
-
+    from exporter.lake.stores.s3.calls import S3Calls
+    from exporter.lake.stores.s3.client import Limits
     from exporter.settings import S3Settings
 
 #: S3's least size of a part is 5 MiB, but for the last one (Amazon S3 User Guide, "Multipart upload limits").
@@ -29,51 +29,35 @@ PART_SIZE_BYTES = 8 << 20
 _PARTS_AT_ONCE = 4
 #: Of 1,000 keys each: more objects than a lake has.
 _PAGES_MAX = 20_000
-LIMITS = Limits()
 
 
 class S3Store:
-    """Keeps both protocols of :mod:`exporter.lake.store` under ``s3://bucket/prefix``; an asynchronous context manager.
+    """Keeps both protocols of :mod:`exporter.lake.store` under ``prefix`` in the bucket of ``calls``.
 
-    Passing faults are tried again, within ``limits`` and with ``sleep`` between, and then become :class:`LakeBusy`.
-    ``renewed`` gives another session when the credentials of the one before have expired.
+    ``lake`` is how errors name the bucket; records and files larger than ``limits`` are not read.
     """
 
-    def __init__(
-        self,
-        session: aioboto3.Session,
-        bucket: str,
-        prefix: str,
-        options: S3Settings,
-        *,
-        limits: Limits = LIMITS,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        renewed: Callable[[], aioboto3.Session] | None = None,
-    ) -> None:
-        self._lake = f"s3://{bucket}"
-        self._limits = limits
+    def __init__(self, calls: S3Calls, lake: str, prefix: str, options: S3Settings, limits: Limits) -> None:
+        self._calls = calls
+        self._lake = lake
         self._root = f"{prefix}/" if prefix else ""
         self._options = options
-        self._s3 = S3Calls(session, bucket, options.of_call(), limits, sleep, renewed=renewed)
+        self._limits = limits
 
-    async def __aenter__(self) -> Self:
-        await self._s3.__aenter__()
-        return self
-
-    async def __aexit__(self, *raised: object) -> None:
-        await self._s3.__aexit__(*raised)
+    def __repr__(self) -> str:
+        return f"<S3Store {self._lake}/{self._root}>"
 
     async def stage(self, key: str, data: bytes | memoryview) -> Staged:
         """Upload the parts, and do not complete the upload. Where a part fails, what is there is left over."""
         name = self._name(key)
-        begun = await self._s3.call("create_multipart_upload", Key=name, **self._options.of_data())
+        begun = await self._call("create_multipart_upload", Key=name, **self._options.of_data())
         upload_id: str = begun["UploadId"]
         slots = asyncio.Semaphore(_PARTS_AT_ONCE)
 
         async def upload(number: int) -> str:
             async with slots:
                 part = bytes(data[(number - 1) * PART_SIZE_BYTES : number * PART_SIZE_BYTES])
-                done = await self._s3.call("upload_part", Key=name, UploadId=upload_id, PartNumber=number, Body=part)
+                done = await self._call("upload_part", Key=name, UploadId=upload_id, PartNumber=number, Body=part)
             etag: str = done["ETag"]
             return etag
 
@@ -95,7 +79,7 @@ class S3Store:
             return await self._is_visible(staged)
         parts = [{"PartNumber": number, "ETag": etag} for number, etag in enumerate(etags, 1)]
         try:
-            await self._s3.call(
+            await self._call(
                 "complete_multipart_upload",
                 Key=self._name(staged.key),
                 UploadId=upload_id,
@@ -114,7 +98,7 @@ class S3Store:
     async def discard(self, staged: Staged) -> None:
         """Abort the upload."""
         with suppress(Missing):
-            await self._s3.call("abort_multipart_upload", Key=self._name(staged.key), UploadId=staged.handle[0])
+            await self._call("abort_multipart_upload", Key=self._name(staged.key), UploadId=staged.handle[0])
 
     async def leftovers(self, table: str) -> list[Staged]:
         """The uploads of the table that are not completed."""
@@ -129,13 +113,13 @@ class S3Store:
 
     async def read(self, key: str) -> bytes | None:
         """The bytes of an object."""
-        is_record = key.startswith("_log/")
+        size_bytes_max = self._limits.record_bytes if key.startswith("_log/") else self._limits.file_bytes
         try:
-            return await self._s3.get(
-                self._name(key), self._limits.record_bytes if is_record else self._limits.file_bytes
-            )
+            answer = await self._calls.send(S3Request("get_object", {"Key": self._name(key)}, size_bytes_max))
         except Missing:
             return None
+        body: bytes = answer["Body"]
+        return body
 
     async def remove(self, key: str) -> None:
         """Delete an object."""
@@ -177,7 +161,10 @@ class S3Store:
     async def delete(self, key: str) -> None:
         """Delete an object."""
         with suppress(Missing):
-            await self._s3.call("delete_object", Key=self._name(key))
+            await self._call("delete_object", Key=self._name(key))
+
+    async def _call(self, method: str, **members: Any) -> dict[str, Any]:  # noqa: ANN401 - S3's own
+        return await self._calls.send(S3Request(method, members))
 
     async def _pages(
         self, method: str, prefix: str, start: dict[str, str], behind: Callable[[dict[str, Any]], dict[str, str]]
@@ -188,7 +175,7 @@ class S3Store:
         """
         place = start
         for _ in range(_PAGES_MAX):
-            page = await self._s3.call(method, Prefix=prefix, **place)
+            page = await self._call(method, Prefix=prefix, **place)
             yield page
             if not page.get("IsTruncated"):
                 return
@@ -199,11 +186,11 @@ class S3Store:
 
     async def _put(self, key: str, body: bytes) -> None:
         """Make an object that is not there yet. Raises `Taken`."""
-        await self._s3.call("put_object", Key=self._name(key), Body=body, IfNoneMatch="*", **self._options.of_record())
+        await self._call("put_object", Key=self._name(key), Body=body, IfNoneMatch="*", **self._options.of_record())
 
     async def _is_visible(self, staged: Staged) -> bool:
         try:
-            found = await self._s3.call("head_object", Key=self._name(staged.key))
+            found = await self._call("head_object", Key=self._name(staged.key))
         except Missing:
             return False
         return bool(found["ContentLength"] == staged.size_bytes)
