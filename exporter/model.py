@@ -1,4 +1,4 @@
-"""The field's words as types: scope, session, unit, and what passes from step to step; and a lake's address."""
+"""The domain's nouns as types: scope, session, unit, and what passes from step to step; and a lake's address."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Session:
     """A stage session, with its times in microseconds since the epoch, UTC.
 
     ``ended_us`` is None while the session is active. Both times are None where only a list of targets named the session
-    and no listing of its stage told of it (``is_listed`` is False then).
+    and it was in no listing of its stage (``is_listed`` is False then).
     """
 
     stage_arn: str
@@ -67,7 +67,7 @@ class Session:
 
     @property
     def key(self) -> SessionKey:
-        """What tells the session from all others: ids are a stage's own."""
+        """What no other session has: ids are unique in their stage alone."""
         return (self.stage_arn, self.session_id)
 
     @property
@@ -145,7 +145,7 @@ def is_participant_id(text: str) -> bool:
 
 
 _S3 = "s3://"
-#: What tells an address of another world, wherever it may stand without `//`. `s3` is among them: `s3:bucket`.
+#: What begins an address of another kind, also without `//`. `s3` is among them: `s3:bucket`.
 _SCHEMES = frozenset(
     {
         *(

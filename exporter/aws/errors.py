@@ -36,7 +36,7 @@ EXPLAINED = (BotoCoreError, ClientError, RuntimeError)
 # Under the names that their variables have.
 _ASKED_BY_PROVIDERS = ("STS", "SSO", "SSO_OIDC")
 # Values of these stand in many a text: a secret's is masked, a region or a profile is not what is wrong, and botocore's
-# own words for a damaged file name it.
+# own text for a damaged file names it.
 _TOO_COMMON = re.compile("ACCESS_KEY|_TOKEN$|REGION$|PROFILE$|^AWS_CONFIG_FILE$|^AWS_SHARED_CREDENTIALS_FILE$")
 _PROVIDERS = {
     "assume-role": "the profile's role_arn",
@@ -53,7 +53,7 @@ _PROVIDERS = {
 
 @contextmanager
 def providing_credentials() -> Iterator[None]:
-    """Let whatever a provider of credentials raises in this block be a :class:`CredentialsLost`, with its own words.
+    """Let whatever a provider of credentials raises in this block be a :class:`CredentialsLost`, with its own text.
 
     Where the endpoint of a service that providers ask is wrong, that is said instead, by a :class:`UsageError`.
     """
@@ -116,17 +116,17 @@ def message_of(error: BaseException) -> str:
 
 
 def _named(error: Exception) -> str:
-    """An error's words, after the names of AWS's variables whose values it repeats."""
-    words = message_of(error)
+    """An error's text, after the names of AWS's variables whose values it repeats."""
+    text = message_of(error)
     repeated = [
         name
         for name, value in os.environ.items()
         if name.startswith("AWS_")
         and not _TOO_COMMON.search(name)
         and value
-        and re.search(rf"(?<![\w/.-]){re.escape(value)}(?![\w/-])", words)
+        and re.search(rf"(?<![\w/.-]){re.escape(value)}(?![\w/-])", text)
     ]
-    return f"{', '.join(sorted(repeated))}: {words}" if repeated else words
+    return f"{', '.join(sorted(repeated))}: {text}" if repeated else text
 
 
 def _provider_of(error: BaseException) -> str:

@@ -29,7 +29,10 @@ _STAGES_NAMED = 10
 
 
 class Denials:
-    """What one operation was answered in one scope, by stage; the empty name stands for calls that name no stage."""
+    """What one operation was answered in one scope, by stage; the empty name stands for calls that name no stage.
+
+    An operation that is shut out in a stage is asked again there only in the next run.
+    """
 
     def __init__(self, operation: Operation) -> None:
         self._operation = operation
@@ -41,7 +44,7 @@ class Denials:
     def check(self, stage_arn: str) -> None:
         """Raise :class:`ShutOut` where the operation is not to be asked in this stage any more."""
         if refusal := self._scope or self._shut.get(stage_arn):
-            raise ShutOut(f"{refusal}; {self._told()}", refusal.group)
+            raise ShutOut(f"{refusal}; {self._consequence()}", refusal.group)
 
     def granted(self, stage_arn: str) -> None:
         """Note a success: it opens the stage until that is refused as often again, and the scope for good."""
@@ -51,7 +54,7 @@ class Denials:
         self._scope = None
 
     def refused(self, stage_arn: str, refusal: Refused) -> bool:
-        """Note a refusal, and say whether it is the one too many.
+        """Note a refusal, and report whether it is the one too many.
 
         What AWS calls invalid or not there is wrong with one unit. All else is a missing permission, or comes from
         something between here and AWS; such refusals are one group.
@@ -72,7 +75,7 @@ class Denials:
         refusals = sum(by_code.total() for by_code in self._refusals.values())
         return len(self._shut) >= SCOPE_STAGES or refusals >= SCOPE_REFUSALS
 
-    def _told(self) -> str:
+    def _consequence(self) -> str:
         stages = list(self._shut)
         where = ", ".join(filter(None, stages[:_STAGES_NAMED])) or "this scope"
         if rest := len(stages[_STAGES_NAMED:]):

@@ -1,8 +1,8 @@
 """The HTTP connections of a run, shared by all of its scopes: each scope bounds its own calls in flight.
 
-What is held of answers has a bound in bytes. An answer of up to a mebibyte, which is more than a hundred events take,
-is read at once; of those that are longer two at a time are read, in all scopes together, and of each no more than
-64 MiB. So no more than ``concurrency`` mebibytes a scope, and 128 beside them, are on their way, whatever answers.
+Answers on their way take at most ``concurrency`` mebibytes a scope, and 128 MiB beside them, whatever answers: one of
+up to a mebibyte, which is more than a hundred events take, is read at once; longer ones are read two at a time, in all
+scopes together, and none beyond 64 MiB.
 """
 
 from __future__ import annotations

@@ -82,9 +82,9 @@ def _of_tls(what: str, error: aiohttp.ClientError, host: str, by: str, proxy: st
         cause = getattr(error, "os_error", error)
         if not speaks_no_tls(cause):
             return Transient(f"{what}: {host} is reached{by}, but TLS fails: {_tls_cause(cause)}")
-        place = f"{getattr(error, 'host', '')}:{getattr(error, 'port', '')}"
-        if proxy is not None and place == host_of(proxy):
-            return Unreachable(f"{what}: the proxy {place} speaks no TLS: use http:// in HTTPS_PROXY")
+        address = f"{getattr(error, 'host', '')}:{getattr(error, 'port', '')}"
+        if proxy is not None and address == host_of(proxy):
+            return Unreachable(f"{what}: the proxy {address} speaks no TLS: use http:// in HTTPS_PROXY")
         return Unreachable(f"{what}: {host} speaks no TLS{by}: use http:// in the endpoint")
     reason = distrust_of(error.certificate_error)
     return Unreachable(

@@ -104,7 +104,7 @@ _SERVICE_TIME = re.compile(r"\((\d{8}T\d{6}Z) [-+] \d+ min")
 
 @dataclass(frozen=True, slots=True)
 class _NamedError:
-    """What an answer says: the name of the error ("" where none is told), its message, and whether AWS says so."""
+    """What an answer says: the name of the error ("" where it has none), its message, and whether AWS says so."""
 
     code: str
     message: str
@@ -126,24 +126,24 @@ def read_refusal(
     ``now`` is the local time; the clock is named where it is too far from the answer's own for a signature. ``url`` was
     asked, through ``proxy``: both are named where the answer is not AWS's.
     """
-    told = _told(headers, _readable(operation, headers, body))
-    message = f"{operation}: {_named(told, status, headers)}"
-    if not told.is_aws and url:
+    named = _error_in(headers, _readable(operation, headers, body))
+    message = f"{operation}: {_text_of(named, status, headers)}"
+    if not named.is_aws and url:
         message += f"; {host_of(url)} was asked" + (f" through the proxy {host_of(proxy)}" if proxy else "")
     retry_after_s = read_retry_after_s(headers.get("retry-after"), now)
     if (between := _of_something_between(operation, status, body, url, proxy)) is not None:
         return between
-    if status == _STATUS_THROTTLED or told.code in _THROTTLING_CODES:
+    if status == _STATUS_THROTTLED or named.code in _THROTTLING_CODES:
         return Throttled(message, retry_after_s)
-    if told.code in _CLOCK_CODES or (told.code in _SIGNATURE_CODES and _EXPIRED_SIGNATURE.search(told.message)):
-        return _of_clock(message, told, headers, now)
-    if told.code in _CREDENTIAL_CODES:
-        off = _clock_words(told, headers, now) if told.code in _SIGNATURE_CODES else ""
-        return CredentialsLost(message + (off and f"; {off}"), is_expired=told.code in _EXPIRED_CODES)
-    if status >= STATUS_SERVER_ERROR or status == _STATUS_REQUEST_TIMEOUT or told.code in _PASSING_CODES:
+    if named.code in _CLOCK_CODES or (named.code in _SIGNATURE_CODES and _EXPIRED_SIGNATURE.search(named.message)):
+        return _of_clock(message, named, headers, now)
+    if named.code in _CREDENTIAL_CODES:
+        off = _clock_fault(named, headers, now) if named.code in _SIGNATURE_CODES else ""
+        return CredentialsLost(message + (off and f"; {off}"), is_expired=named.code in _EXPIRED_CODES)
+    if status >= STATUS_SERVER_ERROR or status == _STATUS_REQUEST_TIMEOUT or named.code in _PASSING_CODES:
         pause = f"; it asks for a pause of {retry_after_s:g} s" if retry_after_s else ""
         return Transient(message + pause, retry_after_s)
-    return Refused(message, told.code or str(status), is_aws=told.is_aws)
+    return Refused(message, named.code or str(status), is_aws=named.is_aws)
 
 
 def _of_something_between(
@@ -168,11 +168,11 @@ def read_retry_after_s(text: str | None, now: datetime) -> float | None:
         return None
 
 
-def _named(told: _NamedError, status: int, headers: Mapping[str, str]) -> str:
-    said = f": {told.message}" if told.message else ""
-    if told.is_aws:
-        return f"{told.code} (status {status}){said}"
-    name = f"{told.code} (status {status})" if told.code else f"status {status}"
+def _text_of(named: _NamedError, status: int, headers: Mapping[str, str]) -> str:
+    said = f": {named.message}" if named.message else ""
+    if named.is_aws:
+        return f"{named.code} (status {status}){said}"
+    name = f"{named.code} (status {status})" if named.code else f"status {status}"
     by = one_line(headers.get("server") or headers.get("via") or "")
     where = f" ({by})" if by else ""
     leads = f", which leads to {_host_in(headers)}" if status in _REDIRECTS else ""
@@ -191,21 +191,21 @@ def _host_in(headers: Mapping[str, str]) -> str:
     return one_line(host) if host else "another path"
 
 
-def _of_clock(message: str, told: _NamedError, headers: Mapping[str, str], now: datetime) -> ApiError:
+def _of_clock(message: str, named: _NamedError, headers: Mapping[str, str], now: datetime) -> ApiError:
     """The error for a signature that AWS finds too old or too early.
 
-    Where the clocks agree it was late on its way, behind a pause of this machine, say: the next is signed anew.
+    Where the clocks agree it was late on its way, after a pause of this machine, say: the next is signed anew.
     """
-    if off := _clock_words(told, headers, now):
+    if off := _clock_fault(named, headers, now):
         return ClockWrong(f"{message}; {off}")
-    if told.code in _EXPIRED_CODES:
+    if named.code in _EXPIRED_CODES:
         return CredentialsLost(message, is_expired=True)
     return Transient(f"{message}; this machine's clock says {_time(now)}: is it right?")
 
 
-def _clock_words(told: _NamedError, headers: Mapping[str, str], now: datetime) -> str:
-    """What is wrong with the clock, with both times; "" where the service's is near, or not told."""
-    service = _service_time(told, headers)
+def _clock_fault(named: _NamedError, headers: Mapping[str, str], now: datetime) -> str:
+    """What is wrong with the clock, with both times; "" where the service's is near, or not in the answer."""
+    service = _service_time(named, headers)
     if service is None or abs(now - service) <= _CLOCK_OFF:
         return ""
     return (
@@ -214,9 +214,9 @@ def _clock_words(told: _NamedError, headers: Mapping[str, str], now: datetime) -
     )
 
 
-def _service_time(told: _NamedError, headers: Mapping[str, str]) -> datetime | None:
+def _service_time(named: _NamedError, headers: Mapping[str, str]) -> datetime | None:
     try:
-        if quoted := _SERVICE_TIME.search(told.message):
+        if quoted := _SERVICE_TIME.search(named.message):
             return datetime.strptime(quoted[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
         at = parsedate_to_datetime(headers.get("date", ""))
         return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
@@ -238,14 +238,14 @@ def _readable(operation: Operation, headers: Mapping[str, str], body: bytes) -> 
         return b""
 
 
-def _told(headers: Mapping[str, str], body: bytes) -> _NamedError:
+def _error_in(headers: Mapping[str, str], body: bytes) -> _NamedError:
     # IVS writes exceptionMessage; what stands before it (a gateway, say) writes message or Message.
     message = next(filter(None, (_text_field(body, name) for name in ("exceptionMessage", "message", "Message"))), "")
-    # The name may carry a colon and a URL behind it.
+    # A colon and a URL may follow the name.
     code = headers.get("x-amzn-errortype", "").partition(":")[0].strip()
     code = code or _text_field(body, "__type").rpartition("#")[2].strip()
-    if not code and (named := _XML_ERROR.search(body) and _XML_CODE.search(body)):
-        code = named[1].decode(errors="replace")
+    if not code and (element := _XML_ERROR.search(body) and _XML_CODE.search(body)):
+        code = element[1].decode(errors="replace")
         said = _XML_MESSAGE.search(body)
         message = said[1].decode(errors="replace") if said else ""
     is_aws = bool(_CODE.fullmatch(code))

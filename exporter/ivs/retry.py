@@ -60,7 +60,7 @@ class _Lane:
 
     ``throttled_s`` is when the pause began: with the first throttle since the last answer to what was sent after the
     pause before. It is None where there is no pause. ``is_pause_logged`` says that the log has a line of it, and
-    ``starved`` why the operation is given up.
+    ``starved`` why the operation is asked no more.
     """
 
     pace: Pace
@@ -88,7 +88,11 @@ class _Lane:
 
 @dataclass(slots=True)
 class RetryingCaller:
-    """Calls one scope's API: bounded in flight, paced, tried again, and counted in ``ledger``."""
+    """Calls one scope's API until it answers, no faster than the quota.
+
+    No more than ``concurrency`` calls are in flight, every attempt takes a token of its operation's pace, and all of it
+    is counted in ``ledger``. ``client`` makes one attempt.
+    """
 
     client: Client
     quota: QuotaSettings
@@ -117,7 +121,7 @@ class RetryingCaller:
         return self._lane(operation).pace
 
     async def call(self, operation: Operation, params: Mapping[str, Any]) -> Page:
-        """The answer to a call. Raises an :class:`ApiError` that is final."""
+        """Call until there is an answer. Raises an :class:`ApiError` that is final: no other try is worth it."""
         lane, spent = self._lane(operation), _Spent()
         try:
             return await self._attempt(operation, params, lane, spent)

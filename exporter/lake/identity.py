@@ -1,6 +1,6 @@
 """What a lake is: the file ``_log/lake.json``, made by the first run; and whether its store keeps what a lake rests on.
 
-Two runs that start at once are told apart by one thing alone: a store that makes a record for one writer only. So
+Two runs that start at once are kept apart by one thing alone: a store that makes a record for one writer only. So
 every run asks for that. A new lake is also asked for all else that later runs need, before anything is spent on it.
 """
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Maker = Literal["run", "demo"]
 
 KEY = "_log/lake.json"
-#: What ``ivs-export demo`` leaves in the lake's root; before there was ``lake.json``, this alone told.
+#: What ``ivs-export demo`` leaves in the lake's root; before there was ``lake.json``, nothing else marked one.
 DEMO_MARKER = "_made_by_ivs-export_demo"
 FORMAT = "ivs-export lake"
 FORMAT_MAJOR, FORMAT_MINOR = 1, 0
@@ -46,7 +46,7 @@ class LakeIdentity(msgspec.Struct, frozen=True):
 
 
 async def open_lake(store: Store, address: str, made_by: Maker, run_id: str, draw: Callable[[], float]) -> LakeIdentity:
-    """The lake's identity, which is made where there is none; its store is one that a lake can rest on.
+    """Read the lake's identity, or make it where there is none; its store is one that a lake can rest on.
 
     ``address`` is named in errors. ``run_id`` is no other run's. ``draw`` gives numbers from [0, 1).
 
@@ -70,7 +70,7 @@ async def open_lake(store: Store, address: str, made_by: Maker, run_id: str, dra
 
 
 async def look_at_lake(store: Store, address: str, made_by: Maker) -> LakeIdentity | None:
-    """The lake's identity, None where there is none yet. Nothing is written. Raises as `open_lake`."""
+    """Read the lake's identity, None where there is none yet. Nothing is written. Raises as `open_lake`."""
     body = await store.read(KEY)
     identity = None if body is None else decode_identity(body)
     _check_maker(address, identity.made_by if identity else await _maker_before(store, made_by), made_by)
@@ -89,7 +89,7 @@ async def check_is_lake(store: Store, address: str) -> None:
 
 
 def decode_identity(body: bytes) -> LakeIdentity:
-    """The identity that a lake's file holds. Raises :class:`LakeTooNew`, and :class:`LakeError` where it is damaged."""
+    """Read the identity in a lake's file. Raises :class:`LakeTooNew`, and :class:`LakeError` where it is damaged."""
     try:
         identity = msgspec.json.decode(body, type=LakeIdentity)
     except msgspec.MsgspecError as error:
@@ -119,7 +119,7 @@ def _new_id(draw: Callable[[], float]) -> str:
 async def _try_out(store: Store, key: str) -> None:
     """Do once what every later run does: a permission that is missing shows now, and not in the second night.
 
-    A delete comes before there is anything to delete, so that nothing is left behind where it is not allowed.
+    A delete comes before there is anything to delete, so that nothing stays where it is not allowed.
     """
     await store.delete(key)
     if not await store.create(key, _TRIAL_BODY):
@@ -135,7 +135,7 @@ async def _try_out(store: Store, key: str) -> None:
 
 
 async def _maker_before(store: Store, made_by: Maker) -> str:
-    """Who made a lake that has no file yet: a demo, where its marker lies there; else whoever asks."""
+    """Who made a lake that has no file yet: a demo, where its marker lies there; else ``made_by``, which asks."""
     return "demo" if await store.read(DEMO_MARKER) is not None else made_by
 
 

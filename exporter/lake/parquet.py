@@ -1,8 +1,8 @@
 """Rows of a table to the bytes of one Parquet file.
 
-Rows come as they are held (see :mod:`exporter.normalize.columns`): a column may be a dictionary or all null in place of
-its type in the schema. They are spread out one row group at a time, so that a file costs the memory of one group beside
-its own bytes. A group is bounded in rows and in bytes.
+A file costs the memory of one row group beside its own bytes, and a group is bounded in rows and in bytes. Rows come as
+they are buffered (see :mod:`exporter.normalize.columns`), where a column may be a dictionary or all null instead of its
+type in the schema; they are spread out one group at a time.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 #: Rows in a row group, at most.
 GROUP_ROWS_MAX = 65_536
-#: Bytes of a row group's rows, at most, as they are held, and as they are written; one row may have more.
+#: Bytes of a row group's rows, at most, as they are buffered, and as they are written; one row may have more.
 GROUP_SIZE_BYTES_MAX = 16 << 20
 #: The key of the schema's version in a file's metadata.
 VERSION_KEY = "ivs-export.schema-version"
 
 _ZSTD_LEVEL = 6
-# A dictionary with more bytes than this is given up by the writer, which then writes each row's text in full. It is
+# The writer drops a dictionary with more bytes than this, and writes each row's text in full from there on. It is
 # PyArrow's default for ``dictionary_pagesize_limit``.
 _DICTIONARY_SIZE_BYTES_MAX = 1 << 20
 
@@ -39,7 +39,7 @@ def encode(
     group_rows_max: int = GROUP_ROWS_MAX,
     group_size_bytes_max: int = GROUP_SIZE_BYTES_MAX,
 ) -> pa.Buffer:
-    """One Parquet file with all of ``rows``, which are of one date and have the columns of the table by name.
+    """Write one Parquet file with all of ``rows``, which are of one date and have the columns of the table by name.
 
     Within a row group the rows are sorted as the table says. ``metadata`` stands in the file beside the schema's
     version.
@@ -73,7 +73,7 @@ def writer_options(table: Table) -> dict[str, Any]:
         "use_dictionary": repeating,
         "column_encoding": {table.time_column: "DELTA_BINARY_PACKED"},
         "write_statistics": True,
-        # The schema's own types are all that Parquet has; Arrow's copy would tell of the dictionaries used to write.
+        # The schema's own types are all that Parquet has; Arrow's copy would name the dictionaries used to write.
         "store_schema": False,
     }
 
@@ -123,10 +123,10 @@ def _written_parts(batch: pa.RecordBatch, size_bytes_max: int) -> Iterator[pa.Re
         return
     lengths = [pc.fill_null(pc.binary_length(column.dictionary).take(column.indices), 0).to_pylist() for column in wide]
     start = size_bytes = 0
-    for place, length in enumerate(map(sum, zip(*lengths, strict=True))):
-        if place > start and size_bytes + length > size_bytes_max:
-            yield _trimmed(batch.slice(start, place - start))
-            start, size_bytes = place, 0
+    for index, length in enumerate(map(sum, zip(*lengths, strict=True))):
+        if index > start and size_bytes + length > size_bytes_max:
+            yield _trimmed(batch.slice(start, index - start))
+            start, size_bytes = index, 0
         size_bytes += length
     yield _trimmed(batch.slice(start))
 
@@ -166,7 +166,7 @@ def _used(column: pa.Array) -> pa.Array:
 
 
 def _order(batch: pa.RecordBatch, sort_by: Sequence[str]) -> pa.Int64Array:
-    """The rows' places, sorted; texts are compared once a value by their ranks, and then as integers."""
+    """The rows' indexes, sorted; texts are compared once a value by their ranks, and then as integers."""
     keys = [
         pc.rank(column.dictionary, tiebreaker="dense").take(column.indices)
         if pa.types.is_dictionary(column.type)

@@ -48,7 +48,7 @@ def chunks_of(file: IO[bytes], column: int, columns: int) -> list[Chunk]:
 
 @dataclass(frozen=True, slots=True)
 class RowGroup:
-    """One row group: its rows, and between which values each column lies, by its name, as far as that is told."""
+    """One row group: its rows, and between which values each column lies, by its name, as far as the footer says it."""
 
     rows: int
     ranges: dict[str, tuple[bytes, bytes]]
@@ -75,21 +75,21 @@ def _leaves(schema: object) -> list[str]:
     elements = schema if isinstance(schema, list) else []
     names: list[str] = []
     open_paths: list[tuple[str, int]] = []
-    for place, element in enumerate(elements):
+    for index, element in enumerate(elements):
         name, children = (element.get(_NAME), element.get(_CHILDREN)) if isinstance(element, dict) else (None, None)
         if not isinstance(name, bytes) or (children is not None and not isinstance(children, int)):
             raise ThriftUnreadableError("its schema is not described")
-        if place and not open_paths:
+        if index and not open_paths:
             raise ThriftUnreadableError("its schema goes on where it should end")
         path = name.decode(errors="replace")
-        if place:
+        if index:
             parent, left = open_paths.pop()
             path = f"{parent}.{path}" if parent else path
             if left > 1:
                 open_paths.append((parent, left - 1))
         if children:
-            open_paths.append((path if place else "", children))
-        elif place:
+            open_paths.append((path if index else "", children))
+        elif index:
             names.append(path)
     if open_paths or not names:
         raise ThriftUnreadableError("its schema ends too early")
@@ -104,7 +104,7 @@ def _row_group(group: object, names: list[str], end: int) -> RowGroup:
     for column, name in enumerate(names):
         chunk, metadata = _chunk(group, column, len(names)), group[_COLUMNS][column][_METADATA]  # type: ignore[index] # as the chunk was
         if chunk.offset + chunk.size_bytes > end:
-            raise ThriftUnreadableError("a column lies behind the file's end")
+            raise ThriftUnreadableError("a column lies after the file's end")
         if metadata.get(_KIND) not in _KINDS or metadata.get(_CODEC) not in _CODECS:
             raise ThriftUnreadableError("a column is of no known kind")
         statistics = metadata.get(_STATISTICS)
@@ -135,6 +135,6 @@ def _chunk(group: object, column: int, columns: int) -> Chunk:
         raise ThriftUnreadableError("a column is encrypted, or not described")
     values, length, data = (metadata.get(number) for number in (_VALUES, _LENGTH, _DATA))
     dictionary = metadata.get(_DICTIONARY) or data
-    if not all(isinstance(each, int) and each >= 0 for each in (values, length, data, dictionary)):
+    if not all(isinstance(number, int) and number >= 0 for number in (values, length, data, dictionary)):
         raise ThriftUnreadableError("a column does not say where it lies")
     return Chunk(values, min(data, dictionary), length)  # type: ignore[arg-type, type-var] # whole numbers, all of them

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def check_values(table: Table, rows: pa.RecordBatch | pa.Table) -> None:
     """Raise :class:`ValueError` where rows of a table hold what can't be.
 
-    That is a text that is no UTF-8, a place outside of its dictionary or list, a time that no calendar has, and no
+    That is a text that is no UTF-8, an index outside of its dictionary or list, a time that no calendar has, and no
     value where rows are sorted by it. Texts may be in dictionaries.
     """
     rows.validate(full=True)
@@ -40,5 +40,5 @@ def _times_in(column: pa.Array | pa.ChunkedArray) -> Iterator[pa.Array | pa.Chun
     if pa.types.is_timestamp(column.type):
         yield column
     elif pa.types.is_struct(column.type):
-        for place in range(column.type.num_fields):
-            yield from _times_in(pc.struct_field(column, [place]))
+        for index in range(column.type.num_fields):
+            yield from _times_in(pc.struct_field(column, [index]))

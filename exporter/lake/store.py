@@ -4,8 +4,8 @@ A *key* is a path relative to the lake's root, with ``/`` between its parts, suc
 ``events/event_date=2026-11-23/x.parquet``. Keys are made by the exporter alone, never from what the API answers.
 Part by part they are printable text, and none is empty, ``.`` or ``..``.
 
-There is no call that replaces a record: whoever needs a value that changes makes numbered records of it, of which the
-greatest counts, and deletes those before it.
+There is no call that replaces a record. A value that changes is kept in numbered records, of which the greatest counts;
+its writer deletes those before it.
 
 Every method may raise :class:`~exporter.errors.LakeBusy` (a passing fault) or
 :class:`~exporter.errors.LakeRefused` (a final one).
@@ -74,7 +74,7 @@ class Records(Protocol):
     """Small records: numbered by their writers, each made once."""
 
     async def create(self, key: str, body: bytes) -> bool:
-        """Make a record that does not exist yet, durably; False where the key is taken by another body.
+        """Make a record that does not exist yet, durably; report False where the key is taken by another body.
 
         Safe to repeat: where an earlier try of the same call had succeeded and its answer was lost, the record that
         stands there is read back, and an equal body counts as success. Where it raises, it may have been made.
@@ -82,10 +82,10 @@ class Records(Protocol):
         ...
 
     async def refuses(self, key: str, body: bytes) -> bool:
-        """Try to make a record once more that is there, and say whether that was refused, as it must be.
+        """Try to make a record once more that is there, and report whether that was refused, as it must be.
 
         ``body`` is what stands there, word for word: nothing is lost where the store lets it pass. A lake whose store
-        does, keeps no promise, for `create` tells two writers that they were first.
+        does, keeps no promise, for `create` lets two writers be first.
         """
         ...
 
@@ -94,7 +94,7 @@ class Records(Protocol):
         ...
 
     async def keys(self, prefix: str, after: str = "") -> list[str]:
-        """The keys that begin with ``prefix`` and sort behind ``after``, sorted."""
+        """The keys that begin with ``prefix`` and sort after ``after``, sorted."""
         ...
 
     async def delete(self, key: str) -> None:

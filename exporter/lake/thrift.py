@@ -86,9 +86,9 @@ class Thrift:
 
     def _varint(self) -> int:
         value = 0
-        for place in range(_INT_BYTES_MAX):
+        for index in range(_INT_BYTES_MAX):
             byte = self._byte()
-            value |= (byte & 127) << (7 * place)
+            value |= (byte & 127) << (7 * index)
             if byte < 128:  # noqa: PLR2004 - the bit that says that more follow
                 return value
         raise ThriftUnreadableError("the metadata holds a number that does not end")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Given = ParamSpec("Given")
+Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 
@@ -17,10 +17,12 @@ class DaemonThreads(Executor):
     """A thread for each piece of work, which the process does not wait for when it ends.
 
     A file server that is away lets a thread wait for hours. Python's own pools are joined when the interpreter ends, so
-    that a run that has given up, and said so, would stay for just as long. Whoever submits bounds how many there are.
+    that a run that has ended, and said so, would stay for just as long. The caller bounds how many there are.
     """
 
-    def submit(self, work: Callable[Given, Result], /, *args: Given.args, **kwargs: Given.kwargs) -> Future[Result]:
+    def submit(
+        self, work: Callable[Arguments, Result], /, *args: Arguments.args, **kwargs: Arguments.kwargs
+    ) -> Future[Result]:
         """Begin the work at once; its outcome is the future's."""
         future: Future[Result] = Future()
         future.set_running_or_notify_cancel()

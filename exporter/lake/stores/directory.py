@@ -4,13 +4,13 @@
 
     <lake>/events/…            what readers see
     <lake>/_log/…              records
-    <lake>/_staged/events/…    staged files, each with ``.<random>.part`` behind its name
+    <lake>/_staged/events/…    staged files, their names ended by ``.<random>.part``
     <lake>/_aside/<random>     records on their way to a name
 
 A staged file is synced, and renamed into place when it is published. A record takes its name by a hard link, which
 fails where the name is taken; a rename would silently replace the other's. Nothing aside ends in ``.parquet``, since
 readers' ``**`` looks there, too. What lies in ``_aside`` is never read; what a writer left there that died is removed a
-day later by whoever asks for leftovers.
+day later, when leftovers are asked for.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _ASIDE_S_MAX = 86_400.0
 _AT_ONCE = 8
 #: What a file takes on a slow disk, beside its bytes; and a walk through all of a large lake.
 WORK_TIMEOUT_S, LIST_TIMEOUT_S = 60.0, 300.0
-#: How long a lake is waited for in which a piece of work hangs that was given up.
+#: How long a lake is waited for in which an earlier piece of work hangs that ran out of time.
 _AWAY_TIMEOUT_S = 5.0
 _BYTES_PER_S_MIN = 1 << 20
 #: Larger than any record, and any data file, that the exporter makes.
@@ -73,10 +73,10 @@ _ADVICE = {
 class DirectoryStore:
     """Keeps both protocols of :mod:`exporter.lake.store` under ``root``, which is made where it is missing.
 
-    Files are worked on in threads, some at once at most. Each piece of work is given up after ``timeout_s`` and what a
-    slow disk needs for its bytes, a list after some minutes; its thread does not keep the process. Errors of the system
-    become :class:`LakeBusy` where they may pass, and :class:`LakeRefused` else. ``wall_s`` is the time in seconds since
-    the epoch, and only tells what lies aside for long.
+    No call waits for ever: a piece of work ends after ``timeout_s`` and what a slow disk needs for its bytes, a list
+    after some minutes. It is done in a thread, which does not keep the process where it hangs; eight work at once.
+    Errors of the system become :class:`LakeBusy` where they may pass, and :class:`LakeRefused` else. ``wall_s`` is the
+    time in seconds since the epoch, by which only the age of what lies aside is judged.
     """
 
     def __init__(self, root: Path, wall_s: Callable[[], float] = time.time, timeout_s: float = WORK_TIMEOUT_S) -> None:
@@ -86,7 +86,7 @@ class DirectoryStore:
         self._folders = Folders(root)
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._threads = DaemonThreads()
-        self._given_up: list[Future[Any]] = []
+        self._hanging: list[Future[Any]] = []
 
     async def stage(self, key: str, data: bytes | memoryview) -> Staged:
         """Write ``data`` aside, under a name that ends in nothing that readers look for."""
@@ -144,13 +144,13 @@ class DirectoryStore:
                 raise
             except Exception as error:
                 if not working.done():
-                    self._given_up.append(working)
+                    self._hanging.append(working)
                 raise _translated(self._root, key, error) from error
 
     def _is_away(self) -> bool:
-        """Whether work hangs that was given up. Many scopes that wait in turn would else keep the run for an hour."""
-        self._given_up = [work for work in self._given_up if not work.done()]
-        return bool(self._given_up)
+        """Whether work hangs that ran out of time. Scopes that wait for it in turn would keep the run for an hour."""
+        self._hanging = [work for work in self._hanging if not work.done()]
+        return bool(self._hanging)
 
     def _stage(self, aside: Path, data: bytes | memoryview) -> None:
         self._folders.make(aside.parent)

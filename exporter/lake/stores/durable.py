@@ -26,7 +26,7 @@ class Folders:
         """Make a folder and those above it; then their names are durable.
 
         That a folder is there does not show that its name is synced: another writer may have made it a moment ago. So
-        its name is synced when this process first meets it, whoever made it.
+        its name is synced when this process first meets it.
         """
         if folder in self._durable and folder.is_dir():
             return
@@ -55,7 +55,7 @@ def write_new(path: Path, data: bytes | memoryview) -> None:
             file.flush()
             os.fsync(file.fileno())
     except OSError:
-        with suppress(OSError):  # the first error tells more
+        with suppress(OSError):  # the first error says more
             path.unlink()
         raise
 

@@ -14,7 +14,7 @@ def checked_key(key: str) -> str:
 
 
 def checked_prefix(prefix: str) -> str:
-    """The beginning of a key, itself; it may be empty, or end within a part or behind one. Raises as `checked_key`."""
+    """The beginning of a key, itself; it may be empty, or end within a part or after one. Raises as `checked_key`."""
     folder, slash, _ = prefix.rpartition("/")
     if slash:
         checked_key(folder)

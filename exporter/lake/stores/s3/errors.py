@@ -22,7 +22,7 @@ from exporter.timestamps import MINUTE_US, SECOND_US, text_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: An ingress says 404 while what stands behind it starts anew.
+#: An ingress says 404 while the server it leads to starts anew.
 _STATUSES_PASSING = frozenset({200, 404, 408, 425, 429})
 _SKEW_US_MAX = 5 * MINUTE_US
 
@@ -181,8 +181,8 @@ def without_credentials(error: Exception, call: S3Call) -> LakeError:
         return translated(error, call)
     is_fault = isinstance(error, aws.ClientError) and _status(error.response) >= STATUS_SERVER_ERROR
     if is_fault or (isinstance(error, _UNREACHED) and not is_final(error)):
-        place = host_in(error)
-        where = f" ({place}: {cause_of(error)})" if place else f": {message_of(error)}"
+        host = host_in(error)
+        where = f" ({host}: {cause_of(error)})" if host else f": {message_of(error)}"
         return LakeBusy(f"{call.lake}: no AWS credentials can be had now{where}")
     return Expired(f"{call.lake}: {error if isinstance(error, ExportError) else lost(error)}")
 

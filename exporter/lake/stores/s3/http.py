@@ -21,8 +21,8 @@ class TooLong(Exception):
 class BoundedSession(AIOHTTPSession):  # type: ignore[misc] # aiobotocore has no types
     """aiobotocore's way to send, with two differences.
 
-    aiohttp would follow a redirect with the signature for the place before, which the new one refuses, and tell whoever
-    answers there what was asked. Unfollowed, it reaches botocore, which signs anew for the bucket's region.
+    aiohttp would follow a redirect with the signature for the address before, which the new one refuses, and would show
+    a stranger there what was asked. Unfollowed, it reaches botocore, which signs anew for the bucket's region.
 
     What is not a stream is read here, up to :data:`ANSWER_BYTES_MAX`.
     """

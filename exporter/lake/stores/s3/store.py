@@ -68,8 +68,8 @@ class S3Store:
         except Missing as error:
             raise LakeRefused(f"{self._lake}: something else ended the upload of {key}") from error
         finally:
-            for each in uploads:
-                each.cancel()  # where one failed, the others are of no use
+            for part in uploads:
+                part.cancel()  # where one failed, the others are of no use
         return Staged(key, len(data), (upload_id, *etags))
 
     async def publish(self, staged: Staged) -> bool:
@@ -89,7 +89,7 @@ class S3Store:
             return await self._is_visible(staged)
         except LakeBusy:
             is_visible = False
-            with suppress(LakeError):  # the first error tells more
+            with suppress(LakeError):  # the first error says more
                 is_visible = await self._is_visible(staged)
             if not is_visible:
                 raise
@@ -105,7 +105,7 @@ class S3Store:
         found: list[Staged] = []
         # Some S3s, such as rclone's, say so where no upload is under way.
         with suppress(Missing):
-            async for page in self._pages("list_multipart_uploads", f"{self._name(table)}/", {}, _behind_uploads):
+            async for page in self._pages("list_multipart_uploads", f"{self._name(table)}/", {}, _next_uploads):
                 for upload in page.get("Uploads", ()):
                     key = upload["Key"].removeprefix(self._root)
                     found.append(Staged(key, None, (upload["UploadId"],)))
@@ -133,7 +133,7 @@ class S3Store:
             return await self.read(key) == body
         except LakeBusy:
             found = None
-            with suppress(LakeError):  # the first error tells more
+            with suppress(LakeError):  # the first error says more
                 found = await self.read(key)
             if found is None:
                 raise
@@ -150,12 +150,12 @@ class S3Store:
 
     async def keys(self, prefix: str, after: str = "") -> list[str]:
         """The keys below ``prefix``, but for what stands for a folder."""
-        # SeaweedFS lists folder by folder, so behind a name in one folder it leaves out keys of others that sort later.
+        # SeaweedFS lists folder by folder, so after a name in one folder it leaves out keys of others that sort later.
         is_within = f"{after.rpartition('/')[0]}/" == prefix
         start = {"StartAfter": self._root + after} if is_within else {}
         found: list[str] = []
-        async for page in self._pages("list_objects_v2", self._root + checked_prefix(prefix), start, _behind_objects):
-            found += [each["Key"].removeprefix(self._root) for each in page.get("Contents", ())]
+        async for page in self._pages("list_objects_v2", self._root + checked_prefix(prefix), start, _next_objects):
+            found += [entry["Key"].removeprefix(self._root) for entry in page.get("Contents", ())]
         return sorted(key for key in found if key > after and not key.endswith("/"))
 
     async def delete(self, key: str) -> None:
@@ -167,20 +167,20 @@ class S3Store:
         return await self._calls.send(S3Request(method, members))
 
     async def _pages(
-        self, method: str, prefix: str, start: dict[str, str], behind: Callable[[dict[str, Any]], dict[str, str]]
+        self, method: str, prefix: str, start: dict[str, str], next_of: Callable[[dict[str, Any]], dict[str, str]]
     ) -> AsyncIterator[dict[str, Any]]:
-        """The pages of a list; ``behind`` tells of a page how to ask for the next.
+        """The pages of a list; ``next_of`` a page is how to ask for the next one.
 
         Raises :class:`LakeRefused` where a page sends back to itself, and where the list has no end.
         """
-        place = start
+        position = start
         for _ in range(_PAGES_MAX):
-            page = await self._call(method, Prefix=prefix, **place)
+            page = await self._call(method, Prefix=prefix, **position)
             yield page
             if not page.get("IsTruncated"):
                 return
-            last, place = place, behind(page)
-            if place == last:
+            last, position = position, next_of(page)
+            if position == last:
                 raise LakeRefused(f"{self._lake}: {method} does not get on in its list")
         raise LakeRefused(f"{self._lake}: {method} has more than {_PAGES_MAX} pages")
 
@@ -199,12 +199,12 @@ class S3Store:
         return self._root + checked_key(key)
 
 
-def _behind_objects(page: dict[str, Any]) -> dict[str, str]:
+def _next_objects(page: dict[str, Any]) -> dict[str, str]:
     token: str = page.get("NextContinuationToken", "")
     return {"ContinuationToken": token}
 
 
-def _behind_uploads(page: dict[str, Any]) -> dict[str, str]:
+def _next_uploads(page: dict[str, Any]) -> dict[str, str]:
     """What the page says, and no more: SeaweedFS gives one of the two, and finds nothing when it is asked for both."""
     names = ("KeyMarker", "UploadIdMarker")
     return {name: page[f"Next{name}"] for name in names if page.get(f"Next{name}")}
