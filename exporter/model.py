@@ -114,7 +114,7 @@ class FetchedUnit:
 
 
 def scope_of(stage_arn: str) -> Scope | None:
-    """The scope that a stage's ARN names, or None where the text is not such an ARN."""
+    """Read the scope in a stage's ARN; None where the text is not such an ARN."""
     match = _STAGE_ARN.fullmatch(stage_arn)
     if match is None or len(stage_arn) > _STAGE_ARN_LENGTH_MAX:
         return None
@@ -127,7 +127,7 @@ def is_region(text: str) -> bool:
 
 
 def nearest_region(text: str) -> str | None:
-    """The region with IVS Real-Time, as far as it is known here, that a text is a slip of; None where it is of none."""
+    """Find the one of :data:`REGIONS` that a text is a slip of; None where it is of none."""
     return next(iter(get_close_matches(text.lower(), REGIONS, n=1)), None)
 
 
@@ -180,7 +180,7 @@ _WANTED = "should be a directory or s3://bucket/prefix"
 
 
 def checked_address(text: str) -> str:
-    """The address itself, with ``~`` expanded. Raises ValueError, which says what is wrong and what may be meant."""
+    """Return the address, with ``~`` expanded. Raises ValueError, which says what is wrong and what may be meant."""
     if not text.strip() or not text.isprintable():
         raise ValueError("should be text, with no control characters in it")
     if text != text.strip():

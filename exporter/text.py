@@ -41,7 +41,7 @@ _PATTERNS = (
 
 
 def mask(text: str) -> str:
-    """The text without any of the environment's AWS secrets, also as they stand in JSON.
+    """Take the environment's AWS secrets out of a text, also as they stand in JSON.
 
     A value shorter than sixteen characters is none.
     """
@@ -53,7 +53,7 @@ def mask(text: str) -> str:
 
 
 def masked(text: str) -> str:
-    """The text of another program or library, without what looks like a secret."""
+    """Take out of the text of another program or library what looks like a secret."""
     text = mask(text)
     for pattern, shown in _PATTERNS:
         text = pattern.sub(shown, text)
@@ -82,7 +82,7 @@ def plain(text: str) -> str:
 
 
 def counted(count: int, thing: str) -> str:
-    """A count with its noun, whose plural ends with an s: ``1 file``, ``1,204 files``."""
+    """Write a count with its noun, whose plural ends with an s: ``1 file``, ``1,204 files``."""
     return f"{count:,} {thing}" if count == 1 else f"{count:,} {thing}s"
 
 

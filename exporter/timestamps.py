@@ -34,7 +34,7 @@ LAST_US = (datetime.max.replace(tzinfo=UTC) - EPOCH) // MICROSECOND
 
 
 def read_us(text: str) -> int | None:
-    """One time in microseconds since the epoch, or None where the text is not a time that can be read."""
+    """Read one time, in microseconds since the epoch; None where the text is not a time that can be read."""
     return _read_us(text) if len(text) <= _REMEMBERED_LENGTH_MAX else _read_us.__wrapped__(text)
 
 
@@ -52,7 +52,7 @@ def _read_us(text: str) -> int | None:
 
 
 def text_of(micros: int) -> str:
-    """The moment ``micros`` after the epoch as people and logs read it: ``2026-11-23T10:15:00.5Z`` and the like.
+    """Write the moment ``micros`` after the epoch for people and logs: ``2026-11-23T10:15:00.5Z`` and the like.
 
     What lies outside the years 0001 to 9999 is shown as the nearest that does not: this is for people, and never fails.
     """

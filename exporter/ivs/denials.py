@@ -89,5 +89,5 @@ class Denials:
 
 
 def stage_in(params: Mapping[str, object]) -> str:
-    """The stage that a call names; empty where it names none."""
+    """Name the stage of a call; "" where the call names none."""
     return str(params.get("stageArn", ""))

@@ -130,7 +130,7 @@ class Connections:
 
 
 def open_connections(http: HttpSettings) -> Connections:
-    """A pool of connections, to be entered. Certificates are those that every AWS tool would use.
+    """Make a pool of connections, to be entered. Certificates are those that every AWS tool would use.
 
     Raises :class:`UsageError` where the certificates that AWS_CA_BUNDLE, the profile or REQUESTS_CA_BUNDLE name can't
     be read, and :class:`CredentialsLost` where AWS's own configuration can't.
@@ -139,7 +139,7 @@ def open_connections(http: HttpSettings) -> Connections:
 
 
 def proxy_for(url: str) -> str | None:
-    """The proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY name for a URL, read as every AWS tool reads them.
+    """Find the proxy for a URL in HTTPS_PROXY, HTTP_PROXY and NO_PROXY, as every AWS tool reads them.
 
     Raises :class:`UsageError` for one that can't be used: only HTTP's own are.
     """

@@ -33,7 +33,7 @@ _VARIANTS = (("-fips.", "AWS_USE_FIPS_ENDPOINT", "FIPS"), (".api.aws", "AWS_USE_
 
 
 def not_answered(what: str, error: Exception, url: str, proxy: str | None) -> ApiError:
-    """The error for a request to ``url`` that an exception ended, whatever its class; ``what`` was asked.
+    """Make the error for a request to ``url`` that an exception ended, whatever its class; ``what`` was asked.
 
     :class:`Unreachable` where another try would end alike: a certificate that is not trusted, a port that speaks no TLS
     or nothing else, a proxy that refuses, a kind of endpoint that does not exist. Else :class:`Transient`.
@@ -56,7 +56,7 @@ def not_answered(what: str, error: Exception, url: str, proxy: str | None) -> Ap
 
 
 def of_proxy(what: str, status: int, said: str, host: str, proxy: str) -> ApiError:
-    """The error for what a proxy answers in its own name when it is to lead to ``host``."""
+    """Make the error for what a proxy answers in its own name when it is to lead to ``host``."""
     answer = f"status {status}" + (f": {said}" if said else "")
     name = host_of(proxy) if proxy else "on the way"
     if status == STATUS_PROXY_PASSWORD:
@@ -73,7 +73,7 @@ def of_proxy(what: str, status: int, said: str, host: str, proxy: str) -> ApiErr
 
 
 def of_plain_http(what: str, host: str) -> Unreachable:
-    """The error for a port that takes TLS alone, and was asked without it."""
+    """Make the error for a port that takes TLS alone, and was asked without it."""
     return Unreachable(f"{what}: {host} speaks TLS alone, and was asked without it: use https:// in the endpoint")
 
 

@@ -104,7 +104,7 @@ class Bucket:
             self._granted_s.popleft()
 
     def throttled(self, now_s: float, sent_s: float, retry_after_s: float = 0.0) -> None:
-        """A call that was sent at ``sent_s`` was throttled: give no token for ``retry_after_s``, and slow down.
+        """Give no token for ``retry_after_s``, and slow down: a call that was sent at ``sent_s`` was throttled.
 
         A lone throttle slows nothing down. Calls that were on their way at the last cut were not granted, but say
         nothing else that is new.
@@ -181,5 +181,5 @@ class Pace:
         await self._free.wait()
 
     def throttled(self, sent_s: float, retry_after_s: float) -> None:
-        """The service throttled a call that was sent at ``sent_s``, and perhaps asked for a pause."""
+        """Slow down: a call that was sent at ``sent_s`` was throttled, and the service may ask for a pause."""
         self._bucket.throttled(self._clock(), sent_s, retry_after_s)

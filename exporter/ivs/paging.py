@@ -24,7 +24,7 @@ _TOKEN_REFUSALS = frozenset({"ValidationException", "ResourceNotFoundException"}
 
 
 async def pages(caller: RetryingCaller, operation: Operation, params: Mapping[str, Any]) -> AsyncIterator[Page]:
-    """The pages of a list, each asked for once.
+    """Ask for the pages of a list, for each of them once.
 
     Raises :class:`TokenRefused` where a page token is refused in mid-list, :class:`Endless` for a token that repeats
     or a list that goes on without an end, and whatever else ended the call.
@@ -54,9 +54,9 @@ async def pages(caller: RetryingCaller, operation: Operation, params: Mapping[st
 
 
 async def named_pages(caller: RetryingCaller, operation: Operation, params: Mapping[str, Any]) -> AsyncIterator[Page]:
-    """The same, for a list whose items have names: it starts over once where a token is refused in mid-list.
+    """Do the same for a list whose items have names: start over once where a token is refused in mid-list.
 
-    Items may come twice then; who takes them knows them by their names.
+    Items may come twice then, under the same names.
     """
     try:
         async for page in pages(caller, operation, params):

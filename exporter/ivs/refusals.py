@@ -121,7 +121,7 @@ def read_refusal(
     url: str = "",
     proxy: str | None = None,
 ) -> ApiError:
-    """The error that an answer with a status other than 200 stands for. ``headers`` have lower-case names.
+    """Read the error in an answer with a status other than 200. ``headers`` have lower-case names.
 
     ``now`` is the local time; the clock is named where it is too far from the answer's own for a signature. ``url`` was
     asked, through ``proxy``: both are named where the answer is not AWS's.
@@ -157,7 +157,7 @@ def _of_something_between(
 
 
 def read_retry_after_s(text: str | None, now: datetime) -> float | None:
-    """The wait that a ``Retry-After`` header asks for, as seconds or as a date; None where it asks for none."""
+    """Read how long a ``Retry-After`` header asks to wait, as seconds or as a date; None where it asks for none."""
     if text is None:
         return None
     if text.strip().isdecimal():

@@ -36,7 +36,7 @@ class Page:
     """One page of a list: the raw bytes of its JSON array, and the token of the next page, None on the last.
 
     ``served_us`` is the service's time of the answer, in microseconds since the epoch. ``unknown`` are the members
-    that stand beside the list and that nobody knows, such as ``ListStages.warnings``: AWS may announce something so.
+    beside the list that nothing here reads, such as ``ListStages.warnings``: AWS may announce something so.
     """
 
     items: bytes
@@ -46,7 +46,7 @@ class Page:
 
 
 def read_page(operation: Operation, body: bytes, served_us: int) -> Page:
-    """The page in the body of an answer with status 200. Raises :class:`Malformed` where there is none."""
+    """Read the page in the body of an answer with status 200. Raises :class:`Malformed` where there is none."""
     member = operation.list_member
     try:
         fields = _members(body)
@@ -65,7 +65,7 @@ def read_page(operation: Operation, body: bytes, served_us: int) -> Page:
 
 
 def unpacked(operation: Operation, encoding: str, body: bytes) -> bytes:
-    """The body of an answer, unpacked where it is labelled so, though nothing but the bytes themselves was asked for.
+    """Unpack the body of an answer that is labelled so, though nothing but the bytes themselves was asked for.
 
     Raises :class:`Malformed`, which names the encoding, where it can't be.
     """

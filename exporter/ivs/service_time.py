@@ -23,7 +23,7 @@ _log = structlog.get_logger(__name__)
 
 
 def read_date_us(text: str) -> int | None:
-    """The moment of an HTTP date, in microseconds since the epoch; None where the text is none. Never raises."""
+    """Read an HTTP date, in microseconds since the epoch; None where the text is none. Never raises."""
     try:
         return int(parsedate_to_datetime(text).timestamp()) * SECOND_US
     except (ValueError, TypeError, ArithmeticError, LookupError, OSError):  # what the many odd texts raise
@@ -84,11 +84,11 @@ class ServiceTime:
         return _bounded(answered_us, self.asked())
 
     def asked(self) -> Asked:
-        """The moment of a call that is made just now."""
+        """Note the moment of a call that is made just now."""
         return Asked(self.wall_us(), self.latest_us())
 
     def answered(self, date: str, asked: Asked) -> int:
-        """The time of an answer with this ``Date`` header, whatever it holds, to a call that was made at ``asked``."""
+        """Date an answer with this ``Date`` header, whatever it holds, to a call that was made at ``asked``."""
         if date != self._date:  # many answers have one date, and reading it takes long
             self._date, self._date_us = date, read_date_us(date)
         moment_us = self._date_us

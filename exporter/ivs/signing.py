@@ -59,7 +59,7 @@ class Signer:
 
 @lru_cache(maxsize=16)
 def host_and_path(url: str) -> tuple[str, str]:
-    """The host and the path of a URL as signatures have them: a default port is left out, the path quoted once more."""
+    """Split a URL into host and path as signatures have them: no default port, and the path quoted once more."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     if ":" in host:

@@ -33,18 +33,18 @@ _NAME = re.compile(r"(?P<scope>[0-9]{12}-[a-z]+(?:-[a-z]+)+-[0-9]+)-[0-9]{9,}-.+
 
 
 def file_name(scope: str, epoch: int, run_id: str, number: int) -> str:
-    """The name of a data file, unique for ever: scope, the run's epoch, the run, and the file's number in the run."""
+    """Name a data file, unique for ever: scope, the run's epoch, the run, and the file's number in the run."""
     return f"{scope}-{epoch:09d}-{run_id}-{number:06d}"
 
 
 def scope_in(key: str) -> str | None:
-    """The scope that a data file was made for; None where its name is none that the exporter gives."""
+    """Read from a data file's name for which scope it was made; None where the name is not one of the exporter's."""
     match = _NAME.fullmatch(key.rpartition("/")[2])
     return None if match is None else match["scope"]
 
 
 def epoch_of(key: str, scope: str) -> int | None:
-    """The epoch in a data file's name; None where it was not made for this scope."""
+    """Read the epoch in a data file's name; None where it was not made for this scope."""
     name = key.rpartition("/")[2]
     own, _, rest = name.partition(f"{scope}-")
     number, _, run = rest.partition("-")

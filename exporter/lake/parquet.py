@@ -57,7 +57,7 @@ def encode(
 
 
 def writer_options(table: Table) -> dict[str, Any]:
-    """How a table's files are written, as :class:`pyarrow.parquet.ParquetWriter` takes it.
+    """Choose how a table's files are written, as :class:`pyarrow.parquet.ParquetWriter` takes it.
 
     Why so is in ``docs/decisions/0005-parquet-encodings.md``.
     """

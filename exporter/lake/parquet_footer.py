@@ -38,7 +38,7 @@ class Chunk:
 
 
 def chunks_of(file: IO[bytes], column: int, columns: int) -> list[Chunk]:
-    """The chunks of one of a file's ``columns``, a row group after another.
+    """Read where one of a file's ``columns`` lies: its chunks, a row group after another.
 
     The footer is one that PyArrow has read already, so it is there. Raises :class:`ThriftUnreadableError`.
     """
@@ -55,7 +55,7 @@ class RowGroup:
 
 
 def row_groups_of(data: bytes) -> list[RowGroup]:
-    """The row groups of a whole file, whose footer PyArrow can be asked about once this is known.
+    """Read the row groups of a whole file. Only where this succeeds is it safe to ask PyArrow about the footer.
 
     Every column of every row group is described, and lies in the file. Raises :class:`ThriftUnreadableError`.
     """

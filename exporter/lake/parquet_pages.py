@@ -38,7 +38,7 @@ class PageSize:
 
 
 def page_sizes(file: IO[bytes], offset: int, length: int) -> Iterator[PageSize]:
-    """The pages of a column's chunk, which begins at ``offset`` and is ``length`` bytes long.
+    """Read how large the pages of a column's chunk are, which begins at ``offset`` and is ``length`` bytes long.
 
     Raises :class:`ThriftUnreadableError`.
     """

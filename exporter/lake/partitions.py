@@ -20,7 +20,7 @@ _EPOCH = EPOCH.date()
 
 
 def dates_in(table: Table, rows: pa.RecordBatch | pa.Table) -> list[date]:
-    """The UTC dates that the rows are of, in order. No time may be null."""
+    """Find the UTC dates that the rows are of, in order. No time may be null."""
     times_us = rows.column(table.time_column).cast(pa.int64())
     if not len(times_us):
         return []
@@ -34,7 +34,7 @@ def dates_in(table: Table, rows: pa.RecordBatch | pa.Table) -> list[date]:
 
 
 def of_date(table: Table, rows: pa.RecordBatch, day: date) -> pa.RecordBatch:
-    """Those of the rows that are of a UTC date, in their order."""
+    """Select those of the rows that are of a UTC date, in their order."""
     times_us = rows.column(table.time_column).cast(pa.int64())
     start_us = (day - _EPOCH).days * DAY_US
     is_of_day = pc.and_(pc.greater_equal(times_us, start_us), pc.less(times_us, start_us + DAY_US))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 async def publish(files: Files, lines: Iterable[DataFile]) -> list[DataFile]:
-    """Make files visible under their keys; gives back those neither staged nor visible. Safe to repeat."""
+    """Make files visible under their keys; returns those neither staged nor visible. Safe to repeat."""
     return [line for line in lines if not await files.publish(line.staged)]
 
 

@@ -54,7 +54,7 @@ class Files(Protocol):
         ...
 
     async def leftovers(self, table: str) -> list[Staged]:
-        """The files of a table (the first part of their keys) that are staged and not published, in any run.
+        """List the files of a table (the first part of their keys) that any run staged and none published.
 
         Their writers may have died in the midst of them, so these are good for `discard` alone: they have no size, and
         `publish` does not make them visible.
@@ -62,7 +62,7 @@ class Files(Protocol):
         ...
 
     async def read(self, key: str) -> bytes | None:
-        """The whole of a visible file or record; None where there is none."""
+        """Read the whole of a visible file or record; None where there is none."""
         ...
 
     async def remove(self, key: str) -> None:
@@ -90,11 +90,11 @@ class Records(Protocol):
         ...
 
     async def read(self, key: str) -> bytes | None:
-        """The whole of a record; None where there is none."""
+        """Read the whole of a record; None where there is none."""
         ...
 
     async def keys(self, prefix: str, after: str = "") -> list[str]:
-        """The keys that begin with ``prefix`` and sort after ``after``, sorted."""
+        """List the keys that begin with ``prefix`` and sort after ``after``, sorted."""
         ...
 
     async def delete(self, key: str) -> None:

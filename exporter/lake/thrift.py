@@ -32,7 +32,7 @@ class Thrift:
         self.index = 0
 
     def struct(self, depth: int = 0) -> dict[int, Any]:
-        """The fields of a struct, by their ids; what is passed over is None."""
+        """Read the fields of a struct, by their ids; what is passed over is None."""
         if depth > _DEPTH_MAX:
             raise ThriftUnreadableError("the metadata is nested too deeply")
         fields: dict[int, Any] = {}

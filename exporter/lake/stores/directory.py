@@ -104,11 +104,11 @@ class DirectoryStore:
         await self._do(staged.key, lambda: _remove(self._staged_path(staged)))
 
     async def leftovers(self, table: str) -> list[Staged]:
-        """What stands under ``_staged/<table>/``."""
+        """List what stands under ``_staged/<table>/``."""
         return await self._do(table, lambda: self._leftovers(table), LIST_TIMEOUT_S)
 
     async def read(self, key: str) -> bytes | None:
-        """The bytes under ``key``."""
+        """Read the bytes under ``key``."""
         if key.startswith("_log/"):
             return await self._do(key, lambda: _read(self._path(key), _RECORD_BYTES_MAX))
         return await self._do(key, lambda: _read(self._path(key), _FILE_BYTES_MAX), LIST_TIMEOUT_S)
@@ -122,11 +122,11 @@ class DirectoryStore:
         return await self._do(key, lambda: self._create(key, body))
 
     async def refuses(self, key: str, body: bytes) -> bool:
-        """The same link, which fails where the name is taken."""
+        """Try the same link, which fails where the name is taken."""
         return not await self._do(key, lambda: self._take_name(key, body))
 
     async def keys(self, prefix: str, after: str = "") -> list[str]:
-        """The names in the folder of ``prefix``, and below."""
+        """List the names in the folder of ``prefix``, and below."""
         return await self._do(prefix, lambda: self._keys(prefix, after), LIST_TIMEOUT_S)
 
     async def delete(self, key: str) -> None:

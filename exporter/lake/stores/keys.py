@@ -7,14 +7,14 @@ from exporter.text import quoted
 
 
 def checked_key(key: str) -> str:
-    """The key itself. Raises :class:`LakeRefused` where it could lead out of the lake, or mean two things."""
+    """Return the key itself. Raises :class:`LakeRefused` where it could lead out of the lake, or mean two things."""
     if not all(map(_is_part, key.split("/"))):
         raise LakeRefused(f"{quoted(key)} is no key of a lake")
     return key
 
 
 def checked_prefix(prefix: str) -> str:
-    """The beginning of a key, itself; it may be empty, or end within a part or after one. Raises as `checked_key`."""
+    """Return the beginning of a key, which may be empty, or end within a part or after one. Raises as `checked_key`."""
     folder, slash, _ = prefix.rpartition("/")
     if slash:
         checked_key(folder)

@@ -27,9 +27,9 @@ async def open_store(
     s3: S3Settings,
     renewed: Callable[[], aioboto3.Session] | None = None,
 ) -> AsyncIterator[Store]:
-    """The store at ``address``: a directory, or ``s3://bucket/prefix``.
+    """Open the store at ``address``: a directory, or ``s3://bucket/prefix``.
 
-    ``s3`` is passed on to S3, and nothing of it to a directory. ``renewed`` gives another session when the credentials
+    ``s3`` is passed on to S3, and nothing of it to a directory. ``renewed`` makes another session when the credentials
     of the one before have expired. Raises :class:`UsageError` for any other address, and for a wrong
     AWS_ENDPOINT_URL_S3. Whether the lake is there and may be used shows at the first thing that it is asked.
     """

@@ -28,7 +28,7 @@ class Table:
 
 
 def column(field_id: int, name: str, kind: pa.DataType, *, nullable: bool = True) -> pa.Field:
-    """A column, or a part of one, with its field id."""
+    """Make a column, or a part of one, with its field id."""
     return pa.field(name, kind, nullable, {_FIELD_ID: str(field_id)})
 
 

@@ -53,7 +53,7 @@ class S3Calls(Protocol):
     """Calls to one bucket."""
 
     async def send(self, request: S3Request) -> dict[str, Any]:
-        """The answer, as botocore parses it.
+        """Send, and return the answer as botocore parses it.
 
         Raises `Missing`, `Taken` (see :mod:`exporter.lake.stores.s3.errors`), :class:`LakeBusy` and
         :class:`LakeRefused`.

@@ -108,7 +108,7 @@ class S3Client:
         return answer
 
     async def opened(self) -> object:
-        """The client that requests are sent by now: another object each time that it is opened."""
+        """Return the client that sends requests now: another object each time that one is opened."""
         return self._client
 
     async def reopen(self) -> None:
@@ -129,7 +129,7 @@ class S3Client:
             raise without_credentials(error, self.about("credentials")) from error
 
     def about(self, method: str, key: str = "") -> S3Call:
-        """What an error says of a call, as of now."""
+        """Describe a call that ends now, for an error."""
         return S3Call(self._bucket, method, key, self._host, int(self._wall_s()) * SECOND_US)
 
     async def _with_body(self, request: S3Request, answer: dict[str, Any], size_bytes_max: int) -> dict[str, Any]:

@@ -154,7 +154,7 @@ _UNREACHED = (aws.HTTPClientError, aws.ConnectionError, TimeoutError)
 
 
 def translated(error: Exception, call: S3Call) -> LakeError:
-    """The lake's error for whatever a method of the client has raised: botocore, aiohttp, or what they stand on."""
+    """Make the lake's error of whatever a method of the client has raised: botocore, aiohttp, or what they stand on."""
     if isinstance(error, aws.ClientError):
         return _of_answer(error.response, call)
     if isinstance(error, NotOfS3):
@@ -176,7 +176,7 @@ def _final(error: Exception, call: S3Call) -> str:
 
 
 def without_credentials(error: Exception, call: S3Call) -> LakeError:
-    """The lake's error for whatever a provider of credentials has raised."""
+    """Make the lake's error of whatever a provider of credentials has raised."""
     if isinstance(error, aws.NoCredentialsError):
         return translated(error, call)
     is_fault = isinstance(error, aws.ClientError) and _status(error.response) >= STATUS_SERVER_ERROR

@@ -34,13 +34,13 @@ _CAUSES: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
 
 
 def host_in(error: BaseException) -> str:
-    """The host that did not answer, with its port; "" where the error names none."""
+    """Find the host that did not answer, with its port; "" where the error names none."""
     url = details_of(error).get("endpoint_url") or details_of(error).get("proxy_url")
     return host_of(url) if isinstance(url, str) else ""
 
 
 def cause_of(error: BaseException) -> str:
-    """Why there was no answer, and what to set where that would help."""
+    """Say why there was no answer, and what to set where that would help."""
     below = list(causes_of(error))
     for cause in below:
         if said := _text_of(cause):

@@ -21,7 +21,7 @@ _PART_BYTES = 8 << 20
 
 
 async def copy_of(address: str, session: aioboto3.Session) -> IO[bytes]:
-    """A temporary file with the object at ``s3://bucket/key``; a small one stays in memory. The caller closes it.
+    """Copy the object at ``s3://bucket/key`` to a temporary file, in memory where it is small. The caller closes it.
 
     Raises :class:`UsageError` for an address without a key, and an object that is not there, is too large or is changed
     while it is read; else what a call of S3 raises.

@@ -101,7 +101,7 @@ class S3Store:
             await self._call("abort_multipart_upload", Key=self._name(staged.key), UploadId=staged.handle[0])
 
     async def leftovers(self, table: str) -> list[Staged]:
-        """The uploads of the table that are not completed."""
+        """List the uploads of the table that are not completed."""
         found: list[Staged] = []
         # Some S3s, such as rclone's, say so where no upload is under way.
         with suppress(Missing):
@@ -112,7 +112,7 @@ class S3Store:
         return found
 
     async def read(self, key: str) -> bytes | None:
-        """The bytes of an object."""
+        """Read the bytes of an object."""
         size_bytes_max = self._limits.record_bytes if key.startswith("_log/") else self._limits.file_bytes
         try:
             answer = await self._calls.send(S3Request("get_object", {"Key": self._name(key)}, size_bytes_max))
@@ -126,7 +126,7 @@ class S3Store:
         await self.delete(key)
 
     async def create(self, key: str, body: bytes) -> bool:
-        """A conditional put; where the key is taken, perhaps by an earlier try of this one, the object is read back."""
+        """Put conditionally; where the key is taken, perhaps by an earlier try of this one, read the object back."""
         try:
             await self._put(key, body)
         except Taken:
@@ -141,7 +141,7 @@ class S3Store:
         return True
 
     async def refuses(self, key: str, body: bytes) -> bool:
-        """The same conditional put, which S3 answers with 412."""
+        """Try the same conditional put, which S3 answers with 412."""
         try:
             await self._put(key, body)
         except Taken:
@@ -149,7 +149,7 @@ class S3Store:
         return False
 
     async def keys(self, prefix: str, after: str = "") -> list[str]:
-        """The keys below ``prefix``, but for what stands for a folder."""
+        """List the keys below ``prefix``, but for what stands for a folder."""
         # SeaweedFS lists folder by folder, so after a name in one folder it leaves out keys of others that sort later.
         is_within = f"{after.rpartition('/')[0]}/" == prefix
         start = {"StartAfter": self._root + after} if is_within else {}
