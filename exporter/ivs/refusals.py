@@ -131,18 +131,24 @@ def read_refusal(
     if not named.is_aws and url:
         message += f"; {host_of(url)} was asked" + (f" through the proxy {host_of(proxy)}" if proxy else "")
     retry_after_s = read_retry_after_s(headers.get("retry-after"), now)
+    # 1. No other try will be answered by AWS: a proxy or a port asks for something else.
     if (between := _of_something_between(operation, status, body, url, proxy)) is not None:
         return between
+    # 2. A throttle.
     if status == _STATUS_THROTTLED or named.code in _THROTTLING_CODES:
         return Throttled(message, retry_after_s)
+    # 3. A signature that is too old or too early: this machine's clock is wrong, or the request was late.
     if named.code in _CLOCK_CODES or (named.code in _SIGNATURE_CODES and _EXPIRED_SIGNATURE.search(named.message)):
         return _of_clock(message, named, headers, now)
+    # 4. Credentials that AWS does not take.
     if named.code in _CREDENTIAL_CODES:
         off = _clock_fault(named, headers, now) if named.code in _SIGNATURE_CODES else ""
         return CredentialsLost(message + (off and f"; {off}"), is_expired=named.code in _EXPIRED_CODES)
+    # 5. What may pass.
     if status >= STATUS_SERVER_ERROR or status == _STATUS_REQUEST_TIMEOUT or named.code in _PASSING_CODES:
         pause = f"; it asks for a pause of {retry_after_s:g} s" if retry_after_s else ""
         return Transient(message + pause, retry_after_s)
+    # 6. All else is final for what was asked.
     return Refused(message, named.code or str(status), is_aws=named.is_aws)
 
 
