@@ -92,6 +92,7 @@ class Denying:
 
     def __init__(self, service: Service, denied: Mapping[Operation, Any], turns: int = 3) -> None:
         self.service = service
+        self.service_time = service.service_time
         self.denied = denied
         self.turns = turns
         self.asked: Counter[Operation] = Counter()
