@@ -113,7 +113,7 @@ async def run(
     client: Denying, store: MemoryStore, run_id: str = "r1", *, concurrency: int = 32, give_up_days: float = 30.0
 ) -> ScopeLedger:
     """A whole run of the real pipeline through the real caller, with no wait for tokens."""
-    given: Any = client
+    denying: Any = client
     quota, settings = QuotaSettings(calls_per_second=1e9), RunSettings(give_up_days=give_up_days)
     clock = passing(client.service)
     ledger = await export(
@@ -121,7 +121,7 @@ async def run(
         store,
         run_id,
         settings=settings,
-        call_with=lambda ledger: RetryingCaller(given, quota, RetrySettings(), concurrency, clock, ledger),
+        call_with=lambda ledger: RetryingCaller(denying, quota, RetrySettings(), concurrency, clock, ledger),
     )
     assert ledger.units_found == sum(ledger.outcomes.values())
     return ledger
@@ -202,7 +202,7 @@ async def test_one_stage_that_is_shut_out_does_not_hold_the_others_up() -> None:
 
 
 async def test_units_that_are_refused_for_themselves_are_all_asked_for() -> None:
-    """A unit that AWS does not know says nothing of the next; later nights write no line of it until it is given up."""
+    """A unit that AWS does not know says nothing of the next; later nights write no line of it till it is abandoned."""
     service, store = a_world(1, 1, 150), MemoryStore()
     for session in service.stages["arn:aws:ivs:us-east-1:111122223333:stage/s0"].values():
         for name, participant in session.participants.items():
@@ -214,14 +214,14 @@ async def test_units_that_are_refused_for_themselves_are_all_asked_for() -> None
     assert ledger.outcomes == {Outcome.FAILED: 150}
     assert size_of_records(store, "night1") < 40_000
     records = [decode_record(key, body) for key, body in store.records.items() if "/records/" in key]
-    told: list[UnitState] = [
+    written: list[UnitState] = [
         unit
         for record in records
         if record.run_id == "night1"
         for line in record.sessions
         for unit in line.units.values()
     ]
-    assert told == []
+    assert written == []
 
 
 async def test_a_long_pause_by_throttling_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
@@ -246,7 +246,7 @@ async def test_a_long_pause_by_throttling_is_told_once(capsys: pytest.CaptureFix
 
 
 async def test_an_answer_that_was_on_its_way_ends_no_pause(capsys: pytest.CaptureFixture[str]) -> None:
-    """Of three calls sent together one is answered between the throttles of the others: it is one pause, told once."""
+    """Of three calls sent at once, one is answered between the throttles of the others: one pause, logged once."""
     service = a_world(1, 1, 1)
     arrived = [asyncio.Event() for _ in range(3)]
     throttles = iter((Throttled("slow down", 90.0), None, Throttled("slow down", 90.0)))

@@ -208,7 +208,7 @@ def test_a_proxy_that_cannot_be_used(proxy: str, monkeypatch: pytest.MonkeyPatch
 async def test_what_a_proxy_answers_in_its_own_name(
     line: str, error: type[ApiError], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A password that it asks for, a host that it refuses and one that it does not reach are told apart."""
+    """A password that it asks for, a host that it refuses and one that it does not reach are three errors."""
     async with saying(f"HTTP/1.1 {line}\r\nContent-Length: 0\r\n\r\n".encode()) as port:
         monkeypatch.setenv("HTTPS_PROXY", f"http://user:hush@127.0.0.1:{port}")
         with pytest.raises(error, match=said) as caught:
@@ -278,7 +278,7 @@ NO_NAME = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
 
 @pytest.mark.parametrize(
-    ("host", "error", "told", "said"),
+    ("host", "error", "kind", "said"),
     [
         ("ivs.example", NO_NAME, Transient, "the name does not resolve"),
         ("ivs-fips.us-east-1.amazonaws.com", NO_NAME, Unreachable, "unset AWS_USE_FIPS_ENDPOINT"),
@@ -286,11 +286,11 @@ NO_NAME = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         ("ivs-fips.x", socket.gaierror(socket.EAI_AGAIN, "Temporary failure"), Transient, "Temporary failure"),
     ],
 )
-def test_names_that_do_not_resolve(host: str, error: OSError, told: type[ApiError], said: str) -> None:
+def test_names_that_do_not_resolve(host: str, error: OSError, kind: type[ApiError], said: str) -> None:
     """A kind of endpoint that does not exist is named with the variable that asks for it; other names may come back."""
     raised = connector_error(aiohttp.ClientConnectorDNSError, host, error)
     seen = not_answered("ListStages", raised, f"https://{host}/ListStages", None)
-    assert type(seen) is told
+    assert type(seen) is kind
     assert ("unset AWS_USE" in str(seen)) == (host != "ivs.example")
     assert f"ListStages: {host}:443 " in str(seen)
     assert said in str(seen)
@@ -350,7 +350,7 @@ async def test_an_answer_without_an_end_is_bounded_in_bytes(monkeypatch: pytest.
 
 
 async def test_a_refusal_without_an_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of an error so much is read as tells what it is."""
+    """Of an error only the beginning is read, enough to name it."""
     async with saying(CHUNKED % 503, CHUNK, 3_000) as port:
         with pytest.raises(Transient, match="status 503"):
             await ask(f"http://127.0.0.1:{port}", monkeypatch)

@@ -34,7 +34,7 @@ async def test_a_pace_gives_its_rate_and_no_more() -> None:
 
 
 async def test_retry_after_holds_every_token_back() -> None:
-    """After a throttle that asks for 30 seconds no token is given before they have passed."""
+    """After a throttle that asks for 30 seconds no token is granted before they have passed."""
     time = VirtualTime()
     pace = Pace(5.0, time.clock, time.sleep)
     await pace.take()

@@ -70,14 +70,14 @@ class Simulation:
     def __init__(
         self,
         quota: Quota,
-        told: float,
+        rate: float,
         latency_s: float,
         *,
         concurrency: int = 32,
         refuses_at_once: bool = False,
         seed: int = 1,
     ) -> None:
-        self.quota, self.bucket, self.concurrency = quota, Bucket(told, 0.0), concurrency
+        self.quota, self.bucket, self.concurrency = quota, Bucket(rate, 0.0), concurrency
         self.latency_s, self.refusal_s = latency_s, 0.0 if refuses_at_once else latency_s
         self.ours, self.other = Got(), Got()
         self.other_rate = 0.0
@@ -159,14 +159,14 @@ def test_the_bound_of_calls_in_flight_holds_before_the_quota() -> None:
     assert simulation.ours.granted(0.0, 100.0) == 200
 
 
-@pytest.mark.parametrize(("told", "true"), [(5.0, 3.0), (50.0, 30.0)])
+@pytest.mark.parametrize(("rate", "true"), [(5.0, 3.0), (50.0, 30.0)])
 @pytest.mark.parametrize("latency_s", _LATENCIES_S)
-def test_a_lower_limit_than_told_is_found_and_used(latency_s: float, told: float, true: float) -> None:
-    """Where less is there than was told, 98 of 100 slots are used, and one call in 50 at most is throttled.
+def test_a_lower_limit_than_the_quota_is_found_and_used(latency_s: float, rate: float, true: float) -> None:
+    """Where less is there than the quota says, 98 of 100 slots are used, and one call in 50 at most is throttled.
 
     This holds at any latency of the answers where throttles come at once.
     """
-    simulation = Simulation(Quota(true), told, latency_s, refuses_at_once=True, concurrency=200)
+    simulation = Simulation(Quota(true), rate, latency_s, refuses_at_once=True, concurrency=200)
     simulation.run_until(180.0)
     assert simulation.share_used(0.0, 180.0) > 0.98
     assert simulation.ours.throttled_share() <= 0.02
@@ -177,7 +177,7 @@ def test_a_lower_limit_than_told_is_found_and_used(latency_s: float, told: float
 def test_late_throttles_cost_the_calls_that_are_on_their_way_and_no_slots(
     latency_s: float, throttled_most: float
 ) -> None:
-    """Where a throttle is as late as an answer, each probe is told of too late; what is used stays the same."""
+    """Where a throttle is as late as an answer, each probe is answered too late; what is used stays the same."""
     simulation = Simulation(Quota(3.0), 5.0, latency_s)
     simulation.run_until(180.0)
     assert simulation.share_used(0.0, 180.0) > 0.98

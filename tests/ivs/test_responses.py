@@ -340,7 +340,7 @@ def test_a_clock_that_is_far_off_is_named(code: str, headers: dict[str, str], bo
 
 @pytest.mark.parametrize("code", ["InvalidSignatureException", "SignatureDoesNotMatch"])
 def test_an_expired_signature_is_the_clocks(code: str) -> None:
-    """AWS has one name for a wrong signature and for a late one; its text tells them apart."""
+    """AWS has one name for a wrong signature and for a late one; its text says which."""
     late = refusal(403, {"x-amzn-errortype": code, "date": DATES[30]}, b'{"message": "Signature expired: x"}')
     assert isinstance(late, ClockWrong)
     wrong = refusal(403, {"x-amzn-errortype": code, "date": DATES[3]}, b'{"message": "does not match"}')
@@ -353,7 +353,7 @@ def test_an_expired_signature_is_the_clocks(code: str) -> None:
 
 @pytest.mark.parametrize("date", [DATES[0], DATES[3], "", "never", "Fri, 31 Dec 9999 23:59:59 -2359"])
 def test_a_signature_that_was_late_on_its_way(date: str) -> None:
-    """Where the clocks agree, or nothing is told, the next try is signed anew; or the credentials are what expired."""
+    """Where the clocks agree, or there is no date, the next try is signed anew; or the credentials are what expired."""
     headers = {"date": date} if "9999" not in date else {}
     late = refusal(403, {"x-amzn-errortype": "RequestTimeTooSkewed", **headers})
     assert isinstance(late, Transient)

@@ -35,7 +35,7 @@ PAGE = Page(b"[]", None, 0)
 
 
 class Script:
-    """A client that answers as it is told, and the time that passes only when somebody sleeps."""
+    """A client with answers to give, and the time that passes only when somebody sleeps."""
 
     def __init__(self, answers: Iterable[Page | ApiError], latency_s: float = 0.0) -> None:
         self.answers = iter(answers)
@@ -87,7 +87,7 @@ async def test_attempts_are_bounded() -> None:
 
 
 async def test_time_is_bounded() -> None:
-    """A call that takes 100 s each time is given up after its 300 s, not after its attempts."""
+    """A call that takes 100 s each time ends after its 300 s, not after its attempts."""
     script = Script((Transient("slow") for _ in range(100)), latency_s=100.0)
     with pytest.raises(GaveUp):
         await caller_of(script).call(EVENTS, {})

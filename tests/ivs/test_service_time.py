@@ -44,7 +44,7 @@ def http_date(moment_us: int) -> str:
 
 @given(date=st.one_of(st.text(), odd_dates, moments_us.map(http_date)), local_us=moments_us, latest_us=moments_us)
 def test_the_time_is_never_far_from_the_local_clock(date: str, local_us: int, latest_us: int) -> None:
-    """Whatever the header and the log say, no time more than 15 minutes off the local clock is told."""
+    """Whatever the header and the log say, no time is more than 15 minutes off the local clock."""
     time = ServiceTime(lambda: local_us, latest_us=lambda: latest_us)
     for moment_us in (time.now_us, time.answered(date, time.asked()), time.now_us):
         assert abs(moment_us - local_us) <= FAR_US
@@ -53,7 +53,7 @@ def test_the_time_is_never_far_from_the_local_clock(date: str, local_us: int, la
 
 @given(ahead_us=st.integers(-2 * FAR_US, 2 * FAR_US))
 def test_a_near_date_counts_and_a_far_one_does_not(ahead_us: int) -> None:
-    """Within 15 minutes of the local clock the header is the time, else the local clock is, and that is told."""
+    """Within 15 minutes of the local clock the header is the time, else the local clock is, with a warning."""
     far_dates = FarDates()
     time = ServiceTime(lambda: NOW_US, far_dates)
     told_us = (NOW_US + ahead_us) // SECOND_US * SECOND_US

@@ -54,7 +54,7 @@ def use_endpoint(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 async def make_prefix(session: aioboto3.Session) -> Callable[[], Awaitable[str]]:
     """Makes the address of an empty lake in the bucket of the endpoint in use, and that bucket, where it is missing.
 
-    There is one bucket alone, since SeaweedFS gives each bucket volumes of its own, and has so many.
+    There is one bucket alone, since SeaweedFS gives each bucket volumes of its own, and has few.
     """
 
     async def make() -> str:
@@ -117,7 +117,7 @@ async def seen_at(address: str, session: aioboto3.Session) -> Callable[[], Await
 
 @pytest.fixture
 async def proxy(seaweedfs_endpoint: str, use_endpoint: Callable[[str], None]) -> AsyncIterator[Proxy]:
-    """A way to SeaweedFS that can be told to lose answers; it is the endpoint in use."""
+    """A way to SeaweedFS that loses answers when a test says so; it is the endpoint in use."""
     async with faulty_proxy(seaweedfs_endpoint) as proxy:
         use_endpoint(proxy.url)
         yield proxy

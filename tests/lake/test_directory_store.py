@@ -29,7 +29,7 @@ ASIDE = "0123456789abcdef" * 2
 DAY_S = 86_400.0
 
 
-#: The command on a disk whose syncs never come back, and that is given up soon.
+#: The command on a disk whose syncs never come back, and that is soon waited for no more.
 HANGING = """
 import os, sys, threading
 from exporter.lake.stores import directory
@@ -167,7 +167,7 @@ async def test_what_dead_writers_left_aside_goes_after_a_day(store: DirectorySto
 async def test_a_disk_that_fails_leaves_nothing_half(
     store: DirectoryStore, root: Path, monkeypatch: pytest.MonkeyPatch, fault: tuple[int, type[Exception], str]
 ) -> None:
-    """A fault while bytes are synced is told in one line that says what to do, and leaves no file and no record."""
+    """A fault while bytes are synced ends in one line that says what to do, and leaves no file and no record."""
     code, kind, advice = fault
     monkeypatch.setattr(os, "fsync", failing(code))
     for call in (store.stage(KEY, b"rows"), store.create(RECORD, b"one")):
@@ -210,7 +210,7 @@ async def test_a_full_disk(small_disk: Path) -> None:
 
 @pytest.mark.parametrize("place", ["", "_log", "_staged", "_aside", "events"])
 async def test_a_file_where_a_folder_should_be(root: Path, place: str) -> None:
-    """A file on the lake's path is told of, and left alone."""
+    """A file on the lake's path is named, and left alone."""
     (root / place).parent.mkdir(parents=True, exist_ok=True)
     (root / place).write_bytes(b"mine")
 
@@ -242,7 +242,7 @@ async def test_a_folder_that_may_not_be_read(store: DirectoryStore, monkeypatch:
 
 
 async def test_a_disk_that_never_answers(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file system that hangs is given up after the time-out."""
+    """A file system that hangs is waited for no longer than the time-out."""
     released = threading.Event()
     monkeypatch.setattr(os, "fsync", lambda _: released.wait(60) and None)
     try:
@@ -253,7 +253,7 @@ async def test_a_disk_that_never_answers(root: Path, monkeypatch: pytest.MonkeyP
 
 
 async def test_a_disk_that_hangs_is_not_waited_for_again_and_again(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While something hangs that was given up, all else is given up soon; when it comes back, the lake is well."""
+    """While something hangs that ran out of time, all else ends soon; when it comes back, the lake is well."""
     monkeypatch.setattr(directory, "_AWAY_TIMEOUT_S", 0.01)
     released = threading.Event()
     monkeypatch.setattr(os, "fsync", lambda _: released.wait(60) and None)
@@ -339,7 +339,7 @@ async def test_a_file_system_that_syncs_no_folders(
 
 
 async def test_what_is_not_ours_among_staged_files_is_no_leftover(store: DirectoryStore, root: Path) -> None:
-    """A desktop's file, or a copy of a staged one, is not listed, and not touched by whoever discards what is."""
+    """A desktop's file, or a copy of a staged one, is not listed, and not touched when what is listed is discarded."""
     staged = await store.stage(KEY, b"rows")
     folder = (root / "_staged" / staged.handle[0]).parent
     for name in (".DS_Store", "x.part", f"{Path(staged.handle[0]).name} (copy)", "a.parquet.0123.part"):
@@ -348,7 +348,7 @@ async def test_what_is_not_ours_among_staged_files_is_no_leftover(store: Directo
 
 
 async def test_a_path_that_is_none(tmp_path: Path) -> None:
-    """What Python itself refuses is told like all else."""
+    """What Python itself refuses becomes an error like all else."""
     with pytest.raises(LakeRefused, match="can't be used: embedded null"):
         await DirectoryStore(tmp_path / "a\0b").keys("_log/")
 

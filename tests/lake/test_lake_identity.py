@@ -118,7 +118,7 @@ async def test_a_dry_run_writes_nothing() -> None:
     ],
 )
 async def test_a_file_that_is_none_is_refused(body: bytes, kind: type[Exception], said: str) -> None:
-    """A damaged file, another program's, or a newer version's, is told of and left as it is."""
+    """A damaged file, another program's, or a newer version's, is named and left as it is."""
     lake = MemoryStore()
     lake.records[KEY] = body
     with pytest.raises(kind, match=said):
@@ -154,7 +154,7 @@ async def test_a_store_that_makes_a_record_twice_is_not_used(*, is_new: bool) ->
 
 @pytest.mark.parametrize("operation", ["delete", "create", "keys", "read", "leftovers", "stage", "discard"])
 async def test_a_new_lake_needs_all_that_later_runs_do(operation: str) -> None:
-    """What is not allowed is told by the first run; the next one tries it all again."""
+    """What is not allowed fails the first run; the next one tries it all again."""
     lake = MemoryStore()
 
     def refuse(asked: str, key: str) -> None:
@@ -187,7 +187,7 @@ class Garbling(MemoryStore):
 
 @pytest.mark.parametrize(("kind", "said"), [(Late, "is in no list"), (Garbling, "not read as it was written")])
 async def test_a_new_lake_is_not_kept_where_nothing_can_be_relied_on(kind: type[MemoryStore], said: str) -> None:
-    """A store whose lists come late, or that gives back something else, is told of before it is used."""
+    """A store whose lists come late, or that returns something else, is named before it is used."""
     lake = kind()
     with pytest.raises(LakeRefused, match=said):
         await open_by(lake)

@@ -103,7 +103,7 @@ async def test_a_record_that_never_arrived_is_sent_again(store: S3Store, proxy: 
 
 
 async def test_a_record_whose_body_never_arrived_is_not_made(store: S3Store, proxy: Proxy) -> None:
-    """A writer that dies behind the head of its request leaves nothing, where SeaweedFS would make an empty object."""
+    """A writer that dies after the head of its request leaves nothing, where SeaweedFS would make an empty object."""
     proxy.lose_all("PUT", "body")
     with pytest.raises(LakeBusy):
         await store.create(RECORD, b"mine")
@@ -190,7 +190,7 @@ async def test_a_file_that_could_not_be_staged_is_a_leftover(store: S3Store, pro
 
 
 async def test_a_file_whose_discard_was_lost_is_gone(store: S3Store, proxy: Proxy) -> None:
-    """A discard whose answer was dropped is harmless to repeat; one that never arrives is told, and the file stays."""
+    """A discard whose answer was dropped is harmless to repeat; one that never arrives fails, and the file stays."""
     staged = await store.stage(KEY, b"rows")
     proxy.lose_all("DELETE", "before")
     with pytest.raises(LakeBusy, match="abort_multipart_upload"):
@@ -235,7 +235,7 @@ async def test_an_answer_that_is_no_xml_is_tried_again(store: S3Store, proxy: Pr
 
 
 async def test_a_refusal_is_final(store: S3Store, proxy: Proxy, waits_s: list[float]) -> None:
-    """What S3 refuses for good is asked once, and told in one line with the bucket and what to do."""
+    """What S3 refuses for good is asked once, and fails in one line with the bucket and what to do."""
     proxy.lose("PUT", refusal(403, "AccessDenied", "not authorized to perform: s3:PutObject\n on it"))
     with pytest.raises(LakeRefused, match=r"s3://lakes: no permission: allow s3:PutObject.*on it\)$"):
         await store.create(RECORD, b"mine")
@@ -243,7 +243,7 @@ async def test_a_refusal_is_final(store: S3Store, proxy: Proxy, waits_s: list[fl
 
 
 async def test_credentials_that_expired(store: S3Store, proxy: Proxy, waits_s: list[float]) -> None:
-    """A token whose time is over is told at once, without the token."""
+    """A token whose time is over fails at once, without the token."""
     proxy.lose("PUT", refusal(400, "ExpiredToken", "The provided token secret-token has expired"))
     with pytest.raises(LakeRefused, match=r"^s3://lakes: the AWS credentials have expired: get new ones") as caught:
         await store.create(RECORD, b"mine")
@@ -252,7 +252,7 @@ async def test_credentials_that_expired(store: S3Store, proxy: Proxy, waits_s: l
 
 
 async def test_the_first_error_is_told(store: S3Store, proxy: Proxy) -> None:
-    """Where publishing fails, and the look at the object as well, what S3 said first is told: HEAD has no words."""
+    """Where publishing fails, and the look at the object as well, what S3 said first is shown: HEAD has no text."""
     staged = await store.stage(KEY, b"rows")
     proxy.rule = lambda request: refusal(503, "SlowDown") if request.method == "POST" else Answer(503)
     with pytest.raises(LakeBusy, match="complete_multipart_upload: SlowDown"):

@@ -41,7 +41,7 @@ PAGES = {
 
 @pytest.fixture
 async def proxy(moto_endpoint: str, use_endpoint: Callable[[str], None]) -> AsyncIterator[Proxy]:
-    """A way to moto's S3 that can be told to lie; it is the endpoint in use."""
+    """A way to moto's S3 that lies when a test says so; it is the endpoint in use."""
     async with faulty_proxy(moto_endpoint) as proxy:
         use_endpoint(proxy.url)
         yield proxy

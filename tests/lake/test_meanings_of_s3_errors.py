@@ -157,7 +157,7 @@ def test_each_error_has_a_meaning(error: Exception, kind: type[LakeError], said:
     ],
 )
 def test_what_goes_wrong_on_the_way_names_the_host_and_the_cause(error: Exception, said: str) -> None:
-    """Whom to ask and what to set is told; what can't pass by itself is final."""
+    """The message says whom to ask and what to set; what can't pass by itself is final."""
     found = translated(error, HEAD)
     assert said in str(found)
     assert str(found).startswith("s3://my-bucket does not answer (")

@@ -142,7 +142,7 @@ def test_the_field_ids(file: Path) -> None:
 
 
 def test_the_file_says_how_it_was_written(file: Path) -> None:
-    """The file is zstd with statistics, has dictionaries for what repeats, and tells its schema's version."""
+    """The file is zstd with statistics, has dictionaries for what repeats, and names its schema's version."""
     with pq.ParquetFile(file) as opened:
         metadata = opened.metadata
     assert metadata.metadata == {b"ivs-export.schema-version": b"1"}
@@ -195,7 +195,7 @@ def test_every_reader_sees_the_same_rows(file: Path) -> None:
 def test_no_row_is_lost_and_groups_are_sorted(
     units: list[list[tuple[int, int, list[dict[str, Any]]]]], group_rows_max: int
 ) -> None:
-    """A file holds the rows it was given, in groups within their bound, each sorted as the table says."""
+    """A file holds the rows that were passed to it, in groups within their bound, each sorted as the table says."""
     batches = [_batch(each) for each in units]
     rows = [row for batch in batches for row in batch.to_pylist()]
     opened = _read(encode(EVENTS, batches, group_rows_max=group_rows_max))

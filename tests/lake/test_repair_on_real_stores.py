@@ -79,7 +79,7 @@ async def test_a_lake_is_mended_where_it_is(
 
 
 async def test_a_partition_that_was_removed_stays_away(store: Store) -> None:
-    """The log is told, and a refetch does not bring it back."""
+    """The log knows it, and a refetch does not bring it back."""
     service = world()
     await export(service, store, "r1", settings=SETTINGS)
     gone = await store.keys(YESTERDAY)

@@ -1,4 +1,4 @@
-"""What a lake on S3 promises beyond the contract: settings are passed on, lists have pages, and faults are told."""
+"""What a lake on S3 promises beyond the contract: settings are passed on, lists have pages, and faults are named."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ async def test_settings_are_passed_on_where_they_apply(
         for request in proxy.asked
         if (request.method == "POST" and "uploads" in request.query) or "If-None-Match" in request.headers
     ]
-    told = [
+    sent = [
         (
             request.headers["x-amz-server-side-encryption"],
             request.headers["x-amz-server-side-encryption-aws-kms-key-id"],
@@ -128,7 +128,7 @@ async def test_settings_are_passed_on_where_they_apply(
         for request in making
     ]
     common = ("aws:kms", "arn:key", "bucket-owner-full-control")
-    assert told == [(*common, "STANDARD_IA"), (*common, "STANDARD_IA"), (*common, None)]
+    assert sent == [(*common, "STANDARD_IA"), (*common, "STANDARD_IA"), (*common, None)]
     for request in proxy.asked:
         if request not in making:
             assert not [name for name in request.headers if name.startswith(("x-amz-server", "x-amz-acl", "x-amz-sto"))]
@@ -149,7 +149,7 @@ async def test_a_bucket_that_is_not_there(address: str, open_at: Callable[..., A
 @REAL
 @pytest.mark.parametrize("keys", [("nobody", SECRET_KEY), (ACCESS_KEY, "wrong-secret-of-the-writer")])
 async def test_credentials_that_are_not_valid(address: str, keys: tuple[str, str]) -> None:
-    """Credentials that S3 does not take are told of, and not shown."""
+    """Credentials that S3 does not take are named as such, and not shown."""
     session = aioboto3.Session(*keys, region_name="us-east-1")
     async with open_s3(address, session, S3Settings()) as store:
         for call in failing_calls(store):
@@ -184,7 +184,7 @@ async def test_no_credentials_at_all(use_endpoint: Callable[[str], None]) -> Non
 async def test_an_endpoint_that_is_no_url(
     endpoint: str, session: aioboto3.Session, use_endpoint: Callable[[str], None]
 ) -> None:
-    """A broken endpoint, or one with a password, is wrong usage, told without what stands before the @."""
+    """A broken endpoint, or one with a password, is wrong usage, shown without what stands before the @."""
     use_endpoint(endpoint)
     with pytest.raises(UsageError, match="AWS_ENDPOINT_URL_S3") as caught:
         await open_s3("s3://lakes/x", session, S3Settings()).__aenter__()
@@ -192,7 +192,7 @@ async def test_an_endpoint_that_is_no_url(
 
 
 async def test_nobody_answers(session: aioboto3.Session, use_endpoint: Callable[[str], None]) -> None:
-    """Where no server is, the lake is busy, after so many tries."""
+    """Where no server is, the lake is busy, after all its tries."""
     [port] = free_ports(1)
     use_endpoint(f"http://127.0.0.1:{port}")
     waits_s: list[float] = []

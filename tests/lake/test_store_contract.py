@@ -185,7 +185,7 @@ async def test_a_record_can_be_deleted_and_made_again(store: Store) -> None:
 
 
 async def test_keys_are_sorted_and_begin_behind(store: Store) -> None:
-    """Keys come sorted, those behind ``after`` alone, and only those that begin with the whole prefix."""
+    """Keys come sorted, those after ``after`` alone, and only those that begin with the whole prefix."""
     assert await store.keys("_log/") == []
     made = [f"_log/{scope}/{number:012d}.json" for scope in ("a", "a-b", "b") for number in (3, 1, 2)]
     await asyncio.gather(*(store.create(key, b"x") for key in made))
