@@ -18,6 +18,7 @@ from botocore.exceptions import CredentialRetrievalError
 from exporter.aws.credentials import keys_of
 from exporter.aws.endpoints import check_endpoint_settings
 from exporter.aws.errors import providing_credentials
+from exporter.aws.models import ModelLoader
 from exporter.aws.roles import RoleProvider, RoleSts
 from exporter.aws.sessions import SharedSession
 from exporter.errors import CredentialsLost
@@ -94,6 +95,6 @@ class Accounts:
     def _new_botocore_session(self) -> Any:  # noqa: ANN401 - botocore has no types
         session = get_session()
         if self._loader is None:
-            self._loader = session.get_component("data_loader")
+            self._loader = ModelLoader(session.get_component("data_loader").search_paths)
         session.register_component("data_loader", self._loader)
         return session
