@@ -18,6 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from exporter.aws.credential_process import METHOD, process_fault
 from exporter.aws.endpoints import check_endpoint_settings
 from exporter.errors import CredentialsLost, ExportError, UsageError
+from exporter.telemetry.logs import named
 from exporter.text import one_line
 
 if TYPE_CHECKING:
@@ -98,6 +99,14 @@ def unusable(reason: str) -> CredentialsLost:
 def is_of_process(error: BaseException) -> bool:
     """Whether the program of a profile's ``credential_process`` is what failed."""
     return _provider_of(error) == METHOD
+
+
+def text_for_logs(error: BaseException) -> str:
+    """An exception's name and text; of a program that prints secrets, what is wrong with it instead.
+
+    botocore logs that keys could not be renewed by itself, with the exception, before anybody can translate it.
+    """
+    return message_of(error) if is_of_process(error) else named(error)
 
 
 def message_of(error: BaseException) -> str:

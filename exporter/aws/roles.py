@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import structlog
 from aiobotocore.config import AioConfig
 from aiobotocore.credentials import AioRefreshableCredentials
 from botocore.exceptions import ClientError, CredentialRetrievalError
@@ -22,6 +21,7 @@ from exporter.aws.credentials import renewal_of
 from exporter.aws.endpoints import is_loopback
 from exporter.aws.errors import EXPIRED_CODES, EXPLAINED, is_of_process, message_of
 from exporter.errors import ExportError
+from exporter.telemetry.logger import Logger
 
 if TYPE_CHECKING:
     import aioboto3
@@ -34,7 +34,7 @@ _MASK = "***"
 # A hint alone: a run that is not told it goes on without.
 _CALLER_WAIT_S = 5.0
 _ACCOUNT_ID = re.compile(r"[0-9]{12}")
-_log = structlog.get_logger(__name__)
+_log = Logger(__name__)
 
 
 class RoleSts:

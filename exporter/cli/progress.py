@@ -8,10 +8,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import structlog
-
 from exporter.cli.summary import duration_of
 from exporter.ledger import Outcome
+from exporter.telemetry.logger import Logger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -30,7 +29,7 @@ _SHORT = {
     "ListStageSessions": "sessions",
     "ListStages": "stages",
 }
-_log = structlog.get_logger(__name__)
+_log = Logger(__name__)
 
 
 @dataclass(slots=True)

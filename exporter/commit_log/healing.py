@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import msgspec
-import structlog
 
 from exporter.commit_log.archive import fold_lines, units_of
 from exporter.commit_log.reader import records_after
 from exporter.commit_log.records import UnitState
 from exporter.commit_log.state import voided
+from exporter.telemetry.logger import Logger
 from exporter.timestamps import MINUTE_US, text_of
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 #: AWS refuses signatures that are minutes off, so the local clock of a run whose calls are accepted is right to this.
 AHEAD_US_MAX = 15 * MINUTE_US
-_log = structlog.get_logger()
+_log = Logger(__name__)
 
 
 async def to_open_again(records: Records, scope: Scope, state: ScopeState, now_us: int) -> list[SessionEntry] | None:

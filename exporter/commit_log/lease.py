@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import msgspec
-import structlog
 
 from exporter.commit_log.process import Process
 from exporter.commit_log.records import number_of, numbered, pass_over
 from exporter.errors import LakeBusy, LakeError, ScopeHeld
+from exporter.telemetry.logger import Logger
 from exporter.timestamps import MINUTE_US
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _LOSS_S = 1.0
 #: How long a lake may take until a lease is given back. It saves work, and is not worth more: the process ends anyway.
 _RELEASE_S = 3.0
 _CLOCKS_APART_US = 15 * MINUTE_US
-_log = structlog.get_logger()
+_log = Logger(__name__)
 
 
 class Holder(msgspec.Struct, frozen=True):

@@ -11,8 +11,6 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-import structlog
-
 from exporter.commit_log.records import (
     Link,
     decode_record,
@@ -28,6 +26,7 @@ from exporter.commit_log.records import (
 from exporter.commit_log.state import ScopeState, decode_state
 from exporter.errors import LogDamaged
 from exporter.model import Scope
+from exporter.telemetry.logger import Logger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -41,7 +40,7 @@ _SCOPE = r"([0-9]{12})-([a-z]+(?:-[a-z0-9]+)+)"
 _NUMBERED_OF_SCOPE = re.compile(rf"_log/{_SCOPE}/(?:records|snapshots)/[0-9]{{12}}\.json")
 #: What may lie in the folder of all logs: scopes, and what `exporter.lake.identity` keeps there.
 _KNOWN_PLACE = re.compile(rf"_log/(?:{_SCOPE}/|lake\.json$|trial-)")
-_log = structlog.get_logger()
+_log = Logger(__name__)
 
 
 async def read_state(records: Records, scope: Scope) -> ScopeState:

@@ -12,11 +12,11 @@ import re
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
-import structlog
 
 from exporter import __version__
 from exporter.errors import LakeTooNew, LogDamaged
 from exporter.lake.data_files import DataFile
+from exporter.telemetry.logger import Logger
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -29,7 +29,7 @@ FORMAT_MAJOR, FORMAT_MINOR = 2, 0
 _FIRST_WITH_CHECKSUMS = 2
 _NAMES_SHOWN, _NAME_LENGTH_SHOWN = 10, 200
 _NUMBERED = re.compile(r"[0-9]{12}\.json")
-_log = structlog.get_logger()
+_log = Logger(__name__)
 _CHECKSUM = re.compile(rb',"sha256":"([0-9a-f]{64})"\}')
 #: What msgspec raises where it is handed anything at all.
 UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)

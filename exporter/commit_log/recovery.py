@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import structlog
-
 from exporter.commit_log.reader import readable_records
 from exporter.commit_log.records import SessionEntry, UnitState
 from exporter.errors import LogDamaged
 from exporter.lake.data_files import epoch_of, is_older
 from exporter.lake.staging import publish
 from exporter.lake.tables import FOLDERS
+from exporter.telemetry.logger import Logger
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from exporter.lake.store import Store
     from exporter.model import Scope
 
-_log = structlog.get_logger()
+_log = Logger(__name__)
 
 
 async def recover(store: Store, journal: Journal, at: str, *, is_repair: bool = False) -> None:

@@ -9,8 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
-import structlog
-
 from exporter.commit_log.closing import ListingReport
 from exporter.commit_log.records import UnitState
 from exporter.commit_log.sealing import Decision
@@ -21,6 +19,7 @@ from exporter.ivs.operations import Operation
 from exporter.ivs.paging import named_pages
 from exporter.ledger import Outcome
 from exporter.model import Session, Unit
+from exporter.telemetry.logger import Logger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
 
 #: How many names stand in one warning.
 _NAMED_MAX = 10
-_log = structlog.get_logger(__name__)
+_log = Logger(__name__)
 
 
 class Finder:

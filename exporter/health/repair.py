@@ -9,8 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import structlog
-
 from exporter.commit_log.reader import read_state, snapshots_of, whole_log
 from exporter.commit_log.recovery import settle_staged
 from exporter.commit_log.state import ScopeState
@@ -22,6 +20,7 @@ from exporter.health.set_aside import set_aside, set_log_aside
 from exporter.health.verify import Verified, folder_of, verify
 from exporter.lake.data_files import scope_in
 from exporter.model import Scope
+from exporter.telemetry.logger import Logger
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,7 +47,7 @@ _UNCOVERING = frozenset({ProblemKind.LOG, ProblemKind.UNNAMED, ProblemKind.UNFIN
 _ROUNDS_MAX = 4
 # A begin record each: minutes at most. A number beyond that was not counted up to.
 _FENCED_MAX = 20_000
-_log = structlog.get_logger()
+_log = Logger(__name__)
 
 
 @dataclass(slots=True)

@@ -14,12 +14,12 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import structlog
 from tenacity import AsyncRetrying, retry_if_exception_type
 
 from exporter.errors import GaveUp, Refused, Starved, Throttled, Transient
 from exporter.ivs.denials import Denials, stage_in
 from exporter.ivs.pace import Pace
+from exporter.telemetry.logger import Logger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +39,7 @@ _BACKOFF_FIRST_S = 0.5
 _BACKOFF_MAX_S = 20.0
 # A longer pause by throttling is worth a line of the log.
 _PAUSE_LOGGED_S = 60.0
-_log = structlog.get_logger(__name__)
+_log = Logger(__name__)
 
 
 @dataclass(slots=True)

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
-import structlog
-
+from exporter.telemetry.logger import Logger
 from exporter.text import cut
 from exporter.timestamps import MINUTE_US, SECOND_US, text_of
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 #: local clock is right, and a ``Date`` that is further off is not AWS's.
 FAR_US = 15 * MINUTE_US
 
-_log = structlog.get_logger(__name__)
+_log = Logger(__name__)
 
 
 def read_date_us(text: str) -> int | None:

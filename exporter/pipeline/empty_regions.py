@@ -12,14 +12,13 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING
 
-import structlog
-
 from exporter.commit_log.once import Once
 from exporter.commit_log.reader import read_state, scopes_in
 from exporter.commit_log.records import record_key
 from exporter.errors import ExportError, LogDamaged, Vanished
 from exporter.ivs.operations import Operation
 from exporter.model import scope_of
+from exporter.telemetry.logger import Logger
 from exporter.text import counted
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ _NOT_SHOWN = (
     " mend the profile or the region, or name each account's role in [[accounts]]"
 )
 _FIRST_RECORD = 1
-_log = structlog.get_logger(__name__)
+_log = Logger(__name__)
 
 
 class AccountsShown:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-import structlog
 
 from exporter.compute import compute
 from exporter.errors import FileDamaged, TemporaryFolderRefused
@@ -21,6 +20,7 @@ from exporter.model import Unit
 from exporter.normalize.event_id import IDENTITY_COLUMNS, row_hashes
 from exporter.normalize.numbering import NO_IDS, LakeRow, extra_of
 from exporter.pipeline.known_ids import KnownIds, SessionIds
+from exporter.telemetry.logger import Logger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     #: The ids of sessions, or why they can't be read.
     IdsOfSessions = dict[SessionKey, SessionIds | LookupFailure]
 
-_log = structlog.get_logger()
+_log = Logger(__name__)
 _UNIT_COLUMNS = ("stage_arn", "session_id", "participant_id")
 _ID_COLUMNS = (*_UNIT_COLUMNS, "event_id")
 _IDS_AT_ONCE = 65_536

@@ -7,15 +7,14 @@ import weakref
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING
 
-import structlog
-
 from exporter.errors import TemporaryFolderRefused
+from exporter.telemetry.logger import Logger
 from exporter.text import counted, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_log = structlog.get_logger()
+_log = Logger(__name__)
 
 #: More than this stands in a file: some 20 pages. Dozens of units may be under way at once.
 MEMORY_SIZE_BYTES_MAX = 256 << 10

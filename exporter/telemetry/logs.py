@@ -1,70 +1,86 @@
 """Logs on standard error: JSON lines, or lines above the live display on a terminal.
 
-The exporter's own modules log by ``structlog.get_logger()``. What other libraries log comes the same way, warnings
+The exporter's own modules log by `exporter.telemetry.logger`. What other libraries log comes the same way, warnings
 and worse. No secret is logged: the environment's AWS secrets are masked, and so is what has a secret's name,
 and what looks like one in an exception's text.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import re
-import sys
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import structlog
-
+from exporter.telemetry.logger import FIELDS
 from exporter.text import mask, masked, one_line, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, MutableMapping
+    from collections.abc import Callable, Mapping
     from typing import TextIO
-
-    from structlog.typing import Processor
 
 _SECRET_NAME = re.compile("secret|token|password|authorization|credential", re.IGNORECASE)
 _MASK = "***"
+#: What each record of the standard library's has; anything else is a field that its library has added.
+_COMMON = frozenset(vars(logging.makeLogRecord({})))
 
 
-def configure(level: str, stream: TextIO, show: Callable[[str], None] | None = None) -> None:
+def named(error: BaseException) -> str:
+    """An exception's name and text, in one line."""
+    return f"{type(error).__name__}: {one_line(error)}"
+
+
+def configure(
+    level: str,
+    stream: TextIO,
+    show: Callable[[str], None] | None = None,
+    text_of: Callable[[BaseException], str] = named,
+) -> None:
     """Send all logs of ``level`` and above to ``stream`` as JSON lines, or to ``show``, line by line, for people.
 
-    Tracebacks are logged at the level ``debug`` alone.
+    An exception is logged as ``text_of`` has it; at the level ``debug`` with its traceback.
     """
-    is_debug = level == "debug"
-    shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info if is_debug else _name_exception,
-        _mask_named,
-    ]
-    render: Processor = _for_people if show else structlog.processors.JSONRenderer()
-    meta = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     handler = logging.StreamHandler(stream) if show is None else _Showing(show)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[structlog.stdlib.ExtraAdder(), *shared],
-            processors=[meta, render, _mask_line],  # type: ignore[list-item] # the last ones pass on the line, not the event
-        )
-    )
+    handler.setFormatter(_Lines(_for_people if show else _as_json, None if level == "debug" else text_of))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("exporter").setLevel(level.upper())
     logging.captureWarnings(capture=True)
-    structlog.configure(
-        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=False,
-    )
+
+
+class _Lines(logging.Formatter):
+    """Makes a line of each record. Without ``text_of``, exceptions come with their traceback."""
+
+    def __init__(
+        self, render: Callable[[Mapping[str, Any]], str], text_of: Callable[[BaseException], str] | None
+    ) -> None:
+        super().__init__()
+        self._render = render
+        self._text_of = text_of
+
+    def format(self, record: logging.LogRecord) -> str:
+        return mask(self._render(_masked(self._event(record))))
+
+    def _event(self, record: logging.LogRecord) -> dict[str, Any]:
+        """What is logged, by name: our own fields stand before the event's name, those of other libraries after it."""
+        own: dict[str, Any] | None = getattr(record, FIELDS, None)
+        event = {"event": record.getMessage()} if own is None else {**own, "event": record.msg}
+        if own is None:
+            event |= {name: value for name, value in vars(record).items() if name not in _COMMON}
+        event["level"] = record.levelname.lower()
+        event["logger"] = record.name
+        event["timestamp"] = datetime.fromtimestamp(record.created, UTC).isoformat().replace("+00:00", "Z")
+        if record.exc_info and record.exc_info[1] is not None:
+            error = record.exc_info[1]
+            event["exception"] = self._text_of(error) if self._text_of else self.formatException(record.exc_info)
+        return event
 
 
 class _Showing(logging.Handler):
-    """Hands each line to whoever draws on the terminal, so that it does not tear the live display."""
+    """Hands each line to what draws on the terminal, so that it does not tear the live display."""
 
     def __init__(self, show: Callable[[str], None]) -> None:
         super().__init__()
@@ -75,7 +91,7 @@ class _Showing(logging.Handler):
             self._show(self.format(record))
 
 
-def _mask_named(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+def _masked(event: dict[str, Any]) -> dict[str, Any]:
     """Mask what has a secret's name, and what looks like a secret in an exception."""
     for name, value in event.items():
         if _SECRET_NAME.search(name):
@@ -85,36 +101,14 @@ def _mask_named(_logger: object, _method: str, event: MutableMapping[str, Any]) 
     return event
 
 
-def _mask_line(_logger: object, _method: str, line: str) -> str:
-    return mask(line)
+def _as_json(event: Mapping[str, Any]) -> str:
+    return json.dumps(event, default=repr)
 
 
-def _name_exception(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
-    """The exception by its name and text, without its traceback."""
-    raised = event.pop("exc_info", None)
-    if raised is True:
-        raised = sys.exc_info()
-    error = raised[1] if isinstance(raised, tuple) else raised
-    if isinstance(error, BaseException):
-        event["exception"] = _words_of(error)
-    event.pop("stack_info", None)
-    return event
-
-
-def _words_of(error: BaseException) -> str:
-    """An exception's name and text; of a program that prints secrets, what is wrong with it instead.
-
-    botocore logs that keys could not be renewed by itself, with the exception, before anybody can translate it.
-    """
-    from exporter.aws.errors import is_of_process, message_of  # noqa: PLC0415 - brings botocore; logs do without
-
-    return message_of(error) if is_of_process(error) else f"{type(error).__name__}: {one_line(error)}"
-
-
-def _for_people(_logger: object, _method: str, event: MutableMapping[str, Any]) -> str:
-    words = [
+def _for_people(event: Mapping[str, Any]) -> str:
+    fields = [
         f"{name}={value}" for name, value in event.items() if name not in ("event", "level", "timestamp", "logger")
     ]
-    line = " ".join((str(event.get("level", "")), str(event.get("event", "")), *words))
+    line = " ".join((str(event.get("level", "")), str(event.get("event", "")), *fields))
     # At the level debug an exception comes with its traceback, which is lines.
     return "\n".join(map(plain, line.split("\n"))) if "exception" in event else plain(line)

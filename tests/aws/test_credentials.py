@@ -15,7 +15,7 @@ from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import CredentialRetrievalError
 
 from exporter.aws.credentials import Credentials, keys_of
-from exporter.aws.errors import providing_credentials
+from exporter.aws.errors import providing_credentials, text_for_logs
 from exporter.errors import CredentialsLost, UsageError
 from exporter.telemetry import logs
 
@@ -230,7 +230,7 @@ async def test_a_program_that_breaks_in_mid_run_is_named_without_what_it_prints(
     monkeypatch.setenv("AWS_PROFILE", "nightly")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name, raising=False)
-    logs.configure("info", stream)
+    logs.configure("info", stream, text_of=text_for_logs)
     provided = await aioboto3.Session().get_credentials()
     await keys_of(provided)
     secret = "hUsh0hush1"

@@ -5,7 +5,6 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-import structlog
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,4 +23,3 @@ def process_as_it_was() -> Iterator[None]:
         signal.signal(number, handler)
     logging.captureWarnings(capture=False)
     root.handlers[:], root.level = logs, level
-    structlog.reset_defaults()

@@ -8,13 +8,13 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import structlog
 from rich.console import Console
 
 from exporter.cli.progress import Progress, showing
 from exporter.errors import Refused
 from exporter.pipeline.run_ledger import RunLedger
 from exporter.telemetry import logs
+from exporter.telemetry.logger import Logger
 from exporter.text import one_line
 from tests.support.ledgers import Outcome, a_scope
 
@@ -33,9 +33,22 @@ def lines_of(write: Callable[[], None], level: str = "info") -> list[dict[str, A
 
 def test_own_logs_are_json_lines() -> None:
     """A line is an object with the event, its level, its logger and a time."""
-    [line] = lines_of(lambda: structlog.get_logger("exporter.x").info("page", size_bytes=5, name="\x1b[2J\udc80"))
+    [line] = lines_of(lambda: Logger("exporter.x").info("page", size_bytes=5, name="\x1b[2J\udc80"))
     assert (line["event"], line["level"], line["logger"], line["size_bytes"]) == ("page", "info", "exporter.x", 5)
     assert line["timestamp"].endswith("Z")
+
+
+def test_a_lines_fields_come_in_one_order() -> None:
+    """Our own come before the event's name, those of other libraries after it; an exception is the last."""
+
+    def write() -> None:
+        Logger("exporter.x").warning("failed", exc_info=ValueError("odd"), size_bytes=5, scope="a")
+        logging.getLogger("botocore").warning("failed", exc_info=ValueError("odd"), extra={"size_bytes": 5})
+
+    own, foreign = lines_of(write)
+    assert list(own) == ["size_bytes", "scope", "event", "level", "logger", "timestamp", "exception"]
+    assert list(foreign) == ["event", "size_bytes", "level", "logger", "timestamp", "exception"]
+    assert own["exception"] == foreign["exception"] == "ValueError: odd"
 
 
 @pytest.mark.parametrize("level", ["info", "debug"])
@@ -43,12 +56,11 @@ def test_lines_for_people_hold_nothing_that_a_terminal_obeys(level: str) -> None
     """Whatever a value holds, it stays one line without control characters; a traceback stays several."""
     shown: list[str] = []
     logs.configure(level, io.StringIO(), shown.append)
-    log = structlog.get_logger("exporter.x")
+    log = Logger("exporter.x")
     log.info("waits", host="\x1b[2Jevil\ninfo all went well")
-    try:
+    with pytest.raises(ValueError, match="invalid literal") as caught:
         int("\x07")
-    except ValueError:
-        log.exception("failed", name="\x1b]0;title\x07")
+    log.error("failed", exc_info=caught.value, name="\x1b]0;title\x07")
     assert len(shown) == 2
     assert not any("\x1b" in line or "\x07" in line for line in shown)
     assert "\n" not in shown[0]
@@ -79,7 +91,7 @@ def test_no_secret_is_logged(level: str, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("AWS_SESSION_TOKEN", "token-of-the-session")
 
     def write() -> None:
-        log = structlog.get_logger("exporter.x")
+        log = Logger("exporter.x")
         log.error("signed", by=SECRET, next_token="abc", Authorization="AWS4", nested={"deep": [SECRET]})
         error = RuntimeError(f"token-of-the-session and {SECRET}")
         log.error("failed", exc_info=error)
@@ -96,7 +108,7 @@ def test_no_secret_is_logged(level: str, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_word_is_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     """A secret as short as those of an emulator leaves the log readable."""
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    [line] = lines_of(lambda: structlog.get_logger("exporter.x").info("latest", lake="s3://test/contest"))
+    [line] = lines_of(lambda: Logger("exporter.x").info("latest", lake="s3://test/contest"))
     assert (line["event"], line["lake"]) == ("latest", "s3://test/contest")
 
 
@@ -105,7 +117,7 @@ def test_a_secret_is_masked_as_json_writes_it(level: str, monkeypatch: pytest.Mo
     """What a container's agent gives may hold quotes, which stand in a line with a backslash before them."""
     secret = 'a "quoted" \\ secret'
     monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", secret)
-    text = json.dumps(lines_of(lambda: structlog.get_logger("exporter.x").error("sent", what=f"x\n{secret}"), level))
+    text = json.dumps(lines_of(lambda: Logger("exporter.x").error("sent", what=f"x\n{secret}"), level))
     assert "quoted" not in text
 
 

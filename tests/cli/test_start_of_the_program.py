@@ -13,7 +13,7 @@ from exporter.cli.app import main
 from exporter.cli.invocation import new_run_id
 
 ROOT = Path(exporter.__file__).parents[1]
-SLOW = ("aioboto3", "aiobotocore", "botocore", "boto3", "pyarrow", "duckdb", "aiohttp", "rich", "structlog")
+SLOW = ("aioboto3", "aiobotocore", "botocore", "boto3", "pyarrow", "duckdb", "aiohttp", "rich")
 #: What checks settings and does the work, which help and an unknown option do without.
 CHECKING = ("pydantic", "asyncio")
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from structlog.testing import capture_logs
 
 from exporter.commit_log.lease import LEASE_S, Holder, Lease
 from exporter.commit_log.process import Process, is_gone, this_process
 from exporter.machine.clock import Clock
+from tests.support.logs import capture_logs
 from tests.support.memory_store import MemoryStore
 from tests.support.service import SCOPE
 

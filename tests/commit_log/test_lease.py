@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
-from structlog.testing import capture_logs
 
 from exporter.commit_log.lease import LEASE_S, Holder
 from exporter.commit_log.process import Process, is_gone, this_process
 from exporter.errors import ScopeHeld
 from tests.commit_log.lease_runs import FOREIGN, HERE, POLL_S, PREFIX, RENEWAL_S, SINCE, Pausing, Run, holders, put
+from tests.support.logs import capture_logs
 from tests.support.memory_store import MemoryStore
 from tests.support.service import SCOPE
 

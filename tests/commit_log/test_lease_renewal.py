@@ -6,11 +6,11 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from structlog.testing import capture_logs
 
 from exporter.commit_log.lease import LEASE_S
 from exporter.errors import LakeBusy, ScopeHeld
 from tests.commit_log.lease_runs import FOREIGN, PREFIX, Pausing, Run, holders
+from tests.support.logs import capture_logs
 from tests.support.memory_store import MemoryStore
 
 if TYPE_CHECKING:

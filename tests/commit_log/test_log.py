@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
-from structlog.testing import capture_logs
 
 from exporter.commit_log.journal import SNAPSHOT_RECORDS, Journal
 from exporter.commit_log.reader import read_state, records_after, scopes_in
@@ -14,6 +13,7 @@ from exporter.commit_log.records import FORMAT_MAJOR, record_key
 from exporter.commit_log.state import ScopeState
 from exporter.errors import LakeError, LakeTooNew, Overtaken
 from exporter.model import Scope
+from tests.support.logs import capture_logs
 from tests.support.memory_store import MemoryStore
 from tests.support.past_nights import COMMITS_A_NIGHT, Past
 from tests.support.service import SCOPE

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from structlog.testing import capture_logs
 
 from exporter.commit_log.reader import read_state, records_after
 from exporter.discovery.request import Request
 from exporter.errors import Refused
 from exporter.ivs.operations import Operation
 from exporter.settings import RunSettings
+from tests.support.logs import capture_logs
 from tests.support.memory_store import Crash, Failing, MemoryStore
 from tests.support.runs import export, survey
 from tests.support.service import DAY_US, HOUR_US, SCOPE, SECOND_US, STAGE, Service, SessionDouble, lake_rows

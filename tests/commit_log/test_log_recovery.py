@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from structlog.testing import capture_logs
 
 from exporter.errors import LakeBusy, Refused
 from exporter.health.verify import Verified, verify
 from exporter.ivs.operations import Operation
 from exporter.settings import RunSettings
+from tests.support.logs import capture_logs
 from tests.support.memory_store import Crash, MemoryStore
 from tests.support.runs import export
 from tests.support.service import DAY_US, HOUR_US, SECOND_US, Service, SessionDouble, lake_rows

@@ -9,7 +9,6 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from structlog.testing import capture_logs
 
 from exporter.commit_log.journal import SNAPSHOT_RECORDS
 from exporter.commit_log.reader import read_state, records_after
@@ -25,6 +24,7 @@ from exporter.commit_log.records import (
 from exporter.commit_log.state import ScopeState, decode_state, encode_state
 from exporter.discovery.request import Request
 from exporter.errors import LakeTooNew, LogDamaged
+from tests.support.logs import capture_logs
 from tests.support.memory_store import MemoryStore
 from tests.support.runs import export
 from tests.support.service import HOUR_US, SCOPE, STAGE, Service, lake_rows

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager, closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from structlog.testing import capture_logs
 
 from exporter.discovery.request import Request
 from exporter.emulator import Account, Emulator
@@ -20,6 +19,7 @@ from exporter.pipeline.stop import Stop
 from exporter.settings import AccountSettings, Settings
 from exporter.timestamps import text_of
 from tests.support.exports import ACCOUNT, FAST, NOW_US, REGION, beside, options_of, stage_of
+from tests.support.logs import capture_logs
 from tests.support.oracle import expected, lake_rows
 from tests.support.worlds import small_world
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import aioboto3
-from structlog.testing import capture_logs
 
 from exporter.emulator import Emulator
 from exporter.health.status import statuses
@@ -13,6 +12,7 @@ from exporter.health.verify import Verified, verify
 from exporter.lake.stores.open import open_store
 from exporter.settings import S3Settings
 from tests.support.exports import REGION, Exports, options_of
+from tests.support.logs import capture_logs
 from tests.support.oracle import expected, lake_rows
 from tests.support.worlds import small_world
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import aioboto3
 import pytest
-import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +16,7 @@ from exporter.ivs.endpoints import find_endpoint
 from exporter.ivs.http import Answer
 from exporter.ivs.operations import Operation
 from exporter.ivs.service_time import FAR_US, FarDates, ServiceTime, read_date_us
+from tests.support.logs import capture_logs
 
 NOW_US = 1_795_435_200_000_000
 SECOND_US = 1_000_000
@@ -74,7 +74,7 @@ def test_a_time_that_the_log_knows_has_passed() -> None:
 def test_a_far_date_is_told_once_a_run() -> None:
     """Of many far dates, in whatever scope, one is named."""
     far_dates = FarDates()
-    with structlog.testing.capture_logs() as logs:
+    with capture_logs() as logs:
         for scope in range(3):
             time = ServiceTime(lambda: NOW_US, far_dates)
             time.answered(http_date(NOW_US + (scope + 1) * 24 * 60 * MINUTE_US), time.asked())

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-import structlog
 
 from exporter.commit_log.process import is_gone, this_process
 from exporter.commit_log.reader import read_state, records_after
@@ -23,6 +22,7 @@ from exporter.ivs.operations import Operation
 from exporter.ledger import Outcome
 from exporter.pipeline.stop import Stop
 from exporter.settings import RunSettings
+from tests.support.logs import capture_logs
 from tests.support.memory_store import MemoryStore
 from tests.support.runs import export
 from tests.support.service import HOUR_US, SCOPE, SECOND_US, STAGE, Service, SessionDouble, lake_rows
@@ -58,7 +58,7 @@ class World:
         self.runs += 1
         self.service.now_us += int(days * DAY_US) if self.runs > 1 else 0
         self.service.calls.clear()
-        with structlog.testing.capture_logs() as logs:
+        with capture_logs() as logs:
             ledger = await export(self.service, self.store, f"r{self.runs}", request, **others)
         self.logs = logs
         return ledger

@@ -7,12 +7,12 @@ import tempfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from structlog.testing import capture_logs
 
 from exporter.errors import TemporaryFolderRefused
 from exporter.ledger import Outcome
 from exporter.pipeline.known_ids import KnownIds
 from exporter.pipeline.page_spool import PageSpool, warn_of_temporary_folder
+from tests.support.logs import capture_logs
 from tests.support.memory_store import MemoryStore
 from tests.support.runs import export
 from tests.support.service import STAGE, Service, lake_rows

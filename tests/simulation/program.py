@@ -5,13 +5,12 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import structlog
-
 from exporter.commit_log import journal
 from exporter.pipeline import known_ids, run, writer
+from tests.support.logs import logs_to
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, MutableMapping
+    from collections.abc import Callable, Iterator
 
     from tests.simulation.plan import Bounds
 
@@ -40,15 +39,5 @@ def small_bounds(bounds: Bounds) -> Iterator[None]:
 @contextmanager
 def logs_in(trace: Callable[[str, str, str, str], None]) -> Iterator[None]:
     """The program's log lines, in the trace."""
-
-    def note(_logger: object, method: str, event: MutableMapping[str, Any]) -> str:
-        words = {name: value for name, value in event.items() if name != "event"}
-        trace("log", method, str(event.get("event")), str(words))
-        raise structlog.DropEvent
-
-    before = structlog.get_config()
-    structlog.configure(processors=[note])
-    try:
+    with logs_to(lambda level, event, fields: trace("log", level, event, str(fields))):
         yield
-    finally:
-        structlog.configure(**before)

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import IO, TYPE_CHECKING
 
-import structlog
-
 from exporter.cli import exit_codes, settings_sources
 from exporter.cli.invocation import is_terminal
 from exporter.cli.other_clock import other_clock
@@ -25,6 +23,7 @@ from exporter.pipeline.stop import DEADLINE, Stop
 from exporter.settings import Settings, shown
 from exporter.telemetry import logs
 from exporter.telemetry.failures import DEFERRED
+from exporter.telemetry.logger import Logger
 from exporter.timestamps import read_us
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
     from exporter.machine.clock import Clock
     from exporter.pipeline.run_ledger import RunLedger
 
-_log = structlog.get_logger(__name__)
+_log = Logger(__name__)
 _SWITCH_S = 0.0005
 _GARBAGE_OBJECTS = 20_000
 _TAG_LENGTH_MAX = 200
@@ -96,10 +95,14 @@ def start_logs(level: str) -> Console | None:
     """
     console = _terminal()
     if console is None:
-        logs.configure(level, sys.stderr)
+        logs.configure(level, sys.stderr, text_of=_text_for_logs)
         return None
     shown_level = "warning" if level == "info" else level
-    logs.configure(shown_level, sys.stderr, lambda line: console.print(line, markup=False, highlight=False))
+
+    def show(line: str) -> None:
+        console.print(line, markup=False, highlight=False)
+
+    logs.configure(shown_level, sys.stderr, show, _text_for_logs)
     return console
 
 
@@ -227,6 +230,12 @@ def _profile_region() -> str | None:
     with reading_configuration("no region is set, and the AWS profile can't be read for one"):
         region: str | None = aioboto3.Session().region_name
     return region
+
+
+def _text_for_logs(error: BaseException) -> str:
+    from exporter.aws.errors import text_for_logs  # noqa: PLC0415 - brings botocore; most logs hold no exception
+
+    return text_for_logs(error)
 
 
 def _checked_tag(text: str | None) -> str | None:
