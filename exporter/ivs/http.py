@@ -12,11 +12,11 @@ import os
 import ssl
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
-import aiohttp
 from aiobotocore.session import get_session
 from botocore.httpsession import get_cert_path
 from botocore.utils import get_environ_proxies
@@ -25,11 +25,12 @@ from exporter import __version__
 from exporter.aws.errors import lost, message_of, reading_configuration
 from exporter.aws.network import host_of
 from exporter.errors import Endless, UsageError
+from exporter.ivs.http_library import aiohttp
 from exporter.ivs.network import not_answered
 from exporter.machine.open_files import connections_max
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from exporter.settings import HttpSettings
 
@@ -58,9 +59,13 @@ class Answer:
 
 
 class Connections:
-    """A pool of connections; an asynchronous context manager."""
+    """A pool of connections; an asynchronous context manager.
 
-    def __init__(self, http: HttpSettings, certificates: ssl.SSLContext) -> None:
+    ``certificates`` gives what TLS is trusted by, the same each time. It is called once TLS is spoken, to the service
+    or to a proxy.
+    """
+
+    def __init__(self, http: HttpSettings, certificates: Callable[[], ssl.SSLContext]) -> None:
         self._http = http
         self._certificates = certificates
         self._session: aiohttp.ClientSession | None = None
@@ -70,7 +75,7 @@ class Connections:
         # A header that is not sent is one that nobody reads: aiohttp would add Accept by itself. Nor is anything asked
         # for that would have to be unpacked: events are few and small.
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=connections_max(), ssl=self._certificates),
+            connector=aiohttp.TCPConnector(limit=connections_max()),
             timeout=aiohttp.ClientTimeout(
                 sock_connect=self._http.connect_timeout_s, sock_read=self._http.read_timeout_s
             ),
@@ -94,9 +99,11 @@ class Connections:
         :class:`Endless` for an answer of more than `ANSWER_BYTES_MAX`.
         """
         assert self._session is not None, "entered"  # noqa: S101 - for the type checker
+        speaks_tls = any(address[:6].lower() == "https:" for address in (url, proxy or ""))
+        tls = self._certificates() if speaks_tls else True
         try:
             async with self._session.post(
-                url, data=body, headers=headers, proxy=proxy, allow_redirects=False
+                url, data=body, headers=headers, proxy=proxy, allow_redirects=False, ssl=tls
             ) as answer:
                 if answer.status != _OK:
                     return Answer(answer.status, answer.headers, await _beginning(answer))
@@ -132,10 +139,15 @@ class Connections:
 def open_connections(http: HttpSettings) -> Connections:
     """Make a pool of connections, to be entered. Certificates are those that every AWS tool would use.
 
-    Raises :class:`UsageError` where the certificates that AWS_CA_BUNDLE, the profile or REQUESTS_CA_BUNDLE name can't
-    be read, and :class:`CredentialsLost` where AWS's own configuration can't.
+    Those that AWS_CA_BUNDLE, the profile or REQUESTS_CA_BUNDLE name are read at once; botocore's own at the first call
+    over TLS, for they take longer than all else here. Raises :class:`UsageError` where the former can't be read, and
+    :class:`CredentialsLost` where AWS's own configuration can't.
     """
-    return Connections(http, _certificates())
+    bundle = _named_bundle()
+    certificates = cache(partial(_certificates, bundle))
+    if bundle is not None:
+        certificates()
+    return Connections(http, certificates)
 
 
 def proxy_for(url: str) -> str | None:
@@ -165,14 +177,18 @@ def proxy_for(url: str) -> str | None:
     return proxy
 
 
-def _certificates() -> ssl.SSLContext:
+def _named_bundle() -> str | None:
+    """The certificates that settings name, in botocore's own order (its `endpoint.py`), as for S3 and STS."""
     try:
-        bundle = get_session().get_config_variable("ca_bundle")
+        bundle: str | None = get_session().get_config_variable("ca_bundle")
     except Exception as error:
         raise lost(error) from error
-    # In botocore's own order (its `endpoint.py`), for what S3 and STS are trusted by.
-    named = bundle or os.environ.get("REQUESTS_CA_BUNDLE") or True
-    path = get_cert_path(named)
+    return bundle or os.environ.get("REQUESTS_CA_BUNDLE") or None
+
+
+def _certificates(named: str | None) -> ssl.SSLContext:
+    """What TLS is trusted by: the certificates that are named, a file or a folder, else botocore's own."""
+    path = get_cert_path(named or True)
     try:
         if Path(path).is_dir():
             return ssl.create_default_context(capath=path)

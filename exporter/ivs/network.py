@@ -6,8 +6,6 @@ import socket
 import ssl
 from typing import TYPE_CHECKING
 
-import aiohttp
-
 from exporter.aws.network import (
     STATUS_PROXY_PASSWORD,
     STATUS_SERVER_ERROR,
@@ -18,6 +16,7 @@ from exporter.aws.network import (
     system_cause,
 )
 from exporter.errors import Transient, Unreachable
+from exporter.ivs.http_library import aiohttp
 from exporter.text import one_line
 
 if TYPE_CHECKING:

@@ -155,7 +155,7 @@ async def test_what_is_answered(answered: Answered) -> None:
     async def say(_head: bytes, writer: asyncio.StreamWriter) -> None:
         writer.write(answered.raw)
 
-    async with raw_server(say) as server, Connections(HttpSettings(), no_certificates) as connections:
+    async with raw_server(say) as server, Connections(HttpSettings(), lambda: no_certificates) as connections:
         endpoint = Endpoint({Operation.LIST_STAGES: f"http://{server}/ListStages"}, None, "ivs", "us-east-1")
         client = Client(keys, endpoint, connections, lambda: 1_800_000_000_000_000)
         with pytest.raises(ExportError) as caught:

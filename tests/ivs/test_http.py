@@ -167,6 +167,28 @@ def test_certificates_that_cannot_be_read(content: str | None, tmp_path: Path, m
         open_connections(HttpSettings())
 
 
+async def test_certificates_are_read_once_and_for_tls_alone(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plain HTTP needs none, and TLS the same for each call. aiohttp reads those of the system for nobody."""
+    reads: list[str] = []
+    make_context = ssl.create_default_context
+
+    def noted(**options: Any) -> ssl.SSLContext:
+        reads.append(options["cafile"])
+        return make_context(cafile=str(bundle))
+
+    monkeypatch.setattr("exporter.ivs.http.ssl.create_default_context", noted)
+    async with served(no_stages()) as (port, _):
+        assert (await ask(f"http://localhost:{port}", monkeypatch)).items == b"[]"
+    assert not reads
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(bundle)
+    async with served(no_stages(), context) as (port, _), open_connections(HttpSettings()) as connections:
+        for _call in range(2):
+            answer = await connections.post("a call", f"https://localhost:{port}/ListStages", b"{}", {})
+            assert answer.status == 200
+    assert len(reads) == 1
+
+
 async def test_calls_pass_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Calls go to the proxy that the environment names, which sees where they are meant for."""
     async with served(no_stages()) as (port, asked):
