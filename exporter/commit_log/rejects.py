@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 from xxhash import xxh3_64_intdigest
 
 from exporter.compute import compute
+from exporter.lake.arrow import pc
 from exporter.normalize.decode import canonical, decode, raw_events
 from exporter.timestamps import read_us, text_of
 

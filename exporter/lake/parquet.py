@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
+
+from exporter.lake.arrow import pc, pq
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

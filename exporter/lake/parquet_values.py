@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from exporter.lake.arrow import pc
 from exporter.timestamps import FIRST_US, LAST_US
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from exporter.lake.arrow import pc
 from exporter.timestamps import DAY_US, EPOCH
 
 if TYPE_CHECKING:

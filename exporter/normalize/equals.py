@@ -6,8 +6,8 @@ from array import array
 from bisect import bisect_left, bisect_right
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from exporter.lake.arrow import pc
 from exporter.normalize.event_id import event_id
 
 _AT_ONCE = 65_536

@@ -17,9 +17,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from xxhash import xxh3_64_intdigest
 
+from exporter.lake.arrow import pc
 from exporter.normalize.equals import Equals, array_of, numbers_of
 
 if TYPE_CHECKING:

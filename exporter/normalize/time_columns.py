@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from exporter.lake.arrow import pc
 from exporter.lake.tables.table import MICROS
 from exporter.timestamps import FIRST_US, LAST_US, SHAPE, ZONE, read_us
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pyarrow.compute as pc
-
+from exporter.lake.arrow import pc
 from exporter.lake.partitions import dates_in, of_date
 
 if TYPE_CHECKING:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-import pyarrow.compute as pc
-
 from exporter.compute import compute
 from exporter.errors import FileDamaged, TemporaryFolderRefused
+from exporter.lake.arrow import pc
 from exporter.normalize.equals import repeated
 from exporter.normalize.numbering import NO_IDS, Extra, Numbered, Numbering, nothing, plain
 from exporter.pipeline.known_events import AskedRows

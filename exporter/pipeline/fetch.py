@@ -12,10 +12,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from exporter.compute import compute
 from exporter.errors import TokenRefused
+from exporter.lake.arrow import pc
 from exporter.model import FetchedUnit, Session, Unit
 from exporter.normalize.equals import repeated
 from exporter.normalize.event_id import page_hash_column

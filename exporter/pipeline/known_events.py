@@ -8,11 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from exporter.compute import compute
 from exporter.errors import FileDamaged, TemporaryFolderRefused
+from exporter.lake.arrow import pc, pq
 from exporter.lake.parquet_footer import row_groups_of
 from exporter.lake.parquet_values import check_values
 from exporter.lake.tables.events import EVENTS
