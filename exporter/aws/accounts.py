@@ -1,6 +1,6 @@
 """Whose credentials a scope is read with: the run's own, or those of a role in the scope's account.
 
-All scopes that use the same credentials share one aioboto3 session, and all sessions share what botocore reads of
+All scopes that use the same credentials share one session, and all sessions share what botocore reads of
 models and rules from disk, which is nearly all of the 8 MiB that a session takes. The parts used here are public:
 botocore's ``Session.register_component`` and its chain of credential providers, aiobotocore's refreshable credentials.
 """
@@ -10,9 +10,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
-import aioboto3
 from aiobotocore.credentials import AioCredentialResolver
-from aiobotocore.session import get_session
+from aiobotocore.session import AioSession
 from botocore.exceptions import CredentialRetrievalError
 
 from exporter.aws.credentials import keys_of
@@ -83,17 +82,14 @@ class Accounts:
             raise CredentialsLost(str(error)) from error
         return role.for_one()
 
-    def _new_session(self) -> aioboto3.Session:
-        return aioboto3.Session(botocore_session=self._new_botocore_session())
-
-    def _new_role_session(self, account: AccountSettings) -> aioboto3.Session:
+    def _new_role_session(self, account: AccountSettings) -> AioSession:
         role = RoleProvider(account, f"ivs-export-{self._run_id}", self._sts)
-        session = self._new_botocore_session()
+        session = self._new_session()
         session.register_component("credential_provider", AioCredentialResolver([role]))
-        return aioboto3.Session(botocore_session=session)
+        return session
 
-    def _new_botocore_session(self) -> Any:  # noqa: ANN401 - botocore has no types
-        session = get_session()
+    def _new_session(self) -> AioSession:
+        session = AioSession()
         if self._loader is None:
             self._loader = ModelLoader(session.get_component("data_loader").search_paths)
         session.register_component("data_loader", self._loader)

@@ -15,7 +15,7 @@ from exporter.errors import CredentialsLost
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import aioboto3
+    from aiobotocore.session import AioSession
 
 
 class Keys(Protocol):
@@ -42,11 +42,11 @@ _VARIABLES = {"access key id": "AWS_ACCESS_KEY_ID", "secret access key": "AWS_SE
 class Credentials:
     """The credentials of one scope.
 
-    ``make_session`` makes an aioboto3 session; it is called again only when the credentials have expired, so that
+    ``make_session`` makes a session; it is called again only when the credentials have expired, so that
     rotated keys in a file or a new role session are found. ``clock`` is monotonic, in seconds.
     """
 
-    def __init__(self, make_session: Callable[[], aioboto3.Session], clock: Callable[[], float]) -> None:
+    def __init__(self, make_session: Callable[[], AioSession], clock: Callable[[], float]) -> None:
         self._make_session = make_session
         self._clock = clock
         self._provided: Any = None

@@ -24,7 +24,7 @@ from exporter.errors import ExportError
 from exporter.telemetry.logger import Logger
 
 if TYPE_CHECKING:
-    import aioboto3
+    from aiobotocore.session import AioSession
 
     from exporter.aws.sessions import SharedSession
     from exporter.settings import AccountSettings, Settings
@@ -48,7 +48,7 @@ class RoleSts:
         self._settings = settings
         self._clients = AsyncExitStack()
         self._client: Any = None
-        self._session: aioboto3.Session | None = None
+        self._session: AioSession | None = None
         self._opening = asyncio.Lock()
 
     async def close(self) -> None:
@@ -85,10 +85,14 @@ class RoleSts:
                 raise
         return await getattr(await self._client_of(self._own.other_than(session)), operation)(**params)
 
-    async def _client_of(self, session: aioboto3.Session) -> Any:  # noqa: ANN401 - the same
+    async def _client_of(self, session: AioSession) -> Any:  # noqa: ANN401 - the same
         async with self._opening:
             if self._session is not session:
-                client = session.client("sts", region_name=session.region_name or self._region, config=self._config)
+                client = session.create_client(
+                    "sts",
+                    region_name=session.get_config_variable("region") or self._region,
+                    config=self._config,
+                )
                 self._client = await self._clients.enter_async_context(client)
                 self._session = session
             return self._client

@@ -13,7 +13,7 @@ from exporter.ivs.operations import Operation
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import aioboto3
+    from aiobotocore.session import AioSession
 
 _SERVICE = "ivs-realtime"
 
@@ -32,14 +32,14 @@ class Endpoint:
     signed_region: str
 
 
-async def find_endpoint(session: aioboto3.Session, region: str) -> Endpoint:
+async def find_endpoint(session: AioSession, region: str) -> Endpoint:
     """Ask botocore, which takes so long that a run should do so once for each region.
 
     Raises :class:`UsageError` where the endpoint or another setting of AWS's own is wrong.
     """
     check_endpoint_settings("IVS_REALTIME")
     with reading_configuration("AWS's own settings can't be used"):
-        async with session.client(_SERVICE, region_name=region) as client:
+        async with session.create_client(_SERVICE, region_name=region) as client:
             model = client.meta.service_model
             base = client.meta.endpoint_url.rstrip("/")
             urls = {each: base + model.operation_model(each).http["requestUri"] for each in Operation}

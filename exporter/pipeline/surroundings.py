@@ -73,8 +73,7 @@ def real_surroundings(other_clock: Clock | None = None) -> Surroundings:
     async def open_services(settings: Settings, run_id: str, regions: Iterable[str]) -> AsyncIterator[Services]:
         await asyncio.to_thread(warn_of_temporary_folder)
         accounts = Accounts(settings, run_id)
-        own_sessions = accounts.own_sessions()
-        session = own_sessions()
+        session = accounts.own_sessions()()
 
         async def credentials(account: AccountSettings | None) -> Credentials:
             return Credentials(await accounts.for_scope(account), clock.monotonic_s)
@@ -85,7 +84,7 @@ def real_surroundings(other_clock: Clock | None = None) -> Surroundings:
         ):
             # What is wrong with the way to AWS is found out before the lake is looked at.
             endpoints = {region: await find_endpoint(session, region) for region in regions}
-            async with open_store(settings.lake, session, settings.s3, renewed=own_sessions) as store:
+            async with open_store(settings.lake, accounts.own_sessions(), settings.s3) as store:
                 find = partial(find_endpoint, session)
                 is_local = all(is_loopback(url) for endpoint in endpoints.values() for url in endpoint.urls.values())
                 own_account = partial(accounts.own_account, is_local=is_local)

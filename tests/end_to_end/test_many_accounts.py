@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
     from contextlib import AbstractAsyncContextManager
 
-    import aioboto3
+    from aiobotocore.session import AioSession
 
     from tests.support.exports import Exports
 
@@ -279,9 +279,9 @@ async def test_the_lake_is_written_with_the_runs_own_credentials(
     opened: list[Any] = []
     really = open_module.open_store
 
-    def spy(address: str, session: aioboto3.Session, s3: Any, **others: Any) -> AbstractAsyncContextManager[Any]:
-        opened.append(session)
-        return really(address, session, s3, **others)
+    def spy(address: str, make_session: Callable[[], AioSession], s3: Any) -> AbstractAsyncContextManager[Any]:
+        opened.append(make_session())
+        return really(address, make_session, s3)
 
     monkeypatch.setattr("exporter.pipeline.surroundings.open_store", spy)
     async with emulator_of(ACCOUNT, OTHER) as emulator:

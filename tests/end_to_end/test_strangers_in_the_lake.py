@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import aioboto3
+from aiobotocore.session import AioSession
 
 from exporter.emulator import Emulator
 from exporter.health.status import statuses
@@ -64,8 +64,7 @@ async def test_runs_status_and_verify_pass_over_what_is_not_ours(
     named = [line for line in logs if line["event"] == "files_passed_over"]
     assert {line["folder"].split("/")[2] for line in named} >= {"records", "lease"}
     assert len(named) <= 3 * len(regions)
-    session = aioboto3.Session(region_name=REGION)
-    async with open_store(str(shared.lake), session=session, s3=S3Settings()) as store:
+    async with open_store(str(shared.lake), AioSession, S3Settings()) as store:
         assert {str(status.scope) for status in await statuses(store, 1)} == {
             f"111122223333-{region}" for region in regions
         }

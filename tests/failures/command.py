@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
-
-import aioboto3
 
 from exporter.health.verify import Verified, verify
 from exporter.lake.stores.open import open_store
@@ -17,6 +16,7 @@ from tests.support.command import until as until_so
 from tests.support.laws import check_equal, check_reading
 from tests.support.oracle import expected
 from tests.support.servers.seaweedfs import ACCESS_KEY, SECRET_KEY
+from tests.support.sessions import aws_session
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -109,8 +109,7 @@ class Exports:
         assert_counted(ended)
         check_equal(self.lake, self.truth)
         verified = Verified()
-        session = aioboto3.Session(ACCESS_KEY, SECRET_KEY, region_name="us-east-1")
-        async with open_store(self.lake.address, session=session, s3=S3Settings()) as store:
+        async with open_store(self.lake.address, partial(aws_session, ACCESS_KEY, SECRET_KEY), S3Settings()) as store:
             assert [problem async for problem in verify(store, verified)] == []
         assert verified.rows == self.truth.total()
 

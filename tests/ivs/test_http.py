@@ -15,9 +15,9 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-import aioboto3
 import aiohttp
 import pytest
+from aiobotocore.session import AioSession
 from aiohttp import web
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -109,8 +109,8 @@ async def served(answer: web.Response, context: ssl.SSLContext | None = None) ->
 async def ask(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Page:
     monkeypatch.setenv("AWS_ENDPOINT_URL_IVS_REALTIME", endpoint)
     async with open_connections(HttpSettings()) as connections:
-        found = await find_endpoint(aioboto3.Session(), "us-east-1")
-        client = Client(Credentials(aioboto3.Session, lambda: 0.0), found, connections, lambda: 0)
+        found = await find_endpoint(AioSession(), "us-east-1")
+        client = Client(Credentials(AioSession, lambda: 0.0), found, connections, lambda: 0)
         return await client.ask(Operation.LIST_STAGES, {})
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from email.utils import formatdate
 from typing import Any
 
-import aioboto3
 import pytest
+from aiobotocore.session import AioSession
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -113,7 +113,7 @@ async def test_a_call_is_dated_by_the_clock_at_its_sending(monkeypatch: pytest.M
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "AKIAEXAMPLE")
     connections: Any = Sleepy()
-    endpoint = await find_endpoint(aioboto3.Session(), "eu-west-1")
-    client = Client(Credentials(aioboto3.Session, lambda: 0.0), endpoint, connections, lambda: local_us)
+    endpoint = await find_endpoint(AioSession(), "eu-west-1")
+    client = Client(Credentials(AioSession, lambda: 0.0), endpoint, connections, lambda: local_us)
     assert (await client.ask(Operation.LIST_STAGES, {})).served_us == NOW_US
     assert client.service_time.now_us == local_us

@@ -9,6 +9,7 @@ from unittest.mock import patch
 
 import aioboto3
 import pytest
+from aiobotocore.session import AioSession
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import ReadOnlyCredentials
@@ -140,8 +141,8 @@ async def test_requests_are_botocores(
     theirs = await _sent_by_botocore("eu-west-1", operation, params)
     connections: Any = _Connections()
     now_us = int(ASKED_AT.timestamp()) * 1_000_000
-    endpoint = await find_endpoint(aioboto3.Session(), "eu-west-1")
-    client = Client(Credentials(aioboto3.Session, lambda: 0.0), endpoint, connections, lambda: now_us)
+    endpoint = await find_endpoint(AioSession(), "eu-west-1")
+    client = Client(Credentials(AioSession, lambda: 0.0), endpoint, connections, lambda: now_us)
     await client.ask(operation, params)
     ((url, body, headers),) = connections.sent
     assert (url, json.loads(body)) == (theirs.url, json.loads(theirs.body))

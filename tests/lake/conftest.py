@@ -13,9 +13,12 @@ from exporter.settings import S3Settings
 from tests.support.servers.faulty_proxy import faulty_proxy
 from tests.support.servers.moto_s3 import moto_s3
 from tests.support.servers.seaweedfs import ACCESS_KEY, SECRET_KEY, seaweedfs
+from tests.support.sessions import aws_session
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+    from aiobotocore.session import AioSession
 
     from exporter.lake.store import Store
     from tests.support.servers.faulty_proxy import Proxy
@@ -42,6 +45,10 @@ def seaweedfs_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
 def session() -> aioboto3.Session:
     """One for all, since each reads botocore's models anew; the endpoint is each client's own."""
     return aioboto3.Session(ACCESS_KEY, SECRET_KEY, region_name="us-east-1")
+
+
+def _session() -> AioSession:
+    return aws_session(ACCESS_KEY, SECRET_KEY)
 
 
 @pytest.fixture
@@ -81,12 +88,12 @@ async def address(
 
 
 @pytest.fixture
-async def open_at(session: aioboto3.Session) -> AsyncIterator[Callable[..., Awaitable[Store]]]:
+async def open_at() -> AsyncIterator[Callable[..., Awaitable[Store]]]:
     """Opens stores, until the test ends."""
     async with AsyncExitStack() as stack:
 
         async def open_one(address: str, **s3: str) -> Store:
-            return await stack.enter_async_context(open_store(address, session=session, s3=S3Settings(**s3)))
+            return await stack.enter_async_context(open_store(address, _session, S3Settings(**s3)))
 
         yield open_one
 

@@ -182,7 +182,7 @@ def _ask(loop: asyncio.AbstractEventLoop, stop: Stop, name: str) -> None:
 
 
 def _own_export(clock: Clock | None) -> Export:
-    from exporter.pipeline.run import run  # noqa: PLC0415 - brings aioboto3; a wrong list does without
+    from exporter.pipeline.run import run  # noqa: PLC0415 - brings botocore; a wrong list does without
     from exporter.pipeline.surroundings import real_surroundings  # noqa: PLC0415 - the same
 
     tune_interpreter()
@@ -218,17 +218,18 @@ def open_on_s3(address: str) -> IO[bytes]:
     """A list of targets at ``s3://bucket/key``, read with the run's own credentials. Raises as its store does."""
     from exporter.aws.sessions import open_session  # noqa: PLC0415 - brings aioboto3; a list in a file does without
     from exporter.lake.stores.s3.object import copy_of  # noqa: PLC0415 - the same
+    from exporter.lake.stores.s3.sessions import s3_session  # noqa: PLC0415 - the same
 
-    return asyncio.run(copy_of(address, open_session()))
+    return asyncio.run(copy_of(address, s3_session(open_session())))
 
 
 def _profile_region() -> str | None:
-    import aioboto3  # noqa: PLC0415 - slow to import, and asked for only where nothing else gives a region
+    from aiobotocore.session import AioSession  # noqa: PLC0415 - slow, and asked for where nothing else gives a region
 
     from exporter.aws.errors import reading_configuration  # noqa: PLC0415 - the same
 
     with reading_configuration("no region is set, and the AWS profile can't be read for one"):
-        region: str | None = aioboto3.Session().region_name
+        region: str | None = AioSession().get_config_variable("region")
     return region
 
 

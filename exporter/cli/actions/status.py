@@ -6,8 +6,8 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from exporter.aws.sessions import open_session
 from exporter.cli import exit_codes
+from exporter.cli.own_session import own_session
 from exporter.cli.summary import duration_of
 from exporter.health.status import ScopeStatus, statuses
 from exporter.lake.identity import check_is_lake
@@ -47,7 +47,7 @@ async def _statuses(settings: Settings, runs_max: int) -> list[ScopeStatus]:
 
 @asynccontextmanager
 async def _lake(settings: Settings) -> AsyncIterator[Store]:
-    async with open_store(settings.lake, session=open_session(), s3=settings.s3) as store:
+    async with open_store(settings.lake, own_session, settings.s3) as store:
         yield store
 
 

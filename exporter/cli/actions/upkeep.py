@@ -7,9 +7,9 @@ import random
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from exporter.aws.sessions import open_session
 from exporter.cli import exit_codes
 from exporter.cli.other_clock import other_clock
+from exporter.cli.own_session import own_session
 from exporter.commit_log.process import is_gone, this_process
 from exporter.health.identity_checks import identity_problem
 from exporter.health.repair import Repair, Repaired
@@ -118,7 +118,7 @@ def _opening(invocation: Invocation, settings: Settings) -> AbstractAsyncContext
 
 @asynccontextmanager
 async def _upkeep(invocation: Invocation, settings: Settings, clock: Clock) -> AsyncIterator[Upkeep]:
-    async with open_store(settings.lake, session=open_session(), s3=settings.s3) as store:
+    async with open_store(settings.lake, own_session, settings.s3) as store:
 
         async def make_sure() -> None:
             body = await store.read(KEY)

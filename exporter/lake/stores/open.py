@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     import aioboto3
+    from aiobotocore.session import AioSession
 
     from exporter.lake.store import Store
     from exporter.settings import S3Settings
@@ -21,17 +22,13 @@ _S3 = "s3://"
 
 
 @asynccontextmanager
-async def open_store(
-    address: str,
-    session: aioboto3.Session,
-    s3: S3Settings,
-    renewed: Callable[[], aioboto3.Session] | None = None,
-) -> AsyncIterator[Store]:
+async def open_store(address: str, make_session: Callable[[], AioSession], s3: S3Settings) -> AsyncIterator[Store]:
     """Open the store at ``address``: a directory, or ``s3://bucket/prefix``.
 
-    ``s3`` is passed on to S3, and nothing of it to a directory. ``renewed`` makes another session when the credentials
-    of the one before have expired. Raises :class:`UsageError` for any other address, and for a wrong
-    AWS_ENDPOINT_URL_S3. Whether the lake is there and may be used shows at the first thing that it is asked.
+    ``s3`` is passed on to S3, and nothing of it to a directory. ``make_session`` is called for S3 alone, and again when
+    the credentials of the session before have expired. Raises :class:`UsageError` for any other address, and for a
+    wrong AWS_ENDPOINT_URL_S3; for S3 what ``make_session`` raises, and :class:`CredentialsLost` where AWS's own
+    configuration can't be read. Whether the lake is there and may be used shows at the first thing that it is asked.
     """
     if not address.startswith(_S3):
         if "://" in address or not address:
@@ -43,8 +40,12 @@ async def open_store(
     if not address.removeprefix(_S3).partition("/")[0]:
         raise UsageError(f"lake: {address!r} names no bucket: s3://bucket/prefix")
     check_endpoint_settings("S3")
-    # botocore takes long to import, and a lake in a directory does without.
+    # aioboto3 takes long to import, and a lake in a directory does without.
     from exporter.lake.stores.s3.open import open_s3  # noqa: PLC0415 - see the line above
+    from exporter.lake.stores.s3.sessions import s3_session  # noqa: PLC0415 - the same
 
-    async with open_s3(address, session, s3, renewed=renewed) as store:
+    def next_session() -> aioboto3.Session:
+        return s3_session(make_session())
+
+    async with open_s3(address, next_session(), s3, renewed=next_session) as store:
         yield store
