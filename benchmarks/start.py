@@ -1,6 +1,6 @@
-"""How long a run takes to know where it stands, by how much lies behind it.
+"""How long a run takes to read its state, by the length of its log; and what a start costs the processor.
 
-A start reads the newest snapshot of the commit log, and the records behind it. So it is measured on each of seven
+A start reads the newest snapshot of the commit log, and the records after it. So it is measured on each of seven
 nights, one whole turn of the snapshots, after 100 commits and after 10,000, and the medians are compared. The log is
 that of an even life: 200 sessions are sealed each night, and are listed for a week.
 

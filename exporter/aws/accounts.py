@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 class Accounts:
     """The sessions of a run: its own, and one for each account's role; as an asynchronous context manager.
 
-    ``run_id`` names the run to whoever reads what CloudTrail logged. No role is assumed, and STS is not connected to,
-    before it is asked for.
+    ``run_id`` is part of the roles' session names, which CloudTrail logs. A role is assumed, and STS connected to, at
+    the first use.
     """
 
     def __init__(self, settings: Settings, run_id: str) -> None:
@@ -61,11 +61,11 @@ class Accounts:
         await self._sts.close()
 
     def own_sessions(self) -> MakeSession:
-        """Gives the session with the run's own credentials, and another each time that those have expired."""
+        """Give the session with the run's own credentials; each further call gives another, those having expired."""
         return self._own.for_one()
 
     async def own_account(self, *, is_local: bool) -> str | None:
-        """The account of the run's own credentials, as `RoleSts.caller_account` tells it."""
+        """The account of the run's own credentials, as `RoleSts.caller_account` asks for it."""
         return await self._sts.caller_account(is_local=is_local)
 
     async def for_scope(self, account: AccountSettings | None) -> MakeSession:

@@ -1,4 +1,4 @@
-"""What is wrong with a profile's `credential_process`, in words that hold nothing of what it prints. Pure.
+"""What is wrong with a profile's `credential_process`, in a text that holds nothing of what it prints. Pure.
 
 What it prints is made of secrets, and an error of botocore's may repeat any of it. Source: AWS SDKs and Tools Reference
 Guide, "Process credential provider"; botocore's `ProcessProvider`.
@@ -42,12 +42,12 @@ def process_of(provided: object) -> str:
 
 
 def _fault(error: BaseException, names: set[str]) -> str:
-    """What is wrong, told by the error's class and by how far the provider had come."""
+    """What is wrong, by the error's class and by how far the provider had come."""
     if isinstance(error, CredentialRetrievalError):
         return _refused(str(error.kwargs.get("error_msg", "")))
     if isinstance(error, OSError):
-        place = "" if error.filename is None else f"{one_line(error.filename)}: "
-        return f"it can't be started: {place}{one_line(error.strerror or error)}"
+        path = "" if error.filename is None else f"{one_line(error.filename)}: "
+        return f"it can't be started: {path}{one_line(error.strerror or error)}"
     if _READING not in names:
         is_over = isinstance(error, RuntimeError) and "expired" in str(error)
         return "the keys that it gives have expired already" if is_over else _EXPIRATION
@@ -64,21 +64,21 @@ def _misprinted(error: BaseException) -> str:
 
 
 def _refused(said: str) -> str:
-    """What botocore's own refusal says. The words of a program that failed are what it wrote as its error."""
+    """What botocore's own refusal says. That of a program that failed holds what it wrote to standard error."""
     if said.startswith("Unsupported version"):
         return "it prints no Version, or another than the number 1"
     if missing := _MISSING.fullmatch(said):
         return f"it prints no {missing[1]}"
-    told = one_line(said)
-    return f"it fails: {told}" if told else "it fails, without a word"
+    reason = one_line(said)
+    return f"it fails: {reason}" if reason else "it fails, without a word"
 
 
 def _profile_in(holders: list[Any]) -> str:
     """The profile that is being read: that of the innermost provider, else the one that the environment names."""
     name = next(filter(None, map(os.environ.get, _PROFILE_VARIABLES)), "default")
     for holder in holders:
-        for each in (holder, *_enclosed_by(getattr(holder, "_refresh_using", None))):
-            own = getattr(each, "_profile_name", None)
+        for provider in (holder, *_enclosed_by(getattr(holder, "_refresh_using", None))):
+            own = getattr(provider, "_profile_name", None)
             name = own if isinstance(own, str) else name
     return repr(one_line(name))
 

@@ -87,11 +87,11 @@ async def keys_of(provided: Any) -> Keys:  # noqa: ANN401 - botocore has no type
     with providing_credentials():
         keys: Keys = await provided.get_frozen_credentials()
         _suit_renewal(provided)
-    place = process_of(provided)
-    _check("access key id", keys.access_key, place)
-    _check("secret access key", keys.secret_key, place)
+    process = process_of(provided)
+    _check("access key id", keys.access_key, process)
+    _check("secret access key", keys.secret_key, process)
     if keys.token:
-        _check("session token", keys.token, place)
+        _check("session token", keys.token, process)
     return keys
 
 
@@ -101,7 +101,7 @@ def renewal_of(life_s: float) -> tuple[float, float]:
 
 
 def _kept_s(provided: Any) -> float:  # noqa: ANN401 - botocore has no types
-    """For how many seconds the keys that were just given are used without a look at their provider."""
+    """For how many seconds keys that were just read are used without a look at their provider."""
     if getattr(provided, "_expiry_time", None) is None:
         return _KEPT_S
     if not provided.refresh_needed(provided._advisory_refresh_timeout):  # noqa: SLF001 - as `_suit_renewal`
@@ -131,7 +131,7 @@ def _check(name: str, value: object, process: str) -> None:
     if isinstance(value, str) and value and value.isascii() and value.isprintable() and " " not in value:
         return
     variable = _VARIABLES[name]
-    place = variable if value and os.environ.get(variable) == value else process or "where it comes from"
+    source = variable if value and os.environ.get(variable) == value else process or "where it comes from"
     fault = "holds a space, a line break or another character that no key has" if value else "is empty"
     fault = fault if value in (None, "") or isinstance(value, str) else "is no text"
-    raise unusable(f"the {name} {fault}: mend {place}")
+    raise unusable(f"the {name} {fault}: mend {source}")

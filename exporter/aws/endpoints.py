@@ -1,6 +1,6 @@
 """The endpoints that AWS's own variables and profile name, checked before botocore takes them.
 
-botocore takes whatever is a URL of some kind, and its own words for a wrong one repeat it whole, with the password that
+botocore takes whatever is a URL of some kind, and its error for a wrong one repeats it whole, with the password that
 may stand in it.
 """
 

@@ -37,7 +37,7 @@ EXPLAINED = (BotoCoreError, ClientError, RuntimeError)
 # Under the names that their variables have.
 _ASKED_BY_PROVIDERS = ("STS", "SSO", "SSO_OIDC")
 # Values of these stand in many a text: a secret's is masked, a region or a profile is not what is wrong, and botocore's
-# own text for a damaged file names it.
+# error for a damaged file names it.
 _TOO_COMMON = re.compile("ACCESS_KEY|_TOKEN$|REGION$|PROFILE$|^AWS_CONFIG_FILE$|^AWS_SHARED_CREDENTIALS_FILE$")
 _PROVIDERS = {
     "assume-role": "the profile's role_arn",

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 _MASK = "***"
-# A hint alone: a run that is not told it goes on without.
+# A hint alone: a run goes on without it.
 _CALLER_WAIT_S = 5.0
 _ACCOUNT_ID = re.compile(r"[0-9]{12}")
 _log = Logger(__name__)
@@ -60,7 +60,7 @@ class RoleSts:
         return await self._ask("assume_role", **params)
 
     async def caller_account(self, *, is_local: bool) -> str | None:
-        """The account of the run's own credentials; None where STS does not tell it within seconds, for any reason.
+        """The account of the run's own credentials; None where STS does not answer within seconds, for any reason.
 
         No permission is needed for that (AWS Security Token Service API Reference, "GetCallerIdentity"). ``is_local``
         says that IVS is emulated on this machine: AWS's own STS knows nothing of an emulator's keys, and is not asked.
@@ -70,11 +70,11 @@ class RoleSts:
                 client = await self._client_of(self._own.current)
                 if is_local and not is_loopback(client.meta.endpoint_url):
                     return None
-                told = (await self._ask("get_caller_identity"))["Account"]
+                account_id = (await self._ask("get_caller_identity"))["Account"]
         except Exception as error:  # noqa: BLE001 - a hint, by which nothing fails
             _log.info("STS does not tell whose the credentials are", reason=message_of(error))
             return None
-        return told if isinstance(told, str) and _ACCOUNT_ID.fullmatch(told) else None
+        return account_id if isinstance(account_id, str) and _ACCOUNT_ID.fullmatch(account_id) else None
 
     async def _ask(self, operation: str, **params: str) -> Any:  # noqa: ANN401 - the same
         session = self._own.current
@@ -120,9 +120,9 @@ class RoleProvider:
     session_name: str
     sts: RoleSts
     METHOD: ClassVar[str] = "assume-role"
-    _loading: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _credentials: AioRefreshableCredentials | None = None
-    _refusal: str | None = None
+    _loading: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
+    _credentials: AioRefreshableCredentials | None = field(init=False, default=None)
+    _refusal: str | None = field(init=False, default=None)
 
     async def load(self) -> AioRefreshableCredentials:
         """The role's credentials, the same for all who ask. Raises CredentialRetrievalError, to all alike."""
@@ -161,12 +161,12 @@ class RoleProvider:
             own = message_of(error) if is_of_process(error) else ""
             raise self._error(own or f"STS's answer can't be read: {type(error).__name__}") from None
         try:
-            given = answer["Credentials"]
+            new = answer["Credentials"]
             keys = {
-                "access_key": given["AccessKeyId"],
-                "secret_key": given["SecretAccessKey"],
-                "token": given["SessionToken"],
-                "expiry_time": given["Expiration"].isoformat(),
+                "access_key": new["AccessKeyId"],
+                "secret_key": new["SecretAccessKey"],
+                "token": new["SessionToken"],
+                "expiry_time": new["Expiration"].isoformat(),
                 "account_id": self.account.account_id,
             }
         except (KeyError, TypeError, AttributeError) as error:

@@ -33,7 +33,7 @@ class Endpoint:
 
 
 async def find_endpoint(session: AioSession, region: str) -> Endpoint:
-    """Ask botocore, which takes so long that a run should do so once for each region.
+    """Find where the service answers in a region, as botocore does. It takes milliseconds, so a run asks once a region.
 
     Raises :class:`UsageError` where the endpoint or another setting of AWS's own is wrong.
     """
@@ -42,7 +42,7 @@ async def find_endpoint(session: AioSession, region: str) -> Endpoint:
         async with session.create_client(_SERVICE, region_name=region) as client:
             model = client.meta.service_model
             base = client.meta.endpoint_url.rstrip("/")
-            urls = {each: base + model.operation_model(each).http["requestUri"] for each in Operation}
+            urls = {name: base + model.operation_model(name).http["requestUri"] for name in Operation}
             service, signed_region = model.signing_name, client.meta.region_name
     check_endpoint(base, "the endpoint_url of the AWS profile")
     return Endpoint(urls, proxy_for(base), service, signed_region)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 UNITS_NAMED = 10
 #: Causes that are kept apart; further ones are counted by their kind.
 CAUSES_MAX = 100
-#: The kind of what a run did not come to. It is no cause, so it stands behind those that are.
+#: The kind of what a run did not come to. It is no cause, so it comes after those that are.
 DEFERRED = "deferred"
 
 _NAME_LENGTH_MAX = 4_000
@@ -56,7 +56,7 @@ class Failure:
         }
 
     def settle(self, message: str) -> None:
-        """Take the words of a later error for the cause."""
+        """Take the text of a later error for the cause."""
         if self.message != _OTHERS:
             self.message, self.is_settled = _cut(message, _MESSAGE_LENGTH_MAX), True
 
@@ -75,7 +75,7 @@ class Failures:
     def add(self, name: str, error: ExportError) -> None:
         """Note that ``error`` met what has this name.
 
-        Errors of one group are one failure. The words of the first are kept, but those of a :class:`ShutOut` say more.
+        Errors of one group are one failure. The text of the first is kept, but that of a :class:`ShutOut` says more.
         """
         name, text = _cut(name, _NAME_LENGTH_MAX), str(error)
         failure = self._of(error.kind, error.group or _without(name, text), text)
