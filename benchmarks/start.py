@@ -7,6 +7,8 @@ that of an even life: 200 sessions are sealed each night, and are listed for a w
 The command itself is to answer at once where it has nothing to do: it is timed with ``--help`` and with an option that
 does not exist, and asked which libraries it imported.
 
+What a run imports is timed, too, in the order in which it imports it, by the processor's time of one process.
+
 The archive is what nobody reads at a start: all records of the log, for a refetch or a session that has come back.
 
     .venv/bin/python -m benchmarks.start             in a directory, and on SeaweedFS as an S3
@@ -23,6 +25,7 @@ import tempfile
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -50,6 +53,27 @@ _FEW, _MANY, _MANY_QUICK = 100, 10_000, 1_000
 _RATIO_MAX = 2.0
 _ANSWER_S_MAX = 0.5
 _SLOW_IMPORTS = ("aioboto3", "pyarrow")
+# What a run with nothing to do imports, in that order: each without what the ones before have brought already.
+_IMPORTS = (
+    "exporter.cli.app",
+    "pydantic",
+    "exporter.cli.settings_sources",
+    "asyncio",
+    "exporter.ivs.http_library",
+    "aiobotocore.session",
+    "pyarrow",
+    "exporter.pipeline.run",
+    "exporter.cli.actions.run",
+)
+_TIMER = """
+import gc, importlib, sys, time
+gc.set_threshold(200_000)
+times = [time.process_time()]
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+    times.append(time.process_time())
+print(*times)
+"""
 _ROOT = Path(__file__).resolve().parent.parent
 _TURN_NIGHTS = -(-SNAPSHOT_RECORDS // COMMITS_A_NIGHT)
 _REPEATS = 7
@@ -61,6 +85,7 @@ def figures(*, quick: bool) -> Iterator[Figure]:
     """The command's first answer; and a start after many commits beside one after few, on each kind of lake."""
     many = _MANY_QUICK if quick else _MANY
     yield from _answers()
+    yield from _imports()
     with tempfile.TemporaryDirectory(prefix="ivs-export-benchmark-") as folder:
         yield from _shown("a directory", asyncio.run(_in_directory(Path(folder), many)))
     with tempfile.TemporaryDirectory(prefix="ivs-export-benchmark-") as folder, seaweedfs(Path(folder)) as endpoint:
@@ -82,6 +107,18 @@ def _answers() -> Iterator[Figure]:
         imported = f"imports {', '.join(sorted(slow))}" if slow else "imports neither aioboto3 nor pyarrow"
         name = f"ivs-export {' '.join(words)}"
         yield Figure(name, f"{median(seconds):.2f} s", f"at most {_ANSWER_S_MAX} s", is_met, imported)
+
+
+def _imports() -> Iterator[Figure]:
+    """The processor's milliseconds for Python itself, and for each of the imports."""
+    command = (sys.executable, "-c", _TIMER, *_IMPORTS)
+    taken_ms: list[list[float]] = []
+    for _ in range(_REPEATS):
+        ended = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=True)  # noqa: S603 - our own
+        times = [float(text) * 1e3 for text in ended.stdout.split()]
+        taken_ms.append([times[0], *(after - before for before, after in pairwise(times))])
+    for name, values in zip(("Python itself", *_IMPORTS), zip(*taken_ms, strict=True), strict=True):
+        yield Figure(f"cpu of a run's imports: {name}", f"{median(values):.0f} ms", note=f"{min(values):.0f} at least")
 
 
 @dataclass(slots=True)
