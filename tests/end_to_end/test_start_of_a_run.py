@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 
 import exporter
-from exporter.emulator import Emulator, EmulatorOptions, FixedWorld
-from tests.support.command import environment_of, running_process
-from tests.support.exports import ACCOUNT, PLENTY, REGION, stage_of
+from exporter.emulator import Emulator, FixedWorld
+from exporter.emulator.options import ClockOptions
+from tests.support.command import environment_of, started
+from tests.support.exports import ACCOUNT, REGION, options_of, stage_of
 
 ROOT = Path(exporter.__file__).parents[1]
 #: S3's library, what rows are made and read with, what draws on a terminal, and what serves.
@@ -30,21 +31,21 @@ async def modules_of(emulator: Emulator, *words: str) -> tuple[dict[str, object]
     environment = environment_of(emulator.url, {"AWS_ACCESS_KEY_ID": "emulator", "AWS_SECRET_ACCESS_KEY": "emulator"})
     del environment["IVS_EXPORT_TEST_CLOCK"]
     command = (sys.executable, "-c", CODE, *words, "--json")
-    async with running_process(command, {**environment, "PYTHONPATH": str(ROOT)}) as process:
-        printed, log = await process.communicate()
-    assert process.returncode == 0, log.decode()
-    report, modules = printed.decode().splitlines()
+    with started(command, {**environment, "PYTHONPATH": str(ROOT)}) as running:
+        ended = await running.end()
+    assert ended.code == 0, ended.logged
+    report, modules = ended.printed.splitlines()
     return json.loads(report), set(modules.split())
 
 
 async def test_a_run_with_nothing_to_do_imports_nothing_for_rows(tmp_path: Path) -> None:
     """Neither where no stage is, nor where all sessions are sealed; one that has rows imports what makes them."""
-    empty = Emulator(EmulatorOptions(quota=PLENTY), {(ACCOUNT, REGION): FixedWorld([])})
+    empty = Emulator(options_of(clock=ClockOptions()), {(ACCOUNT, REGION): FixedWorld([])})
     async with empty as emulator:
         report, modules = await modules_of(emulator, "run", "--lake", str(tmp_path / "empty"))
         assert (report["outcome"], modules & NOT_YET) == ("nothing", set())
     world = FixedWorld([{"arn": stage_of("one"), "sessions": [SESSION]}])
-    async with Emulator(EmulatorOptions(quota=PLENTY), {(ACCOUNT, REGION): world}) as emulator:
+    async with Emulator(options_of(clock=ClockOptions()), {(ACCOUNT, REGION): world}) as emulator:
         lake = str(tmp_path / "lake")
         report, modules = await modules_of(emulator, "run", "--lake", lake)
         assert report["outcome"] == "complete"
