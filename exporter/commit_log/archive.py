@@ -14,6 +14,7 @@ import msgspec
 
 from exporter.commit_log.once import Once
 from exporter.commit_log.reader import read_record, records_after
+from exporter.commit_log.records import LISTING
 from exporter.commit_log.state import SessionState, retired_by, voided
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def _add_units(named: Mapping[SessionKey, set[str]], record: Record) -> None:
     for line in record.sessions:
         session = (line.stage_arn, line.session_id)
         if session in named:
-            named[session].update(filter(None, line.units))  # the empty name is that of their list
+            named[session].update(line.units.keys() - {LISTING})
 
 
 def fold_lines(lines: dict[SessionKey, SessionEntry], record: Record) -> None:

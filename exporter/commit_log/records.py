@@ -36,6 +36,10 @@ UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 _CHECKSUM_SIZE_BYTES = len(b',"sha256":""}') + 64
 
 
+#: What records name the list of a session's participants, where they name its units.
+LISTING = ""
+
+
 class UnitState(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is known of a participant of an open session.
 

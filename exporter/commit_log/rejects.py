@@ -16,13 +16,14 @@ from xxhash import xxh3_64_intdigest
 
 from exporter.compute import compute
 from exporter.lake.arrow import pc
+from exporter.lake.tables import REJECTS
 from exporter.normalize.decode import canonical, decode, raw_events
 from exporter.timestamps import read_us, text_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
 
-    from exporter.commit_log.sealing import SessionProgress
+    from exporter.commit_log.state import SessionState
     from exporter.lake.store import Files
     from exporter.model import FetchedUnit, RawPages, Unit
     from exporter.normalize.columns import Stamp
@@ -103,8 +104,10 @@ class Parted:
             start += len(rejects)
 
 
-async def part(files: Files, tracked: SessionProgress, fetched: FetchedUnit) -> Parted:
-    """Part a unit's events into those that can be given a time and the others, and see which of these the lake lacks.
+async def part(files: Files, known: SessionState, fetched: FetchedUnit) -> Parted:
+    """Part a unit's events into those that have a time and the others, and see which of these the lake lacks.
+
+    ``known`` is its session as the log has it.
 
     Raises :class:`EventUnreadable` and :class:`TemporaryFolderRefused` where its pages can't be read, and
     :class:`LakeError` where the lake can't.
@@ -112,7 +115,7 @@ async def part(files: Files, tracked: SessionProgress, fetched: FetchedUnit) -> 
     ids = [await compute(_ids_on, fetched.unit, page) for page in fetched.pages]
     found = pa.concat_arrays([pa.array([], pa.int64()), *ids])
     held: list[pa.Int64Array] = []
-    for key in tracked.reject_files if tracked.holds_rejects_of(fetched.unit.participant_id) else ():
+    for key in known.files_of(REJECTS) if known.may_have_rejects_of(fetched.unit.participant_id) else ():
         body = await files.read(key)  # of one that is gone, the rejects are lacking now
         held.append(await compute(_ids_in, body or b"", fetched.unit))
     lacking = await compute(_lacking, found, pa.concat_arrays([pa.array([], pa.int64()), *held]))

@@ -48,6 +48,27 @@ class SessionState(msgspec.Struct, omit_defaults=True):
     has_rejects: bool = False
     retired: list[str] = []
 
+    def files_of(self, folder: str) -> list[str]:
+        """The keys of the files with rows of the session that lie in a table's folder, or in that of the rejects."""
+        return [key for key in self.files if key.startswith(f"{folder}/")]
+
+    def may_have_rows_of(self, participant_id: str, table: str) -> bool:
+        """Whether a table whose rows are the units' own may have rows of this unit."""
+        unit = self.units.get(participant_id)
+        return (self.is_unsure or (unit is not None and unit.rows > 0)) and bool(self.files_of(table))
+
+    def may_have_rejects_of(self, participant_id: str) -> bool:
+        """Whether the lake may have rejects of this unit."""
+        unit = self.units.get(participant_id)
+        return self.is_unsure or (unit is not None and unit.rejects > 0)
+
+    def lose(self, keys: Iterable[str]) -> None:
+        """Let go of files. Nobody knows which units had rows there, so none is final any more."""
+        lost = set(keys)
+        self.files = [key for key in self.files if key not in lost]
+        self.units = {name: UnitState(rows=unit.rows) for name, unit in self.units.items()}
+        self.is_unsure = True
+
 
 class ScopeState(msgspec.Struct, kw_only=True):
     """Everything that a run needs to know of the runs before it.

@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 
 from exporter.commit_log.closing import ListingReport
 from exporter.commit_log.records import UnitState
-from exporter.commit_log.sealing import Decision
+from exporter.commit_log.unit_states import Decision
 from exporter.discovery.listings import list_participants, list_sessions
 from exporter.discovery.plan import Standing
 from exporter.errors import LogDamaged, Malformed, Refused, ShutOut
@@ -120,7 +120,7 @@ class Finder:
         """
         if session.key in self._begun:
             if progress := self._at_work.get(session.key):
-                progress.is_contested = True
+                progress.contest()
             return None
         if not (self.plan.request.is_whole and self.plan.state.is_sealed(*session.key)):
             return None

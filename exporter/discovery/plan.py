@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from exporter.commit_log.sealing import SessionProgress
+from exporter.commit_log.session_status import SessionStatus
 from exporter.commit_log.state import SessionState
 from exporter.discovery.cost import Estimate, estimate
 from exporter.discovery.selection import is_suspect, is_wanted
@@ -91,10 +92,14 @@ class ExportPlan:
             _with_known_times(session, known),
             int(min(self._settings.grace_s * SECOND_US, _GRACE_US_MAX)),
             known,
-            is_new=self.state.session(*session.key) is None,
-            was_sealed=standing is Standing.SEALED,
+            self._status(session, standing),
             is_refetched=self.request.refetch,
         )
+
+    def _status(self, session: Session, standing: Standing) -> SessionStatus:
+        if standing is Standing.SEALED:
+            return SessionStatus.KEPT_SEALED
+        return SessionStatus.NEW if self.state.session(*session.key) is None else SessionStatus.OPEN
 
     def cost(self, scope: str, listing_calls: Mapping[str, int], calls_per_second: float) -> Estimate:
         """What carrying out the plan costs, as far as it is made. ``listing_calls`` made it, and a run repeats them."""

@@ -107,8 +107,7 @@ class Committer:
         await self._publish(checkpoint.files)
         self._ledger.published(checkpoint.files)
         for progress, entry in zip(checkpoint.sessions.values(), entries, strict=True):
-            progress.committed(entry, keys[progress.session.key])
-            if progress.is_told_sealed:
+            if progress.committed(entry, keys[progress.session.key]):
                 self._ledger.sessions_sealed += 1
                 self._known_events.forget(progress.session.key)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from exporter.compute import compute
 from exporter.errors import FileDamaged, TemporaryFolderRefused
 from exporter.lake.arrow import pc
+from exporter.lake.tables.events import EVENTS
 from exporter.normalize.equals import repeated
 from exporter.normalize.numbering import NO_IDS, Extra, Numbered, Numbering, nothing, plain
 from exporter.pipeline.known_events import AskedRows
@@ -113,7 +114,7 @@ async def _compared(
     """Number units of which the lake may hold events: by ids, then by rows where ids don't suffice."""
     numberings = await compute(_numberings, comparisons)
     asked = {
-        unit: AskedRows(numbering.asked, comparisons[unit].tracked.event_files)
+        unit: AskedRows(numbering.asked, comparisons[unit].tracked.known.files_of(EVENTS.name))
         for unit, numbering in numberings.items()
     }
     compared: dict[Unit, Numbered | FileDamaged] = {}

@@ -68,7 +68,11 @@ class KnownEvents:
         can't be read.
         """
         found: dict[Unit, pa.Int64Array | LookupFailure] = dict.fromkeys(units, NO_IDS)
-        with_rows = {unit: tracked for unit, tracked in units.items() if tracked.holds_rows_of(unit.participant_id)}
+        with_rows = {
+            unit: tracked
+            for unit, tracked in units.items()
+            if tracked.known.may_have_rows_of(unit.participant_id, EVENTS.name)
+        }
         if not with_rows:
             return found
         # From here on they are this batch's own, whatever becomes of what is kept.
@@ -103,7 +107,7 @@ class KnownEvents:
         Raises :class:`FileDamaged` where a file of it can't be read, and any other :class:`LakeError`.
         """
         found: set[str] = set()
-        for key in tracked.event_files:
+        for key in tracked.known.files_of(EVENTS.name):
             if data := await self._read(key):
                 found |= await compute(_participants_in, key, data, tracked.session.key)
         return found
@@ -128,7 +132,7 @@ class KnownEvents:
         loading: IdsOfSessions = {session: SessionIds(self._known.file) for session in missing}
         of_file: dict[str, list[SessionKey]] = {}
         for session, tracked in missing.items():
-            for key in tracked.event_files:
+            for key in tracked.known.files_of(EVENTS.name):
                 of_file.setdefault(key, []).append(session)
         size_bytes = 0
         try:

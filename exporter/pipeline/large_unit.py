@@ -71,7 +71,7 @@ class LargeUnits:
                 await self._fill(apart, stamp)
             except EventUndated:
                 await self._committer.discard(apart.checkpoint.files)
-                parted = await part(self._store, progress, fetched)
+                parted = await part(self._store, progress.known, fetched)
                 apart = UnitApart(UnitResult(progress, parted.fetched), parted=parted)
                 await self._fill(apart, stamp)
                 await self._fill_rejects(apart, parted, stamp)

@@ -186,10 +186,10 @@ class Writer:
         is_abandoned = unit.tracked.fetched_in_part(
             unit.fetched.unit.participant_id,
             unit.fetched.began_us,
-            unit.lacked,
-            parted.new_count,
-            self._now_us(),
-            self._give_up_days,
+            rows=unit.lacked,
+            rejects=parted.new_count,
+            now_us=self._now_us(),
+            give_up_days=self._give_up_days,
         )
         if is_abandoned:
             self._checkpoint.outcomes.append(Outcome.ABANDONED)

@@ -23,7 +23,9 @@ from exporter.commit_log.journal import Journal
 from exporter.commit_log.reader import read_on, records_after
 from exporter.commit_log.records import encode_record, link_of, record_key
 from exporter.commit_log.sealing import SessionProgress
-from exporter.commit_log.state import ScopeState, encode_state
+from exporter.commit_log.session_status import SessionStatus
+from exporter.commit_log.state import ScopeState, SessionState, encode_state
+from exporter.commit_log.unit_states import SessionEnd
 from exporter.discovery import plan as plan_module
 from exporter.errors import LakeBusy, LakeError, Overtaken
 from exporter.ivs import service_time
@@ -190,7 +192,7 @@ def _equals_are_one() -> Sequence[tuple[Any, str, Any]]:
 
 @defect("sealed without the grace", "A session is final as soon as it has ended.")
 def _sealed_without_the_grace() -> Sequence[tuple[Any, str, Any]]:
-    return [(SessionProgress, "final_from_us", property(lambda self: self.ended_us))]
+    return [(SessionEnd, "final_from_us", property(lambda self: self.ended_us))]
 
 
 @defect("sealed by its last page", "A unit's fetch is dated by its last page.")
@@ -216,7 +218,7 @@ def _sealed_with_a_failed_unit() -> Sequence[tuple[Any, str, Any]]:
 
     def failed(self: Any, participant_id: str, *given: Any, **named: Any) -> bool:
         is_abandoned = right(self, participant_id, *given, **named)
-        self.unfinished.discard(participant_id)
+        self._unfinished.discard(participant_id)
         return is_abandoned
 
     return [(SessionProgress, "failed", failed)]
@@ -227,7 +229,7 @@ def _a_vanished_unit_forgotten() -> Sequence[tuple[Any, str, Any]]:
     right = SessionProgress.listed
 
     def listed(self: Any, began_us: int | None, *, is_flawless: bool) -> list[str]:
-        self.missing.clear()
+        self._missing = None
         return right(self, began_us, is_flawless=is_flawless)
 
     return [(SessionProgress, "listed", listed)]
@@ -339,7 +341,7 @@ def _publication_unawaited() -> Sequence[tuple[Any, str, Any]]:
 
 @defect("a refetch without a look", "A unit that is fetched again is compared with nothing.")
 def _a_refetch_without_a_look() -> Sequence[tuple[Any, str, Any]]:
-    return [(SessionProgress, "holds_rows_of", lambda *_: False)]
+    return [(SessionState, "may_have_rows_of", lambda *_: False)]
 
 
 @defect("stale ids", "What the lake holds of a session is remembered from an earlier run.")
@@ -403,11 +405,11 @@ def _given_up_taken_back() -> Sequence[tuple[Any, str, Any]]:
     right = SessionProgress.failed
 
     def failed(self: Any, *given: Any, **named: Any) -> bool:
-        was_sealed, self.was_sealed = self.was_sealed, False
+        status, self.status = self.status, SessionStatus.OPEN
         try:
             return right(self, *given, **named)
         finally:
-            self.was_sealed = was_sealed
+            self.status = status
 
     return [(SessionProgress, "failed", failed)]
 
