@@ -195,8 +195,8 @@ class SessionProgress:
         """Whether the next commit has something to say of the session."""
         changed = self._changed or {}
         if self.status.is_new and not self.session.is_listed:
-            # Perhaps there is no such session: somebody's list named it.
-            return any(unit.failing_since_us is None for unit in changed.values())
+            # A list of targets named it, and perhaps there is no such session; where a unit was fetched, there is.
+            return any(unit.failing_since_us is None or unit.rejects > 0 for unit in changed.values())
         if changed or self._found():
             return True
         if self.status in {SessionStatus.SEALED, SessionStatus.KEPT_SEALED}:

@@ -15,9 +15,10 @@ from exporter.commit_log.archive import fold_lines
 from exporter.commit_log.reader import read_state, records_after
 from exporter.commit_log.records import SessionEntry
 from exporter.discovery.request import Request
-from exporter.errors import EventUndated, GaveUp, LakeError
+from exporter.errors import EventUndated, GaveUp, LakeError, Refused
 from exporter.health.status import statuses
 from exporter.health.verify import Verified, verify
+from exporter.ivs.operations import Operation
 from exporter.ledger import Outcome
 from exporter.settings import RunSettings
 from tests.support.memory_store import Crash, Failing, MemoryStore
@@ -27,6 +28,7 @@ from tests.support.service import HOUR_US, SCOPE, SECOND_US, STAGE, Service, Ses
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from exporter.ivs.responses import Page
     from exporter.ledger import ScopeLedger
 
 DAY_US = 24 * HOUR_US
@@ -283,3 +285,32 @@ async def test_many_rejects_are_kept_in_files_of_bounded_size() -> None:
     sizes = [len(body) for key, body in store.visible.items() if key.startswith("_rejects/")]
     assert len(sizes) > 3
     assert max(sizes) < 11_000_000
+
+
+class OneUnit:
+    """A list of targets with one unit, of the session that no list shows."""
+
+    def sessions(self, stage_arn: str) -> list[str]:
+        return ["st-gone"] if stage_arn == STAGES[1] else []
+
+    def participants(self, _stage_arn: str, _session_id: str) -> list[str]:
+        return ["p2"]
+
+
+async def test_a_session_that_no_list_shows_is_committed_with_its_rejects() -> None:
+    """AWS gave events of a session that only a list of targets names, so there is such a session."""
+    service, store, odd = world()
+    service.stages[STAGES[1]]["st-gone"] = odd
+    call = service.call
+
+    async def call_without_list(operation: Operation, params: Mapping[str, Any]) -> Page:
+        if operation is Operation.LIST_STAGE_SESSIONS:
+            raise Refused("denied", "AccessDeniedException")
+        return await call(operation, params)
+
+    service.call = call_without_list  # type: ignore[method-assign] # the list is denied
+    targets: Any = OneUnit()
+    ledger = await export(service, store, "r1", Request(targets=targets))
+    assert ledger.outcomes[Outcome.FAILED] == 1
+    assert lake_rows(store).total() == 4
+    assert len(rejects(store)) == len(BAD)
