@@ -39,7 +39,7 @@ async def close(
     """Close the run's ``ledger`` and commit its last record.
 
     ``is_whole`` says that the run was to take in everything that its scope lists. ``at`` is the local time, as text,
-    and ``now_us`` the service's. Raises as :meth:`Journal.commit`.
+    and ``now_us`` the service's. Raises :class:`LakeError` where the record is not known to be committed.
     """
     entries = [vanished_entry(session, journal.state) for session in report.vanished]
     for entry in entries:
@@ -48,7 +48,7 @@ async def close(
     is_complete = is_whole and not ledger.listings_open and not ledger.listings_failed
     listed_us = _listed_us(report.began_us, journal.state, now_us) if is_complete else None
     ledger.complete_until_us = journal.state.sealed_until_us(listed_us)
-    await journal.commit(
+    result = await journal.commit(
         at,
         sessions=[*entries, *report.returned],
         unlisted=report.unlisted,
@@ -56,6 +56,7 @@ async def close(
         complete_until_us=listed_us,
         summary=ledger.summary(),
     )
+    result.check()
 
 
 def vanished_entry(session: SessionKey, state: ScopeState) -> SessionEntry:

@@ -6,9 +6,10 @@ record of anybody else's takes the number that this run would need, and ends it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from exporter.commit_log.commits import NO_CHANGES, CommitOutcome, CommitResult
 from exporter.commit_log.reader import read_on
 from exporter.commit_log.records import (
     Record,
@@ -20,17 +21,18 @@ from exporter.commit_log.records import (
     snapshots_prefix,
 )
 from exporter.commit_log.state import encode_state
-from exporter.errors import Overtaken
+from exporter.errors import LakeError, Overtaken
+from exporter.lake.tables import schema_versions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any
+    from typing import Any, Literal
 
+    from exporter.commit_log.commits import FileChanges
     from exporter.commit_log.records import SessionEntry
     from exporter.commit_log.state import ScopeState
-    from exporter.lake.data_files import DataFile
     from exporter.lake.store import Records
-    from exporter.model import Scope
+    from exporter.model import Scope, SessionKey
 
 #: Records between two snapshots: what a start has to read, at most, beside a snapshot.
 SNAPSHOT_RECORDS = 64
@@ -39,7 +41,7 @@ _BEGIN_TRIES_MAX = 5
 
 @dataclass(slots=True)
 class Journal:
-    """One run's place in one scope's commit log: its epoch, and the state that the log adds up to.
+    """One run's access to one scope's commit log: its epoch, and the state that the log adds up to.
 
     ``tag`` is the name that its first and its last record carry.
     """
@@ -48,62 +50,66 @@ class Journal:
     scope: Scope
     run_id: str
     state: ScopeState
-    epoch: int = 0
     tag: str | None = None
+    _epoch: int | None = field(init=False, default=None)
+
+    @property
+    def epoch(self) -> int:
+        """The number of the run's begin record. Raises :class:`AssertionError` before `begin`."""
+        if self._epoch is None:
+            raise AssertionError(f"{self.run_id} has not begun in {self.scope}")
+        return self._epoch
 
     async def begin(self, at: str) -> None:
         """Open an epoch with a begin record: from here on no writer that began earlier can commit.
 
-        Raises :class:`Overtaken` where others begin and commit all the time.
+        Raises :class:`Overtaken` where others begin and commit all the time, and any other :class:`LakeError`.
         """
         for _ in range(_BEGIN_TRIES_MAX):
-            self.epoch = self.state.number + 1
-            try:
-                await self._append(self._record("begin", at))
-            except Overtaken:
-                await read_on(self.records, self.scope, self.state)
-            else:
+            self._epoch = self.state.number + 1
+            if await self._append(self._record("begin", at, tag=self.tag)):
                 return
+            await read_on(self.records, self.scope, self.state)
         raise Overtaken(f"others write to {self.scope} all the time")
 
     async def commit(
         self,
         at: str,
         *,
-        files: Sequence[DataFile] = (),
+        changes: FileChanges = NO_CHANGES,
         sessions: Sequence[SessionEntry] = (),
-        schema_versions: dict[str, int] | None = None,
-        latest_us: int = 0,
-        void_after_us: int | None = None,
-        lost: Sequence[DataFile] = (),
-        replaced: Sequence[DataFile] = (),
-        retired: Sequence[DataFile] = (),
-        unlisted: Sequence[tuple[str, str]] = (),
+        latest_us: int | None = None,
+        unlisted: Sequence[SessionKey] = (),
         complete_until_us: int | None = None,
         summary: dict[str, Any] | None = None,
-    ) -> None:
-        """Write the next record. ``void_after_us`` takes back every time in the log that lies after it.
+    ) -> CommitResult:
+        """Write the next record, and return what became of it: nothing is committed for sure before that is looked at.
 
-        Raises :class:`Overtaken` where another run has taken its number: nothing is committed then, nor will be. Any
-        other :class:`LakeError` leaves open whether it was committed.
+        ``latest_us`` is the service's time, None where nobody has asked it.
         """
-        record = self._record(
-            "commit",
-            at,
-            files=tuple(files),
-            sessions=tuple(sessions),
-            schema_versions=schema_versions or {},
-            latest_us=max(latest_us, self.state.latest_us) if void_after_us is None else void_after_us,
-            void_after_us=void_after_us,
-            lost=tuple(line.key for line in lost),
-            replaced=tuple(line.key for line in replaced),
-            retired=tuple(line.key for line in retired),
-            rows_removed=sum(line.rows for line in (*lost, *replaced, *retired)),
-            unlisted=tuple(unlisted),
-            complete_until_us=complete_until_us,
-            summary=summary,
+        return await self._commit(
+            self._record(
+                "commit",
+                at,
+                files=tuple(changes.added),
+                sessions=tuple(sessions),
+                schema_versions=schema_versions(changes.added),
+                latest_us=self.state.latest_us if latest_us is None else max(latest_us, self.state.latest_us),
+                lost=tuple(file.key for file in changes.lost),
+                replaced=tuple(file.key for file in changes.replaced),
+                retired=tuple(file.key for file in changes.retired),
+                rows_removed=changes.rows_removed,
+                unlisted=tuple(unlisted),
+                complete_until_us=complete_until_us,
+                summary=summary,
+                tag=None if summary is None else self.tag,
+            )
         )
-        await self._append(record)
+
+    async def take_back(self, at: str, moment_us: int, sessions: Sequence[SessionEntry]) -> CommitResult:
+        """Write a record that voids every time in the log after ``moment_us``, and opens ``sessions`` for that."""
+        fields = {"sessions": tuple(sessions), "latest_us": moment_us, "void_after_us": moment_us}
+        return await self._commit(self._record("commit", at, **fields))
 
     async def snapshot(self) -> None:
         """Write the state down where many records have come since that was last done, so that a start stays short.
@@ -121,23 +127,32 @@ class Journal:
             if number_of(key) < self.state.number and number_of(key) != last:
                 await self.records.delete(key)
 
-    def _record(self, kind: str, at: str, **fields: Any) -> Record:  # noqa: ANN401 - a record's own fields
-        fields.setdefault("latest_us", self.state.latest_us)
-        if kind == "begin" or fields.get("summary") is not None:
-            fields["tag"] = self.tag
+    def _record(self, kind: Literal["begin", "commit"], at: str, **fields: Any) -> Record:  # noqa: ANN401 - a record's own
         return Record(
-            kind=kind,  # type: ignore[arg-type] # one of the two literals, by the callers above
+            kind=kind,
             scope=str(self.scope),
             number=self.state.number + 1,
             epoch=self.epoch,
             run_id=self.run_id,
             at=at,
             previous=self.state.link.checksum,
-            **fields,
+            **{"latest_us": self.state.latest_us, **fields},
         )
 
-    async def _append(self, record: Record) -> None:
+    async def _commit(self, record: Record) -> CommitResult:
+        try:
+            is_made = await self._append(record)
+        except LakeError as error:
+            return CommitResult(CommitOutcome.UNKNOWN, error)
+        if is_made:
+            return CommitResult(CommitOutcome.COMMITTED)
+        overtaken = Overtaken(f"another run has committed to {self.scope} in the meantime")
+        return CommitResult(CommitOutcome.OVERTAKEN, overtaken)
+
+    async def _append(self, record: Record) -> bool:
+        """Make the next record; False where its number is taken. Raises :class:`LakeError` where that is not known."""
         key, body = record_key(str(self.scope), record.number), encode_record(record)
         if not await self.records.create(key, body):
-            raise Overtaken(f"another run has committed to {self.scope} in the meantime")
+            return False
         self.state.fold(record, link_of(record, body))
+        return True

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from exporter.commit_log.archive import fold_lines, units_of
+from exporter.commit_log.commits import FileChanges
 from exporter.commit_log.reader import records_after
 from exporter.commit_log.records import UnitState
 from exporter.errors import LakeBusy
@@ -46,7 +47,7 @@ async def let_go_of(store: Store, journal: Journal, keys: Iterable[str], at: str
     if files:
         named = await units_of(store, journal.scope, opened.keys())
         sessions = [opened_line(line, journal.state, without=files, named=named[name]) for name, line in opened.items()]
-        await journal.commit(at, lost=list(files.values()), sessions=sessions)
+        (await journal.commit(at, changes=FileChanges(lost=list(files.values())), sessions=sessions)).check()
     return set(files), set(opened)
 
 

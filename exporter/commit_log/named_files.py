@@ -8,7 +8,7 @@ from exporter.commit_log.reader import records_after, scopes_in
 from exporter.commit_log.records import record_key, records_prefix
 from exporter.errors import LogDamaged, Overtaken
 from exporter.lake.data_files import epoch_of, scope_in
-from exporter.lake.tables import FOLDERS
+from exporter.lake.tables import folders
 from exporter.text import counted
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 async def check_has_log(store: Store, scope: Scope | None = None) -> None:
     """Raise :class:`LogDamaged` where visible files of a scope, or of any, are there and it has no log at all."""
     found: dict[str, str] = {}
-    for folder in FOLDERS:
+    for folder in folders():
         for key in await store.keys(f"{folder}/"):
             if (own := scope_in(key)) is not None and (scope is None or own == str(scope)):
                 found.setdefault(own, key)

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from exporter.commit_log.commits import FileChanges
 from exporter.commit_log.reader import readable_records
 from exporter.commit_log.records import SessionEntry, UnitState
 from exporter.errors import LogDamaged
 from exporter.lake.data_files import epoch_of, is_older
 from exporter.lake.staging import publish
-from exporter.lake.tables import FOLDERS
+from exporter.lake.tables import folders
 from exporter.telemetry.logger import Logger
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ async def recover(store: Store, journal: Journal, at: str, *, is_repair: bool = 
     if last is not None:
         await _finish(store, journal, last, at, is_repair=is_repair)
     named = {line.key for line in last.files} if last is not None else set()
-    for folder in FOLDERS:
+    for folder in folders():
         for staged in await store.leftovers(folder):
             if staged.key not in named and is_older(staged.key, str(journal.scope), journal.epoch):
                 await store.discard(staged)
@@ -49,7 +50,7 @@ async def settle_staged(store: Store, scope: Scope) -> None:
 
     What any record that can still be read names becomes visible, for it was committed; the rest is discarded.
     """
-    for folder in FOLDERS:
+    for folder in folders():
         staged = {each.key for each in await store.leftovers(folder) if epoch_of(each.key, str(scope)) is not None}
         if not staged:
             continue
@@ -76,7 +77,7 @@ async def _reopen(journal: Journal, last: Record, lost: Sequence[DataFile], at: 
     places = {place for place, line in enumerate(last.files) if line.key in keys}
     lines = [_reopened(line, last, places) for line in last.sessions if places & set(line.files)]
     _log.warning("files_gone", files=sorted(keys), sessions=len(lines))
-    await journal.commit(at, lost=lost, sessions=lines)
+    (await journal.commit(at, changes=FileChanges(lost=lost), sessions=lines)).check()
 
 
 def _reopened(line: SessionEntry, last: Record, lost: set[int]) -> SessionEntry:

@@ -17,7 +17,7 @@ from exporter.lake.data_files import DataFile
 from exporter.lake.parquet_footer import row_groups_of
 from exporter.lake.parquet_values import check_values
 from exporter.lake.partitions import dates_in
-from exporter.lake.tables import REJECTS, TABLES
+from exporter.lake.tables import REJECTS, table_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 UNIT = ("stage_arn", "session_id", "participant_id")
 ID = "event_id"
-_BY_NAME = {table.name: table for table in TABLES}
 _DATE = re.compile(r"[^/]+/[^/=]+=([0-9]{4}-[0-9]{2}-[0-9]{2})/[^/]+")
 
 
@@ -35,7 +34,7 @@ def ids_of(line: DataFile, data: bytes) -> pa.Int64Array:
     """The ids of a file's rows, where it has such; none else. Raises :class:`FileDamaged`."""
     if hashlib.sha256(data).hexdigest() != line.sha256:
         raise FileDamaged("its checksum is not the record's: the file was changed or damaged")
-    table = _BY_NAME.get(line.table)
+    table = table_named(line.table)
     if table is None:  # no table of rows: its bytes are all that can be compared
         return _none()
     rows = read_rows(table, data, [table.time_column, *({ID} & set(table.schema.names))])
@@ -82,7 +81,7 @@ def _sessions_of_rejects(data: bytes) -> list[SessionKey]:
 
 def table_of(key: str) -> Table:
     """The table whose folder a key lies in. Raises :class:`FileDamaged` where there is none."""
-    table = _BY_NAME.get(key.partition("/")[0])
+    table = table_named(key.partition("/")[0])
     if table is None:
         raise FileDamaged(f"{key} lies in no table's folder")
     return table

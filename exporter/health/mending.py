@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from exporter.commit_log.archive import fold_lines, units_of
+from exporter.commit_log.commits import FileChanges
 from exporter.commit_log.lost_files import opened_line
 from exporter.commit_log.reader import records_after
 from exporter.commit_log.records import Record, SessionEntry
@@ -24,11 +25,10 @@ from exporter.health.set_aside import set_aside
 from exporter.lake.data_files import DataFile, file_name
 from exporter.lake.parquet import encode
 from exporter.lake.staging import publish
-from exporter.lake.tables import TABLES
 from exporter.text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from exporter.commit_log.journal import Journal
     from exporter.health.rewriting import Rewrite
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 #: So many files does one record name anew, at most.
 _FILES_A_RECORD = 500
-_VERSIONS = {table.name: table.version for table in TABLES}
 
 
 @dataclass(slots=True)
@@ -81,7 +80,7 @@ class Mending:
             lines = {name: line for name, line in self.lines.items() if not keys.isdisjoint(line.earlier_files)}
             named = await units_of(self.store, self.journal.scope, lines.keys())
             opened = [self._opened(line, without=keys, named=named[name]) for name, line in lines.items()]
-            await self._commit(lost=lost, sessions=opened)
+            await self._commit(FileChanges(lost=lost), opened)
 
     async def name_again(self, keys: Sequence[str]) -> None:
         """Let the log name visible files that it does not know, and open their sessions: they may be incomplete.
@@ -105,7 +104,7 @@ class Mending:
                     self._opened(self._line(session), tuple(own), named=named[session])
                     for session, own in places.items()
                 ]
-                await self._commit(files=files, sessions=lines)
+                await self._commit(FileChanges(added=files), lines)
 
     async def take_out_repeats(self, folder: str) -> None:
         """Write the files of a folder anew that hold ids which stand twice.
@@ -143,7 +142,7 @@ class Mending:
             else _moved(line, tuple(places[session]), without, is_open=self.journal.state.session(*session) is not None)
             for session, line in touched
         ]
-        await self._commit(files=files, replaced=replaced, sessions=lines)
+        await self._commit(FileChanges(added=files, replaced=replaced), lines)
         if lost := await publish(self.store, files):
             raise LakeError(f"{lost[0].key} was staged and is gone: something else removes files from the lake")
         for line in replaced:
@@ -206,18 +205,8 @@ class Mending:
             raise LakeError(f"{key} was there and is gone: something else removes files from the lake")
         return data
 
-    async def _commit(
-        self,
-        *,
-        sessions: Sequence[SessionEntry],
-        files: Sequence[DataFile] = (),
-        lost: Sequence[DataFile] = (),
-        replaced: Sequence[DataFile] = (),
-    ) -> None:
-        versions: Mapping[str, int] = {line.table: _VERSIONS[line.table] for line in files if line.table in _VERSIONS}
-        await self.journal.commit(
-            self.at, files=files, sessions=sessions, lost=lost, replaced=replaced, schema_versions=dict(versions)
-        )
+    async def _commit(self, changes: FileChanges, sessions: Sequence[SessionEntry]) -> None:
+        (await self.journal.commit(self.at, changes=changes, sessions=sessions)).check()
         if self.journal.state.last is not None:  # it is the record that was just made
             self._add(self.journal.state.last)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
+from exporter.commit_log.commits import FileChanges
 from exporter.commit_log.reader import records_after, scopes_in
 from exporter.errors import UsageError
 from exporter.lake.tables import TABLES
@@ -82,7 +83,7 @@ async def accept_missing(upkeep: Upkeep, partitions: Sequence[Partitions]) -> li
         async with upkeep.journal(scope) as journal:
             retired = await _missing(upkeep, await _named(upkeep, scope, partitions))
             if retired:
-                await journal.commit(upkeep.now(), retired=retired)
+                (await journal.commit(upkeep.now(), changes=FileChanges(retired=retired))).check()
                 accepted += [line.key for line in retired]
     return accepted
 

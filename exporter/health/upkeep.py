@@ -62,8 +62,8 @@ class Upkeep:
             yield journal
             ledger = ScopeLedger(scope.region, scope.account_id)
             ledger.close()
-            told = {"command": "repair" if is_repair else "verify --accept-missing", "outcome": "complete"}
-            await journal.commit(self.now(), summary={**ledger.summary(), **told})
+            own = {"command": "repair" if is_repair else "verify --accept-missing", "outcome": "complete"}
+            (await journal.commit(self.now(), summary={**ledger.summary(), **own})).check()
         finally:
             await lease.release()
 

@@ -21,7 +21,7 @@ from exporter.errors import FileDamaged, LakeBusy, LakeError, LakeRefused, LogDa
 from exporter.health.file_checks import ID, UNIT, ids_of, read_rows, repeated, repeats_by_unit, table_of
 from exporter.health.problems import Problem, ProblemKind
 from exporter.lake.data_files import scope_in
-from exporter.lake.tables import FOLDERS
+from exporter.lake.tables import folders
 from exporter.text import counted
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ async def verify(
     says whether a process has ended, None where that can't be seen. Raises :class:`LakeError` where the lake can't be
     listed, and :class:`LakeTooNew`.
     """
-    visible = {key for folder in FOLDERS for key in await store.keys(f"{folder}/")}
+    visible = {key for folder in folders() for key in await store.keys(f"{folder}/")}
     logs = [_Log(store, scope, is_gone) for scope in await scopes_in(store) if only in (None, str(scope))]
     for log in logs:
         verified.scopes += 1

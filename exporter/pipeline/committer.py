@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from exporter.commit_log.commits import CommitOutcome, FileChanges
 from exporter.commit_log.named_files import NamedFiles
 from exporter.errors import LakeError, LogDamaged, Overtaken
 from exporter.lake.data_files import file_name
@@ -94,16 +95,18 @@ class Committer:
             await self._named.check(checkpoint.files, self._journal.state.number)
             await self.losses.let_go(checkpoint.sessions)  # sessions were looked up in their files meanwhile
             entries, keys = checkpoint.entries()
-            await self._journal.commit(
-                text_of(self._clock.wall_us()),
-                files=checkpoint.files,
-                sessions=entries,
-                schema_versions={table.name: table.version for table in TABLES},
-                latest_us=self._now_us(),
-            )
         except (Overtaken, LogDamaged):
             await self.discard(checkpoint.files)
             raise
+        result = await self._journal.commit(
+            text_of(self._clock.wall_us()),
+            changes=FileChanges(added=checkpoint.files),
+            sessions=entries,
+            latest_us=self._now_us(),
+        )
+        if result.outcome is CommitOutcome.OVERTAKEN:
+            await self.discard(checkpoint.files)
+        result.check()
         await self._publish(checkpoint.files)
         self._ledger.published(checkpoint.files)
         for progress, entry in zip(checkpoint.sessions.values(), entries, strict=True):

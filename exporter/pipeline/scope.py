@@ -101,7 +101,7 @@ class ScopeExport:
         now_us = self.context.clock.wall_us()
         entries = await to_open_again(self.context.store, self.scope, journal.state, now_us)
         if entries is not None:
-            await journal.commit(text_of(now_us), sessions=entries, void_after_us=now_us)
+            (await journal.take_back(text_of(now_us), now_us, entries)).check()
 
     async def _export(self, journal: Journal, stages: AsyncIterator[ListingPage]) -> None:
         known_events = self._known_events()

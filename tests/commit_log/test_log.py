@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
+from exporter.commit_log.commits import CommitOutcome, CommitResult
 from exporter.commit_log.journal import SNAPSHOT_RECORDS, Journal
 from exporter.commit_log.reader import read_state, records_after, scopes_in
 from exporter.commit_log.records import FORMAT_MAJOR, record_key
 from exporter.commit_log.state import ScopeState
-from exporter.errors import LakeError, LakeTooNew, Overtaken
+from exporter.errors import LakeBusy, LakeError, LakeTooNew, Overtaken
 from exporter.model import Scope
 from tests.support.logs import capture_logs
 from tests.support.memory_store import MemoryStore
@@ -48,9 +49,8 @@ async def test_whoever_loses_the_number_of_its_begin_record_begins_behind_the_ot
     await first.begin(AT)
     await second.begin(AT)
     assert (first.epoch, second.epoch) == (1, 2)
-    with pytest.raises(Overtaken):
-        await first.commit(AT)
-    await second.commit(AT)
+    assert (await first.commit(AT)).outcome is CommitOutcome.OVERTAKEN
+    assert (await second.commit(AT)).outcome is CommitOutcome.COMMITTED
     assert await runs_of(records) == [("r1", 1), ("r2", 2), ("r2", 2)]
     assert second.state == await read_state(records, SCOPE)
 
@@ -75,18 +75,37 @@ async def test_an_overtaken_journal_never_commits_again(records: Records) -> Non
     """However often it tries, and though the other has ended."""
     loser = await begun(records, "loser")
     winner = await begun(records, "winner")
-    await winner.commit(AT)
+    (await winner.commit(AT)).check()
     for _ in range(3):
-        with pytest.raises(Overtaken):
-            await loser.commit(AT)
+        assert (await loser.commit(AT)).outcome is CommitOutcome.OVERTAKEN
     assert await runs_of(records) == [("loser", 1), ("winner", 2), ("winner", 2)]
+
+
+async def test_a_commit_that_the_lake_does_not_answer_is_unknown() -> None:
+    """The record may be there: what became of it is a value with the lake's own error, and `check` raises that."""
+    lake = MemoryStore()
+    journal = await begun(lake, "r1")
+    failing = LakeBusy("no answer")
+
+    def fail(operation: str, _key: str) -> None:
+        if operation == "create":
+            raise failing
+
+    lake.after = fail
+    result = await journal.commit(AT)
+    assert result == CommitResult(CommitOutcome.UNKNOWN, failing)
+    with pytest.raises(LakeBusy, match="no answer"):
+        result.check()
+    lake.restart()
+    assert await runs_of(lake) == [("r1", 1), ("r1", 1)]
+    assert (await journal.commit("2026-11-23T12:00:01Z")).outcome is CommitOutcome.OVERTAKEN
 
 
 async def test_the_services_time_never_goes_back(records: Records) -> None:
     """A record of a run whose clock is behind carries the latest time that the log knows."""
     journal = await begun(records, "r1")
-    await journal.commit(AT, latest_us=1_000)
-    await journal.commit(AT, latest_us=10)
+    (await journal.commit(AT, latest_us=1_000)).check()
+    (await journal.commit(AT, latest_us=10)).check()
     await begun(records, "r2")
     assert [record.latest_us async for record in records_after(records, SCOPE, 0)] == [0, 1_000, 1_000, 1_000]
 
@@ -135,7 +154,7 @@ async def test_a_log_with_a_gap_is_refused(records: Records) -> None:
     """A record that somebody removed may have named anything: nothing is built on what is left."""
     journal = await begun(records, "r1")
     for _ in range(3):
-        await journal.commit(AT)
+        (await journal.commit(AT)).check()
     await records.delete(record_key(str(SCOPE), 3))
     with pytest.raises(LakeError, match=f"record 3 of {SCOPE} is missing"):
         await read_state(records, SCOPE)
@@ -202,7 +221,7 @@ async def test_the_scopes_of_a_lake_are_those_with_a_log(records: Records) -> No
 async def test_what_is_not_ours_is_passed_over(name: str, records: Records) -> None:
     """A sync tool's copy or a desktop's file among records, snapshots and leases is left alone, and named once."""
     first = await begun(records, "r1")
-    await first.commit(AT)
+    (await first.commit(AT)).check()
     for folder in ("records", "snapshots"):
         await records.create(f"_log/{SCOPE}/{folder}/{name}", b"?")
     with capture_logs() as logs:

@@ -12,12 +12,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from exporter.commit_log.commits import CommitOutcome
 from exporter.commit_log.journal import Journal
 from exporter.commit_log.process import is_gone, this_process
 from exporter.commit_log.reader import read_state, records_after
 from exporter.commit_log.records import record_key
 from exporter.discovery.request import Request
-from exporter.errors import FileDamaged, LakeRefused, LogDamaged, Overtaken, Refused
+from exporter.errors import FileDamaged, LakeRefused, LogDamaged, Refused
 from exporter.health.problems import Problem, ProblemKind
 from exporter.health.repair import Repair, Repaired
 from exporter.health.upkeep import Upkeep
@@ -386,8 +387,7 @@ async def test_a_writer_of_the_log_that_was_set_aside_can_not_commit() -> None:
     await sleeper.begin("2026-11-23T12:00:00Z")
     without_a_record(store)
     assert (await repair(service, store)).left == []
-    with pytest.raises(Overtaken):
-        await sleeper.commit("2026-11-23T12:00:00Z")
+    assert (await sleeper.commit("2026-11-23T12:00:00Z")).outcome is CommitOutcome.OVERTAKEN
     await run(service, store, "r3")
     assert lake_rows(store) == service.truth()
     assert await problems(store) == []

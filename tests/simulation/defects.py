@@ -19,6 +19,7 @@ import pyarrow as pa
 from exporter.commit_log import archive, closing, healing, recovery, rejects
 from exporter.commit_log import journal as journal_module
 from exporter.commit_log.archive import Archive, Archived
+from exporter.commit_log.commits import FileChanges
 from exporter.commit_log.journal import Journal
 from exporter.commit_log.reader import read_on, records_after
 from exporter.commit_log.records import encode_record, link_of, record_key
@@ -27,7 +28,7 @@ from exporter.commit_log.session_status import SessionStatus
 from exporter.commit_log.state import ScopeState, SessionState, encode_state
 from exporter.commit_log.unit_states import SessionEnd
 from exporter.discovery import plan as plan_module
-from exporter.errors import LakeBusy, LakeError, Overtaken
+from exporter.errors import LakeBusy, LakeError
 from exporter.ivs import service_time
 from exporter.ivs.denials import Denials
 from exporter.ivs.service_time import ServiceTime
@@ -35,7 +36,7 @@ from exporter.lake import identity as identity_module
 from exporter.lake import staging
 from exporter.lake.data_files import DataFile, is_older
 from exporter.lake.partitions import dates_in
-from exporter.lake.tables import FOLDERS
+from exporter.lake.tables import folders
 from exporter.ledger import ScopeLedger
 from exporter.normalize import equals
 from exporter.pipeline import checkpoint as checkpoint_module
@@ -127,10 +128,11 @@ def _publish_before_record() -> Sequence[tuple[Any, str, Any]]:
     "a lease believed", "A commit whose number is taken takes the next one: the lease says that nobody else is there."
 )
 def _a_lease_believed() -> Sequence[tuple[Any, str, Any]]:
-    async def append(self: Any, record: Any) -> None:
+    async def append(self: Any, record: Any) -> bool:
         while not await self.records.create(record_key(str(self.scope), record.number), encode_record(record)):
             record = msgspec.structs.replace(record, number=record.number + 1)
         self.state.fold(record, link_of(record, encode_record(record)))
+        return True
 
     return [(Journal, "_append", append)]
 
@@ -138,7 +140,7 @@ def _a_lease_believed() -> Sequence[tuple[Any, str, Any]]:
 @defect("begin without a fence", "A run begins without a record of its own.")
 def _begin_without_a_fence() -> Sequence[tuple[Any, str, Any]]:
     async def begin(self: Any, _at: str) -> None:
-        self.epoch = self.state.number + 1
+        self._epoch = self.state.number + 1
 
     return [(Journal, "begin", begin)]
 
@@ -148,7 +150,7 @@ def _a_named_file_discarded() -> Sequence[tuple[Any, str, Any]]:
     right = recovery.recover
 
     async def recover(store: Any, journal: Any, at: str, *, is_repair: bool = False) -> None:
-        for folder in FOLDERS:
+        for folder in folders():
             for staged in await store.leftovers(folder):
                 if is_older(staged.key, str(journal.scope), journal.epoch):
                     await store.discard(staged)
@@ -316,7 +318,8 @@ def _a_lost_answer_is_a_loss() -> Sequence[tuple[Any, str, Any]]:
             except LakeBusy:
                 lost.append(line)
         if lost:
-            await self._journal.commit(text_of(self._clock.wall_us()), lost=lost)
+            result = await self._journal.commit(text_of(self._clock.wall_us()), changes=FileChanges(lost=lost))
+            result.check()
 
     return [(Committer, "_publish", publish_or_lose)]
 
@@ -418,12 +421,11 @@ def _given_up_taken_back() -> Sequence[tuple[Any, str, Any]]:
 def _the_overtaken_go_on() -> Sequence[tuple[Any, str, Any]]:
     right = Journal._append
 
-    async def append(self: Any, record: Any) -> None:
-        try:
-            await right(self, record)
-        except Overtaken:
-            await read_on(self.records, self.scope, self.state)
-            fresh = {"number": self.state.number + 1, "previous": self.state.link.checksum}
-            await right(self, msgspec.structs.replace(record, **fresh))
+    async def append(self: Any, record: Any) -> bool:
+        if await right(self, record):
+            return True
+        await read_on(self.records, self.scope, self.state)
+        fresh = {"number": self.state.number + 1, "previous": self.state.link.checksum}
+        return await right(self, msgspec.structs.replace(record, **fresh))
 
     return [(Journal, "_append", append)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from exporter.commit_log.commits import FileChanges
 from exporter.commit_log.journal import Journal
 from exporter.commit_log.records import SessionEntry, UnitState
 from exporter.commit_log.state import ScopeState
@@ -57,16 +58,19 @@ class Past:
             ]
             sealed += [(line.stage_arn, line.session_id) for line in lines]
             self._open.append(self._session(number, _SESSIONS_A_CHECKPOINT, now_us))
-            await journal.commit(
+            result = await journal.commit(
                 text_of(now_us),
-                files=[_file(journal, text_of(now_us)[:10], number)],
+                changes=FileChanges(added=[_file(journal, text_of(now_us)[:10], number)]),
                 sessions=[*lines, self._open[-1]],
-                schema_versions={"events": 1},
                 latest_us=now_us,
             )
+            result.check()
         self._listed.append(sealed)
         unlisted = self._listed.pop(0) if len(self._listed) > _LISTED_NIGHTS else []
-        await journal.commit(text_of(now_us), unlisted=unlisted, latest_us=now_us, complete_until_us=now_us - HOUR_US)
+        result = await journal.commit(
+            text_of(now_us), unlisted=unlisted, latest_us=now_us, complete_until_us=now_us - HOUR_US
+        )
+        result.check()
 
     def _session(self, checkpoint: int, place: int, now_us: int) -> SessionEntry:
         """An open session, of which all units are known."""
