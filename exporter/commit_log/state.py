@@ -105,6 +105,11 @@ class ScopeState(msgspec.Struct, kw_only=True):
         """The number of the last record that was folded in; 0 before the first."""
         return self.link.number
 
+    @property
+    def has_let_go(self) -> bool:
+        """Whether the state ever let go of a session, which only the log's old records name since then."""
+        return self.let_go_us > 0
+
     def session(self, stage_arn: str, session_id: str) -> SessionState | None:
         """The open session of that name, if there is one."""
         return self.open.get(stage_arn, {}).get(session_id)

@@ -28,7 +28,7 @@ def is_suspect(session: Session, state: ScopeState) -> bool:
     The state lets go of a session when a complete listing no longer shows it; one that began before that may be it,
     come back.
     """
-    return state.let_go_us > 0 and (session.started_us is None or session.started_us <= state.let_go_us)
+    return state.has_let_go and (session.started_us is None or session.started_us <= state.let_go_us)
 
 
 def rank(session: Session) -> tuple[bool, int, str, str]:

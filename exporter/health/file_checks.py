@@ -26,24 +26,26 @@ if TYPE_CHECKING:
     from exporter.model import SessionKey
 
 UNIT = ("stage_arn", "session_id", "participant_id")
-ID = "event_id"
 _DATE = re.compile(r"[^/]+/[^/=]+=([0-9]{4}-[0-9]{2}-[0-9]{2})/[^/]+")
 
 
-def ids_of(line: DataFile, data: bytes) -> pa.Int64Array:
-    """The ids of a file's rows, where it has such; none else. Raises :class:`FileDamaged`."""
-    if hashlib.sha256(data).hexdigest() != line.sha256:
+def ids_of(file: DataFile, data: bytes) -> pa.Int64Array | None:
+    """Check a file against its record, and return the ids of its rows; None where its table has none.
+
+    Raises :class:`FileDamaged` where the file is not what its record says.
+    """
+    if hashlib.sha256(data).hexdigest() != file.sha256:
         raise FileDamaged("its checksum is not the record's: the file was changed or damaged")
-    table = table_named(line.table)
+    table = table_named(file.table)
     if table is None:  # no table of rows: its bytes are all that can be compared
-        return _none()
-    rows = read_rows(table, data, [table.time_column, *({ID} & set(table.schema.names))])
-    if rows.num_rows != line.rows:
-        raise FileDamaged(f"it has {rows.num_rows} rows, and its record says {line.rows}")
-    strange = [day for day in dates_in(table, rows) if day.isoformat() != line.date]
+        return None
+    rows = read_rows(table, data, [table.time_column, *([] if table.id_column is None else [table.id_column])])
+    if rows.num_rows != file.rows:
+        raise FileDamaged(f"it has {rows.num_rows} rows, and its record says {file.rows}")
+    strange = [day for day in dates_in(table, rows) if day.isoformat() != file.date]
     if strange:
-        raise FileDamaged(f"it holds rows of {strange[0].isoformat()}, and lies in {line.date}")
-    return rows.column(ID).combine_chunks() if ID in rows.column_names else _none()
+        raise FileDamaged(f"it holds rows of {strange[0].isoformat()}, and lies in {file.date}")
+    return None if table.id_column is None else rows.column(table.id_column).combine_chunks()
 
 
 def line_of(key: str, data: bytes) -> tuple[DataFile, list[SessionKey]]:
@@ -103,18 +105,17 @@ def repeated(ids: Iterable[pa.Int64Array]) -> pa.Int64Array:
     """The ids that stand more than once in one of the arrays, or in several."""
     every = pa.chunked_array(list(ids), pa.int64())
     if pc.count_distinct(every).as_py() == len(every):
-        return _none()
-    counted = pa.table({ID: every}).group_by(ID).aggregate([([], "count_all")])
-    return counted.filter(pc.greater(counted.column("count_all"), 1)).column(ID).combine_chunks()
+        return pa.array([], pa.int64())
+    counted = pa.table({"id": every}).group_by("id").aggregate([([], "count_all")])
+    return counted.filter(pc.greater(counted.column("count_all"), 1)).column("id").combine_chunks()
 
 
-def repeats_by_unit(rows: pa.Table) -> list[tuple[str, int]]:
-    """The units that hold an id more than once, and how many such ids each has. Equal ids of two units are no fault."""
-    counted = rows.group_by([*UNIT, ID]).aggregate([([], "count_all")])
+def repeats_by_unit(rows: pa.Table, id_column: str) -> list[tuple[str, int]]:
+    """The units that hold an id more than once, and the count of their ids that do.
+
+    Equal ids of two units are no fault.
+    """
+    counted = rows.group_by([*UNIT, id_column]).aggregate([([], "count_all")])
     twice = counted.filter(pc.greater(counted.column("count_all"), 1))
     units = twice.group_by(list(UNIT)).aggregate([([], "count_all")]).to_pylist()
     return sorted(("/".join(unit[name] for name in UNIT), unit["count_all"]) for unit in units)
-
-
-def _none() -> pa.Int64Array:
-    return pa.array([], pa.int64())

@@ -51,11 +51,11 @@ class Mending:
     store: Store
     journal: Journal
     at: str
-    files: dict[str, DataFile] = field(default_factory=dict)
-    lines: dict[SessionKey, SessionEntry] = field(default_factory=dict)
     done: dict[str, str] = field(default_factory=dict)
-    opened: set[SessionKey] = field(default_factory=set)
-    _stagings: int = 0
+    files: dict[str, DataFile] = field(init=False, default_factory=dict)
+    lines: dict[SessionKey, SessionEntry] = field(init=False, default_factory=dict)
+    opened: set[SessionKey] = field(init=False, default_factory=set)
+    _stagings: int = field(init=False, default=0)
 
     async def read(self) -> None:
         """Read the whole log."""
@@ -157,7 +157,9 @@ class Mending:
         for key, line in sorted(self.files.items()):
             if key.startswith(f"{folder}/"):
                 with suppress(LakeRefused, FileDamaged):  # what can't be read stays as it is
-                    ids[key] = await asyncio.to_thread(ids_of, line, await self._data_of(key))
+                    own = await asyncio.to_thread(ids_of, line, await self._data_of(key))
+                    if own is not None:
+                        ids[key] = own
         twice = await asyncio.to_thread(repeated, ids.values())
         rows = []
         for key, own in ids.items():

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from xxhash import xxh3_64_intdigest
 
-from exporter.health.file_checks import ID
+from exporter.lake.tables.events import EVENTS
 from exporter.normalize.event_id import event_id, row_hashes
 from exporter.timestamps import EPOCH, MICROSECOND
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from exporter.model import SessionKey
 
+_ID = EVENTS.id_column or ""
 #: More equal events than that, of one instant, no participant has.
 _NUMBERS_TRIED = 1_000
 _ROWS_AT_ONCE = 10_000
@@ -67,10 +68,10 @@ class Rewrite:
 
     def rows_of(self, key: str, rows: pa.Table) -> pa.Table:
         """What is left of a file's rows."""
-        ids, dropped = rows.column(ID).to_pylist(), self.dropped[key]
+        ids, dropped = rows.column(_ID).to_pylist(), self.dropped[key]
         for place, new in self.ids[key].items():
             ids[place] = new
-        changed = rows.set_column(rows.schema.get_field_index(ID), rows.schema.field(ID), pa.array(ids, pa.int64()))
+        changed = rows.set_column(rows.schema.get_field_index(_ID), rows.schema.field(_ID), pa.array(ids, pa.int64()))
         return changed.filter(pa.array([place not in dropped for place in range(rows.num_rows)], pa.bool_()))
 
     def number_anew(self, row: Row, rows: pa.Table, taken: set[int]) -> None:
@@ -86,9 +87,9 @@ def rows_in(key: str, rows: pa.Table, twice: pa.Int64Array) -> list[Row]:
     """The rows of a file whose ids are among ``twice``."""
     found: list[Row] = []
     placed = rows.append_column("_place", pa.array(range(rows.num_rows), pa.int64()))
-    for batch in placed.filter(pc.is_in(placed.column(ID), value_set=twice)).to_batches(max_chunksize=_ROWS_AT_ONCE):
+    for batch in placed.filter(pc.is_in(placed.column(_ID), value_set=twice)).to_batches(max_chunksize=_ROWS_AT_ONCE):
         for columns in batch.to_pylist():
-            place, row_id, exported_at = columns.pop("_place"), columns.pop(ID), columns.pop("exported_at")
+            place, row_id, exported_at = columns.pop("_place"), columns.pop(_ID), columns.pop("exported_at")
             columns.pop("run_id")
             form = xxh3_64_intdigest(msgspec.json.encode({name: _sorted(value) for name, value in columns.items()}))
             unit = (columns["stage_arn"], columns["session_id"], columns["participant_id"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +15,17 @@ from exporter.machine.clock import wall_us
 from exporter.timestamps import DAY_US, SECOND_US, text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from exporter.commit_log.process import Process
     from exporter.commit_log.records import Record
+    from exporter.commit_log.state import SessionState
     from exporter.errors import LakeError
     from exporter.lake.store import Records
     from exporter.model import Scope
 
+# The table's name; its schema, and so Arrow, is not needed here.
+_EVENTS = "events"
 _FAILING_DAYS_MIN = 1.0
 #: Units that are named; the others are counted.
 NAMED_MAX = 100
@@ -29,7 +33,7 @@ NAMED_MAX = 100
 
 @dataclass(frozen=True, slots=True)
 class RunLine:
-    """One run in a scope, as its records tell. ``summary`` is None where the run has not written it, or not yet.
+    """One run in a scope, as its records show. ``summary`` is None where the run has not written it, or not yet.
 
     ``command`` is what it was: ``run``, or ``repair`` or ``verify --accept-missing``, which export nothing.
     """
@@ -48,67 +52,92 @@ class RunLine:
 
     @property
     def command(self) -> str:
-        """The command that it was; ``run`` where it has not told."""
+        """The command that it was; ``run`` where no summary names one."""
         return str((self.summary or {}).get("command", "run"))
 
 
 @dataclass(frozen=True, slots=True)
-class ScopeStatus:
-    """What is known of one scope. Times are in microseconds since the epoch; ``oldest_unsealed`` names a session.
+class LakeContents:
+    """The files of a scope, their rows by table, and the first and the last UTC date of which there are events."""
 
-    ``sealed`` and ``vanished`` count all sessions that ever were, ``waiting`` those that have ended and are not sealed.
-    ``failing`` are units that have failed for a day or more, with the days, the longest first. ``error`` is why the log
-    can't be read: nothing else is known then.
-    """
-
-    scope: Scope
-    runs: list[RunLine]
-    rows: int
+    rows: Mapping[str, int]
     files: int
     first_date: str | None
     last_date: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class OldestUnsealed:
+    """The session, by its name, that ended first of those that are not sealed; and how long ago it ended."""
+
+    name: str
+    ended_us: int
+    waits_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class SessionsStatus:
+    """The count of sessions that are sealed or vanished, of all time; that have ended and are not sealed; are active.
+
+    ``complete_until_us`` is the moment before which every session that ended is sealed, None where no whole run has
+    said so. ``oldest`` is None where no session waits to be sealed.
+    """
+
     sealed: int
     vanished: int
     waiting: int
     active: int
     complete_until_us: int | None
-    oldest_unsealed: str | None
-    oldest_unsealed_ended_us: int | None
-    now_us: int
-    failing: dict[str, float] = field(default_factory=dict)
-    abandoned: list[str] = field(default_factory=list)
-    error: LakeError | None = None
+    oldest: OldestUnsealed | None
 
-    @property
-    def oldest_waits_s(self) -> float | None:
-        """How long ago the oldest session ended that is not sealed; None where none waits."""
-        ended_us = self.oldest_unsealed_ended_us
-        return None if ended_us is None else max(self.now_us - ended_us, 0) / SECOND_US
+
+@dataclass(frozen=True, slots=True)
+class UnitsStatus:
+    """The units that have failed for a day or more, with the days, the longest first; and those that are abandoned."""
+
+    failing: Mapping[str, float]
+    abandoned: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeStatus:
+    """The status of one scope. Times are in microseconds since the epoch.
+
+    ``error`` is why the log can't be read; nothing else is known then.
+    """
+
+    scope: Scope
+    runs: Sequence[RunLine]
+    lake: LakeContents
+    sessions: SessionsStatus
+    units: UnitsStatus
+    error: LakeError | None = None
 
     def summary(self) -> dict[str, Any]:
         """The status as `status --json` prints it."""
+        lake, sessions, units, oldest = self.lake, self.sessions, self.units, self.sessions.oldest
         return {
             "account_id": self.scope.account_id,
             "region": self.scope.region,
             "error": None if self.error is None else {"error": self.error.kind, "message": str(self.error)},
-            "complete_until": _text(self.complete_until_us),
-            "events": self.rows,
-            "files": self.files,
-            "first_date": self.first_date,
-            "last_date": self.last_date,
+            "complete_until": _text(sessions.complete_until_us),
+            "events": lake.rows[_EVENTS],
+            "files": lake.files,
+            "first_date": lake.first_date,
+            "last_date": lake.last_date,
             "sessions": {
-                "sealed": self.sealed,
-                "waiting": self.waiting,
-                "active": self.active,
-                "vanished": self.vanished,
+                "sealed": sessions.sealed,
+                "waiting": sessions.waiting,
+                "active": sessions.active,
+                "vanished": sessions.vanished,
             },
-            "oldest_unsealed": self.oldest_unsealed,
-            "oldest_unsealed_ended": _text(self.oldest_unsealed_ended_us),
-            "oldest_unsealed_age_s": self.oldest_waits_s,
-            "failing": len(self.failing),
-            "failing_days": dict(list(self.failing.items())[:NAMED_MAX]),
-            "abandoned_count": len(self.abandoned),
-            "abandoned": self.abandoned[:NAMED_MAX],
+            "oldest_unsealed": None if oldest is None else oldest.name,
+            "oldest_unsealed_ended": None if oldest is None else text_of(oldest.ended_us),
+            "oldest_unsealed_age_s": None if oldest is None else oldest.waits_s,
+            "failing": len(units.failing),
+            "failing_days": dict(list(units.failing.items())[:NAMED_MAX]),
+            "abandoned_count": len(units.abandoned),
+            "abandoned": list(units.abandoned[:NAMED_MAX]),
             "runs": [
                 {
                     "run_id": run.run_id,
@@ -124,13 +153,16 @@ class ScopeStatus:
 
 @dataclass(slots=True)
 class _LogReading:
-    """What a log's records tell beside the state: the last runs, the sessions that it has let go of, files by date."""
+    """What a log's records say beside the state: the last runs, the sessions that the state has let go of, the files.
+
+    ``is_sealed`` says of a session, by the hash of its name, that was last said to be sealed or vanished, whether it is
+    sealed. ``files`` are those of tables, by key, each with its date and the count of its rows.
+    """
 
     runs_max: int
-    runs: dict[str, RunLine] = field(default_factory=dict)
-    #: By the hash of its name, whether a session that was told of last as sealed or vanished is sealed.
-    is_sealed: dict[int, bool] = field(default_factory=dict)
-    dates: dict[str, str] = field(default_factory=dict)
+    runs: dict[str, RunLine] = field(init=False, default_factory=dict)
+    is_sealed: dict[int, bool] = field(init=False, default_factory=dict)
+    files: dict[str, tuple[str, int]] = field(init=False, default_factory=dict)
 
     def add(self, record: Record) -> None:
         run = self.runs.get(record.run_id) or RunLine(record.run_id, record.at)
@@ -138,14 +170,22 @@ class _LogReading:
         if len(self.runs) > self.runs_max:
             del self.runs[next(iter(self.runs))]
         for key in record.removed:
-            self.dates.pop(key, None)
-        self.dates |= {file.key: file.date for file in record.files if file.date}
+            self.files.pop(key, None)
+        self.files |= {file.key: (file.date, file.rows) for file in record.files if file.date}
         for line in record.sessions:
             name = hash((line.stage_arn, line.session_id))
             if line.status == "open":
                 self.is_sealed.pop(name, None)
             else:
                 self.is_sealed[name] = line.status == "sealed"
+
+    def lake(self, files: int) -> LakeContents:
+        """What the lake holds in all its ``files``."""
+        rows = Counter[str]()
+        for key, (_, count) in self.files.items():
+            rows[key.partition("/")[0]] += count
+        dates = [date for key, (date, _) in self.files.items() if key.startswith(f"{_EVENTS}/")]
+        return LakeContents(rows, files, min(dates, default=None), max(dates, default=None))
 
 
 async def statuses(
@@ -178,57 +218,60 @@ async def _status(
     is_gone: Callable[[Process], bool | None],
 ) -> ScopeStatus:
     claims = [await read_claim(records, scope)]
-    state, told = await read_state(records, scope), _LogReading(runs_max)
+    state, reading = await read_state(records, scope), _LogReading(runs_max)
     # The state has let go of sessions, and of files it knows the number alone: only the whole log knows.
     async for record in records_after(records, scope):
-        told.add(record)
+        reading.add(record)
     # A run may have begun after the first look, or ended before the second.
     claims.append(await read_claim(records, scope))
     at_us = wall_us() if now_us is None else now_us
     running = {claim.run_id for claim in claims if claim is not None and is_alive(claim, is_gone, at_us)}
-    runs = [replace(run, is_running=run.run_id in running) for run in reversed(told.runs.values())]
-    return _status_of(scope, state, told, runs, at_us)
+    runs = [replace(run, is_running=run.run_id in running) for run in reversed(reading.runs.values())]
+    return _status_of(scope, state, reading, runs, at_us)
 
 
-def _status_of(scope: Scope, state: ScopeState, told: _LogReading, runs: list[RunLine], now_us: int) -> ScopeStatus:
-    """The status that a state, and what the log tells beside it, add up to. Pure."""
+def _status_of(scope: Scope, state: ScopeState, reading: _LogReading, runs: list[RunLine], now_us: int) -> ScopeStatus:
+    """The status that a state, and what the log says beside it, add up to. Pure."""
     sessions = {
         f"{stage_arn}/{session_id}": session
         for stage_arn, of_stage in state.open.items()
         for session_id, session in of_stage.items()
     }
+    return ScopeStatus(
+        scope, runs, reading.lake(state.files), _sessions(state, reading, sessions, now_us), _units(state, sessions)
+    )
+
+
+def _sessions(
+    state: ScopeState, reading: _LogReading, sessions: Mapping[str, SessionState], now_us: int
+) -> SessionsStatus:
     ended = {name: session.ended_us for name, session in sessions.items() if session.ended_us is not None}
-    oldest = min(ended, key=lambda name: ended[name], default=None)
+    oldest = None
+    if ended:
+        name = min(ended, key=lambda name: ended[name])
+        oldest = OldestUnsealed(name, ended[name], max(now_us - ended[name], 0) / SECOND_US)
+    listed = sum(map(len, state.sealed.values()))
+    return SessionsStatus(
+        sealed=sum(reading.is_sealed.values()) if state.has_let_go else listed,
+        vanished=sum(not is_sealed for is_sealed in reading.is_sealed.values()),
+        waiting=len(ended),
+        active=len(sessions) - len(ended),
+        complete_until_us=state.sealed_until_us(),
+        oldest=oldest,
+    )
+
+
+def _units(state: ScopeState, sessions: Mapping[str, SessionState]) -> UnitsStatus:
     failing = {
         f"{name}/{participant_id}".rstrip("/"): round((state.latest_us - unit.failing_since_us) / DAY_US, 1)
         for name, session in sessions.items()
         for participant_id, unit in session.units.items()
         if unit.failing_since_us is not None and not unit.is_abandoned
     }
-    listed = sum(map(len, state.sealed.values()))
-    return ScopeStatus(
-        scope=scope,
-        runs=runs,
-        rows=state.rows,
-        files=state.files,
-        first_date=min(told.dates.values(), default=None),
-        last_date=max(told.dates.values(), default=None),
-        sealed=sum(told.is_sealed.values()) if state.let_go_us else listed,
-        vanished=sum(not is_sealed for is_sealed in told.is_sealed.values()),
-        waiting=len(ended),
-        active=len(sessions) - len(ended),
-        complete_until_us=state.sealed_until_us(),
-        oldest_unsealed=oldest,
-        oldest_unsealed_ended_us=ended.get(oldest) if oldest else None,
-        now_us=now_us,
-        failing={name: days for name, days in sorted(failing.items(), key=_longest_first) if days >= _FAILING_DAYS_MIN},
-        abandoned=sorted(state.abandoned),
+    longest_first = sorted(failing.items(), key=lambda item: (-item[1], item[0]))
+    return UnitsStatus(
+        {name: days for name, days in longest_first if days >= _FAILING_DAYS_MIN}, sorted(state.abandoned)
     )
-
-
-def _longest_first(item: tuple[str, float]) -> tuple[float, str]:
-    name, days = item
-    return -days, name
 
 
 def _text(moment_us: int | None) -> str | None:

@@ -7,6 +7,7 @@ them; and what the log names and is not there is looked for again, in the files 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from exporter.commit_log.lease import is_held
 from exporter.commit_log.reader import records_after, scopes_in, snapshots_of, whole_log
 from exporter.commit_log.state import ScopeState, decode_state
 from exporter.errors import FileDamaged, LakeBusy, LakeError, LakeRefused, LogDamaged
-from exporter.health.file_checks import ID, UNIT, ids_of, read_rows, repeated, repeats_by_unit, table_of
+from exporter.health.file_checks import UNIT, ids_of, read_rows, repeated, repeats_by_unit, table_of
 from exporter.health.problems import Problem, ProblemKind
 from exporter.lake.data_files import scope_in
 from exporter.lake.tables import folders
@@ -40,14 +41,14 @@ _BUSY_MAX = 3
 
 @dataclass(slots=True)
 class Verified:
-    """How much was read. ``notes`` are files, by key, that are no table's and no problem either.
+    """How much was read, with the rows of each table. ``notes`` are files, by key, that are no table's and no problem.
 
     ``busy`` counts the files that the lake did not give in time.
     """
 
     scopes: int = 0
     files: int = 0
-    rows: int = 0
+    rows: Counter[str] = field(default_factory=Counter)
     busy: int = 0
     notes: dict[str, str] = field(default_factory=dict)
 
@@ -207,27 +208,35 @@ async def _verify_folder(
             continue
         verified.files += 1
         try:
-            ids[line.key] = await asyncio.to_thread(ids_of, line, data)
+            own = await asyncio.to_thread(ids_of, line, data)
         except FileDamaged as error:
             yield Problem(ProblemKind.DAMAGED, line.key, str(error), str(log.scope))
         else:
-            verified.rows += line.rows
-    for unit, count in await _repeats(store, ids):
-        message = f"{counted(count, 'event id')} {'stands' if count == 1 else 'stand'} twice in unit {unit}"
+            verified.rows[line.table] += line.rows
+            if own is not None:
+                ids[line.key] = own
+    for unit, what, count in await _repeats(store, ids):
+        message = f"{counted(count, what)} {'stands' if count == 1 else 'stand'} twice in unit {unit}"
         yield Problem(ProblemKind.REPEATED, folder_of(files[0].key), message, str(log.scope))
 
 
-async def _repeats(store: Store, ids: dict[str, pa.Int64Array]) -> list[tuple[str, int]]:
-    """The units in which ids stand twice, of some files whose ids these are, and how many do."""
+async def _repeats(store: Store, ids: dict[str, pa.Int64Array]) -> list[tuple[str, str, int]]:
+    """The units in which ids stand twice, what these ids are called, and their count; of files of one folder."""
+    table = table_of(next(iter(ids))) if ids else None
+    if table is None or table.id_column is None:
+        return []
     twice = await asyncio.to_thread(repeated, ids.values())
     parts: list[pa.Table] = []
     for key, own in ids.items():
         if pc.any(pc.is_in(own, value_set=twice)).as_py():
             data = await store.read(key)
             if data is not None:
-                rows = await asyncio.to_thread(read_rows, table_of(key), data, [*UNIT, ID])
-                parts.append(rows.filter(pc.is_in(rows.column(ID), value_set=twice)))
-    return await asyncio.to_thread(repeats_by_unit, pa.concat_tables(parts)) if parts else []
+                rows = await asyncio.to_thread(read_rows, table, data, [*UNIT, table.id_column])
+                parts.append(rows.filter(pc.is_in(rows.column(table.id_column), value_set=twice)))
+    if not parts:
+        return []
+    units = await asyncio.to_thread(repeats_by_unit, pa.concat_tables(parts), table.id_column)
+    return [(unit, table.id_column.replace("_", " "), count) for unit, count in units]
 
 
 async def _read_again(store: Store, log: _Log, line: DataFile) -> bytes | None:

@@ -152,7 +152,7 @@ async def test_it_is_given_up_after_the_sessions_end_and_seals() -> None:
     assert (ledger.sessions_sealed, ledger.complete_until_us) == (6, service.now_us)
     assert len(rejects(store)) == len(BAD)
     (status,) = await statuses(store, 1)
-    assert status.abandoned == [f"{STAGES[1]}/st-1-0/p2"]
+    assert status.units.abandoned == [f"{STAGES[1]}/st-1-0/p2"]
     lines = [line async for record in records_after(store, SCOPE) for line in record.sessions]
     assert {(line.session_id, line.status) for line in lines if line.has_rejects} == {
         ("st-1-0", "open"),

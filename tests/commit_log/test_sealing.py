@@ -249,7 +249,7 @@ async def test_every_failure_is_counted_over_the_nights() -> None:
         assert [failure.error for failure in ledger.failures] == [EventUnreadable.kind]
         service.now_us += 24 * HOUR_US
     (status,) = await statuses(store, 1)
-    assert status.failing == {f"{STAGE}/st-a/p1": 3.0}
+    assert status.units.failing == {f"{STAGE}/st-a/p1": 3.0}
 
 
 async def test_a_session_whose_participants_are_refused_is_given_up_in_the_end() -> None:
@@ -263,7 +263,7 @@ async def test_a_session_whose_participants_are_refused_is_given_up_in_the_end()
     assert ledger.is_complete
     assert ledger.complete_until_us == service.now_us
     (status,) = await statuses(store, 1)
-    assert status.abandoned == [f"{STAGE}/st-a"]
+    assert status.units.abandoned == [f"{STAGE}/st-a"]
 
 
 async def test_a_unit_that_fails_in_a_refetch_leaves_its_sealed_session_as_it_was() -> None:

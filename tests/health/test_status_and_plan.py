@@ -55,11 +55,12 @@ async def test_status_tells_the_runs_and_what_waits() -> None:
         ("r2", "cut short"),
         ("r1", "complete"),
     ]
-    assert (status.sealed, status.waiting, status.active) == (1, 1, 1)
-    assert status.rows == 8
-    assert status.oldest_unsealed == f"{STAGE}/st-b"
-    assert status.complete_until_us == session.ended_us
-    assert status.failing == {f"{STAGE}/st-b/p2": 2.0}
+    assert (status.sessions.sealed, status.sessions.waiting, status.sessions.active) == (1, 1, 1)
+    assert status.lake.rows["events"] == 8
+    assert status.sessions.oldest is not None
+    assert status.sessions.oldest.name == f"{STAGE}/st-b"
+    assert status.sessions.complete_until_us == session.ended_us
+    assert status.units.failing == {f"{STAGE}/st-b/p2": 2.0}
     assert status.summary()["runs"][0]["summary"]["units"]["failed"] == 1
 
 
@@ -79,8 +80,8 @@ async def test_an_abandoned_unit_is_shown_for_ever() -> None:
     service, store = await with_a_unit_given_up()
     await export(service, store, "r3")
     (status,) = await statuses(store, 10, service.now_us, is_gone)
-    assert status.sealed == 1
-    assert status.abandoned == [f"{STAGE}/st-a/p2"]
+    assert status.sessions.sealed == 1
+    assert status.units.abandoned == [f"{STAGE}/st-a/p2"]
 
 
 async def test_a_run_that_goes_on_is_running() -> None:
@@ -128,12 +129,12 @@ async def test_all_sessions_that_ever_were_sealed_or_vanished_are_counted() -> N
     service.stages[two].clear()
     await export(service, store, "r2")
     (status,) = await statuses(store, 1)
-    assert (status.sealed, status.vanished, status.active) == (6, 1, 0)
+    assert (status.sessions.sealed, status.sessions.vanished, status.sessions.active) == (6, 1, 0)
     service.stages[STAGE]["st-0"] = came_back
     service.add("st-9", events={"p1": 1})
     await export(service, store, "r3")
     (status,) = await statuses(store, 1)
-    assert (status.sealed, status.vanished, status.active) == (7, 1, 0)
+    assert (status.sessions.sealed, status.sessions.vanished, status.sessions.active) == (7, 1, 0)
     assert [run.run_id for run in status.runs] == ["r3"]
 
 
@@ -175,8 +176,8 @@ async def test_a_refetch_that_is_refused_again_does_not_take_back_that_a_unit_wa
     ledger = await export(service, store, "r3", Request(refetch=True))
     assert not ledger.is_complete
     (status,) = await statuses(store, runs_max=10)
-    assert status.sealed == 1
-    assert status.abandoned == [f"{STAGE}/st-a/p2"]
+    assert status.sessions.sealed == 1
+    assert status.units.abandoned == [f"{STAGE}/st-a/p2"]
 
 
 async def test_a_dry_run_tells_units_and_calls_and_writes_nothing() -> None:
@@ -234,11 +235,11 @@ async def test_a_date_that_was_removed_on_purpose_is_covered_no_more() -> None:
     """First and last date are those of files that the log names now; what removed them is shown as what it was."""
     service, store = await two_days()
     [before] = await statuses(store, 10)
-    for key in [key for key in store.visible if f"={before.first_date}/" in key]:
+    for key in [key for key in store.visible if f"={before.lake.first_date}/" in key]:
         del store.visible[key]
-    await accept_missing(an_upkeep(service, store, "r3"), [parse_partitions(f"event_date={before.first_date}")])
+    await accept_missing(an_upkeep(service, store, "r3"), [parse_partitions(f"event_date={before.lake.first_date}")])
     [after] = await statuses(store, 10)
-    assert (after.first_date, after.last_date) == (before.last_date, before.last_date)
+    assert (after.lake.first_date, after.lake.last_date) == (before.lake.last_date, before.lake.last_date)
     told = [(run.run_id, run.command, run.outcome) for run in after.runs]
     assert told == [("r3", "verify --accept-missing", "complete"), ("r2", "run", "complete"), ("r1", "run", "complete")]
 
@@ -264,4 +265,4 @@ async def test_a_scope_whose_log_is_damaged_hides_no_other() -> None:
     error = damaged.summary()["error"]
     assert error["error"] == "log_damaged"
     assert "repair" in error["message"]
-    assert sound.rows == 6
+    assert sound.lake.rows["events"] == 6

@@ -68,7 +68,7 @@ async def test_a_whole_lake_has_no_problem() -> None:
     """After two runs every file is as its record says, and all of it was read."""
     store, verified = await lake(), Verified()
     assert [problem async for problem in verify(store, verified)] == []
-    assert verified.rows == 14
+    assert verified.rows == {"events": 14}
     assert verified.files == len([key for key in store.visible if key.startswith("events/")])
     assert verified.scopes == 1
 

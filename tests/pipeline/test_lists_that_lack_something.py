@@ -162,7 +162,7 @@ async def test_a_vanished_unit_that_is_refused_is_given_up_in_the_end(world: Wor
     ledger = await world.night()
     assert (ledger.sessions_sealed, world.asked("p2")) == (6, 0)
     (status,) = await statuses(world.store, 1)
-    assert status.abandoned == [f"{ODD}/p2"]
+    assert status.units.abandoned == [f"{ODD}/p2"]
 
 
 @pytest.mark.parametrize("page", [0, 1])

@@ -55,18 +55,19 @@ def _status_text(status: ScopeStatus) -> str:
     name = f"{status.scope.account_id} in {status.scope.region}"
     if status.error is not None:
         return "\n".join(map(plain, [name, f"  not known       {status.error}"]))
+    lake, sessions = status.lake, status.sessions
     lines = [
         name,
-        f"  complete until  {_time(status.complete_until_us)}",
-        f"  lake            {counted(status.rows, 'event')} in {counted(status.files, 'file')}{_dates(status)}",
-        f"  sessions        {status.sealed:,} sealed, {status.waiting:,} ended and waiting, {status.active:,} active"
-        + (f", {status.vanished:,} vanished" if status.vanished else ""),
+        f"  complete until  {_time(status.sessions.complete_until_us)}",
+        f"  lake            {counted(lake.rows['events'], 'event')} in {counted(lake.files, 'file')}{_dates(status)}",
+        f"  sessions        {sessions.sealed:,} sealed, {sessions.waiting:,} ended and waiting"
+        f", {sessions.active:,} active" + (f", {sessions.vanished:,} vanished" if sessions.vanished else ""),
     ]
-    if status.oldest_unsealed:
-        ended, ago = _time(status.oldest_unsealed_ended_us), duration_of(status.oldest_waits_s or 0.0)
-        lines.append(f"  oldest waiting  {status.oldest_unsealed}, ended {ended}, {ago} ago")
-    lines += _some("failing", [f"{name}, for {_days(days)}" for name, days in status.failing.items()])
-    lines += _some("abandoned", status.abandoned)
+    if (oldest := sessions.oldest) is not None:
+        ended, ago = text_of(oldest.ended_us), duration_of(oldest.waits_s)
+        lines.append(f"  oldest waiting  {oldest.name}, ended {ended}, {ago} ago")
+    lines += _some("failing", [f"{name}, for {_days(days)}" for name, days in status.units.failing.items()])
+    lines += _some("abandoned", list(status.units.abandoned))
     lines.append("  last runs")
     lines += [f"    {_run_text(run)}" for run in status.runs]
     return "\n".join(map(plain, lines))
@@ -87,7 +88,7 @@ def _days(days: float) -> str:
 
 
 def _dates(status: ScopeStatus) -> str:
-    return f", {status.first_date} to {status.last_date}" if status.first_date else ""
+    return f", {status.lake.first_date} to {status.lake.last_date}" if status.lake.first_date else ""
 
 
 def _some(what: str, names: list[str]) -> list[str]:

@@ -137,7 +137,7 @@ def _outcome(problems: Sequence[Problem], verified: Verified) -> str:
 
 
 def _counts(verified: Verified) -> dict[str, int]:
-    return {"scopes": verified.scopes, "files": verified.files, "events": verified.rows}
+    return {"scopes": verified.scopes, "files": verified.files, "events": verified.rows["events"]}
 
 
 def _object_of(problem: Problem) -> dict[str, Any]:
@@ -149,5 +149,6 @@ def _end(problems: Sequence[Problem], verified: Verified) -> str:
         return "the lake is empty: no scope yet"
     if not problems and not verified.files:
         return f"the lake is empty: a log is there, and names no file; scopes: {verified.scopes:,}"
-    read = f"{counted(verified.files, 'file')} with {counted(verified.rows, 'event')}, scopes: {verified.scopes:,}"
+    events = counted(verified.rows["events"], "event")
+    read = f"{counted(verified.files, 'file')} with {events}, scopes: {verified.scopes:,}"
     return f"{counted(len(problems), 'problem')} in {read}" if problems else f"no problems: {read}"

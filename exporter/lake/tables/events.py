@@ -60,4 +60,5 @@ EVENTS = Table(
     time_column="event_time",
     date_key="event_date",
     metadata=(("ivs-export.event-id-version", VERSION),),
+    id_column="event_id",
 )

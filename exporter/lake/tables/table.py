@@ -15,7 +15,8 @@ class Table:
 
     ``schema`` is that of every file, with its field ids. Rows are sorted by ``sort_by``; the UTC date of
     ``time_column`` is the partition's key ``date_key``, which is not in the file. ``version`` counts the changes to the
-    schema; ``metadata`` stands in each file beside it.
+    schema; ``metadata`` stands in each file beside it. ``id_column`` holds what no unit has twice, None where rows have
+    no ids.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Table:
     time_column: str
     date_key: str
     metadata: tuple[tuple[str, str], ...] = ()
+    id_column: str | None = None
 
 
 def column(field_id: int, name: str, kind: pa.DataType, *, nullable: bool = True) -> pa.Field:
