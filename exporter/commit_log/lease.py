@@ -2,7 +2,7 @@
 
 A lease is a record under ``_log/<scope>/lease/``. Renewing makes the next number and removes the last; the greatest
 number counts. Its holder is dead when its process is gone, where that can be seen from here, and else when the lease
-has not changed for ``lease_s`` on the clock of whoever waits.
+has not changed for ``lease_s`` on the clock of the run that waits.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 LEASE_S = 60.0
 _RENEWALS_A_LEASE = 4
 _POLL_S = 2.0
-#: After so many losses, each at least half a second after the one before, something is wrong with the lake.
+#: Losses, at least half a second apart, after which something is wrong with the lake.
 _LOSSES_MAX = 10
 _LOSS_S = 1.0
-#: How long a lake may take until a lease is given back. It saves work, and is not worth more: the process ends anyway.
+#: How long a lake may take until a lease is released. It saves work, and is not worth more: the process ends anyway.
 _RELEASE_S = 3.0
 _CLOCKS_APART_US = 15 * MINUTE_US
 _log = Logger(__name__)
@@ -48,7 +48,7 @@ class Holder(msgspec.Struct, frozen=True):
 
 
 class Claim(Holder, frozen=True):
-    """A lease as it stands in the lake. ``renewed_us`` is the holder's local time; older programs do not tell it."""
+    """A lease as it stands in the lake. ``renewed_us`` is the holder's local time; older programs leave it out."""
 
     renewed_us: int | None = None
 
@@ -76,7 +76,12 @@ def is_alive(claim: Claim, is_gone: Callable[[Process], bool | None], now_us: in
 
 @dataclass(slots=True)
 class Lease:
-    """One run's claim on one scope. ``is_gone`` says whether a process has ended, None where that can't be seen."""
+    """One run's claim on one scope. ``is_gone`` says whether a process has ended, None where that can't be seen.
+
+    The mutable state: ``_renewing`` is the task that renews the lease, None while the scope is not held; ``_changing``
+    is locked while the lease is changed, so that it is never released between a renewal's two halves; ``_passed_over``
+    are others' files that were named in a warning; ``_is_tried`` says that a lease may have been made.
+    """
 
     records: Records
     scope: Scope
@@ -84,18 +89,17 @@ class Lease:
     clock: Clock
     is_gone: Callable[[Process], bool | None]
     lease_s: float = LEASE_S
-    _renewing: asyncio.Task[None] | None = None
-    # Held while the lease is changed, so that it is never given back between a renewal's two halves.
-    _changing: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _passed_over: set[str] = field(default_factory=set)
-    _is_tried: bool = False
+    _renewing: asyncio.Task[None] | None = field(init=False, default=None)
+    _changing: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
+    _passed_over: set[str] = field(init=False, default_factory=set)
+    _is_tried: bool = field(init=False, default=False)
 
-    async def acquire(self, *, wait: bool) -> bool:
-        """Hold the scope, renewed, until `release`; always True.
+    async def acquire(self, *, wait: bool) -> None:
+        """Hold the scope, renewed, until `release`.
 
-        Where another run holds it, its end is waited for with ``wait``; without, :class:`ScopeHeld` is raised: at once
-        where its process can be seen from here, and else when it renews its lease. One that does neither is dead.
-        Raises :class:`LakeBusy` where no lease can be made though none is seen.
+        Waits for the end of another run that holds it, where ``wait`` is set. Raises :class:`ScopeHeld` where it is
+        not: at once where that run's process can be seen from here, and else when it renews its lease; a holder that
+        does neither is dead. Raises :class:`LakeBusy` where no lease can be made though none is seen.
         """
         try:
             await self._acquire(wait=wait)
@@ -104,10 +108,9 @@ class Lease:
                 await self.release()  # one may have been made, and this process may live on
             raise
         self._renewing = asyncio.create_task(self._renew())
-        return True
 
     async def release(self) -> None:
-        """Give the scope back, where it is still this run's; within seconds, whatever the lake does."""
+        """Release the scope, where it is still this run's; within seconds, whatever the lake does."""
         with suppress(LakeError, TimeoutError):
             async with asyncio.timeout(_RELEASE_S), self._changing:
                 await self._stop_renewing()
@@ -123,7 +126,7 @@ class Lease:
 
     async def _acquire(self, *, wait: bool) -> None:
         seen, seen_s = "", 0.0
-        told: Holder | str | None = ""
+        named: Holder | str | None = None
         losses = 0
         while True:
             asked_s = self.clock.monotonic_s()
@@ -147,9 +150,9 @@ class Lease:
                 await self.clock.sleep(_LOSS_S * (0.5 + self.clock.draw()))
                 continue
             if (is_renewed or gone is False) and not wait:
-                raise ScopeHeld(_told(self.scope, holder))
-            if holder is None and told != newest:
-                told = newest
+                raise ScopeHeld(_held_by(self.scope, holder))
+            if holder is None and named != newest:
+                named = newest
                 _log.warning(
                     "lease_unreadable",
                     lease=newest,
@@ -157,17 +160,17 @@ class Lease:
                     waits_s_max=self.lease_s,
                     remedy="remove it, where no run is at work in this scope",
                 )
-            elif holder is not None and holder != told:
-                told = holder
-                _log.info("scope_waited_for", reason=_told(self.scope, holder))
+            elif holder is not None and holder != named:
+                named = holder
+                _log.info("scope_waited_for", reason=_held_by(self.scope, holder))
             await self.clock.sleep(_POLL_S)
 
     async def _take(self, keys: list[str]) -> bool:
-        """Make the lease behind ``keys``, and remove those; False where another run was faster."""
+        """Make the lease that follows ``keys``, and remove those; False where another run was faster."""
         own = self._key(number_of(keys[-1]) + 1 if keys else 1)
         if not await self._made(own):
             return False
-        # Whoever paused before that may have made a number that others have used and left behind.
+        # A run that paused before that may have made a number that others have used and passed.
         if (await self._keys())[-1:] != [own]:
             await self.records.delete(own)
             return False
@@ -176,7 +179,7 @@ class Lease:
         return True
 
     async def _made(self, key: str) -> bool:
-        """Make a lease. Whoever is cancelled meanwhile waits for it, so that what was made can be given back."""
+        """Make a lease. A run that is cancelled meanwhile waits for that, so that it can release what was made."""
         self._is_tried = True
         claim = Claim(self.holder.process, self.holder.run_id, self.holder.since, self.clock.wall_us())
         making = asyncio.ensure_future(self.records.create(key, msgspec.json.encode(claim)))
@@ -188,7 +191,7 @@ class Lease:
             raise
 
     async def _renew(self) -> None:
-        is_told = False
+        is_warned = False
         while True:
             await self.clock.sleep(self.lease_s / _RENEWALS_A_LEASE)
             try:
@@ -196,11 +199,11 @@ class Lease:
                     keys = await self._keys()
                     is_ours = bool(keys) and await self._is_ours(keys[-1]) and await self._take(keys)
             except LakeError as error:
-                if not is_told:
+                if not is_warned:
                     _log.warning("lease_not_renewed", scope=str(self.scope), error=str(error))
-                is_told = True
+                is_warned = True
             else:
-                is_told = False
+                is_warned = False
                 if not is_ours:
                     _log.warning("lease_lost", scope=str(self.scope))
                     return
@@ -246,7 +249,7 @@ def _decoded(body: bytes) -> Holder | None:
         return None
 
 
-def _told(scope: Scope, holder: Holder | None) -> str:
+def _held_by(scope: Scope, holder: Holder | None) -> str:
     if holder is None:
         return f"{scope} is held by another run"
     process = holder.process
