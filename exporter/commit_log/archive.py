@@ -1,24 +1,24 @@
-"""The archive of a scope: what was known of sessions that the live state no longer names. It is the log's old records.
+"""The archive of a scope: what the log says of sessions that the live state no longer names. It is the old records.
 
-It is read only when somebody asks: for a refetch of what is sealed, or for a session that was gone from its listing and
-has come back.
+It is read only on demand: for a refetch of what is sealed, for a session that was gone from its listing and is listed
+again, and where files are lost.
 """
 
 from __future__ import annotations
 
 from array import array
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from exporter.commit_log.once import Once
-from exporter.commit_log.reader import read_record, records_after
+from exporter.commit_log.reader import read_records, records_after
 from exporter.commit_log.records import LISTING
 from exporter.commit_log.state import SessionState, retired_by, voided
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable
     from collections.abc import Set as AbstractSet
 
     from exporter.commit_log.records import Record, SessionEntry
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Archived:
-    """The last that was said of a session, with the keys of all files that hold rows of it."""
+    """The last entry of a session, with the keys of all files that hold rows of it."""
 
     line: SessionEntry
 
     @property
     def is_sealed(self) -> bool:
-        """Whether the session was sealed when it was let go of."""
+        """Whether the session was sealed when the state let go of it."""
         return self.line.status == "sealed"
 
     @property
@@ -53,66 +53,67 @@ class Archived:
         )
 
 
-class _Told(NamedTuple):
-    """The last that was said of each session, and the numbers of the records that name units of it."""
+@dataclass(slots=True)
+class SessionsInLog:
+    """What all records together say of sessions: the last entry of each, with all its files.
 
-    lines: dict[SessionKey, SessionEntry]
-    naming: dict[SessionKey, array[int]]
+    The names of units are not kept, but the numbers of the records that name some.
+    """
+
+    lines: dict[SessionKey, SessionEntry] = field(init=False, default_factory=dict)
+    _naming: dict[SessionKey, array[int]] = field(init=False, default_factory=dict)
+
+    def add(self, record: Record) -> None:
+        """Add the next record."""
+        fold_lines(self.lines, record)
+        for line in record.sessions:
+            if line.units:
+                self._naming.setdefault((line.stage_arn, line.session_id), array("Q")).append(record.number)
+
+    async def units(
+        self, records: Records, scope: Scope, sessions: Iterable[SessionKey]
+    ) -> dict[SessionKey, AbstractSet[str]]:
+        """The units that the log has ever named of some sessions, final or not.
+
+        The records that name some are read again.
+        """
+        named: dict[SessionKey, set[str]] = {session: set() for session in sessions}
+        numbers = sorted({number for session in named for number in self._naming.get(session, ())})
+        async for record in read_records(records, scope, numbers):
+            for line in record.sessions:
+                session = (line.stage_arn, line.session_id)
+                if session in named:
+                    named[session].update(line.units.keys() - {LISTING})
+        return {**named}
 
 
 class Archive:
-    """Answers for the sessions of one scope, for all who ask at once, after one reading of its records.
-
-    The names of units are not kept: of a session that is asked for, the few records that name some are read again.
-    """
+    """Answers for the sessions of one scope, however many ask at once, after one reading of its records."""
 
     def __init__(self, records: Records, scope: Scope) -> None:
         self._records = records
         self._scope = scope
-        self._told = Once(self._read)
+        self._log = Once(self._read)
 
     async def session(self, stage_arn: str, session_id: str) -> Archived | None:
-        """The last that was said of the session; None where no record tells of it."""
-        line = (await self._told.get()).lines.get((stage_arn, session_id))
+        """The last entry of the session; None where no record has one."""
+        line = (await self._log.get()).lines.get((stage_arn, session_id))
         return None if line is None else Archived(line)
 
-    async def units(self, stage_arn: str, session_id: str) -> set[str]:
+    async def units(self, stage_arn: str, session_id: str) -> AbstractSet[str]:
         """The units that the log has ever named of the session, final or not."""
-        named: dict[SessionKey, set[str]] = {(stage_arn, session_id): set()}
-        for number in (await self._told.get()).naming.get((stage_arn, session_id), ()):
-            _add_units(named, await read_record(self._records, self._scope, number))
-        return named[stage_arn, session_id]
+        session = (stage_arn, session_id)
+        return (await (await self._log.get()).units(self._records, self._scope, [session]))[session]
 
-    async def _read(self) -> _Told:
-        told = _Told({}, {})
+    async def _read(self) -> SessionsInLog:
+        log = SessionsInLog()
         async for record in records_after(self._records, self._scope):
-            fold_lines(told.lines, record)
-            for line in record.sessions:
-                if line.units:
-                    told.naming.setdefault((line.stage_arn, line.session_id), array("Q")).append(record.number)
-        return told
-
-
-async def units_of(
-    records: Records, scope: Scope, sessions: AbstractSet[SessionKey]
-) -> Mapping[SessionKey, AbstractSet[str]]:
-    """The units that the log has ever named of some sessions, after one reading of all of it, where there are any."""
-    named: dict[SessionKey, set[str]] = {session: set() for session in sessions}
-    if named:
-        async for record in records_after(records, scope):
-            _add_units(named, record)
-    return named
-
-
-def _add_units(named: Mapping[SessionKey, set[str]], record: Record) -> None:
-    for line in record.sessions:
-        session = (line.stage_arn, line.session_id)
-        if session in named:
-            named[session].update(line.units.keys() - {LISTING})
+            log.add(record)
+        return log
 
 
 def fold_lines(lines: dict[SessionKey, SessionEntry], record: Record) -> None:
-    """Add what the next record says: each line names all files of its session, and tells of its units if not sealed."""
+    """Add the next record: each entry names all files of its session, and its units where it is not sealed."""
     if record.void_after_us is not None:
         for session, line in lines.items():
             if line.units:
@@ -120,7 +121,7 @@ def fold_lines(lines: dict[SessionKey, SessionEntry], record: Record) -> None:
                 lines[session] = msgspec.structs.replace(line, units=units)
     for line in record.sessions:
         session = (line.stage_arn, line.session_id)
-        files = [*line.earlier_files, *(record.files[place].key for place in line.files)]
+        files = [*line.earlier_files, *(record.files[index].key for index in line.files)]
         has_rejects, retired, units = line.has_rejects, line.retired, line.units
         if session in lines:
             files = [*lines[session].earlier_files, *files]

@@ -1,4 +1,4 @@
-"""A log that is ahead of the clock: an answer once told a time far from now, and the log has stood there since.
+"""A log that is ahead of the clock: an answer once had a time far from now, and the log has stood there since.
 
 Whatever rests on such times is taken back in one record: fetches count as not made, nothing counts as complete, and
 sessions that were sealed by them are opened again. Their rows stay, and are known by their ids.
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from exporter.commit_log.archive import fold_lines, units_of
+from exporter.commit_log.archive import SessionsInLog
 from exporter.commit_log.reader import records_after
 from exporter.commit_log.records import UnitState
 from exporter.commit_log.state import voided
@@ -42,7 +42,7 @@ async def to_open_again(records: Records, scope: Scope, state: ScopeState, now_u
     far = _Far(now_us)
     async for record in records_after(records, scope):
         far.add(record)
-    lines = far.to_open_again(await units_of(records, scope, far.sealed_too_early))
+    lines = far.to_open_again(await far.log.units(records, scope, far.sealed_too_early))
     _log.warning(
         "log_ahead", scope=str(scope), log=text_of(state.furthest_us), now=text_of(now_us), sessions_opened=len(lines)
     )
@@ -54,19 +54,18 @@ class _Far:
     """What the records say that runs did which met times after ``now_us``.
 
     ``epochs`` are those of such runs. ``sealed_in`` says in which epoch a session was sealed that is sealed now, and
-    ``abandoned`` which units are, with their epoch. ``lines`` are the last that was said of each session, with all its
-    files.
+    ``abandoned`` which units are, with their epoch. ``log`` is what the records say of sessions.
     """
 
     now_us: int
-    epochs: set[int] = field(default_factory=set)
-    sealed_in: dict[SessionKey, int] = field(default_factory=dict)
-    abandoned: dict[SessionKey, dict[str, tuple[int, UnitState]]] = field(default_factory=dict)
-    lines: dict[SessionKey, SessionEntry] = field(default_factory=dict)
+    epochs: set[int] = field(init=False, default_factory=set)
+    sealed_in: dict[SessionKey, int] = field(init=False, default_factory=dict)
+    abandoned: dict[SessionKey, dict[str, tuple[int, UnitState]]] = field(init=False, default_factory=dict)
+    log: SessionsInLog = field(init=False, default_factory=SessionsInLog)
 
     def add(self, record: Record) -> None:
         """Add the next record."""
-        fold_lines(self.lines, record)
+        self.log.add(record)
         times_us = [record.latest_us, record.complete_until_us or 0]
         for line in record.sessions:
             session = (line.stage_arn, line.session_id)
@@ -91,12 +90,12 @@ class _Far:
         return {session for session, epoch in self.sealed_in.items() if epoch in self.epochs}
 
     def to_open_again(self, named: Mapping[SessionKey, AbstractSet[str]]) -> list[SessionEntry]:
-        """What the healing record says of sessions: those that are sealed, or whose units were given up, too early.
+        """What the healing record says of sessions: those that were sealed, or whose units were abandoned, too early.
 
         ``named`` are all units of those that are sealed.
         """
         sealed = self.sealed_too_early
-        given_up = {
+        abandoned = {
             session: {
                 participant_id: msgspec.structs.replace(voided(unit, self.now_us), is_abandoned=False)
                 for participant_id, (epoch, unit) in units.items()
@@ -105,11 +104,11 @@ class _Far:
             for session, units in self.abandoned.items()
         }
         units = {
-            session: dict.fromkeys(sorted(named.get(session, ())), UnitState()) | given_up.get(session, {})
-            for session in self.lines.keys() & (sealed | given_up.keys())
+            session: dict.fromkeys(sorted(named.get(session, ())), UnitState()) | abandoned.get(session, {})
+            for session in self.log.lines.keys() & (sealed | abandoned.keys())
         }
         return [
             msgspec.structs.replace(line, status="open", units=units[session], is_unsure=session in sealed)
-            for session, line in self.lines.items()
-            if session in sealed or (given_up.get(session) and line.status == "open")
+            for session, line in self.log.lines.items()
+            if session in sealed or (abandoned.get(session) and line.status == "open")
         ]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from exporter.commit_log.archive import fold_lines, units_of
+from exporter.commit_log.archive import SessionsInLog
 from exporter.commit_log.commits import FileChanges
 from exporter.commit_log.reader import records_after
 from exporter.commit_log.records import UnitState
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 
 async def let_go_of(store: Store, journal: Journal, keys: Iterable[str], at: str) -> tuple[set[str], set[SessionKey]]:
-    """Commit that files are lost, and give their keys and the sessions that are open again.
+    """Commit that files are lost, and return their keys and the sessions that are open again.
 
-    Each is looked for once more, by itself; one that the log names no longer is none. Raises :class:`LakeError`, also
+    Looks for each file once more, by itself; one that the log names no longer is none. Raises :class:`LakeError`, also
     where one is there again: what was compared without it may be in it, and must not be committed.
     """
     gone = set(keys)
@@ -37,15 +37,15 @@ async def let_go_of(store: Store, journal: Journal, keys: Iterable[str], at: str
         if await store.read(key) is not None:
             raise LakeBusy(f"{key} was gone for a moment, and is there again: something else moves it; run again")
     files: dict[str, DataFile] = {}
-    lines: dict[SessionKey, SessionEntry] = {}
+    log = SessionsInLog()
     async for record in records_after(store, journal.scope):
-        fold_lines(lines, record)
+        log.add(record)
         for key in record.removed:
             files.pop(key, None)
-        files |= {line.key: line for line in record.files if line.key in gone}
-    opened = {name: line for name, line in lines.items() if not files.keys().isdisjoint(line.earlier_files)}
+        files |= {file.key: file for file in record.files if file.key in gone}
+    opened = {name: line for name, line in log.lines.items() if not files.keys().isdisjoint(line.earlier_files)}
     if files:
-        named = await units_of(store, journal.scope, opened.keys())
+        named = await log.units(store, journal.scope, opened)
         sessions = [opened_line(line, journal.state, without=files, named=named[name]) for name, line in opened.items()]
         (await journal.commit(at, changes=FileChanges(lost=list(files.values())), sessions=sessions)).check()
     return set(files), set(opened)
@@ -55,17 +55,20 @@ def opened_line(
     line: SessionEntry,
     state: ScopeState,
     *,
-    places: tuple[int, ...] = (),
+    file_indexes: tuple[int, ...] = (),
     without: Iterable[str] = (),
     named: Iterable[str] = (),
 ) -> SessionEntry:
     """What a record says of a session that is asked for again: each unit that was final or is ``named``, and what else.
 
-    ``line`` is the last that was said of it, and ``places`` and ``without`` are what it gains and loses. Pure.
+    ``line`` is its last entry; ``file_indexes`` are of the record's files that it gains, ``without`` the keys of those
+    that it loses. Pure.
     """
     known = state.session(line.stage_arn, line.session_id)
     units = dict.fromkeys(sorted(named), UnitState())
     units |= {} if known is None else {name: UnitState(rows=unit.rows) for name, unit in known.units.items()}
     lost = set(without)
     kept = tuple(key for key in line.earlier_files if key not in lost)
-    return msgspec.structs.replace(line, status="open", units=units, files=places, earlier_files=kept, is_unsure=True)
+    return msgspec.structs.replace(
+        line, status="open", units=units, files=file_indexes, earlier_files=kept, is_unsure=True
+    )

@@ -39,7 +39,7 @@ _SCOPE = r"([0-9]{12})-([a-z]+(?:-[a-z0-9]+)+)"
 #: What shows that a scope has a log.
 _NUMBERED_OF_SCOPE = re.compile(rf"_log/{_SCOPE}/(?:records|snapshots)/[0-9]{{12}}\.json")
 #: What may lie in the folder of all logs: scopes, and what `exporter.lake.identity` keeps there.
-_KNOWN_PLACE = re.compile(rf"_log/(?:{_SCOPE}/|lake\.json$|trial-)")
+_OURS = re.compile(rf"_log/(?:{_SCOPE}/|lake\.json$|trial-)")
 _log = Logger(__name__)
 
 
@@ -50,8 +50,8 @@ async def read_state(records: Records, scope: Scope) -> ScopeState:
     the log, and :class:`LogDamaged` where it is not whole, or was altered.
     """
     # Snapshots first: the records that one was made after were there before it.
-    snapshots = await _keys(records, snapshots_prefix(str(scope)), is_told=True)
-    keys = await _keys(records, records_prefix(str(scope)), is_told=True)
+    snapshots = await _keys(records, snapshots_prefix(str(scope)), is_warned_of=True)
+    keys = await _keys(records, records_prefix(str(scope)), is_warned_of=True)
     check_numbers(scope, keys, snapshots)
     state = await _newest_sound(records, snapshots)
     async for record, link in _chained(records, scope, keys[state.number :], state.link):
@@ -83,10 +83,15 @@ async def records_after(records: Records, scope: Scope, number: int = 0) -> Asyn
         yield record
 
 
-async def read_record(records: Records, scope: Scope, number: int) -> Record:
-    """One record by itself, of a log that was read before. Raises as `read_state`."""
-    key = record_key(str(scope), number)
-    return decode_record(key, await _read(records, key))
+async def read_records(records: Records, scope: Scope, numbers: Sequence[int]) -> AsyncIterator[Record]:
+    """Some records, each by itself, of a log that was read before; few at a time are in memory.
+
+    Raises as `read_state`.
+    """
+    for start in range(0, len(numbers), _READS_AT_ONCE):
+        keys = [record_key(str(scope), number) for number in numbers[start : start + _READS_AT_ONCE]]
+        for key, body in zip(keys, await asyncio.gather(*(_read(records, key) for key in keys)), strict=True):
+            yield decode_record(key, body)
 
 
 async def whole_log(records: Records, scope: Scope, snapshots: Sequence[str]) -> AsyncIterator[tuple[Record, Link]]:
@@ -114,9 +119,9 @@ async def snapshots_of(records: Records, scope: Scope) -> list[str]:
 
 def check_numbers(scope: Scope, keys: Sequence[str], snapshots: Sequence[str]) -> None:
     """Raise :class:`LogDamaged` where the keys of records are not numbered from 1 on, or end before a snapshot does."""
-    for place, key in enumerate(keys, 1):
-        if number_of(key) != place:
-            raise _missing(scope, place)
+    for number, key in enumerate(keys, 1):
+        if number_of(key) != number:
+            raise _missing(scope, number)
     if snapshots and number_of(snapshots[-1]) > len(keys):
         raise _missing(scope, len(keys) + 1)
 
@@ -124,15 +129,15 @@ def check_numbers(scope: Scope, keys: Sequence[str], snapshots: Sequence[str]) -
 async def scopes_in(records: Records) -> list[Scope]:
     """The scopes that have a log in the lake. What else lies there is passed over, with a warning."""
     keys = await records.keys("_log/")
-    pass_over("_log/", sorted({key.split("/")[1] for key in keys if not _KNOWN_PLACE.match(key)}))
+    pass_over("_log/", sorted({key.split("/")[1] for key in keys if not _OURS.match(key)}))
     found = {match.groups() for key in keys if (match := _NUMBERED_OF_SCOPE.fullmatch(key))}
     return [Scope(*scope) for scope in sorted(found)]
 
 
-async def _keys(records: Records, prefix: str, after: str = "", *, is_told: bool = False) -> list[str]:
-    """The keys that are ours; others are passed over, with a warning where ``is_told`` is set."""
+async def _keys(records: Records, prefix: str, after: str = "", *, is_warned_of: bool = False) -> list[str]:
+    """The keys that are ours; others are passed over, with a warning where ``is_warned_of`` is set."""
     own, strange = numbered(prefix, await records.keys(prefix, after=after))
-    if is_told:
+    if is_warned_of:
         pass_over(prefix, strange)
     return own
 

@@ -13,7 +13,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from exporter.commit_log.archive import fold_lines, units_of
+from exporter.commit_log.archive import SessionsInLog
 from exporter.commit_log.commits import FileChanges
 from exporter.commit_log.lost_files import opened_line
 from exporter.commit_log.reader import records_after
@@ -53,7 +53,7 @@ class Mending:
     at: str
     done: dict[str, str] = field(default_factory=dict)
     files: dict[str, DataFile] = field(init=False, default_factory=dict)
-    lines: dict[SessionKey, SessionEntry] = field(init=False, default_factory=dict)
+    log: SessionsInLog = field(init=False, default_factory=SessionsInLog)
     opened: set[SessionKey] = field(init=False, default_factory=set)
     _stagings: int = field(init=False, default=0)
 
@@ -77,8 +77,8 @@ class Mending:
                 self.done[key] = "lost; its sessions are open again"
         if lost:
             keys = {line.key for line in lost}
-            lines = {name: line for name, line in self.lines.items() if not keys.isdisjoint(line.earlier_files)}
-            named = await units_of(self.store, self.journal.scope, lines.keys())
+            lines = {name: line for name, line in self.log.lines.items() if not keys.isdisjoint(line.earlier_files)}
+            named = await self.log.units(self.store, self.journal.scope, lines.keys())
             opened = [self._opened(line, without=keys, named=named[name]) for name, line in lines.items()]
             await self._commit(FileChanges(lost=lost), opened)
 
@@ -99,7 +99,7 @@ class Mending:
                     files.append(line)
                     self.done[key] = "named in the log again; its sessions are open"
             if files:
-                named = await units_of(self.store, self.journal.scope, places.keys())
+                named = await self.log.units(self.store, self.journal.scope, places.keys())
                 lines = [
                     self._opened(self._line(session), tuple(own), named=named[session])
                     for session, own in places.items()
@@ -132,10 +132,10 @@ class Mending:
         without = {line.key for line in replaced}
         touched = [
             (session, line)
-            for session, line in self.lines.items()
+            for session, line in self.log.lines.items()
             if session in places or not without.isdisjoint(line.earlier_files)
         ]
-        named = await units_of(self.store, self.journal.scope, rewrite.sessions)
+        named = await self.log.units(self.store, self.journal.scope, rewrite.sessions)
         lines = [
             self._opened(line, tuple(places[session]), without, named[session])
             if session in rewrite.sessions
@@ -213,14 +213,14 @@ class Mending:
             self._add(self.journal.state.last)
 
     def _add(self, record: Record) -> None:
-        fold_lines(self.lines, record)
+        self.log.add(record)
         for key in record.removed:
             self.files.pop(key, None)
         self.files |= {line.key: line for line in record.files}
 
     def _line(self, session: SessionKey) -> SessionEntry:
         """The last that was said of a session; of one that the log does not know, that it is open."""
-        return self.lines.get(session) or SessionEntry(*session, "open")
+        return self.log.lines.get(session) or SessionEntry(*session, "open")
 
     def _opened(
         self,
@@ -231,7 +231,7 @@ class Mending:
     ) -> SessionEntry:
         """A session that is asked for again: each unit that was final or is ``named``, and what else there may be."""
         self.opened.add((line.stage_arn, line.session_id))
-        return opened_line(line, self.journal.state, places=places, without=without, named=named)
+        return opened_line(line, self.journal.state, file_indexes=places, without=without, named=named)
 
 
 def _moved(line: SessionEntry, places: tuple[int, ...], without: Iterable[str], *, is_open: bool) -> SessionEntry:
