@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from enum import StrEnum
+from enum import Enum, auto
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from exporter.errors import UsageError
+from exporter.model import Outcome
 from exporter.telemetry.failures import Failures
-from exporter.text import counted, cut
+from exporter.telemetry.unknown_fields import add_names
+from exporter.text import counted
 from exporter.timestamps import text_of
 
 if TYPE_CHECKING:
@@ -19,34 +21,14 @@ if TYPE_CHECKING:
     from exporter.lake.data_files import DataFile
     from exporter.telemetry.failures import Failure
 
-UNIT_OUTCOMES = ("exported", "empty", "unchanged", "failed", "deferred", "abandoned")
 
+class ScopeEnd(Enum):
+    """How a scope ended as a whole before its work was done."""
 
-# The names come from outside, and could be another one each time, of any length.
-_NAMES_MAX = 1_000
-_OTHER_NAMES = "…"
-
-
-def add_names(total: Counter[str], more: Mapping[str, int]) -> None:
-    """Add counts of unknown fields, by name: a thousand names, cut where they are long; all others count as ``…``."""
-    for name, count in more.items():
-        shown = cut(name)
-        total[shown if shown in total or len(total) < _NAMES_MAX else _OTHER_NAMES] += count
-
-
-class Outcome(StrEnum):
-    """What became of a unit.
-
-    ``DEFERRED``: the run stopped, throttling never ended, or the operation was denied, before its turn. ``ABANDONED``:
-    refused for ``give_up_days``.
-    """
-
-    EXPORTED = "exported"
-    EMPTY = "empty"
-    UNCHANGED = "unchanged"
-    FAILED = "failed"
-    DEFERRED = "deferred"
-    ABANDONED = "abandoned"
+    HELD = auto()  # another run holds it
+    DAMAGED = auto()  # nothing can be built on its commit log
+    MISUSED = auto()  # the usage is wrong: to run again is no use
+    LOST = auto()  # for any other error, its own or the run's
 
 
 class ScopeLedger:
@@ -82,10 +64,7 @@ class ScopeLedger:
         self._rows: Counter[str] = Counter()
         self._files = 0
         self._size_bytes = 0
-        self._is_held = False
-        self._is_lost = False
-        self._is_usage = False
-        self._is_damaged = False
+        self._end: ScopeEnd | None = None
         self._is_reopened = False
         self._is_closed = False
 
@@ -203,10 +182,8 @@ class ScopeLedger:
 
         ``is_damaged`` says that nothing can be built on its commit log, which fails the whole run.
         """
-        self._is_usage = isinstance(error, UsageError)
-        self._is_held = is_held
-        self._is_lost = not is_held
-        self._is_damaged = is_damaged
+        own = ScopeEnd.MISUSED if isinstance(error, UsageError) else ScopeEnd.LOST
+        self._end = ScopeEnd.HELD if is_held else ScopeEnd.DAMAGED if is_damaged else own
         self._listings_open = 0
         self._failures.add(self.name, error)
 
@@ -218,9 +195,10 @@ class ScopeLedger:
         if self.units_open:
             self._outcomes[Outcome.DEFERRED] += self.units_open
         if self._listings_open:
-            what = counted(self._listings_open, "list")
-            message = f"{what} of stages, sessions or participants not read to the end"
-            self._failures.defer(self.name, message, self._listings_open)
+            lists = counted(self._listings_open, "list")
+            self._failures.defer(
+                self.name, f"{lists} of stages, sessions or participants not read to the end", self._listings_open
+            )
 
     @property
     def rows(self) -> Mapping[str, int]:
@@ -250,38 +228,38 @@ class ScopeLedger:
     @property
     def is_held(self) -> bool:
         """Whether another run holds the scope."""
-        return self._is_held
+        return self._end is ScopeEnd.HELD
 
     @property
     def is_lost(self) -> bool:
         """Whether the scope failed as a whole."""
-        return self._is_lost
+        return self._end not in {None, ScopeEnd.HELD}
 
     @property
     def is_damaged(self) -> bool:
         """Whether nothing can be built on the scope's commit log."""
-        return self._is_damaged
+        return self._end is ScopeEnd.DAMAGED
 
     @property
     def is_complete(self) -> bool:
         """Whether all that was found is in the lake; or, of a dry run, was found whole."""
         deferred = 0 if self.is_dry else self.outcomes[Outcome.DEFERRED]
         unfinished = self.outcomes[Outcome.FAILED] + deferred + self.sessions_vanished
-        return not (unfinished or self._failures.count or self._is_held or self._is_lost)
+        return not (unfinished or self._failures.count or self._end)
 
     @property
     def more_to_do(self) -> bool:
         """Whether another run would go on with something: what failed, was deferred or is held, and wrong usage not."""
-        if self._is_usage:
+        if self._end is ScopeEnd.MISUSED:
             return False
         left = self.outcomes[Outcome.FAILED] + self.outcomes[Outcome.DEFERRED] + self.units_open
         lists = self._listings_open or self._listings_failed
-        return bool(left or lists or self._is_held or self._is_lost or self._is_reopened)
+        return bool(left or lists or self._end or self._is_reopened)
 
     @property
     def outcome(self) -> str:
         """``complete``, ``partial``, ``nothing`` (no row was written and nothing failed) or ``failed``."""
-        if self._is_lost:
+        if self.is_lost:
             return "failed"
         if not self.is_complete:
             return "partial"
@@ -298,7 +276,7 @@ class ScopeLedger:
             "region": self.region,
             "has_stages": not self.is_empty,
             "outcome": self.outcome,
-            "units": {"found": self._units_found} | {name: self.outcomes[Outcome(name)] for name in UNIT_OUTCOMES},
+            "units": {"found": self._units_found} | {outcome.value: self.outcomes[outcome] for outcome in Outcome},
             "sessions": {
                 "found": self.sessions_found,
                 "sealed": self.sessions_sealed,

@@ -6,6 +6,7 @@ import os.path
 import re
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -88,6 +89,21 @@ class Unit:
     def name(self) -> str:
         """What failures and logs call the unit."""
         return f"{self.stage_arn}/{self.session_id}/{self.participant_id}"
+
+
+class Outcome(StrEnum):
+    """What became of a unit.
+
+    ``DEFERRED``: the run stopped, throttling never ended, or the operation was denied, before its turn. ``ABANDONED``:
+    refused for ``give_up_days``.
+    """
+
+    EXPORTED = "exported"
+    EMPTY = "empty"
+    UNCHANGED = "unchanged"
+    FAILED = "failed"
+    DEFERRED = "deferred"
+    ABANDONED = "abandoned"
 
 
 class RawPages(Protocol):

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.errors import Refused
-from exporter.ledger import Outcome, ScopeLedger
+from exporter.ledger import ScopeLedger
+from exporter.model import Outcome
 from exporter.pipeline.run_ledger import RunLedger
 
 ERROR = Refused("denied", "AccessDeniedException")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from exporter.cli.summary import duration_of
-from exporter.ledger import Outcome
+from exporter.model import Outcome
 from exporter.telemetry.logger import Logger
 
 if TYPE_CHECKING:

@@ -17,8 +17,7 @@ from exporter.discovery.plan import Standing
 from exporter.errors import LogDamaged, Malformed, Refused, ShutOut
 from exporter.ivs.operations import Operation
 from exporter.ivs.paging import named_pages
-from exporter.ledger import Outcome
-from exporter.model import Session, Unit
+from exporter.model import Outcome, Session, Unit
 from exporter.telemetry.logger import Logger
 
 if TYPE_CHECKING:

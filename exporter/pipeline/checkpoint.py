@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from exporter.commit_log.sealing import SessionProgress
     from exporter.lake.data_files import DataFile
     from exporter.lake.tables.table import Table
-    from exporter.ledger import Outcome
-    from exporter.model import SessionKey
+    from exporter.model import Outcome, SessionKey
 
 # What is in memory beside the bytes of columns: of a batch (eighteen columns, their dictionaries and buffers), of a
 # date that it has rows of, of a unit's outcome and state, or of a session's.

@@ -23,7 +23,7 @@ from exporter.errors import (
 )
 from exporter.ivs.operations import Operation
 from exporter.ivs.paging import pages
-from exporter.ledger import Outcome
+from exporter.model import Outcome
 from exporter.pipeline.channel import Channel, Closed
 from exporter.pipeline.delivery import Delivery
 from exporter.pipeline.fetch import fetch

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from exporter.commit_log.rejects import Parted, part
 from exporter.errors import EventUndated, EventUnreadable, FileDamaged, LakeError, TemporaryFolderRefused
 from exporter.lake.tables.events import EVENTS
-from exporter.ledger import add_names
 from exporter.pipeline.checkpoint import Checkpoint
 from exporter.pipeline.new_rows import UnitResult
 from exporter.pipeline.retired import without_retired
+from exporter.telemetry.unknown_fields import add_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable

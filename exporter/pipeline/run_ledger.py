@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from exporter import __version__
 from exporter.errors import UsageError
-from exporter.ledger import UNIT_OUTCOMES, add_names
+from exporter.model import Outcome
 from exporter.telemetry.failures import Failures
+from exporter.telemetry.unknown_fields import add_names
 from exporter.timestamps import SECOND_US, text_of
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class RunLedger:
         return {
             "run_id": self.run_id,
             "outcome": self.outcome,
-            "units": _added(scopes, "units", ("found", *UNIT_OUTCOMES)),
+            "units": _added(scopes, "units", ("found", *(outcome.value for outcome in Outcome))),
             "sessions": _added(scopes, "sessions", ("found", "sealed", "active", "vanished")),
             "events": _added(scopes, "events", ("fetched", "written")),
             "rows": _added(scopes, "rows", ("events",)),

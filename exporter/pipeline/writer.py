@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from exporter.errors import EventUndated
 from exporter.lake.tables import REJECTS
 from exporter.lake.tables.events import EVENTS
-from exporter.ledger import Outcome
+from exporter.model import Outcome
 from exporter.normalize.columns import Stamp
 from exporter.pipeline.channel import Channel, Closed
 from exporter.pipeline.checkpoint import Checkpoint

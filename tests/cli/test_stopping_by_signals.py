@@ -19,7 +19,8 @@ PROGRAM = """
 import asyncio, sys, time
 from exporter.cli import signals
 from exporter.cli.app import main
-from exporter.ledger import Outcome, ScopeLedger
+from exporter.ledger import ScopeLedger
+from exporter.model import Outcome
 
 manner = sys.argv.pop(1)
 signals.GRACE_S = 0.2 if manner == "stubborn" else signals.GRACE_S

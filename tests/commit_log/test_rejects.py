@@ -19,7 +19,7 @@ from exporter.errors import EventUndated, GaveUp, LakeError, Refused
 from exporter.health.status import statuses
 from exporter.health.verify import Verified, verify
 from exporter.ivs.operations import Operation
-from exporter.ledger import Outcome
+from exporter.model import Outcome
 from exporter.settings import RunSettings
 from tests.support.memory_store import Crash, Failing, MemoryStore
 from tests.support.runs import export

@@ -11,7 +11,7 @@ from exporter.discovery.request import Request
 from exporter.errors import EventUnreadable, GaveUp, Refused
 from exporter.health.status import statuses
 from exporter.ivs.operations import Operation
-from exporter.ledger import Outcome
+from exporter.model import Outcome
 from exporter.pipeline.stop import Stop
 from tests.support.memory_store import MemoryStore
 from tests.support.runs import export

@@ -15,8 +15,9 @@ from exporter.errors import Refused, ShutOut, Throttled
 from exporter.ivs.denials import SCOPE_REFUSALS, SCOPE_STAGES, STAGE_REFUSALS, Denials
 from exporter.ivs.operations import Operation
 from exporter.ivs.retry import RetryingCaller
-from exporter.ledger import Outcome, ScopeLedger
+from exporter.ledger import ScopeLedger
 from exporter.machine.clock import Clock
+from exporter.model import Outcome
 from exporter.settings import QuotaSettings, RetrySettings, RunSettings
 from tests.support.memory_store import MemoryStore
 from tests.support.runs import export

@@ -13,8 +13,7 @@ from exporter.commit_log.records import Record, decode_record
 from exporter.commit_log.sealing import SessionProgress
 from exporter.discovery.request import Request
 from exporter.errors import LakeRefused
-from exporter.ledger import Outcome
-from exporter.model import FetchedUnit, Session, Unit
+from exporter.model import FetchedUnit, Outcome, Session, Unit
 from exporter.normalize.columns import Stamp
 from exporter.pipeline.budget import LoopTurns
 from exporter.pipeline.known_events import KnownEvents

@@ -19,7 +19,7 @@ from exporter.health.repair import Repair
 from exporter.health.status import statuses
 from exporter.health.upkeep import Upkeep
 from exporter.ivs.operations import Operation
-from exporter.ledger import Outcome
+from exporter.model import Outcome
 from exporter.pipeline.stop import Stop
 from exporter.settings import RunSettings
 from tests.support.logs import capture_logs

@@ -5,7 +5,7 @@ from __future__ import annotations
 from exporter.discovery.request import Request
 from exporter.errors import Refused
 from exporter.ivs.operations import Operation
-from exporter.ledger import Outcome
+from exporter.model import Outcome
 from exporter.settings import RunSettings
 from tests.support.memory_store import MemoryStore
 from tests.support.runs import export

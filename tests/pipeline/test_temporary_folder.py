@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from exporter.errors import TemporaryFolderRefused
-from exporter.ledger import Outcome
+from exporter.model import Outcome
 from exporter.pipeline.known_ids import KnownIds
 from exporter.pipeline.page_spool import PageSpool, warn_of_temporary_folder
 from tests.support.logs import capture_logs

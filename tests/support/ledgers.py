@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from exporter.errors import LakeRefused, Overtaken
 from exporter.lake.data_files import DataFile
-from exporter.ledger import Outcome, ScopeLedger
+from exporter.ledger import ScopeLedger
+from exporter.model import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
