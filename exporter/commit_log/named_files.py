@@ -27,7 +27,7 @@ async def check_has_log(store: Store, scope: Scope | None = None) -> None:
             if (own := scope_in(key)) is not None and (scope is None or own == str(scope)):
                 found.setdefault(own, key)
     # The log after the files: a run that begins meanwhile commits a file before it shows it.
-    known = {str(each) for each in await scopes_in(store)} if found else set[str]()
+    known = {str(logged) for logged in await scopes_in(store)} if found else set[str]()
     for own, key in sorted(found.items()):
         if own not in known:
             raise LogDamaged(f"the lake has no commit log of {own}, and files of it are there, {key} for one")
@@ -36,7 +36,7 @@ async def check_has_log(store: Store, scope: Scope | None = None) -> None:
 class NamedFiles:
     """What the log of one scope names: a run may add to a partition only where the log knows the files that are there.
 
-    A lake whose log was lost, or restored from an older day than its tables, holds rows that no record tells of. A run
+    A lake whose log was lost, or restored from an older day than its tables, holds rows that no record names. A run
     would fetch them again, and they would be there twice.
 
     The mutable state: which partitions were looked at, and what the records from number ``_from`` on say of files.
@@ -54,7 +54,7 @@ class NamedFiles:
 
         Each partition is listed once, when it is first asked for: so ask before the run's own first file is there.
         ``number`` is that of the last record that this run knows: where there are others after it, what is not known
-        here may be theirs, and :class:`Overtaken` is raised in place of the other.
+        here may be theirs, and :class:`Overtaken` is raised instead.
         """
         for prefix in sorted({file.key.rpartition("/")[0] + "/" for file in files} - self._looked_at):
             unnamed = await self._unnamed(await self._store.keys(prefix))

@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-# Of what stands behind the name in /proc/<pid>/stat: fields 3 and 22 of proc(5).
+# Of what follows the name in /proc/<pid>/stat: fields 3 and 22 of proc(5).
 _STATE_FIELD, _START_FIELD = 0, 19
 # It has ended, and nobody has asked how yet.
 _ZOMBIE = "Z"
@@ -21,10 +21,10 @@ _PID_MAX = 1 << 22
 
 
 class Process(msgspec.Struct, frozen=True):
-    """A process, told apart from any later one with the same number.
+    """A process, never taken for a later one with the same number.
 
-    ``boot`` and ``pid_space`` (a container has its own) tell whether ``pid`` means anything here; ``started`` is the
-    start in the kernel's own ticks. They are empty where the system does not tell.
+    ``boot`` and ``pid_space`` (a container has its own) show whether ``pid`` means anything here; ``started`` is the
+    start in the kernel's own ticks. They are empty where the system does not say.
     """
 
     host: str
@@ -35,7 +35,7 @@ class Process(msgspec.Struct, frozen=True):
 
 
 def this_process() -> Process:
-    """The process that asks."""
+    """Identify the process that calls."""
     return Process(socket.gethostname(), _boot(), _pid_space(), os.getpid(), _started(os.getpid()))
 
 
@@ -70,7 +70,7 @@ def _pid_space() -> str:
 
 
 def _started(pid: int) -> str:
-    """When the process started, in ticks; :data:`_ENDED` where it has ended, ``""`` where the system does not tell."""
+    """When the process started, in ticks; :data:`_ENDED` where it has ended, ``""`` where the system does not say."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:

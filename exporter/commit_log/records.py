@@ -59,20 +59,20 @@ class UnitState(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def named(self) -> UnitState:
-        """What is left of it where only its name is kept, and whether it is given up."""
+        """What is left of it where only its name is kept, and whether it is abandoned."""
         return self if self.is_abandoned else UnitState()
 
 
 class SessionEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a commit says of one session.
 
-    ``status`` tells what it is from now on: ``open``; ``sealed``; or ``vanished``, known and no longer listed.
+    ``status`` says what it is from now on: ``open``; ``sealed``; or ``vanished``, known and no longer listed.
     ``units`` are those whose state is another one now; where the session is sealed, only their names are kept, and
-    which of them are given up. ``files`` are the places, among the record's files, of those
+    which of them are abandoned. ``files`` are the indexes, among the record's files, of those
     that hold rows of the session. ``earlier_files`` are the keys of others that do: all of them where the
     session is sealed or opened again. One that is opened again is ``is_unsure``: they may hold rows of units that are
-    not named. ``latest_end_us`` is the latest end that was ever told of it, where ``ended_us`` is not.
-    ``has_rejects`` says that an event of it could not be given a time, ever: the tables are not all that there was.
+    not named. ``latest_end_us`` is the latest end that was ever listed of it, where ``ended_us`` is not.
+    ``has_rejects`` says that an event of it had no time, ever: the tables are not all that there was.
     ``retired`` are the folders from which files with rows of it were removed on purpose.
     """
 
@@ -166,7 +166,7 @@ def decode_record(key: str, body: bytes) -> Record:
         record = msgspec.json.decode(body, type=Record) if major >= _FIRST_WITH_CHECKSUMS else _decoded_old(body)
     except UNREADABLE as error:
         raise LogDamaged(f"{key} is damaged: {error}") from error
-    if any(place not in range(len(record.files)) for line in record.sessions for place in line.files):
+    if any(index not in range(len(record.files)) for entry in record.sessions for index in entry.files):
         raise LogDamaged(f"{key} is damaged: a session points at a file that it does not name")
     return record
 
@@ -226,8 +226,8 @@ def with_checksum(body: bytes) -> bytes:
 
 def check_checksum(key: str, body: bytes) -> None:
     """Raise :class:`LogDamaged` where ``body`` is not as `with_checksum` made it."""
-    told = _CHECKSUM.fullmatch(body[-_CHECKSUM_SIZE_BYTES:])
-    if told is None or told[1].decode() != hashlib.sha256(body[:-_CHECKSUM_SIZE_BYTES]).hexdigest():
+    found = _CHECKSUM.fullmatch(body[-_CHECKSUM_SIZE_BYTES:])
+    if found is None or found[1].decode() != hashlib.sha256(body[:-_CHECKSUM_SIZE_BYTES]).hexdigest():
         raise LogDamaged(f"{key} is damaged: it is not what its checksum says")
 
 

@@ -38,7 +38,7 @@ async def recover(store: Store, journal: Journal, at: str, *, is_repair: bool = 
     last = journal.state.last
     if last is not None:
         await _finish(store, journal, last, at, is_repair=is_repair)
-    named = {line.key for line in last.files} if last is not None else set()
+    named = {file.key for file in last.files} if last is not None else set()
     for folder in folders():
         for staged in await store.leftovers(folder):
             if staged.key not in named and is_older(staged.key, str(journal.scope), journal.epoch):
@@ -51,14 +51,14 @@ async def settle_staged(store: Store, scope: Scope) -> None:
     What any record that can still be read names becomes visible, for it was committed; the rest is discarded.
     """
     for folder in folders():
-        staged = {each.key for each in await store.leftovers(folder) if epoch_of(each.key, str(scope)) is not None}
+        staged = {file.key for file in await store.leftovers(folder) if epoch_of(file.key, str(scope)) is not None}
         if not staged:
             continue
         async for record in readable_records(store, scope):
-            await publish(store, [line for line in record.files if line.key in staged])
-        for each in await store.leftovers(folder):
-            if each.key in staged:
-                await store.discard(each)
+            await publish(store, [file for file in record.files if file.key in staged])
+        for file in await store.leftovers(folder):
+            if file.key in staged:
+                await store.discard(file)
 
 
 async def _finish(store: Store, journal: Journal, last: Record, at: str, *, is_repair: bool) -> None:
@@ -73,25 +73,25 @@ async def _finish(store: Store, journal: Journal, last: Record, at: str, *, is_r
 
 
 async def _reopen(journal: Journal, last: Record, lost: Sequence[DataFile], at: str) -> None:
-    keys = {line.key for line in lost}
-    places = {place for place, line in enumerate(last.files) if line.key in keys}
-    lines = [_reopened(line, last, places) for line in last.sessions if places & set(line.files)]
-    _log.warning("files_gone", files=sorted(keys), sessions=len(lines))
-    (await journal.commit(at, changes=FileChanges(lost=lost), sessions=lines)).check()
+    keys = {file.key for file in lost}
+    indexes = {index for index, file in enumerate(last.files) if file.key in keys}
+    entries = [_reopened(entry, last, indexes) for entry in last.sessions if indexes & set(entry.files)]
+    _log.warning("files_gone", files=sorted(keys), sessions=len(entries))
+    (await journal.commit(at, changes=FileChanges(lost=lost), sessions=entries)).check()
 
 
-def _reopened(line: SessionEntry, last: Record, lost: set[int]) -> SessionEntry:
-    kept = tuple(last.files[place].key for place in line.files if place not in lost)
+def _reopened(entry: SessionEntry, last: Record, lost: set[int]) -> SessionEntry:
+    kept = tuple(last.files[index].key for index in entry.files if index not in lost)
     return SessionEntry(
-        line.stage_arn,
-        line.session_id,
+        entry.stage_arn,
+        entry.session_id,
         "open",
-        line.started_us,
-        line.ended_us,
-        line.latest_end_us,
-        units=dict.fromkeys(line.units, UnitState()),
-        earlier_files=line.earlier_files + kept,
-        retired=line.retired,
+        entry.started_us,
+        entry.ended_us,
+        entry.latest_end_us,
+        units=dict.fromkeys(entry.units, UnitState()),
+        earlier_files=entry.earlier_files + kept,
+        retired=entry.retired,
         is_unsure=True,
-        has_rejects=line.has_rejects,
+        has_rejects=entry.has_rejects,
     )

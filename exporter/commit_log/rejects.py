@@ -1,4 +1,4 @@
-"""Rejects: events that can't be given a time, and so no date. The others of their unit are exported without them.
+"""Rejects: events without a time that can be read, and so without a date. Their unit is exported without them.
 
 Each reject is kept as it came, once, in a file of JSON Lines under ``_rejects/`` that a record names like any other.
 Its unit is fetched again by each run, so what is kept already is known by a hash of its text.
@@ -81,7 +81,7 @@ def parted(unit: Unit, page: bytes) -> tuple[bytes, list[bytes]]:
 
 @dataclass(frozen=True, slots=True)
 class Parted:
-    """A unit with rejects: ``fetched`` without them, how many there are, and the places of those not kept yet."""
+    """A unit with rejects: ``fetched`` without them, their count, and which of them are not kept yet."""
 
     fetched: FetchedUnit
     whole: FetchedUnit
@@ -98,8 +98,8 @@ class Parted:
         start = 0
         for page in self.whole.pages:
             _, rejects = await compute(parted, self.whole.unit, page)
-            for place, reject in enumerate(rejects, start):
-                if self.lacking[place].as_py():
+            for index, reject in enumerate(rejects, start):
+                if self.lacking[index].as_py():
                     yield line_of(self.whole.unit, reject, stamp)
             start += len(rejects)
 
@@ -114,11 +114,11 @@ async def part(files: Files, known: SessionState, fetched: FetchedUnit) -> Parte
     """
     ids = [await compute(_ids_on, fetched.unit, page) for page in fetched.pages]
     found = pa.concat_arrays([pa.array([], pa.int64()), *ids])
-    held: list[pa.Int64Array] = []
+    kept: list[pa.Int64Array] = []
     for key in known.files_of(REJECTS) if known.may_have_rejects_of(fetched.unit.participant_id) else ():
         body = await files.read(key)  # of one that is gone, the rejects are lacking now
-        held.append(await compute(_ids_in, body or b"", fetched.unit))
-    lacking = await compute(_lacking, found, pa.concat_arrays([pa.array([], pa.int64()), *held]))
+        kept.append(await compute(_ids_in, body or b"", fetched.unit))
+    lacking = await compute(_lacking, found, pa.concat_arrays([pa.array([], pa.int64()), *kept]))
     dated = replace(fetched, pages=DatedPages(fetched.unit, fetched.pages))
     return Parted(dated, fetched, len(found), lacking)
 
@@ -175,14 +175,14 @@ def _lines_of(body: bytes, unit: Unit) -> Iterable[RejectLine]:
             yield line
 
 
-def _lacking(found: pa.Int64Array, held: pa.Int64Array) -> pa.BooleanArray:
+def _lacking(found: pa.Int64Array, kept: pa.Int64Array) -> pa.BooleanArray:
     """Which of the rejects found are to be kept: of k equal ones where the lake holds j, the last k - j."""
-    if not len(held):
+    if not len(kept):
         return pa.repeat(pa.scalar(value=True), len(found))
-    left = Counter(held.filter(pc.is_in(held, value_set=found)).to_pylist())
+    left = Counter(kept.filter(pc.is_in(kept, value_set=found)).to_pylist())
     mask = []
-    for each in found.to_pylist():
-        is_held = left[each] > 0
-        left[each] -= is_held
-        mask.append(not is_held)
+    for reject_id in found.to_pylist():
+        is_kept = left[reject_id] > 0
+        left[reject_id] -= is_kept
+        mask.append(not is_kept)
     return pa.array(mask, pa.bool_())

@@ -98,7 +98,7 @@ class SessionProgress:
     # What lists show.
 
     def contest(self) -> None:
-        """Note that one list told two ends of the session: no such list seals it in this run."""
+        """Note that one list showed two ends of the session: it is not sealed in this run."""
         self.status = self.status.after(SessionEvent.OTHER_END_LISTED)
 
     def expect(self, participant_ids: Iterable[str]) -> None:

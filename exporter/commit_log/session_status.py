@@ -53,7 +53,7 @@ class SessionStatus(Enum):
 class SessionEvent(Enum):
     """What changes a session's status."""
 
-    #: One list told two ends of it.
+    #: One list showed two ends of it.
     OTHER_END_LISTED = auto()
     #: The log let go of files with rows of it, and opened it for that.
     FILES_LOST = auto()

@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 class SessionState(msgspec.Struct, omit_defaults=True):
     """An open session: one of which more can come, or of which something is missing.
 
-    ``latest_end_us`` is the latest end that was told of it, where ``ended_us`` is not. ``files`` are the keys of those
+    ``latest_end_us`` is the latest end that was ever listed, where ``ended_us`` is not. ``files`` are the keys of those
     that hold rows of it. ``is_unsure`` says that they may hold rows of units that ``units`` does not name.
-    ``has_rejects`` says that some of its events could not be given a time.
+    ``has_rejects`` says that some of its events have no time.
     """
 
     started_us: int | None = None
@@ -78,8 +78,8 @@ class ScopeState(msgspec.Struct, kw_only=True):
     service's time, as far as the log knows it; ``newest_us`` the latest start or end of any session; ``let_go_us`` the
     later of the two when the state last let go of a session that was no longer listed. ``rows``, ``files`` and the
     dates are of all that was committed. ``abandoned`` are the units (or sessions, where their participants could never
-    be listed), by name, that AWS refused until they were given up, with the time of the first refusal. ``sealed`` names
-    sessions with the end by which they were sealed.
+    be listed), by name, that AWS refused until they were abandoned, with the time of the first refusal. ``sealed``
+    names sessions with the end by which they were sealed.
     """
 
     format: str = FORMAT
@@ -123,7 +123,7 @@ class ScopeState(msgspec.Struct, kw_only=True):
         return self.sealed.get(stage_arn, {}).get(session_id)
 
     def sealed_until_us(self, listed_us: int | None = None) -> int | None:
-        """The moment before which every session that ended is sealed; None where no whole run has told.
+        """The moment before which every session that ended is sealed; None where no whole run has said so.
 
         ``listed_us`` is when a run began that has listed everything, and is not in the log yet.
         """
@@ -142,8 +142,8 @@ class ScopeState(msgspec.Struct, kw_only=True):
         began_us = (
             unit.began_us
             for sessions in self.open.values()
-            for each in sessions.values()
-            for unit in each.units.values()
+            for session in sessions.values()
+            for unit in session.units.values()
             if unit.began_us is not None
         )
         return max(self.latest_us, self.complete_until_us or 0, max(began_us, default=0))
@@ -209,7 +209,7 @@ class ScopeState(msgspec.Struct, kw_only=True):
         session.ended_us = line.ended_us
         session.latest_end_us = line.latest_end_us
         session.units.update(line.units)
-        added = [*line.earlier_files, *(files[place].key for place in line.files)]
+        added = [*line.earlier_files, *(files[index].key for index in line.files)]
         session.files += [key for key in added if key not in session.files]
         session.is_unsure |= line.is_unsure
         session.has_rejects |= line.has_rejects

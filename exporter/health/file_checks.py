@@ -56,11 +56,11 @@ def line_of(key: str, data: bytes) -> tuple[DataFile, list[SessionKey]]:
     if key.startswith(f"{REJECTS}/"):
         digest = hashlib.sha256(data).hexdigest()
         return DataFile(REJECTS, key, "", 0, len(data), digest, ()), _sessions_of_rejects(data)
-    table, place = table_of(key), _DATE.fullmatch(key)
-    if place is None:
+    table, dated = table_of(key), _DATE.fullmatch(key)
+    if dated is None:
         raise FileDamaged("it lies in no date's folder")
     rows = read_rows(table, data)
-    line = DataFile(table.name, key, place[1], rows.num_rows, len(data), hashlib.sha256(data).hexdigest(), ())
+    line = DataFile(table.name, key, dated[1], rows.num_rows, len(data), hashlib.sha256(data).hexdigest(), ())
     ids_of(line, data)
     return line, sessions_in(rows)
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from exporter.lake.store import Store
     from exporter.model import SessionKey
 
-#: So many files does one record name anew, at most.
+#: The most files that one record names anew.
 _FILES_A_RECORD = 500
 
 
@@ -43,9 +43,8 @@ _FILES_A_RECORD = 500
 class Mending:
     """What is known of a scope while it is mended.
 
-    ``files`` are those that the log names, by key; ``lines`` are the last that was said of each session, with all its
-    files. ``done`` says in words what was done to which file, and ``opened`` are the sessions that the next run asks
-    for again.
+    ``done`` says in text what was done to which file. ``files`` are those that the log names, by key, and ``log`` is
+    what it says of sessions. ``opened`` are the sessions that the next run asks for again.
     """
 
     store: Store
@@ -89,20 +88,20 @@ class Mending:
         """
         for start in range(0, len(keys), _FILES_A_RECORD):
             files: list[DataFile] = []
-            places: defaultdict[SessionKey, list[int]] = defaultdict(list)
+            file_indexes: defaultdict[SessionKey, list[int]] = defaultdict(list)
             for key in keys[start : start + _FILES_A_RECORD]:
                 found = None if key in self.files else await self._look_at(key)
                 if found is not None:
                     line, sessions = found
                     for session in sessions:
-                        places[session].append(len(files))
+                        file_indexes[session].append(len(files))
                     files.append(line)
                     self.done[key] = "named in the log again; its sessions are open"
             if files:
-                named = await self.log.units(self.store, self.journal.scope, places.keys())
+                named = await self.log.units(self.store, self.journal.scope, file_indexes.keys())
                 lines = [
                     self._opened(self._line(session), tuple(own), named=named[session])
-                    for session, own in places.items()
+                    for session, own in file_indexes.items()
                 ]
                 await self._commit(FileChanges(added=files), lines)
 
@@ -116,13 +115,13 @@ class Mending:
         if not rewrite.files:
             return
         files: list[DataFile] = []
-        places: defaultdict[SessionKey, list[int]] = defaultdict(list)
+        file_indexes: defaultdict[SessionKey, list[int]] = defaultdict(list)
         try:
             for key in rewrite.files:
                 rows = rewrite.rows_of(key, await self._rows_of(key))
                 if rows.num_rows:
                     for session in sessions_in(rows):
-                        places[session].append(len(files))
+                        file_indexes[session].append(len(files))
                     files.append(await self._stage(key, rows))
         except LakeError:
             for line in files:
@@ -133,13 +132,13 @@ class Mending:
         touched = [
             (session, line)
             for session, line in self.log.lines.items()
-            if session in places or not without.isdisjoint(line.earlier_files)
+            if session in file_indexes or not without.isdisjoint(line.earlier_files)
         ]
         named = await self.log.units(self.store, self.journal.scope, rewrite.sessions)
         lines = [
-            self._opened(line, tuple(places[session]), without, named[session])
+            self._opened(line, tuple(file_indexes[session]), without, named[session])
             if session in rewrite.sessions
-            else _moved(line, tuple(places[session]), without, is_open=self.journal.state.session(*session) is not None)
+            else _moved(line, tuple(file_indexes[session]), without, is_open=self._is_open(session))
             for session, line in touched
         ]
         await self._commit(FileChanges(added=files, replaced=replaced), lines)
@@ -167,7 +166,7 @@ class Mending:
                 rows += await asyncio.to_thread(rows_in, key, await self._rows_of(key), twice)
         rewrite, others = await asyncio.to_thread(sort_out, rows)
         if others:
-            taken = {each for array in ids.values() for each in array.to_pylist()}
+            taken = {row_id for array in ids.values() for row_id in array.to_pylist()}
             for key in sorted({row.key for row in others}):
                 table = await self._rows_of(key)
                 for row in others:
@@ -218,6 +217,9 @@ class Mending:
             self.files.pop(key, None)
         self.files |= {line.key: line for line in record.files}
 
+    def _is_open(self, session: SessionKey) -> bool:
+        return self.journal.state.session(*session) is not None
+
     def _line(self, session: SessionKey) -> SessionEntry:
         """The last that was said of a session; of one that the log does not know, that it is open."""
         return self.log.lines.get(session) or SessionEntry(*session, "open")
@@ -225,18 +227,20 @@ class Mending:
     def _opened(
         self,
         line: SessionEntry,
-        places: tuple[int, ...] = (),
+        file_indexes: tuple[int, ...] = (),
         without: Iterable[str] = (),
         named: Iterable[str] = (),
     ) -> SessionEntry:
         """A session that is asked for again: each unit that was final or is ``named``, and what else there may be."""
         self.opened.add((line.stage_arn, line.session_id))
-        return opened_line(line, self.journal.state, file_indexes=places, without=without, named=named)
+        return opened_line(line, self.journal.state, file_indexes=file_indexes, without=without, named=named)
 
 
-def _moved(line: SessionEntry, places: tuple[int, ...], without: Iterable[str], *, is_open: bool) -> SessionEntry:
+def _moved(line: SessionEntry, file_indexes: tuple[int, ...], without: Iterable[str], *, is_open: bool) -> SessionEntry:
     """A session that is what it was, with rows in other files."""
     removed = set(without)
     kept = tuple(key for key in line.earlier_files if key not in removed)
     status = "open" if is_open else line.status
-    return msgspec.structs.replace(line, status=status, units={}, files=places, earlier_files=kept, is_unsure=False)
+    return msgspec.structs.replace(
+        line, status=status, units={}, files=file_indexes, earlier_files=kept, is_unsure=False
+    )

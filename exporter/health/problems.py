@@ -29,7 +29,7 @@ _REMEDIES = {
     ProblemKind.LOG: HOW_TO_GO_ON,
     ProblemKind.SNAPSHOT: "`ivs-export repair` sets it aside; runs pass over it",
     ProblemKind.UNNAMED: "`ivs-export repair` names it in the log again",
-    ProblemKind.FOREIGN: "move it out of the table: whoever reads all *.parquet reads it, too",
+    ProblemKind.FOREIGN: "move it out of the table: a reader of all *.parquet reads it, too",
     ProblemKind.UNFINISHED: "`ivs-export run` or `ivs-export repair` finishes it",
     ProblemKind.MISSING: "restore it from a backup, or let `ivs-export repair` open its sessions again; if it was"
     " removed on purpose: `ivs-export verify --accept-missing {partition}`",

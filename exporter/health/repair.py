@@ -67,7 +67,7 @@ class Repaired:
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """A repair of a lake, by whoever keeps it up."""
+    """A repair of a lake, under the leases of its scopes."""
 
     upkeep: Upkeep
 
@@ -98,7 +98,7 @@ class Repair:
         return repaired
 
     async def _identity(self) -> list[Problem]:
-        """What is wrong with the lake's own file, where whoever keeps it up can make it."""
+        """What is wrong with the lake's own file, where `upkeep` can make it."""
         found = None if self.upkeep.make_sure is None else await identity_problem(self.upkeep.store)
         return [] if found is None else [found]
 
@@ -135,19 +135,19 @@ class Repair:
         scope = str(mending.journal.scope)
         # A log that was begun anew knows no file: all of them are looked at.
         is_new = any(problem.kind is ProblemKind.LOG for problem in found)
-        places = None if is_new else {folder_of(problem.key) for problem in found} | _folders(found)
-        left = await self._look(Verified(), scope, places)
+        only_folders = None if is_new else {folder_of(problem.key) for problem in found} | _folders(found)
+        left = await self._look(Verified(), scope, only_folders)
         for _ in range(_ROUNDS_MAX):
             if not any(problem.kind in _WOULD for problem in left):
                 break
             await self._act(mending, left)
-            left = await self._look(Verified(), scope, places)
+            left = await self._look(Verified(), scope, only_folders)
         return left
 
     async def _look(
-        self, verified: Verified, only: str | None = None, places: AbstractSet[str] | None = None
+        self, verified: Verified, only: str | None = None, only_folders: AbstractSet[str] | None = None
     ) -> list[Problem]:
-        looked = verify(self.upkeep.store, verified, only=only, places=places, is_gone=self.upkeep.is_gone)
+        looked = verify(self.upkeep.store, verified, only=only, only_folders=only_folders, is_gone=self.upkeep.is_gone)
         return [problem async for problem in looked]
 
     async def _state(self, scope: Scope, repaired: Repaired, numbers: list[int]) -> ScopeState:

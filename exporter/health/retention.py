@@ -1,6 +1,6 @@
-"""Retention: partitions that were removed on purpose. The log is told, so that nothing brings them back.
+"""Retention: partitions that were removed on purpose. The log says so, so that nothing brings them back.
 
-Each file's absence is seen by itself: a list that is behind, or another prefix, takes nothing away.
+Each file's absence is seen by itself: a stale list, or another prefix, takes nothing away.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def parse_partitions(text: str) -> Partitions:
         raise UsageError(
             f"--accept-missing {text!r}: a date or a range of one of {keys} such as event_date=2025-01-01..2025-01-31"
         )
-    if not all(_DATE.fullmatch(each) for each in (match["first"], match["last"]) if each):
+    if not all(_DATE.fullmatch(day) for day in (match["first"], match["last"]) if day):
         raise UsageError(f"--accept-missing {text!r}: dates are written 2025-01-31")
     try:
         first = date.fromisoformat(match["first"]) if match["first"] else None
@@ -70,7 +70,7 @@ def parse_partitions(text: str) -> Partitions:
 
 
 async def accept_missing(upkeep: Upkeep, partitions: Sequence[Partitions]) -> list[str]:
-    """Tell the logs that the missing files of some partitions were removed on purpose; gives their keys.
+    """Commit that the missing files of some partitions were removed on purpose, and return their keys.
 
     Sessions stay sealed, and a refetch does not bring the rows back. What is there stays named. Raises what
     `Upkeep.journal` raises.
@@ -94,7 +94,7 @@ async def _named(upkeep: Upkeep, scope: Scope, partitions: Sequence[Partitions])
     async for record in records_after(upkeep.store, scope):
         for key in record.removed:
             lines.pop(key, None)
-        lines |= {line.key: line for line in record.files if any(each.holds(line) for each in partitions)}
+        lines |= {line.key: line for line in record.files if any(dates.holds(line) for dates in partitions)}
     return [lines[key] for key in sorted(lines)]
 
 

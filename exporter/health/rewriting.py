@@ -43,7 +43,7 @@ class Row:
 
     exported_us: int
     key: str
-    place: int
+    index: int
     unit: UnitKey = field(compare=False)
     row_id: int = field(compare=False)
     form: int = field(compare=False)
@@ -51,7 +51,7 @@ class Row:
 
 @dataclass(slots=True)
 class Rewrite:
-    """What becomes of the rows of a folder, by file and by their place in it.
+    """What becomes of the rows of a folder, by file and by their index in it.
 
     ``dropped`` are taken out, and ``ids`` are the new ids of others. ``sessions`` are those in which rows are numbered
     anew: whether they are one event or two, only the API can tell.
@@ -69,31 +69,31 @@ class Rewrite:
     def rows_of(self, key: str, rows: pa.Table) -> pa.Table:
         """What is left of a file's rows."""
         ids, dropped = rows.column(_ID).to_pylist(), self.dropped[key]
-        for place, new in self.ids[key].items():
-            ids[place] = new
+        for index, new in self.ids[key].items():
+            ids[index] = new
         changed = rows.set_column(rows.schema.get_field_index(_ID), rows.schema.field(_ID), pa.array(ids, pa.int64()))
-        return changed.filter(pa.array([place not in dropped for place in range(rows.num_rows)], pa.bool_()))
+        return changed.filter(pa.array([index not in dropped for index in range(rows.num_rows)], pa.bool_()))
 
     def number_anew(self, row: Row, rows: pa.Table, taken: set[int]) -> None:
         """Give a row, of its file's ``rows``, the lowest number of its event that is not among the ids ``taken``."""
-        event_hash = hash_of(row.row_id, rows.slice(row.place, 1))
+        event_hash = hash_of(row.row_id, rows.slice(row.index, 1))
         new = next(each for number in count() if (each := event_id(event_hash, number)) not in taken)
         taken.add(new)
-        self.ids[row.key][row.place] = new
+        self.ids[row.key][row.index] = new
         self.sessions.add(row.unit[:2])
 
 
 def rows_in(key: str, rows: pa.Table, twice: pa.Int64Array) -> list[Row]:
     """The rows of a file whose ids are among ``twice``."""
     found: list[Row] = []
-    placed = rows.append_column("_place", pa.array(range(rows.num_rows), pa.int64()))
+    placed = rows.append_column("_index", pa.array(range(rows.num_rows), pa.int64()))
     for batch in placed.filter(pc.is_in(placed.column(_ID), value_set=twice)).to_batches(max_chunksize=_ROWS_AT_ONCE):
         for columns in batch.to_pylist():
-            place, row_id, exported_at = columns.pop("_place"), columns.pop(_ID), columns.pop("exported_at")
+            index, row_id, exported_at = columns.pop("_index"), columns.pop(_ID), columns.pop("exported_at")
             columns.pop("run_id")
             form = xxh3_64_intdigest(msgspec.json.encode({name: _sorted(value) for name, value in columns.items()}))
             unit = (columns["stage_arn"], columns["session_id"], columns["participant_id"])
-            found.append(Row(_micros(exported_at) or 0, key, place, unit, row_id, form))
+            found.append(Row(_micros(exported_at) or 0, key, index, unit, row_id, form))
     return found
 
 
@@ -107,7 +107,7 @@ def sort_out(rows: Iterable[Row]) -> tuple[Rewrite, list[Row]]:
         forms: set[int] = set()
         for row in sorted(equals):
             if row.form in forms:
-                rewrite.dropped[row.key].add(row.place)
+                rewrite.dropped[row.key].add(row.index)
             elif forms:
                 others.append(row)
             forms.add(row.form)

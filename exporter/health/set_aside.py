@@ -49,8 +49,8 @@ async def _copy(store: Store, key: str, to: str) -> bool:
     body = await store.read(key)
     if body is None:
         return False
-    for place in _names(to):
-        if await store.create(place, body):
+    for name in _names(to):
+        if await store.create(name, body):
             return True
     raise LakeError(f"{to} has {_COPIES_MAX} copies already: move {FOLDER} away")
 

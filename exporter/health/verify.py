@@ -58,14 +58,14 @@ async def verify(
     verified: Verified,
     *,
     only: str | None = None,
-    places: AbstractSet[str] | None = None,
+    only_folders: AbstractSet[str] | None = None,
     is_gone: Callable[[Process], bool | None] = lambda _: None,
 ) -> AsyncIterator[Problem]:
     """The problems of a lake, as they are found; ``verified`` counts along.
 
-    ``only`` is the name of the one scope that is looked at, and ``places`` are the only folders of files. ``is_gone``
-    says whether a process has ended, None where that can't be seen. Raises :class:`LakeError` where the lake can't be
-    listed, and :class:`LakeTooNew`.
+    ``only`` is the name of the one scope that is looked at, and ``only_folders`` are the only folders of files.
+    ``is_gone`` says whether a process has ended, None where that can't be seen. Raises :class:`LakeError` where the
+    lake can't be listed, and :class:`LakeTooNew`.
     """
     visible = {key for folder in folders() for key in await store.keys(f"{folder}/")}
     logs = [_Log(store, scope, is_gone) for scope in await scopes_in(store) if only in (None, str(scope))]
@@ -76,12 +76,12 @@ async def verify(
     of_scope = {str(log.scope): log for log in logs}
     for key in sorted(visible.difference(*(log.lines for log in logs))):
         own = scope_in(key)
-        if only in (None, own) and (places is None or folder_of(key) in places):
+        if only in (None, own) and (only_folders is None or folder_of(key) in only_folders):
             unnamed = await _unnamed(store, key, of_scope.get(own or ""), verified)
             if unnamed is not None:
                 yield unnamed
     for log in logs:
-        for files in log.by_folder(places):
+        for files in log.by_folder(only_folders):
             async for problem in _verify_folder(store, log, files, verified):
                 yield problem
 
@@ -121,11 +121,11 @@ class _Log:
         self.is_whole = True
         return problems
 
-    def by_folder(self, places: AbstractSet[str] | None) -> list[list[DataFile]]:
+    def by_folder(self, only_folders: AbstractSet[str] | None) -> list[list[DataFile]]:
         """The files that should be there, a list for each folder; of these folders alone where some are named."""
         folders: dict[str, list[DataFile]] = {}
         for key in sorted(self.lines):
-            if places is None or folder_of(key) in places:
+            if only_folders is None or folder_of(key) in only_folders:
                 folders.setdefault(folder_of(key), []).append(self.lines[key])
         return list(folders.values())
 
@@ -257,8 +257,8 @@ async def _missing(store: Store, log: _Log, line: DataFile, verified: Verified) 
 
 
 async def _is_staged(store: Store, line: DataFile) -> bool:
-    """Whether the file waits to be published. A lake whose staged files may not be listed tells nothing."""
-    staged: Iterable[str] = ()
+    """Whether the file waits to be published. A lake whose staged files may not be listed does not show it."""
+    keys: Iterable[str] = ()
     with suppress(LakeError):
-        staged = [each.key for each in await store.leftovers(line.table)]
-    return line.key in staged
+        keys = [staged.key for staged in await store.leftovers(line.table)]
+    return line.key in keys

@@ -18,7 +18,7 @@ class Clock:
 
     ``monotonic_s`` measures spans, in seconds. ``wall_us`` is the local time, in microseconds since the epoch.
     ``sleep`` takes seconds. ``draw`` gives a number from [0, 1). ``machine_us`` is this machine's own time, where
-    ``wall_us`` shows another one, as a test's: whoever checks a signature's date has no other clock.
+    ``wall_us`` shows another one, as a test's: a signature's date is checked by no other clock.
     """
 
     monotonic_s: Callable[[], float]
@@ -30,7 +30,7 @@ class Clock:
 
 def system_clock() -> Clock:
     """The clock of this machine."""
-    # Not the module's own generator: whoever calls from Python may have seeded that, and a lake's id is drawn here.
+    # Not the module's own generator: a caller in Python may have seeded that, and a lake's id is drawn here.
     return Clock(time.monotonic, wall_us, asyncio.sleep, random.SystemRandom().random)
 
 

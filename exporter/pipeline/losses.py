@@ -22,21 +22,23 @@ if TYPE_CHECKING:
 
 
 class Losses:
-    """What one scope's run has lost. ``present`` tells which files were found gone, by whatever step.
+    """What one scope's run has lost. ``known_events`` has the files that any step found gone.
 
-    The mutable state: ``_lost`` are the files that the log has let go of, ``_told`` those of them that the ledger
-    knows, ``_opened`` the sessions that are open again for that, and ``_unsealed`` the names of those of them that this
-    run works on, and that know it.
+    The mutable state: ``_lost`` are the files that the log has let go of, ``_reported`` those of them that are in the
+    ledger, ``_opened`` the sessions that are open again for that, and ``_unsealed`` the names of those of them that
+    this run works on, and that have noted it.
     """
 
-    def __init__(self, store: Store, journal: Journal, ledger: ScopeLedger, clock: Clock, present: KnownEvents) -> None:
+    def __init__(
+        self, store: Store, journal: Journal, ledger: ScopeLedger, clock: Clock, known_events: KnownEvents
+    ) -> None:
         self._store = store
         self._journal = journal
         self._ledger = ledger
         self._clock = clock
-        self._present = present
+        self._known_events = known_events
         self._lost: set[str] = set()
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
         self._opened: set[SessionKey] = set()
         self._unsealed: set[str] = set()
 
@@ -49,14 +51,14 @@ class Losses:
 
         Sessions of theirs among those ``at_work``, by name, are not sealed. Raises as `let_go_of`.
         """
-        present = self._present
-        while gone := present.gone - self._lost:
-            present.gone = set()
+        known_events = self._known_events
+        while gone := known_events.gone - self._lost:
+            known_events.gone = set()
             lost, opened = await let_go_of(self._store, self._journal, gone, text_of(self._clock.wall_us()))
             self._lost |= lost
             self._opened |= opened
             for session in opened:
-                present.forget(session)
+                known_events.forget(session)
         for name, tracked in at_work.items():
             if name not in self._unsealed and tracked.session.key in self._opened:
                 self._unsealed.add(name)
@@ -64,14 +66,14 @@ class Losses:
 
     def report(self) -> None:
         """Report in the ledger which files were lost, once for all of them."""
-        untold = self._lost - self._told
-        if not untold:
+        unreported = self._lost - self._reported
+        if not unreported:
             return
-        self._told |= untold
-        others = f" and {counted(len(untold) - 1, 'other file')}" if len(untold) > 1 else ""
+        self._reported |= unreported
+        others = f" and {counted(len(unreported) - 1, 'other file')}" if len(unreported) > 1 else ""
         self._ledger.files_lost(
             FileLost(
-                f"{min(untold)}{others}, which the log named, {'are' if others else 'is'} gone:"
+                f"{min(unreported)}{others}, which the log named, {'are' if others else 'is'} gone:"
                 f" {counted(len(self._opened), 'session')} opened again. Run again; put none back without"
                 " `ivs-export repair` after it"
             )
