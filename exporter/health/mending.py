@@ -192,7 +192,7 @@ class Mending:
         journal, table, old = self.journal, table_of(key), self.files[key]
         name = file_name(str(journal.scope), journal.epoch, journal.run_id, self._stagings)
         new = f"{key.rpartition('/')[0]}/{name}.parquet"
-        data = await asyncio.to_thread(encode, table, rows.to_batches(), metadata=dict(table.metadata))
+        data = await asyncio.to_thread(encode, table, rows.to_batches(), metadata=table.metadata)
         staged = await self.store.stage(new, memoryview(data))
         digest = hashlib.sha256(data).hexdigest()
         return DataFile(table.name, new, old.date, rows.num_rows, data.size, digest, staged.handle)

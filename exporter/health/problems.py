@@ -49,13 +49,13 @@ _REMEDY_ON_S3 = "let it be read (s3:GetObject, its key, or a restore from the ar
 class Problem:
     """Something in the lake that is not as the log says.
 
-    ``key`` names the file, or the folder that it is in; ``scope`` is the one that it concerns, empty for a stranger's.
+    ``key`` names the file, or the folder that it is in; ``scope`` is the one that it concerns, None for a stranger's.
     """
 
     kind: ProblemKind
     key: str
     message: str
-    scope: str = ""
+    scope: str | None = None
 
     @property
     def remedy(self) -> str:

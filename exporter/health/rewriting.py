@@ -16,7 +16,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from xxhash import xxh3_64_intdigest
 
-from exporter.lake.tables.events import EVENTS
 from exporter.normalize.event_id import event_id, row_hashes
 from exporter.timestamps import EPOCH, MICROSECOND
 
@@ -26,7 +25,8 @@ if TYPE_CHECKING:
 
     from exporter.model import SessionKey
 
-_ID = EVENTS.id_column or ""
+# Only events have ids that can be made anew.
+_ID = "event_id"
 #: More equal events than that, of one instant, no participant has.
 _NUMBERS_TRIED = 1_000
 _ROWS_AT_ONCE = 10_000

@@ -70,5 +70,5 @@ async def _stage_one(files: Files, table: Table, day: date, rows: Sequence[pa.Re
 def _encoded(table: Table, day: date, rows: Sequence[pa.RecordBatch]) -> tuple[pa.Buffer, str, int]:
     """The file, its checksum, and how many rows it has."""
     own = [of_date(table, batch, day) for batch in rows]
-    data = encode(table, own, metadata=dict(table.metadata))
+    data = encode(table, own, metadata=table.metadata)
     return data, hashlib.sha256(data).hexdigest(), sum(batch.num_rows for batch in own)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from exporter.lake.tables.table import MICROS, Table, column
+from exporter.lake.tables.table import MICROS, RowIds, Table, column
 
 #: Of the algorithm; each data file carries it.
 VERSION = "1"
@@ -59,6 +59,5 @@ EVENTS = Table(
     sort_by=("stage_arn", "session_id", "participant_id", "event_time", "event_id"),
     time_column="event_time",
     date_key="event_date",
-    metadata=(("ivs-export.event-id-version", VERSION),),
-    id_column="event_id",
+    ids=RowIds("event_id", VERSION, "ivs-export.event-id-version"),
 )
