@@ -24,13 +24,10 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 ALLOWED: dict[str, dict[str, str]] = {
     "names": {
         "Keys": "credentials of AWS's, and what S3's calls are asked for: one of them gets another name",
-        "Row": "a row of a list of targets, and one of a table: one of them gets another name",
         "_Number": "a setting's range, and a cell of a list of targets",
         "_Text": "a setting's range, and a cell of a list of targets",
     },
     "private": {
-        "Lease": "its state of renewal becomes its own",
-        "Mending": "its stagings become state of its own",
         "RetryingCaller": "its lanes become state of its own",
         "RoleProvider": "its cache becomes state of its own",
         "ServiceTime": "the latest date becomes state of its own",
@@ -39,18 +36,10 @@ ALLOWED: dict[str, dict[str, str]] = {
     "constructors": {
         "Bucket": "its rates become one value",
         "Fields": "one row of columns: each argument is one of them",
-        "Lease": "its state of renewal becomes its own",
-        "Mending": "its stagings become state of its own",
-        "ScopeStatus": "it is grouped by what it says",
-        "SessionProgress": "its flags become a status",
     },
-    "functions": {
-        "commit_log/journal.py: commit": "what is committed becomes one value",
-    },
+    "functions": {},
     "modules": {
-        "commit_log/sealing.py": "its table of transitions gets a module",
         "errors.py": "the whole tree of errors, of a few lines each",
-        "ledger.py": "failures get a module",
     },
 }
 

@@ -35,7 +35,7 @@ UnitKey = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Row:
+class RepeatedRow:
     """Where a row with an id that stands twice is, the one written first being the least.
 
     ``form`` is a hash of what it says, but for its id and for who wrote it when.
@@ -74,7 +74,7 @@ class Rewrite:
         changed = rows.set_column(rows.schema.get_field_index(_ID), rows.schema.field(_ID), pa.array(ids, pa.int64()))
         return changed.filter(pa.array([index not in dropped for index in range(rows.num_rows)], pa.bool_()))
 
-    def number_anew(self, row: Row, rows: pa.Table, taken: set[int]) -> None:
+    def number_anew(self, row: RepeatedRow, rows: pa.Table, taken: set[int]) -> None:
         """Give a row, of its file's ``rows``, the lowest number of its event that is not among the ids ``taken``."""
         event_hash = hash_of(row.row_id, rows.slice(row.index, 1))
         new = next(each for number in count() if (each := event_id(event_hash, number)) not in taken)
@@ -83,9 +83,9 @@ class Rewrite:
         self.sessions.add(row.unit[:2])
 
 
-def rows_in(key: str, rows: pa.Table, twice: pa.Int64Array) -> list[Row]:
+def rows_in(key: str, rows: pa.Table, twice: pa.Int64Array) -> list[RepeatedRow]:
     """The rows of a file whose ids are among ``twice``."""
-    found: list[Row] = []
+    found: list[RepeatedRow] = []
     placed = rows.append_column("_index", pa.array(range(rows.num_rows), pa.int64()))
     for batch in placed.filter(pc.is_in(placed.column(_ID), value_set=twice)).to_batches(max_chunksize=_ROWS_AT_ONCE):
         for columns in batch.to_pylist():
@@ -93,16 +93,16 @@ def rows_in(key: str, rows: pa.Table, twice: pa.Int64Array) -> list[Row]:
             columns.pop("run_id")
             form = xxh3_64_intdigest(msgspec.json.encode({name: _sorted(value) for name, value in columns.items()}))
             unit = (columns["stage_arn"], columns["session_id"], columns["participant_id"])
-            found.append(Row(_micros(exported_at) or 0, key, index, unit, row_id, form))
+            found.append(RepeatedRow(_micros(exported_at) or 0, key, index, unit, row_id, form))
     return found
 
 
-def sort_out(rows: Iterable[Row]) -> tuple[Rewrite, list[Row]]:
+def sort_out(rows: Iterable[RepeatedRow]) -> tuple[Rewrite, list[RepeatedRow]]:
     """What is taken out, of rows whose ids stand twice; and those that stay and need another id, in their order."""
-    groups: defaultdict[tuple[UnitKey, int], list[Row]] = defaultdict(list)
+    groups: defaultdict[tuple[UnitKey, int], list[RepeatedRow]] = defaultdict(list)
     for row in rows:
         groups[row.unit, row.row_id].append(row)
-    rewrite, others = Rewrite(), list[Row]()
+    rewrite, others = Rewrite(), list[RepeatedRow]()
     for equals in groups.values():
         forms: set[int] = set()
         for row in sorted(equals):
