@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from exporter.normalize.event_model import Decoded
 
 
-class _Number(str):
+class _NumberText(str):
     """A number as its digits were written."""
 
     __slots__ = ()
@@ -43,7 +43,7 @@ _VALUES_MAX = 1_000_000
 _MARKS = (b",", b"[", b"{")
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 read_members = json.JSONDecoder(
-    object_pairs_hook=_Members, parse_float=_Number, parse_int=_Number, parse_constant=_refuse
+    object_pairs_hook=_Members, parse_float=_NumberText, parse_int=_NumberText, parse_constant=_refuse
 ).decode
 
 
@@ -157,7 +157,7 @@ def _storable(text: str) -> str:
 
 def json_text(value: Any) -> str:  # noqa: ANN401 - whatever JSON holds
     """A value that `read_members` gave as JSON text, in the one form that it has here."""
-    if type(value) is _Number:
+    if type(value) is _NumberText:
         return str(value)
     if type(value) is _Members:
         members = sorted(value, key=itemgetter(0))

@@ -47,7 +47,7 @@ _LARGE_PART = 2
 class Writer:
     """Writes what one scope's units gave. ``now_us`` is the service's clock, in microseconds since the epoch.
 
-    A unit with events that can't be given a time is abandoned ``give_up_days`` after its session's end.
+    A unit with events without a readable time is abandoned ``give_up_days`` after its session's end.
 
     The mutable state: the batch of units that are not normalized yet, the checkpoint that is being filled, and whether
     a commit is due.

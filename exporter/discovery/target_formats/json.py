@@ -149,7 +149,7 @@ class _RowReader:
 
 def _values(position: InputPosition, texts: Iterable[str]) -> Iterator[Value]:
     """Each value that stands for itself, or in an array that does; ``position`` goes along."""
-    text = _Text(position, texts)
+    text = _JsonText(position, texts)
     is_array = False
     while letter := text.next_letter():
         if is_array and letter in ",]":
@@ -166,7 +166,7 @@ def _values(position: InputPosition, texts: Iterable[str]) -> Iterator[Value]:
         raise position.refusal("the array does not end: the list is cut short")
 
 
-class _Text:
+class _JsonText:
     """A text that is read piece by piece, and cut off as its values are taken."""
 
     def __init__(self, position: InputPosition, texts: Iterable[str]) -> None:
