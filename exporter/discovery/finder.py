@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from exporter.ledger import ScopeLedger
     from exporter.model import SessionKey
 
+_OUTCOMES = {Decision.UNCHANGED: Outcome.UNCHANGED, Decision.ABANDONED: Outcome.ABANDONED}
 #: How many names stand in one warning.
 _NAMED_MAX = 10
 _log = Logger(__name__)
@@ -258,16 +259,12 @@ class Finder:
 
     def _to_fetch(self, progress: SessionProgress, participant_ids: Iterable[str]) -> Iterator[Unit]:
         """The units that are to be fetched; each of the others is noted with its outcome."""
-        for participant_id in participant_ids:
+        for unit, decision in self.plan.units(progress, participant_ids):
             self._ledger.unit_found()
-            decision = progress.find(participant_id)
-            if decision is Decision.UNCHANGED:
-                self._ledger.unit_ended(Outcome.UNCHANGED)
-            elif decision is Decision.ABANDONED:
-                self._ledger.unit_ended(Outcome.ABANDONED)
+            if decision is Decision.FETCH:
+                yield unit
             else:
-                self.plan.units_to_fetch += 1
-                yield Unit(progress.session.stage_arn, progress.session.session_id, participant_id)
+                self._ledger.unit_ended(_OUTCOMES[decision])
 
     def _note_missing(self, stage_arn: str, seen: set[str]) -> None:
         state = self.plan.state

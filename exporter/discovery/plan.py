@@ -15,13 +15,15 @@ import msgspec
 from exporter.commit_log.sealing import SessionProgress
 from exporter.commit_log.session_status import SessionStatus
 from exporter.commit_log.state import SessionState
+from exporter.commit_log.unit_states import Decision
 from exporter.discovery.cost import Estimate, estimate
 from exporter.discovery.selection import is_suspect, is_wanted
 from exporter.discovery.session_times import TOLERANCE_US, believed_end
+from exporter.model import Unit
 from exporter.timestamps import SECOND_US
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from exporter.commit_log.archive import Archived
     from exporter.commit_log.state import ScopeState
@@ -100,6 +102,13 @@ class ExportPlan:
         if standing is Standing.SEALED:
             return SessionStatus.KEPT_SEALED
         return SessionStatus.NEW if self.state.session(*session.key) is None else SessionStatus.OPEN
+
+    def units(self, progress: SessionProgress, participant_ids: Iterable[str]) -> Iterator[tuple[Unit, Decision]]:
+        """Decide what to do with each unit that was found of a session (`exporter.commit_log.unit_states.decide`)."""
+        for participant_id in participant_ids:
+            decision = progress.find(participant_id)
+            self.units_to_fetch += decision is Decision.FETCH
+            yield Unit(*progress.session.key, participant_id), decision
 
     def cost(self, scope: str, listing_calls: Mapping[str, int], calls_per_second: float) -> Estimate:
         """What carrying out the plan costs, as far as it is made. ``listing_calls`` made it, and a run repeats them."""

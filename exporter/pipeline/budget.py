@@ -16,6 +16,16 @@ from exporter.pipeline.known_ids import KnownIds
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+# What waits in memory for its checkpoint, in the whole process: 250,000 everyday rows, of some 50 bytes each. Many
+# scopes get more, for small files cost much: to write, and to read ever after.
+_SIZE_BYTES = 12 << 20
+_SIZE_BYTES_A_SCOPE = 256 << 10
+
+
+def size_bytes_for(scopes: int) -> int:
+    """The memory budget of a run over this number of scopes, in bytes."""
+    return max(_SIZE_BYTES, _SIZE_BYTES_A_SCOPE * scopes)
+
 
 class LoopTurns:
     """The turns of all scopes at the event loop, first come, first served."""

@@ -28,7 +28,7 @@ from exporter.ivs.service_time import FarDates
 from exporter.lake.identity import look_at_lake, open_lake
 from exporter.ledger import ScopeLedger
 from exporter.model import REGIONS, scope_of
-from exporter.pipeline.budget import Budget
+from exporter.pipeline.budget import Budget, size_bytes_for
 from exporter.pipeline.empty_regions import EmptyRegions, regions_with_stages
 from exporter.pipeline.run_context import RunContext
 from exporter.pipeline.scope import ScopeExport
@@ -53,10 +53,6 @@ if TYPE_CHECKING:
     ScopeWork = Callable[[ScopeExport, AsyncIterator[ListingPage]], Awaitable[None]]
     _OfScope = ApiError | ScopeHeld | Overtaken | LogDamaged | FileDamaged
 
-# What waits in memory for its checkpoint, in the whole process: 250,000 everyday rows, of some 50 bytes each. Many
-# scopes get more, for small files cost much: to write, and to read ever after.
-_WAITING_SIZE_BYTES_MAX = 12 << 20
-_WAITING_SIZE_BYTES_A_SCOPE = 256 << 10
 # Each may be asked in as many regions as there are.
 _ACCOUNTS_LOOKED_FOR = 3
 
@@ -112,8 +108,7 @@ async def _over_scopes(
         async with surroundings.open_services(
             settings, ledger.run_id, sorted({plan.region for plan in plans})
         ) as services:
-            size_bytes_max = max(_WAITING_SIZE_BYTES_MAX, _WAITING_SIZE_BYTES_A_SCOPE * len(plans))
-            budget = Budget(size_bytes_max)
+            budget = Budget(size_bytes_for(len(plans)))
             context = RunContext(ledger.run_id, settings, request, stop, services.store, budget, surroundings)
             await stop.cut(_check_lake(context, opens_lake=opens_lake))
             is_begun = True

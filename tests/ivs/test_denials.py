@@ -19,6 +19,7 @@ from exporter.ledger import ScopeLedger
 from exporter.machine.clock import Clock
 from exporter.model import Outcome
 from exporter.settings import QuotaSettings, RetrySettings, RunSettings
+from exporter.telemetry.logger import FIELDS
 from tests.support.memory_store import MemoryStore
 from tests.support.runs import export
 from tests.support.service import SCOPE, Service, lake_rows
@@ -225,7 +226,7 @@ async def test_units_that_are_refused_for_themselves_are_all_asked_for() -> None
     assert written == []
 
 
-async def test_a_long_pause_by_throttling_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_long_pause_by_throttling_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
     """An operation that has met throttles alone for over a minute has one line at the level warning, with its name."""
     service = a_world(1, 1, 1)
     throttles = iter([90.0, 90.0])
@@ -241,12 +242,12 @@ async def test_a_long_pause_by_throttling_is_told_once(capsys: pytest.CaptureFix
     caller = RetryingCaller(client, QuotaSettings(), RetrySettings(), 4, passing(service), ledger)
     arn = "arn:aws:ivs:us-east-1:111122223333:stage/s0"
     await caller.call(EVENTS, {"stageArn": arn, "sessionId": f"st-{0:013}", "participantId": "p0"})
-    lines = [line for line in capsys.readouterr().out.splitlines() if "paused by throttling" in line]
+    lines = [record for record in caplog.records if record.msg == "paused by throttling"]
     assert len(lines) == 1
-    assert "ListParticipantEvents" in lines[0]
+    assert vars(lines[0])[FIELDS]["operation"] == EVENTS
 
 
-async def test_an_answer_that_was_on_its_way_ends_no_pause(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_an_answer_that_was_on_its_way_ends_no_pause(caplog: pytest.LogCaptureFixture) -> None:
     """Of three calls sent at once, one is answered between the throttles of the others: one pause, logged once."""
     service = a_world(1, 1, 1)
     arrived = [asyncio.Event() for _ in range(3)]
@@ -280,4 +281,4 @@ async def test_an_answer_that_was_on_its_way_ends_no_pause(capsys: pytest.Captur
         passed_s[0] += 1.0
         event.set()
     await asyncio.gather(*calls)
-    assert capsys.readouterr().out.count("paused by throttling") == 1
+    assert [record.msg for record in caplog.records].count("paused by throttling") == 1

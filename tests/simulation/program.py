@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from exporter.commit_log import journal
-from exporter.pipeline import known_ids, run, writer
+from exporter.pipeline import budget, known_ids, writer
 from tests.support.logs import logs_to
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 def small_bounds(bounds: Bounds) -> Iterator[None]:
     """The program's own bounds, as a plan has them."""
     changes: list[tuple[Any, str, object]] = [
-        (run, "_WAITING_SIZE_BYTES_MAX", bounds.waiting_size_bytes),
-        (run, "_WAITING_SIZE_BYTES_A_SCOPE", bounds.waiting_size_bytes),
+        (budget, "_SIZE_BYTES", bounds.waiting_size_bytes),
+        (budget, "_SIZE_BYTES_A_SCOPE", bounds.waiting_size_bytes),
         (known_ids.KnownIds.__init__, "__defaults__", (bounds.known_size_bytes,)),
         (writer, "_PIECE_SIZE_BYTES", bounds.piece_size_bytes),
         (writer, "_BATCH_SIZE_BYTES", bounds.batch_size_bytes),
