@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from exporter.normalize.event_model import Decoded, Event
-from exporter.normalize.odd_events import decode_odd, json_text, read_members
+from exporter.normalize.members import is_all_of, json_text, read_members
+from exporter.normalize.odd_events import decode_odd
 from exporter.timestamps import read_us
 
 if TYPE_CHECKING:
@@ -111,7 +112,6 @@ def _joined(events: list[msgspec.Raw]) -> bytes:
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _decode_known = msgspec.json.Decoder(list[Event]).decode
 _decode_raw = msgspec.json.Decoder(list[msgspec.Raw]).decode
-_encode = msgspec.json.Encoder().encode
 
 
 def _known_events(unit: Unit, page: bytes) -> list[Event] | None:
@@ -120,7 +120,7 @@ def _known_events(unit: Unit, page: bytes) -> list[Event] | None:
         events = _decode_known(page)
     except _UNREADABLE:
         return None
-    is_plain = _is_all_of(events, page) and _are_of(unit, events) and _have_readable_tokens(events)
+    is_plain = is_all_of(events, page) and _are_of(unit, events) and _have_readable_tokens(events)
     return events if is_plain else None
 
 
@@ -130,23 +130,6 @@ def _split(page: bytes) -> list[bytes]:
         return [b"[%b]" % event for event in _decode_raw(page)]
     except _UNREADABLE:
         return [page]
-
-
-def _is_all_of(events: list[Event], page: bytes) -> bool:
-    """Whether the events are the whole page, none of its members having been written twice."""
-    written = _encode(events)
-    if len(written) == len(page) and b"\\" not in page:
-        return True
-    # There are spaces or escapes, or another way to write them. Each member and each text has its own two quotation
-    # marks, however it is written.
-    return _quotation_marks(written) == _quotation_marks(page)
-
-
-def _quotation_marks(text: bytes) -> int:
-    """How many quotation marks of a JSON text begin or end a string."""
-    if b"\\" not in text:
-        return text.count(b'"')
-    return text.count(b'"') - text.replace(rb"\\", b"").count(rb"\"")
 
 
 def _are_of(unit: Unit, events: list[Event]) -> bool:

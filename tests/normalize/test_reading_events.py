@@ -12,7 +12,7 @@ from msgspec import UNSET
 
 from exporter.errors import EventUnreadable
 from exporter.model import Unit
-from exporter.normalize import odd_events as odd_events_module
+from exporter.normalize import members as members_module
 from exporter.normalize.decode import cut, decode
 
 if TYPE_CHECKING:
@@ -257,7 +257,7 @@ def test_what_cannot_be_cut_stays_whole(page: bytes) -> None:
 
 def test_an_event_of_more_values_than_memory_can_hold_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Values are counted before they are made; what stands in a text is none, however it looks."""
-    monkeypatch.setattr(odd_events_module, "_VALUES_MAX", 20)
+    monkeypatch.setattr(members_module, "_VALUES_MAX", 20)
     page = json.dumps([{"name": "JOINED", "unheardOf": r'[{",,\\"}]' * 20}]).encode()
     (extra,) = decode(UNIT, (page,)).extras.values()
     assert json.loads(extra) == {"unheardOf": r'[{",,\\"}]' * 20}
