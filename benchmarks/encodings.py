@@ -37,7 +37,7 @@ _FILES_MAX = 40
 _UNITS_A_BATCH = 100
 _CALL_US = 200_000
 _EXPORTED_AT_US = 1_768_791_600_000_000
-_TIME = EVENTS.time_column
+(_TIME,) = EVENTS.own.times
 _TOKEN_TIMES = ("previous_token.expiration_time", "new_token.expiration_time")
 _USUAL = writer_options(EVENTS)
 

@@ -39,7 +39,7 @@ def ids_of(file: DataFile, data: bytes) -> pa.Int64Array | None:
     table = table_named(file.table)
     if table is None:  # no table of rows: its bytes are all that can be compared
         return None
-    rows = read_rows(table, data, [table.time_column, *([] if table.id_column is None else [table.id_column])])
+    rows = read_rows(table, data, [*table.date_columns, *([] if table.id_column is None else [table.id_column])])
     if rows.num_rows != file.rows:
         raise FileDamaged(f"it has {rows.num_rows} rows, and its record says {file.rows}")
     strange = [day for day in dates_in(table, rows) if day.isoformat() != file.date]

@@ -61,17 +61,17 @@ def writer_options(table: Table) -> dict[str, Any]:
 
     Why so is in ``docs/decisions/0005-parquet-encodings.md``.
     """
-    # A table's own time differs from row to row; all other times are shared by the rows of a run.
+    # What is not written as differences repeats: the times that the rows of a run or a session share, and texts.
     repeating = [
         field.name
         for field in table.schema
-        if pa.types.is_string(field.type) or (pa.types.is_timestamp(field.type) and field.name != table.time_column)
+        if pa.types.is_string(field.type) or (pa.types.is_timestamp(field.type) and field.name not in table.own.times)
     ]
     return {
         "compression": "zstd",
         "compression_level": _ZSTD_LEVEL,
         "use_dictionary": repeating,
-        "column_encoding": {table.time_column: "DELTA_BINARY_PACKED"},
+        "column_encoding": dict.fromkeys(table.own.times, "DELTA_BINARY_PACKED"),
         "write_statistics": True,
         # The schema's own types are all that Parquet has; Arrow's copy would name the dictionaries used to write.
         "store_schema": False,

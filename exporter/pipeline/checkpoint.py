@@ -132,7 +132,7 @@ class Checkpoint:
 
 def _sessions_in(table: Table, rows: pa.RecordBatch, day: date, *, is_all: bool) -> set[SessionKey]:
     """The sessions that the rows of a date are of. ``is_all`` says that all rows are of that date."""
-    named = rows.select([table.time_column, "stage_arn", "session_id"])
+    named = rows.select([*table.date_columns, "stage_arn", "session_id"])
     if not is_all:
         named = of_date(table, named, day)
     stages, sessions = named.column("stage_arn"), named.column("session_id")

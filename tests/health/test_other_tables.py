@@ -25,7 +25,7 @@ from exporter.lake import tables
 from exporter.lake.data_files import file_name
 from exporter.lake.staging import stage
 from exporter.lake.tables.events import EVENTS
-from exporter.lake.tables.table import MICROS, Table, column
+from exporter.lake.tables.table import MICROS, PartitionDate, Table, column
 from tests.support.memory_store import MemoryStore
 from tests.support.service import DAY_US, SCOPE, STAGE, Service
 
@@ -46,8 +46,7 @@ GADGETS = Table(
         ]
     ),
     sort_by=("stage_arn", "seen_at"),
-    time_column="seen_at",
-    date_key="gadget_date",
+    date=PartitionDate("gadget_date", ("seen_at",)),
 )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from exporter.lake.tables.table import MICROS, RowIds, Table, column
+from exporter.lake.tables.table import MICROS, OwnValues, PartitionDate, RowIds, Table, column, text_map
 
 #: Of the algorithm; each data file carries it.
 VERSION = "1"
@@ -16,15 +16,10 @@ VERSION = "1"
 
 def _token(first_id: int) -> pa.StructType:
     """A token's type; its members take the ids from ``first_id`` on, and then what is inside them."""
-    element, key, value = (first_id + 4, first_id + 5, first_id + 6)
     return pa.struct(
         [
-            column(first_id, "capabilities", pa.list_(column(element, "element", pa.string()))),
-            column(
-                first_id + 1,
-                "attributes",
-                pa.map_(column(key, "key", pa.string(), nullable=False), column(value, "value", pa.string())),
-            ),
+            column(first_id, "capabilities", pa.list_(column(first_id + 4, "element", pa.string()))),
+            column(first_id + 1, "attributes", text_map(first_id + 5)),
             column(first_id + 2, "user_id", pa.string()),
             column(first_id + 3, "expiration_time", MICROS),
         ]
@@ -57,7 +52,7 @@ EVENTS = Table(
         ]
     ),
     sort_by=("stage_arn", "session_id", "participant_id", "event_time", "event_id"),
-    time_column="event_time",
-    date_key="event_date",
+    date=PartitionDate("event_date", ("event_time",)),
+    own=OwnValues(times=("event_time",)),
     ids=RowIds("event_id", VERSION, "ivs-export.event-id-version"),
 )

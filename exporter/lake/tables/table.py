@@ -22,21 +22,48 @@ class RowIds:
 
 
 @dataclass(frozen=True)
+class PartitionDate:
+    """The date by which a table's files are cut: the partition's ``key``, which is no column of theirs.
+
+    A row's date is that of the first of its times in ``columns`` that is not null, in UTC; the last of them never is.
+    """
+
+    key: str
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class OwnValues:
+    """Columns in which hardly two rows have the same value. ``times`` are written as differences."""
+
+    times: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Table:
     """A table of the lake.
 
-    ``schema`` is that of every file, with its field ids. Rows are sorted by ``sort_by``; the UTC date of
-    ``time_column`` is the partition's key ``date_key``, which is not in the file. ``version`` counts the changes to the
-    schema. ``ids`` is None where rows have no ids.
+    ``schema`` is that of every file, with its field ids. Rows are sorted by ``sort_by``. ``version`` counts the changes
+    to the schema. ``ids`` is None where rows have no ids.
     """
 
     name: str
     version: int
     schema: pa.Schema
     sort_by: tuple[str, ...]
-    time_column: str
-    date_key: str
+    date: PartitionDate
+    own: OwnValues = OwnValues()
     ids: RowIds | None = None
+
+    @property
+    def date_key(self) -> str:
+        """The key of the table's partitions."""
+        return self.date.key
+
+    @property
+    def date_columns(self) -> tuple[str, ...]:
+        """The times that date a row: the first that is not null does."""
+        return self.date.columns
 
     @property
     def id_column(self) -> str | None:
@@ -52,6 +79,12 @@ class Table:
 def column(field_id: int, name: str, kind: pa.DataType, *, nullable: bool = True) -> pa.Field:
     """Make a column, or a part of one, with its field id."""
     return pa.field(name, kind, nullable, {_FIELD_ID: str(field_id)})
+
+
+def text_map(first_id: int) -> pa.MapType:
+    """The type of a map from texts to texts; its keys take the field id ``first_id``, its values the next one."""
+    key = column(first_id, "key", pa.string(), nullable=False)
+    return pa.map_(key, column(first_id + 1, "value", pa.string()))
 
 
 #: The type of every column of times.
