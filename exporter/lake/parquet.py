@@ -96,7 +96,7 @@ def _groups(rows: Sequence[pa.RecordBatch], rows_max: int, size_bytes_max: int) 
     group: list[pa.RecordBatch] = []
     room, room_bytes = size, size_bytes_max
     for batch in rows:
-        row_size_bytes = max(1, batch.nbytes // max(1, batch.num_rows))
+        row_size_bytes = max(1, _spread_size_bytes(batch) // max(1, batch.num_rows))
         start = 0
         while start < batch.num_rows:
             piece = batch.slice(start, min(room, max(1, room_bytes // row_size_bytes)))
@@ -109,6 +109,27 @@ def _groups(rows: Sequence[pa.RecordBatch], rows_max: int, size_bytes_max: int) 
                 group, room, room_bytes = [], size, size_bytes_max
     if group:
         yield group
+
+
+def _spread_size_bytes(batch: pa.RecordBatch) -> int:
+    """The bytes of a batch's rows in a group, where each has a map of its own though many may share one now."""
+    shared = [
+        column
+        for column in batch.columns
+        if pa.types.is_dictionary(column.type) and pa.types.is_map(column.type.value_type)
+    ]
+    size_bytes: int = batch.nbytes
+    return size_bytes + sum(
+        pc.sum(_map_sizes(column.dictionary).take(column.indices)).as_py() or 0 for column in shared
+    )
+
+
+def _map_sizes(maps: pa.MapArray) -> pa.Int64Array:
+    """The bytes of each map's texts."""
+    values = pc.fill_null(pc.binary_length(maps.items), 0)
+    lengths = pc.add(pc.binary_length(maps.keys), values).cast(pa.int64())
+    ends = pa.concat_arrays([pa.array([0], pa.int64()), pc.cumulative_sum(lengths)]).take(maps.offsets)
+    return pc.subtract(ends.slice(1), ends.slice(0, len(maps)))
 
 
 def _written_parts(batch: pa.RecordBatch, size_bytes_max: int) -> Iterator[pa.RecordBatch]:

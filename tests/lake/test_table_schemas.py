@@ -1,0 +1,123 @@
+"""The pinned schemas of stages, sessions and participants: columns, types and field ids, to the letter."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from exporter.lake.parquet import encode
+from exporter.lake.tables.participants import PARTICIPANTS
+from exporter.lake.tables.sessions import SESSIONS
+from exporter.lake.tables.stages import STAGES
+
+if TYPE_CHECKING:
+    from exporter.lake.tables.table import Table
+
+_TIME = "timestamp[us, tz=UTC]"
+# Each column with its type, in the order of the field ids 1, 2, …, and the ids of what is inside of maps.
+_STAGES = [
+    ("stage_arn", "string"),
+    ("account_id", "string"),
+    ("region", "string"),
+    ("stage_name", "string"),
+    ("tags", "map<string, string ('tags')>"),
+    ("is_listed", "bool"),
+    ("extra", "string"),
+    ("run_id", "string"),
+    ("exported_at", _TIME),
+]
+_SESSIONS = [
+    ("stage_arn", "string"),
+    ("account_id", "string"),
+    ("region", "string"),
+    ("session_id", "string"),
+    ("session_start", _TIME),
+    ("session_end", _TIME),
+    ("stage_name", "string"),
+    ("stage_tags", "map<string, string ('stage_tags')>"),
+    ("participant_count", "int64"),
+    ("event_count", "int64"),
+    ("abandoned_count", "int64"),
+    ("is_complete", "bool"),
+    ("is_final", "bool"),
+    ("extra", "string"),
+    ("run_id", "string"),
+    ("exported_at", _TIME),
+]
+_PARTICIPANTS = [
+    ("stage_arn", "string"),
+    ("account_id", "string"),
+    ("region", "string"),
+    ("session_id", "string"),
+    ("session_start", _TIME),
+    ("participant_id", "string"),
+    ("user_id", "string"),
+    ("first_join_time", _TIME),
+    ("published", "bool"),
+    ("recording_state", "string"),
+    ("replication_type", "string"),
+    ("replication_state", "string"),
+    ("source_stage_arn", "string"),
+    ("source_session_id", "string"),
+    ("ingest_configuration_arn", "string"),
+    ("redundant_ingest", "bool"),
+    ("attributes", "map<string, string ('attributes')>"),
+    ("isp_name", "string"),
+    ("os_name", "string"),
+    ("os_version", "string"),
+    ("browser_name", "string"),
+    ("browser_version", "string"),
+    ("sdk_version", "string"),
+    ("protocol", "string"),
+    ("recording_s3_bucket", "string"),
+    ("recording_s3_prefix", "string"),
+    ("details", "string"),
+    ("is_final", "bool"),
+    ("extra", "string"),
+    ("run_id", "string"),
+    ("exported_at", _TIME),
+]
+
+
+@pytest.mark.parametrize(
+    ("table", "columns", "map_name", "map_ids"),
+    [
+        (STAGES, _STAGES, "tags", [10, 11]),
+        (SESSIONS, _SESSIONS, "stage_tags", [17, 18]),
+        (PARTICIPANTS, _PARTICIPANTS, "attributes", [32, 33]),
+    ],
+    ids=["stages", "sessions", "participants"],
+)
+def test_the_schema_of_a_file_to_the_letter(
+    table: Table, columns: list[tuple[str, str]], map_name: str, map_ids: list[int]
+) -> None:
+    """A file has the contract's columns, types and field ids in their order, and no partition key."""
+    schema = pq.ParquetFile(pa.BufferReader(encode(table, []))).schema_arrow
+    assert [(field.name, str(field.type)) for field in schema] == columns
+    assert [int(field.metadata[b"PARQUET:field_id"]) for field in schema] == list(range(1, len(columns) + 1))
+    kind = schema.field(map_name).type
+    assert [int(inner.metadata[b"PARQUET:field_id"]) for inner in (kind.key_field, kind.item_field)] == map_ids
+    assert (kind.key_field.nullable, kind.item_field.nullable) == (False, True)
+    assert schema.equals(table.schema)
+
+
+def test_how_the_tables_are_cut_and_ordered() -> None:
+    """The folders' names, the times that date a row, and the order of rows are part of the format."""
+    assert [(table.name, table.version, table.date_key) for table in (STAGES, SESSIONS, PARTICIPANTS)] == [
+        ("stages", 1, "exported_date"),
+        ("sessions", 1, "session_date"),
+        ("participants", 1, "session_date"),
+    ]
+    assert [table.date_columns for table in (STAGES, SESSIONS, PARTICIPANTS)] == [
+        ("exported_at",),
+        ("session_start", "exported_at"),
+        ("session_start", "first_join_time", "exported_at"),
+    ]
+    assert [table.sort_by for table in (STAGES, SESSIONS, PARTICIPANTS)] == [
+        ("stage_arn",),
+        ("stage_arn", "session_id"),
+        ("stage_arn", "session_id", "participant_id"),
+    ]
