@@ -40,12 +40,12 @@ def decode_odd(unit: Unit, page: bytes, decoded: Decoded) -> None:
 
 
 def _read_event(unit: Unit, members: Members, reading: Leftovers) -> Event:
-    fields = reading.fitting(members, _EVENT_FITS)
+    fields = reading.fitting(members, EVENT_FITS)
     if fields.get("participantId", unit.participant_id) != unit.participant_id:
         reading.left["participantId"].append(fields.pop("participantId"))
     for name in ("previousToken", "newToken"):
         if name in fields:
-            token = reading.fitting(fields[name], _TOKEN_FITS, name + ".")
+            token = reading.fitting(fields[name], TOKEN_FITS, name + ".")
             if "attributes" in token:
                 token["attributes"] = dict(token["attributes"])
             fields[name] = msgspec.convert(token, Token)
@@ -62,13 +62,15 @@ def _is_text_map(value: Any) -> bool:  # noqa: ANN401 - whatever JSON holds
     return all(is_text(name) and is_text(text) for name, text in value)
 
 
-_TOKEN_FITS: Mapping[str, Callable[[Any], bool]] = {
+#: Whether a value of a token fits its field, by the member's name.
+TOKEN_FITS: Mapping[str, Callable[[Any], bool]] = {
     "capabilities": _is_texts,
     "attributes": _is_text_map,
     "userId": is_text,
     "expirationTime": lambda value: is_text(value) and read_us(value) is not None,
 }
-_EVENT_FITS: Mapping[str, Callable[[Any], bool]] = dict.fromkeys(Event.__struct_encode_fields__, is_text) | {
+#: The same of an event's members.
+EVENT_FITS: Mapping[str, Callable[[Any], bool]] = dict.fromkeys(Event.__struct_encode_fields__, is_text) | {
     "replica": is_flag,
     "previousToken": is_object,
     "newToken": is_object,
