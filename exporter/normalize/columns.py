@@ -85,7 +85,7 @@ def _indexed(values: Sequence[Hashable], kind: pa.DataType) -> pa.DictionaryArra
     """A dictionary of the values that differ; None is null."""
     distinct = {value: index for index, value in enumerate(dict.fromkeys(v for v in values if v is not None))}
     indices = pa.array(map(distinct.get, values), _index_type(len(distinct)))
-    return pa.DictionaryArray.from_arrays(indices, pa.array(distinct, kind))
+    return pa.DictionaryArray.from_arrays(indices, pa.array(list(distinct), kind))
 
 
 def _index_type(length: int) -> pa.DataType:

@@ -15,8 +15,7 @@ import pyarrow as pa
 from exporter.errors import EventUndated, EventUnreadable, TemporaryFolderRefused
 from exporter.lake.tables.events import EVENTS
 from exporter.lake.tables.table import MICROS
-from exporter.model import scope_of
-from exporter.normalize.columns import dictionary, stamp_columns, texts
+from exporter.normalize.columns import dictionary, stage_columns, stamp_columns, texts
 from exporter.normalize.event_id import fields_of, hashes
 from exporter.normalize.hashed_pages import decoded_of
 from exporter.normalize.time_columns import read_column_us
@@ -86,7 +85,7 @@ def event_rows(fetched: Sequence[FetchedUnit], stamp: Stamp) -> EventRows:
         **stamp_columns(stamp, len(events)),
     }
     return EventRows(
-        rows=pa.RecordBatch.from_pydict(columns),
+        rows=pa.RecordBatch.from_pydict(columns).select(EVENTS.schema.names),
         slices=slices.among([unit.unit for unit in fetched]) if unreadable else slices,
         unreadable=unreadable,
         unknown_fields=Counter(name for of_unit in decoded.values() for name in of_unit.unknown_fields),
@@ -125,16 +124,12 @@ def _undated(slices: UnitSlices, times_us: pa.Int64Array) -> dict[Unit, EventUnd
 
 
 def _unit_columns(slices: UnitSlices) -> dict[str, pa.DictionaryArray]:
-    units = slices.units
-    scopes = {stage_arn: scope_of(stage_arn) for stage_arn in {unit.stage_arn for unit in units}}
-    columns: dict[str, list[str | None]] = {
-        "account_id": [scope.account_id if (scope := scopes[unit.stage_arn]) else None for unit in units],
-        "region": [scope.region if (scope := scopes[unit.stage_arn]) else None for unit in units],
-        "stage_arn": [unit.stage_arn for unit in units],
-        "session_id": [unit.session_id for unit in units],
-        "participant_id": [unit.participant_id for unit in units],
+    columns = {
+        **stage_columns([unit.stage_arn for unit in slices.units]),
+        "session_id": dictionary([unit.session_id for unit in slices.units]),
+        "participant_id": dictionary([unit.participant_id for unit in slices.units]),
     }
-    of_units = pa.RecordBatch.from_arrays([dictionary(values) for values in columns.values()], names=list(columns))
+    of_units = pa.RecordBatch.from_pydict(columns)
     return dict(zip(columns, of_units.take(slices.unit_of_row()).columns, strict=True))
 
 
