@@ -29,10 +29,11 @@ from exporter.normalize.events import event_rows
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from exporter.lake.tables.table import Table
     from exporter.model import FetchedUnit
 
 _STAGES, _STAGES_QUICK = 17, 1
-_ROWS = (10, 100, 1_000, 10_000, GROUP_ROWS_MAX)
+ROWS = (10, 100, 1_000, 10_000, GROUP_ROWS_MAX)
 _FILES_MAX = 40
 _UNITS_A_BATCH = 100
 _CALL_US = 200_000
@@ -76,25 +77,29 @@ CUTS = {"seconds": 1_000_000, "milliseconds": 1_000}
 
 def figures(*, quick: bool) -> Iterator[Figure]:
     """Bytes an event of each variant, for each number of rows in a file."""
-    rows = _sorted_rows(week(_STAGES_QUICK if quick else _STAGES))
-    yield Figure("rows in a file", " ".join(f"{count:>7,}" for count in _ROWS))
-    yield _figure("pyarrow's defaults", rows, {})
+    rows = as_written(EVENTS, _batches(week(_STAGES_QUICK if quick else _STAGES)))
+    yield Figure("rows in a file", " ".join(f"{count:>7,}" for count in ROWS))
+    yield figure_of("pyarrow's defaults", rows, {})
     for name, changed in VARIANTS.items():
-        yield _figure(name, rows, _USUAL | changed)
+        yield figure_of(name, rows, _USUAL | changed)
     for cut, micros in CUTS.items():
         cut_rows = _with_times_cut(rows, micros)
         for encoding in ("DELTA_BINARY_PACKED", "PLAIN", "BYTE_STREAM_SPLIT"):
-            yield _figure(f"{cut}: {_TIME} {encoding}", cut_rows, _USUAL | _encodings({_TIME: encoding}))
+            yield figure_of(f"{cut}: {_TIME} {encoding}", cut_rows, _USUAL | _encodings({_TIME: encoding}))
 
 
-def _sorted_rows(units: Iterable[FetchedUnit]) -> pa.Table:
-    """The rows as the exporter sorts them, in row groups of the largest size."""
-    rest, number, parts = iter(units), 0, []
+def _batches(units: Iterable[FetchedUnit]) -> Iterator[pa.RecordBatch]:
+    rest, number = iter(units), 0
     while batch := list(islice(rest, _UNITS_A_BATCH)):
-        parts.append(event_rows(batch, Stamp("20260119T030000Z-benchmark", _EXPORTED_AT_US + number * _CALL_US)).rows)
+        yield event_rows(batch, Stamp("20260119T030000Z-benchmark", _EXPORTED_AT_US + number * _CALL_US)).rows
         number += len(batch)
-    texts = [field.name for field in EVENTS.schema if pa.types.is_string(field.type)]
-    return pq.read_table(pa.BufferReader(encode(EVENTS, parts)), read_dictionary=texts).unify_dictionaries()
+
+
+def as_written(table: Table, batches: Iterable[pa.RecordBatch]) -> pa.Table:
+    """The rows as the exporter sorts them, in row groups of the largest size."""
+    texts = [field.name for field in table.schema if pa.types.is_string(field.type)]
+    written = encode(table, list(batches))
+    return pq.read_table(pa.BufferReader(written), read_dictionary=texts).unify_dictionaries()
 
 
 def _with_times_cut(rows: pa.Table, micros: int) -> pa.Table:
@@ -103,10 +108,11 @@ def _with_times_cut(rows: pa.Table, micros: int) -> pa.Table:
     return rows.set_column(rows.schema.get_field_index(_TIME), EVENTS.schema.field(_TIME), cut)
 
 
-def _figure(name: str, rows: pa.Table, options: Mapping[str, Any]) -> Figure:
+def figure_of(name: str, rows: pa.Table, options: Mapping[str, Any]) -> Figure:
+    """Bytes a row, for each number of rows in a file, and the processor's time for the largest files."""
     shown = []
     cpu_s = 0.0
-    for count in _ROWS:
+    for count in ROWS:
         starts = list(range(0, rows.num_rows, max(count, rows.num_rows // _FILES_MAX)))
         parts = [_used(rows.slice(start, count)) for start in starts]
         began_s = time.process_time()

@@ -61,11 +61,12 @@ def writer_options(table: Table) -> dict[str, Any]:
 
     Why so is in ``docs/decisions/0005-parquet-encodings.md``.
     """
-    # What is not written as differences repeats: the times that the rows of a run or a session share, and texts.
+    # All other texts repeat, and so do all other times: those that the rows of a run or a session share.
+    apart = {*table.own.times, *table.own.texts}
     repeating = [
         field.name
         for field in table.schema
-        if pa.types.is_string(field.type) or (pa.types.is_timestamp(field.type) and field.name not in table.own.times)
+        if (pa.types.is_string(field.type) or pa.types.is_timestamp(field.type)) and field.name not in apart
     ]
     return {
         "compression": "zstd",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _TIME = "timestamp[us, tz=UTC]"
 # Each column with its type, in the order of the field ids 1, 2, …, and the ids of what is inside of maps.
+_VALUES = {"string": "a", _TIME.partition("<")[0]: 0, "map": {"a": "b"}, "bool": True, "int64": 1}
 _STAGES = [
     ("stage_arn", "string"),
     ("account_id", "string"),
@@ -102,6 +103,35 @@ def test_the_schema_of_a_file_to_the_letter(
     assert [int(inner.metadata[b"PARQUET:field_id"]) for inner in (kind.key_field, kind.item_field)] == map_ids
     assert (kind.key_field.nullable, kind.item_field.nullable) == (False, True)
     assert schema.equals(table.schema)
+
+
+@pytest.mark.parametrize(
+    ("table", "deltas", "plain"),
+    [
+        (STAGES, set(), {"is_listed"}),
+        (
+            SESSIONS,
+            {"session_start", "session_end"},
+            {"session_id", "participant_count", "event_count", "abandoned_count", "is_complete", "is_final"},
+        ),
+        (
+            PARTICIPANTS,
+            {"first_join_time"},
+            {"participant_id", "published", "redundant_ingest", "is_final"},
+        ),
+    ],
+    ids=["stages", "sessions", "participants"],
+)
+def test_how_the_columns_are_written(table: Table, deltas: set[str], plain: set[str]) -> None:
+    """Times of a row's own are written as differences, ids of its own plainly, and what repeats as dictionaries."""
+    row = {field.name: _VALUES[str(field.type).partition("<")[0]] for field in table.schema}
+    batch = pa.RecordBatch.from_pylist([row, row], schema=table.schema)
+    metadata = pq.ParquetFile(pa.BufferReader(encode(table, [batch]))).metadata
+    chunks = [metadata.row_group(0).column(index) for index in range(metadata.num_columns)]
+    assert {chunk.compression for chunk in chunks} == {"ZSTD"}
+    assert {chunk.path_in_schema for chunk in chunks if "DELTA_BINARY_PACKED" in chunk.encodings} == deltas
+    without = {chunk.path_in_schema for chunk in chunks if not chunk.has_dictionary_page}
+    assert {name for name in without if "." not in name} == deltas | plain
 
 
 def test_how_the_tables_are_cut_and_ordered() -> None:

@@ -46,5 +46,5 @@ PARTICIPANTS = Table(
     ),
     sort_by=("stage_arn", "session_id", "participant_id"),
     date=PartitionDate("session_date", ("session_start", "first_join_time", "exported_at")),
-    own=OwnValues(times=("first_join_time",)),
+    own=OwnValues(times=("first_join_time",), texts=("participant_id",)),
 )

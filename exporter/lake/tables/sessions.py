@@ -31,5 +31,5 @@ SESSIONS = Table(
     ),
     sort_by=("stage_arn", "session_id"),
     date=PartitionDate("session_date", ("session_start", "exported_at")),
-    own=OwnValues(times=("session_start", "session_end")),
+    own=OwnValues(times=("session_start", "session_end"), texts=("session_id",)),
 )

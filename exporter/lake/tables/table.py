@@ -34,9 +34,13 @@ class PartitionDate:
 
 @dataclass(frozen=True)
 class OwnValues:
-    """Columns in which hardly two rows have the same value. ``times`` are written as differences."""
+    """Columns in which hardly two rows have the same value.
+
+    ``times`` are written as differences, ``texts`` as they are: a dictionary would make them larger.
+    """
 
     times: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
