@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class SessionCounts:
     """How much a session has in the lake; None where nobody has counted.
 
-    ``abandoned`` participants are those that AWS has refused for so long that they were given up.
+    ``participants`` are those that were listed, ``abandoned`` those of them whose events nobody asks for any more.
     """
 
     participants: int | None = None

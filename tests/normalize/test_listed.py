@@ -263,7 +263,7 @@ _participants = st.fixed_dictionaries(
 
 
 def _found_again(item: dict[str, Any], listed: ListedParticipant) -> dict[str, Any]:
-    """The item as it can be told from its value."""
+    """The item as its value has it."""
     found: dict[str, Any] = json.loads(listed.extra or "{}")
     for name, own in _COLUMNS.items():
         if (value := getattr(listed, own)) is not None:

@@ -172,7 +172,7 @@ def test_hashing_needs_a_key() -> None:
 
 
 def test_any_other_mode_or_key_has_another_fingerprint() -> None:
-    """What would make other texts of the same users is told apart; the order of names and an unused key are not."""
+    """What makes other texts of the same users differs; the order of names and an unused key make no difference."""
     others = [
         Privacy(),
         Privacy(user_id="drop"),

@@ -49,7 +49,7 @@ def test_each_column() -> None:
 
 
 def test_an_empty_map_is_no_null() -> None:
-    """A stage that has no tags and one whose tags nobody has listed are told apart, also in one file."""
+    """A stage that has no tags and one whose tags nobody has listed differ, also in one file."""
     rows = [
         StageRow(ListedStage(f"{ARN}0", tags={}), is_listed=True),
         StageRow(ListedStage(f"{ARN}1"), is_listed=True),
