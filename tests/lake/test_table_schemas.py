@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import duckdb
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -14,6 +16,8 @@ from exporter.lake.tables.sessions import SESSIONS
 from exporter.lake.tables.stages import STAGES
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from exporter.lake.tables.table import Table
 
 _TIME = "timestamp[us, tz=UTC]"
@@ -132,6 +136,28 @@ def test_how_the_columns_are_written(table: Table, deltas: set[str], plain: set[
     assert {chunk.path_in_schema for chunk in chunks if "DELTA_BINARY_PACKED" in chunk.encodings} == deltas
     without = {chunk.path_in_schema for chunk in chunks if not chunk.has_dictionary_page}
     assert {name for name in without if "." not in name} == deltas | plain
+
+
+@pytest.mark.parametrize("table", [STAGES, SESSIONS, PARTICIPANTS], ids=["stages", "sessions", "participants"])
+def test_every_reader_sees_the_same_rows(table: Table, tmp_path: Path) -> None:
+    """PyArrow, DuckDB and Polars read the same rows, with times in UTC and null beside an empty map."""
+    full = {field.name: _VALUES[str(field.type).partition("<")[0]] for field in table.schema}
+    empty = dict.fromkeys(table.schema.names) | dict.fromkeys(table.sort_by, "b")
+    (map_name,) = [field.name for field in table.schema if pa.types.is_map(field.type)]
+    rows = pa.RecordBatch.from_pylist([full, empty, empty | {map_name: {}}], schema=table.schema)
+    path = tmp_path / "rows.parquet"
+    path.write_bytes(encode(table, [rows]))
+    expected = pq.read_table(path).to_pylist()
+    assert expected == rows.to_pylist()
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        assert connection.sql("FROM read_parquet(?)", params=[str(path)]).to_arrow_table().to_pylist() == expected
+        assert connection.execute(f"SELECT {map_name}['a'] FROM read_parquet(?)", [str(path)]).fetchone() == ("b",)
+    frame = pl.read_parquet(path)
+    assert frame.schema["exported_at"] == pl.Datetime("us", "UTC")
+    assert frame.drop(map_name).to_arrow().to_pylist() == rows.drop_columns(map_name).to_pylist()
+    # Which type stands for a map has changed from one Polars to the next.
+    assert [None if pairs is None else len(pairs) for pairs in frame[map_name].to_list()] == [1, None, 0]
 
 
 def test_how_the_tables_are_cut_and_ordered() -> None:
