@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -20,15 +20,18 @@ from pydantic import (
 )
 
 from exporter.model import checked_address, is_region, nearest_region, scope_of
+from exporter.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_SHOWN_LENGTH_MAX = 80
 # Sources: IAM User Guide, "IAM identifiers"; STS API Reference, "AssumeRole". IVS Real-Time is in no partition but aws.
 _ROLE_ARN = re.compile(r"arn:aws:iam::(?P<account_id>[0-9]{12}):role/(?:[!-~]+/)?[\w+=,.@-]{1,64}", re.ASCII)
 _ROLE_ARN_LENGTH_MAX = 2_048
 _EXTERNAL_ID = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
+
+#: Whether something is written as AWS sent it, or not at all.
+Mode = Literal["keep", "drop"]
 
 
 def _refuse_flag(value: object) -> object:
@@ -60,6 +63,50 @@ _Texts = Annotated[tuple[_Text, ...], BeforeValidator(_split)]
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _kept_attributes(value: object) -> object:
+    """A mode, or the names of attributes: a list in the file, a text with commas elsewhere.
+
+    A single word that is no mode is refused: a misspelt mode would be the name of an attribute that nobody has.
+    """
+    if not isinstance(value, str) or value in get_args(Mode):
+        return value
+    if "," not in value:
+        raise ValueError('should be "keep", "drop", or the names of those to keep (a text with a comma, if only one)')
+    return _split(value)
+
+
+class TableSettings(_Section):
+    """Which tables are written beside ``events``.
+
+    ``details`` asks GetParticipant once for each row of ``participants``; live applications draw on that quota, too.
+    """
+
+    stages: bool = True
+    sessions: bool = True
+    participants: bool = True
+    details: bool = False
+
+    @field_validator("details")
+    @classmethod
+    def _check_details(cls, details: bool, info: ValidationInfo) -> bool:  # noqa: FBT001 - pydantic passes it so
+        if details and not info.data.get("participants", True):
+            raise ValueError("details stand in the table participants, which is switched off")
+        return details
+
+
+class PrivacySettings(_Section):
+    """What is written of users, in every table and in rejects.
+
+    ``attributes`` may be the names of those that are kept. ``key`` is what user ids are hashed with. It has no place in
+    the settings' file, and is shown nowhere.
+    """
+
+    user_id: Literal["keep", "hash", "drop"] = "keep"
+    attributes: Annotated[Mode | tuple[_Text, ...], BeforeValidator(_kept_attributes)] = "keep"
+    extra: Mode = "keep"
+    key: SecretStr | None = None
 
 
 class QuotaSettings(_Section):
@@ -179,6 +226,8 @@ class Settings(_Section):
     stages: _Texts = ()
     exclude_stages: _Texts = ()
     accounts: tuple[AccountSettings, ...] = ()
+    tables: TableSettings = TableSettings()
+    privacy: PrivacySettings = PrivacySettings()
     quota: QuotaSettings = QuotaSettings()
     run: RunSettings = RunSettings()
     retry: RetrySettings = RetrySettings()
@@ -237,19 +286,6 @@ def check_regions(regions: Iterable[str]) -> None:
             close = nearest_region(region)
             meant = f"did you mean {close}?" if close else "a region is a name such as eu-west-1"
             raise ValueError(f"{shown(region)} is no AWS region: {meant}")
-
-
-def shown(value: object) -> str:
-    """A value as an error may show it: on one line, cut, and without what stands before an ``@`` in an address."""
-    text = value if isinstance(value, str) else repr(value)
-    scheme, separator, rest = text.partition("://")
-    before, at, after = text.rpartition("@")
-    if separator and "@" in rest:
-        text = f"{scheme}://…@{after}"
-    elif at and ":" in before and not text.startswith("arn:"):
-        text = f"…@{after}"
-    cut = text if len(text) <= _SHOWN_LENGTH_MAX else text[:_SHOWN_LENGTH_MAX] + "…"
-    return repr(cut) if isinstance(value, str) else cut
 
 
 def _set_members(**members: str | None) -> dict[str, str]:

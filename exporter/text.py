@@ -6,12 +6,19 @@ import json
 import os
 import re
 
-_SECRET_VARIABLES = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN")
+_SECRET_VARIABLES = (
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+    "IVS_EXPORT_PRIVACY__KEY",
+)
 # What is shorter is no secret but a word such as `test`, and would turn a whole log into stars. AWS's own secret keys
 # have 40 characters, its session tokens hundreds (IAM User Guide, "IAM identifiers").
 _SECRET_LENGTH_MIN = 16
 #: Characters that are shown of a message from outside, and of a name or a value in one.
 LINE_LENGTH_MAX, NAME_LENGTH_MAX = 500, 200
+#: Characters that are shown of a value that somebody has set.
+_VALUE_LENGTH_MAX = 80
 _MASK = "***"
 
 _PATTERNS = (
@@ -90,3 +97,16 @@ def undated(count: int, among: int) -> str:
     """Say of how many events the time can't be read."""
     have = "has" if count == 1 else "have"
     return f"{count:,} of {counted(among, 'event')} {have} no eventTime that can be read"
+
+
+def shown(value: object) -> str:
+    """A value as an error may show it: on one line, cut, and without what stands before an ``@`` in an address."""
+    text = value if isinstance(value, str) else repr(value)
+    scheme, separator, rest = text.partition("://")
+    before, at, after = text.rpartition("@")
+    if separator and "@" in rest:
+        text = f"{scheme}://…@{after}"
+    elif at and ":" in before and not text.startswith("arn:"):
+        text = f"…@{after}"
+    cut = text if len(text) <= _VALUE_LENGTH_MAX else text[:_VALUE_LENGTH_MAX] + "…"
+    return repr(cut) if isinstance(value, str) else cut

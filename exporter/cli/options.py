@@ -15,6 +15,7 @@ import click
 from exporter.cli.command import Option
 
 _WHAT = "What to export, and where to"
+_TABLES = "Tables, and what they say of users"
 _QUOTA = "Quota"
 _RUN = "The run"
 _CALLS = "Calls"
@@ -23,6 +24,11 @@ _S3 = "S3, passed on with each object"
 
 def _setting(key: str, flags: str, metavar: str | None, help_text: str, group: str, **more: Any) -> Option:  # noqa: ANN401 - click's own
     return Option(flags, help_text, group, key, metavar=metavar, **more)
+
+
+def _flag(key: str, flag: str, help_text: str) -> Option:
+    name = flag.removeprefix("--")
+    return _setting(key, f"--{name}/--no-{name}", None, help_text, _TABLES, default=None)
 
 
 LAKE = _setting("lake", "--lake", "PLACE", "A directory, or s3://bucket/prefix. (./lake)", _WHAT)
@@ -46,6 +52,32 @@ SETTINGS = (
         "Not this stage: it is neither listed nor exported; may be repeated. (none)",
         _WHAT,
         multiple=True,
+    ),
+    _flag("tables.stages", "--stages-table", "Write the table of stages. (yes)"),
+    _flag("tables.sessions", "--sessions-table", "Write the table of sessions. (yes)"),
+    _flag("tables.participants", "--participants-table", "Write the table of participants. (yes)"),
+    _flag(
+        "tables.details",
+        "--details",
+        "Ask for each participant's browser, system, provider and attributes: one call of GetParticipant for each"
+        " row. (no)",
+    ),
+    _setting(
+        "privacy.user_id",
+        "--privacy-user-id",
+        "MODE",
+        "User ids: keep, hash (with the key in IVS_EXPORT_PRIVACY__KEY) or drop. (keep)",
+        _TABLES,
+    ),
+    _setting(
+        "privacy.attributes",
+        "--privacy-attributes",
+        "MODE",
+        "Attributes of tokens: keep, drop, or the names of those to keep, commas between. (keep)",
+        _TABLES,
+    ),
+    _setting(
+        "privacy.extra", "--privacy-extra", "MODE", "What has no column of its own: keep or drop. (keep)", _TABLES
     ),
     _setting(
         "quota.calls_per_second",
@@ -129,6 +161,12 @@ RUN = (
     ),
     Option("--until", "Only sessions that began before this date or time.", _WHAT, metavar="TIME"),
     Option("--refetch", "Also ask again for what is complete, and add what it lacks.", _WHAT, is_flag=True),
+    Option(
+        "--backfill-tables",
+        "Also make the rows of the other tables for sessions that are complete without them.",
+        _WHAT,
+        is_flag=True,
+    ),
     Option(
         "--dry-run",
         "List what would be fetched, and print units, calls and minutes; fetch and write nothing.",

@@ -15,7 +15,8 @@ from pydantic import BaseModel, ValidationError
 from exporter.cli.options import flag_of, put
 from exporter.errors import UsageError
 from exporter.model import scope_of
-from exporter.settings import AccountSettings, Settings, check_regions, shown
+from exporter.settings import AccountSettings, Settings, check_regions
+from exporter.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -37,6 +38,8 @@ _OF_KUBERNETES = re.compile(
 )
 _ACCOUNTS = "accounts"
 _LAKE: Key = ("lake",)
+#: What a variable alone may set.
+_PRIVACY_KEY: Key = ("privacy", "key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +114,16 @@ def _check_scope(settings: Settings, scope: Scope, who: str) -> None:
 
 
 def keys() -> dict[Key, Any]:
-    """Every key of the file, with its default, but those of ``[[accounts]]``: they have no option and no variable."""
+    """Every key that file, options and variables may set, with its default.
+
+    Those of ``[[accounts]]`` have no option and no variable, and the key that user ids are hashed with only a variable.
+    """
     found: dict[Key, Any] = {}
     for name, default in Settings():
         if name == _ACCOUNTS:
             continue
         if isinstance(default, BaseModel):
-            found |= {(name, key): value for key, value in default}
+            found |= {(name, key): value for key, value in default if (name, key) != _PRIVACY_KEY}
         else:
             found[(name,)] = default
     return found
@@ -132,10 +138,21 @@ def _environment() -> dict[str, Any]:
     """The values of the environment, nested as in the file. An empty variable is as one that is not set."""
     variables = {name.upper(): value for name, value in os.environ.items() if value}
     values: dict[str, Any] = {}
-    for key in keys():
+    for key in (*keys(), _PRIVACY_KEY):
         if (value := variables.get(variable_of(key))) is not None:
             put(values, key, value)
     return values
+
+
+def _check_no_key_in(file: Path, values: Mapping[str, Any]) -> None:
+    """Refuse a file that holds the key of user ids: files are copied, committed and shown."""
+    section, name = _PRIVACY_KEY
+    of_section = values.get(section)
+    if isinstance(of_section, dict) and name in of_section:
+        raise UsageError(
+            f"{file}: {section}.{name} is refused: a key that stands in a file is no secret;"
+            f" set {variable_of(_PRIVACY_KEY)} instead"
+        )
 
 
 def _default_region(profile_region: Callable[[], str | None]) -> str:
@@ -152,7 +169,7 @@ def _default_region(profile_region: Callable[[], str | None]) -> str:
 
 
 def _check_variables() -> None:
-    known = {*_OTHER_VARIABLES, *map(variable_of, keys())}
+    known = {*_OTHER_VARIABLES, *map(variable_of, (*keys(), _PRIVACY_KEY))}
     for name in sorted(os.environ):
         is_ours = name.upper().startswith(PREFIX) and not _OF_KUBERNETES.fullmatch(name)
         if is_ours and name.upper() not in known:
@@ -220,6 +237,7 @@ def _read(file: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise UsageError(f"the configuration file {shown(str(file))} can't be read: {reason}") from None
+    _check_no_key_in(file, values)
     _check_keys(file, values)
     return values
 

@@ -11,19 +11,32 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """What one run exports, beside its settings. Times are in microseconds since the epoch, UTC.
+class Period:
+    """The time ``[since_us, until_us)``, in microseconds since the epoch, UTC; None leaves that side open."""
 
-    Only sessions that overlap ``[since_us, until_us)`` are exported; None leaves that side open. ``targets`` limits the
-    run to a list of units, ``refetch`` asks again for what is sealed, ``wait`` waits for a scope another run holds.
-    ``made_by`` is who fills the lake: real exports, or a demo with made-up data. ``tag`` is a name that many runs
-    share, those of one night, say.
+    since_us: int | None = None
+    until_us: int | None = None
+
+    @property
+    def is_unbounded(self) -> bool:
+        """Whether it takes in all times."""
+        return self.since_us is None and self.until_us is None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What one run exports, beside its settings.
+
+    Only sessions that overlap ``period`` are exported. ``targets`` limits the run to a list of units, ``refetch`` asks
+    again for what is sealed, ``backfill_tables`` makes the rows of the other tables for sessions that were sealed
+    without them, ``wait`` waits for a scope another run holds. ``made_by`` is who fills the lake: real exports, or a
+    demo with made-up data. ``tag`` is a name that many runs share, those of one night, say.
     """
 
     targets: Targets | None = None
-    since_us: int | None = None
-    until_us: int | None = None
+    period: Period = Period()
     refetch: bool = False
+    backfill_tables: bool = False
     wait: bool = False
     made_by: Maker = "run"
     tag: str | None = None
@@ -31,4 +44,4 @@ class Request:
     @property
     def is_whole(self) -> bool:
         """Whether the run takes in all sessions of its stages."""
-        return self.targets is None and self.since_us is None and self.until_us is None
+        return self.targets is None and self.period.is_unbounded

@@ -17,8 +17,9 @@ def is_wanted(session: Session, request: Request, *, active_sessions: bool) -> b
     """
     if not active_sessions and session.is_listed and session.ended_us is None:
         return False
-    starts_in_time = request.until_us is None or session.started_us is None or session.started_us < request.until_us
-    ends_in_time = request.since_us is None or session.ended_us is None or session.ended_us >= request.since_us
+    since_us, until_us = request.period.since_us, request.period.until_us
+    starts_in_time = until_us is None or session.started_us is None or session.started_us < until_us
+    ends_in_time = since_us is None or session.ended_us is None or session.ended_us >= since_us
     return starts_in_time and ends_in_time
 
 

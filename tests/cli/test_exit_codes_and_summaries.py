@@ -182,9 +182,9 @@ def test_run_options_reach_the_run(tmp_path: Path) -> None:
     assert main(["run", "--targets", str(tmp_path / "list.csv"), *times, *more], export) == exit_codes.OK
     [(settings, request)] = seen
     day_us = 86_400_000_000
-    assert request.since_us is not None
-    assert request.until_us == request.since_us + day_us
-    assert request.since_us % day_us == 0
+    assert request.period.since_us is not None
+    assert request.period.until_us == request.period.since_us + day_us
+    assert request.period.since_us % day_us == 0
     assert (request.refetch, request.wait, request.tag) == (True, True, "night 7")
     assert request.targets is not None
     assert request.targets.count == 1
@@ -252,6 +252,7 @@ def test_help_is_plain_text_for_any_terminal(
         "Examples:",
         "Options:",
         "What to export, and where to:",
+        "Tables, and what they say of users:",
         "Quota:",
         "The run:",
         "Calls:",

@@ -17,7 +17,8 @@ from exporter.cli.settings_sources import keys, load, variable_of, with_regions
 from exporter.discovery.target_list import Targets
 from exporter.errors import UsageError
 from exporter.model import REGIONS
-from exporter.settings import AccountSettings, QuotaSettings, RetrySettings, Settings, shown
+from exporter.settings import AccountSettings, QuotaSettings, RetrySettings, Settings
+from exporter.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,6 +47,13 @@ def other_value(key: tuple[str, ...], number: int) -> Any:
         return [f"{ARN}{number}"]
     if isinstance(default, bool):
         return number % 2 == 0
+    if key[0] == "privacy":
+        own: dict[str, list[Any]] = {
+            "user_id": ["keep", "drop"],
+            "attributes": ["drop", ["plan", "team"]],
+            "extra": ["keep", "drop"],
+        }
+        return own[key[1]][number % 2]
     return (
         f"text-{number}"
         if default is None or isinstance(default, str)

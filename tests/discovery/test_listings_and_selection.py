@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.discovery.listings import list_participants, list_sessions, list_stages
-from exporter.discovery.request import Request
+from exporter.discovery.request import Period, Request
 from exporter.discovery.selection import is_wanted, rank
 from exporter.errors import Malformed
 from exporter.ivs.responses import Page
@@ -161,7 +161,7 @@ def test_a_session_is_wanted_when_it_overlaps_the_range(
     session: Session, since_us: int | None, until_us: int | None
 ) -> None:
     """A session is left out only when it is known to lie before or behind the range, whose end is not part of it."""
-    wanted = is_wanted(session, Request(since_us=since_us, until_us=until_us), active_sessions=True)
+    wanted = is_wanted(session, Request(period=Period(since_us, until_us)), active_sessions=True)
     before = since_us is not None and session.ended_us is not None and session.ended_us < since_us
     behind = until_us is not None and session.started_us is not None and session.started_us >= until_us
     assert wanted is not (before or behind)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from exporter.discovery import target_list
-from exporter.discovery.request import Request
+from exporter.discovery.request import Period, Request
 from exporter.emulator import Account, Emulator, EmulatorOptions
 from exporter.settings import RetrySettings, RunSettings
 from tests.support.exports import ACCOUNT, NOW_US, REGION, options_of
@@ -131,7 +131,7 @@ async def test_sessions_of_a_range(since: float | None, until: float | None, exp
             if (until_us is None or started_us < until_us)
             and (since_us is None or ended_us is None or ended_us >= since_us)
         }
-        exported = await exports.run(emulator, Request(since_us=since_us, until_us=until_us))
+        exported = await exports.run(emulator, Request(period=Period(since_us, until_us)))
         assert exported.exit_code == 0
         assert lake_rows(exports.lake) == chosen(expected(emulator.truth()), lambda _, session, __: session in wanted)
         assert {session for _, _, session, *_ in emulator.calls.asked if session} == wanted

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from exporter.commit_log.reader import read_state
-from exporter.discovery.request import Request
+from exporter.discovery.request import Period, Request
 from exporter.errors import GaveUp, LakeError, Overtaken, Refused
 from exporter.settings import RunSettings
 from tests.support.memory_store import Crash, Failing, MemoryStore
@@ -32,7 +32,7 @@ GRACE_US = 900 * SECOND_US
 REQUESTS = {
     "nightly": Request(),
     "refetch": Request(refetch=True),
-    "backfill": Request(since_us=0),
+    "backfill": Request(period=Period(since_us=0)),
 }
 
 

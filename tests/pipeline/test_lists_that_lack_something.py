@@ -13,7 +13,7 @@ import pytest
 from exporter.commit_log.process import is_gone, this_process
 from exporter.commit_log.reader import read_state, records_after
 from exporter.commit_log.records import UnitState
-from exporter.discovery.request import Request
+from exporter.discovery.request import Period, Request
 from exporter.errors import GaveUp, Refused
 from exporter.health.repair import Repair
 from exporter.health.status import statuses
@@ -365,7 +365,7 @@ async def test_a_sealed_session_with_another_end_is_opened_again(
     assert {call[0] for call in world.service.calls} == {Operation.LIST_STAGES, Operation.LIST_STAGE_SESSIONS}
 
 
-@pytest.mark.parametrize("request_", [Request(), Request(refetch=True), Request(since_us=0)], ids=str)
+@pytest.mark.parametrize("request_", [Request(), Request(refetch=True), Request(period=Period(since_us=0))], ids=str)
 async def test_a_later_end_opens_a_sealed_session_in_any_run(request_: Request, world: World) -> None:
     """Whatever kind of run meets it, the session is open until its new grace time is over."""
     await world.night()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from exporter.cli import exit_codes
-from exporter.discovery.request import Request
+from exporter.discovery.request import Period, Request
 from exporter.discovery.target_list import Targets
 from exporter.errors import ExportError
 from exporter.health.repair import Repair
@@ -174,7 +174,7 @@ def _request(step: Step) -> Request:
             if session_id:
                 sessions[session_id] = f"{sessions.get(session_id, '')} {participant_id}".strip()
         targets = Targets(stages)
-    return Request(targets, step.since_us, step.until_us, step.kind == "refetch", step.wait)
+    return Request(targets, Period(step.since_us, step.until_us), refetch=step.kind == "refetch", wait=step.wait)
 
 
 def _draw_targets(random: Random, truth: Truth) -> tuple[tuple[str, str, str], ...]:

@@ -27,7 +27,8 @@ from exporter.emulator import (
 from exporter.errors import LakeError, UsageError
 from exporter.lake.identity import DEMO_MARKER, KEY, decode_identity
 from exporter.model import checked_address
-from exporter.settings import HttpSettings, QuotaSettings, Settings, shown
+from exporter.settings import HttpSettings, QuotaSettings, Settings
+from exporter.text import shown
 from exporter.timestamps import DAY_US
 
 if TYPE_CHECKING:

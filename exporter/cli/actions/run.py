@@ -15,15 +15,15 @@ from exporter.cli import exit_codes, settings_sources
 from exporter.cli.invocation import is_terminal
 from exporter.cli.other_clock import other_clock
 from exporter.cli.progress import Progress, showing
-from exporter.discovery.request import Request
+from exporter.discovery.request import Period, Request
 from exporter.errors import ExportError, UsageError
 from exporter.machine import open_files
 from exporter.model import REGIONS, nearest_region
 from exporter.pipeline.stop import DEADLINE, Stop
-from exporter.settings import Settings, shown
 from exporter.telemetry import logs
 from exporter.telemetry.failures import DEFERRED
 from exporter.telemetry.logger import Logger
+from exporter.text import shown
 from exporter.timestamps import read_us
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from exporter.discovery.target_list import Targets
     from exporter.machine.clock import Clock
     from exporter.pipeline.run_ledger import RunLedger
+    from exporter.settings import Settings
 
 _log = Logger(__name__)
 _SWITCH_S = 0.0005
@@ -52,8 +53,8 @@ class RunOptions:
     since: str | None = None
     until: str | None = None
     refetch: bool = False
+    backfill_tables: bool = False
     wait: bool = False
-    dry_run: bool = False
     tag: str | None = None
 
     def request(self, stages: Sequence[str] = ()) -> Request:
@@ -64,28 +65,52 @@ class RunOptions:
         since_us, until_us = _moment("--since", self.since), _moment("--until", self.until)
         if since_us is not None and until_us is not None and until_us <= since_us:
             raise UsageError(f"--until {self.until} is not after --since {self.since}")
+        period = Period(since_us, until_us)
+        if self.backfill_tables and (self.targets is not None or not period.is_unbounded):
+            limit = "--targets" if self.targets is not None else "--since and --until"
+            raise UsageError(f"--backfill-tables is of the whole lake: leave out {limit}")
         stage_arn = stages[0] if len(stages) == 1 else None
         named = None if self.targets is None else _read_list(self.targets, stage_arn)
         for note in named.notes if named else ():
             _log.warning(note)
-        return Request(named, since_us, until_us, self.refetch, self.wait, tag=_checked_tag(self.tag))
+        return Request(
+            named,
+            period,
+            refetch=self.refetch,
+            backfill_tables=self.backfill_tables,
+            wait=self.wait,
+            tag=_checked_tag(self.tag),
+        )
 
 
-def export(invocation: Invocation, settings: Settings, run_options: RunOptions, level: str) -> int:
-    """Carry out ``ivs-export run``, and return its exit code. Raises :class:`UsageError` before anything is started."""
+def export(
+    invocation: Invocation, settings: Settings, run_options: RunOptions, level: str, *, is_dry: bool = False
+) -> int:
+    """Carry out ``ivs-export run``, and return its exit code; where ``is_dry``, estimate it.
+
+    Raises :class:`UsageError` before anything is started.
+    """
     console = start_logs(level)
     open_files.raise_limit()
     invocation.ledger.lake, invocation.ledger.tag = settings.lake, run_options.tag
+    _check_tables(settings, run_options)
     request = run_options.request(settings.stages)
     settings = settings_sources.with_regions(settings, request.targets, _profile_region)
     for region in set(settings.regions) - set(REGIONS):
         _log.info("region is new to this version, or misspelt", region=region, meant=nearest_region(region))
     clock = other_clock(settings)
-    if run_options.dry_run:
+    if is_dry:
         invocation.estimates = []
     code = asyncio.run(carry_out(invocation, settings, request, console, clock))
     invocation.finish(code)
     return code
+
+
+def _check_tables(settings: Settings, run_options: RunOptions) -> None:
+    """Refuse to fill tables that are switched off."""
+    tables = settings.tables
+    if run_options.backfill_tables and not (tables.stages or tables.sessions or tables.participants):
+        raise UsageError("--backfill-tables has nothing to fill: every table but events is switched off")
 
 
 def start_logs(level: str) -> Console | None:

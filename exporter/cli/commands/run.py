@@ -32,5 +32,7 @@ def run(context: click.Context) -> int:
     settings = settings_sources.load(options.typed_settings(context), context.params["config"])
     from exporter.cli.actions import run as run_action  # noqa: PLC0415 - slower still; a wrong setting does without
 
-    run_options = run_action.RunOptions(**options.typed_run_options(context))
-    return run_action.export(invocation_of(context), settings, run_options, context.params["log_level"])
+    typed = options.typed_run_options(context)
+    is_dry = typed.pop("dry_run")
+    run_options = run_action.RunOptions(**typed)
+    return run_action.export(invocation_of(context), settings, run_options, context.params["log_level"], is_dry=is_dry)
