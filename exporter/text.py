@@ -62,8 +62,8 @@ def mask(text: str) -> str:
 def masked(text: str) -> str:
     """Take out of the text of another program or library what looks like a secret."""
     text = mask(text)
-    for pattern, shown in _PATTERNS:
-        text = pattern.sub(shown, text)
+    for pattern, replacement in _PATTERNS:
+        text = pattern.sub(replacement, text)
     return text
 
 
@@ -108,5 +108,5 @@ def shown(value: object) -> str:
         text = f"{scheme}://…@{after}"
     elif at and ":" in before and not text.startswith("arn:"):
         text = f"…@{after}"
-    cut = text if len(text) <= _VALUE_LENGTH_MAX else text[:_VALUE_LENGTH_MAX] + "…"
-    return repr(cut) if isinstance(value, str) else cut
+    text = cut(text, _VALUE_LENGTH_MAX)
+    return repr(text) if isinstance(value, str) else text

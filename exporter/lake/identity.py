@@ -1,17 +1,20 @@
 """What a lake is: the file ``_log/lake.json``, made by the first run; and whether its store keeps what a lake rests on.
 
+The file also says of which kind the lake is: who fills it, and what it may hold of users. A kind never changes.
+
 Two runs that start at once are kept apart by one thing alone: a store that makes a record for one writer only. So
 every run asks for that. A new lake is also asked for all else that later runs need, before anything is spent on it.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from exporter.errors import LakeError, LakeRefused, LakeTooNew, UsageError
-from exporter.text import quoted
+from exporter.text import cut, plain, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +28,12 @@ KEY = "_log/lake.json"
 #: What ``ivs-export demo`` leaves in the lake's root; before there was ``lake.json``, nothing else marked one.
 DEMO_MARKER = "_made_by_ivs-export_demo"
 FORMAT = "ivs-export lake"
-FORMAT_MAJOR, FORMAT_MINOR = 1, 0
+FORMAT_MAJOR, FORMAT_MINOR = 2, 0
+#: Of a lake that keeps all: older programs may go on with it.
+_OLD_MAJOR, _OLD_MINOR = 1, 1
+#: The privacy of a lake that keeps all, as those from before there was any do.
+KEEPS_ALL = "user_id=keep attributes=keep extra=keep"
+_KEY_OF_HASHES = " key="
 _TRIAL, _TRIAL_BODY = "_log/trial-", b"{}"
 _ID_PARTS = 4
 #: What can be done where the lake's file is gone or garbled.
@@ -35,31 +43,51 @@ REMEDY = "restore it from a backup, or let `ivs-export repair` make another"
 class LakeIdentity(msgspec.Struct, frozen=True):
     """The lake's file. A reader refuses a newer major version, and passes over fields that it does not know.
 
-    ``id`` is drawn once, and no other lake's. ``made_by`` is ``run`` or ``demo``: the two never share a lake.
+    ``id`` is drawn once, and no other lake's. ``made_by`` and ``privacy`` are the lake's kind. Programs that read major
+    version 1 alone know no privacy and would write all of users, so a lake that keeps less has version 2. No program
+    writes the file twice, or drops a field of it.
     """
 
     id: str
     made_by: str
     format: str = FORMAT
-    major: int = FORMAT_MAJOR
-    minor: int = FORMAT_MINOR
+    major: int = _OLD_MAJOR
+    minor: int = _OLD_MINOR
+    privacy: str = KEEPS_ALL
+
+    @property
+    def kind(self) -> LakeKind:
+        """Of which kind the lake is."""
+        return LakeKind(self.made_by, self.privacy)
 
 
-async def open_lake(store: Store, address: str, made_by: Maker, run_id: str, draw: Callable[[], float]) -> LakeIdentity:
+@dataclass(frozen=True, slots=True)
+class LakeKind:
+    """Of which kind a lake is.
+
+    ``made_by`` is ``run`` or ``demo``: the two never share a lake. ``privacy`` is a text in which the mode can be read,
+    and that is another one for another key.
+    """
+
+    made_by: str = "run"
+    privacy: str = KEEPS_ALL
+
+
+async def open_lake(store: Store, address: str, kind: LakeKind, run_id: str, draw: Callable[[], float]) -> LakeIdentity:
     """Read the lake's identity, or make it where there is none; its store is one that a lake can rest on.
 
     ``address`` is named in errors. ``run_id`` is no other run's. ``draw`` gives numbers from [0, 1).
 
-    Raises :class:`UsageError` for a lake that ``made_by`` has not made, :class:`LakeRefused` for a store that lets a
-    record be made twice, and what the store raises: for a new lake, where any of the later runs' needs is refused.
+    Raises :class:`UsageError` for a lake of another kind, :class:`LakeRefused` for a store that lets a record be made
+    twice, and what the store raises: for a new lake, where any of the later runs' needs is refused.
     """
     body = await store.read(KEY)
     if body is None:
-        _check_maker(address, await _maker_before(store, made_by), made_by)
+        _check_maker(address, await _maker_before(store, kind), kind)
         await _try_out(store, f"{_TRIAL}{run_id}.json")
-        body = await _make(store, LakeIdentity(_new_id(draw), made_by))
+        body = await _make(store, _new_identity(kind, draw))
     identity = decode_identity(body)
-    _check_maker(address, identity.made_by, made_by)
+    _check_kind(address, identity.kind, kind)
     # The body as it stands, not as this program would write it: a store that is to be refused must not lose a field.
     if not await store.refuses(KEY, body):
         raise LakeRefused(
@@ -69,12 +97,24 @@ async def open_lake(store: Store, address: str, made_by: Maker, run_id: str, dra
     return identity
 
 
-async def look_at_lake(store: Store, address: str, made_by: Maker) -> LakeIdentity | None:
-    """Read the lake's identity, None where there is none yet. Nothing is written. Raises as `open_lake`."""
+async def look_at_lake(store: Store, address: str, kind: LakeKind) -> LakeIdentity | None:
+    """Read the lake's identity, None where there is none yet. Nothing is written.
+
+    Raises as `open_lake`; also for a lake from before there was such a file, which keeps all of users.
+    """
     body = await store.read(KEY)
     identity = None if body is None else decode_identity(body)
-    _check_maker(address, identity.made_by if identity else await _maker_before(store, made_by), made_by)
-    return identity
+    if identity is not None:
+        _check_kind(address, identity.kind, kind)
+        return identity
+    _check_maker(address, await _maker_before(store, kind), kind)
+    if kind.privacy != KEEPS_ALL and any(not key.startswith(_TRIAL) for key in await store.keys("_log/")):
+        raise UsageError(
+            f"lake: {address} has a log and no {KEY}, as lakes from before there was [privacy], which keep all, and"
+            f" this run asks for {_mode(kind.privacy)}: name another lake; or, where the file was lost, {REMEDY} with"
+            " these settings"
+        )
+    return None
 
 
 async def check_is_lake(store: Store, address: str) -> None:
@@ -112,8 +152,11 @@ async def _make(store: Store, identity: LakeIdentity) -> bytes:
     return body
 
 
-def _new_id(draw: Callable[[], float]) -> str:
-    return "".join(f"{int(draw() * (1 << 32)):08x}" for _ in range(_ID_PARTS))
+def _new_identity(kind: LakeKind, draw: Callable[[], float]) -> LakeIdentity:
+    lake_id = "".join(f"{int(draw() * (1 << 32)):08x}" for _ in range(_ID_PARTS))
+    is_old = kind.privacy == KEEPS_ALL
+    major, minor = (_OLD_MAJOR, _OLD_MINOR) if is_old else (FORMAT_MAJOR, FORMAT_MINOR)
+    return LakeIdentity(lake_id, kind.made_by, major=major, minor=minor, privacy=kind.privacy)
 
 
 async def _try_out(store: Store, key: str) -> None:
@@ -134,15 +177,37 @@ async def _try_out(store: Store, key: str) -> None:
     await store.discard(await store.stage(key, _TRIAL_BODY))
 
 
-async def _maker_before(store: Store, made_by: Maker) -> str:
-    """Who made a lake that has no file yet: a demo, where its marker lies there; else ``made_by``, which asks."""
-    return "demo" if await store.read(DEMO_MARKER) is not None else made_by
+async def _maker_before(store: Store, kind: LakeKind) -> str:
+    """Who made a lake that has no file yet: a demo, where its marker lies there; else the command that asks."""
+    return "demo" if await store.read(DEMO_MARKER) is not None else kind.made_by
 
 
-def _check_maker(address: str, maker: str, made_by: Maker) -> None:
+def _check_kind(address: str, found: LakeKind, asked: LakeKind) -> None:
+    """Refuse a lake of another kind than the one asked for."""
+    _check_maker(address, found.made_by, asked)
+    if found.privacy == asked.privacy:
+        return
+    if _mode(found.privacy) == _mode(asked.privacy):
+        raise UsageError(
+            f"lake: the user ids in {address} were hashed with another key: set IVS_EXPORT_PRIVACY__KEY to that one, or"
+            " name another lake"
+        )
+    raise UsageError(
+        f"lake: {address} was made with [privacy] {_mode(found.privacy)}, and this run asks for {_mode(asked.privacy)}:"
+        " set what it was made with, or name another lake"
+    )
+
+
+def _check_maker(address: str, maker: str, asked: LakeKind) -> None:
     """Keep made-up data and real data apart."""
-    if maker == made_by:
+    if maker == asked.made_by:
         return
     if maker == "demo":
         raise UsageError(f"lake: {address} was made by `ivs-export demo` and holds made-up data: set another `lake`")
-    raise UsageError(f"lake: {address} was not made by `ivs-export {made_by}`: name another place with --lake")
+    raise UsageError(f"lake: {address} was not made by `ivs-export {asked.made_by}`: name another place with --lake")
+
+
+def _mode(privacy: str) -> str:
+    """A lake's privacy as an error shows it, without what stands for the key."""
+    is_hashed = privacy.startswith("user_id=hash ") and _KEY_OF_HASHES in privacy
+    return plain(cut(privacy.rpartition(_KEY_OF_HASHES)[0] if is_hashed else privacy))

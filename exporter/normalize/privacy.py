@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 import msgspec
 
+from exporter.errors import UsageError
 from exporter.normalize.listed_model import DescribedParticipant
 from exporter.normalize.private_json import PrivateMembers
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         ListedStage,
         ParticipantDetails,
     )
+    from exporter.settings import PrivacySettings
 
     Listed = TypeVar("Listed", ListedStage, ListedSession)
 
@@ -106,6 +108,18 @@ class Privacy:
 
     def _digest(self, message: bytes) -> str:
         return hmac.digest(self.key or b"", message, "sha256").hex()[:_HASH_LENGTH]
+
+
+def privacy_of(settings: PrivacySettings) -> Privacy:
+    """Make a run's privacy of its settings. Raises :class:`UsageError` where there is no key to hash user ids with."""
+    attributes = settings.attributes if isinstance(settings.attributes, str) else frozenset(settings.attributes)
+    key = None if settings.key is None else settings.key.get_secret_value().encode("utf-8", "surrogateescape")
+    if settings.user_id == "hash" and not key:
+        raise UsageError(
+            "privacy.user_id: user ids can't be hashed without a key: set IVS_EXPORT_PRIVACY__KEY to a long text that"
+            " was drawn at random"
+        )
+    return Privacy(settings.user_id, attributes, settings.extra, key)
 
 
 def private_token(privacy: Privacy, token: Token) -> Token:

@@ -25,7 +25,7 @@ from exporter.ivs.operations import Operation
 from exporter.ivs.paging import named_pages
 from exporter.ivs.retry import RetryingCaller
 from exporter.ivs.service_time import FarDates
-from exporter.lake.identity import look_at_lake, open_lake
+from exporter.lake.identity import LakeKind, look_at_lake, open_lake
 from exporter.ledger import ScopeLedger
 from exporter.model import REGIONS, scope_of
 from exporter.pipeline.budget import Budget, size_bytes_for
@@ -130,13 +130,14 @@ async def _over_scopes(
 async def _check_lake(context: RunContext, *, opens_lake: bool) -> None:
     """See that the lake is one, of this kind, or can become one; where ``opens_lake``, make it one.
 
-    Raises :class:`LakeError` where it is none.
+    Raises :class:`LakeError` where it is none, and :class:`UsageError` where it is of another kind.
     """
-    lake, made_by = context.settings.lake, context.request.made_by
-    if await look_at_lake(context.store, lake, made_by) is None:
+    lake = context.settings.lake
+    kind = LakeKind(context.request.made_by, context.privacy.fingerprint())
+    if await look_at_lake(context.store, lake, kind) is None:
         await check_has_log(context.store)
     if opens_lake:
-        await open_lake(context.store, lake, made_by, context.run_id, context.clock.draw)
+        await open_lake(context.store, lake, kind, context.run_id, context.clock.draw)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -12,7 +14,8 @@ import pytest
 
 from exporter.commit_log.reader import scopes_in
 from exporter.errors import LakeError, LakeRefused, LakeTooNew, UsageError
-from exporter.lake.identity import DEMO_MARKER, KEY, LakeIdentity, look_at_lake, open_lake
+from exporter.lake.identity import DEMO_MARKER, KEEPS_ALL, KEY, LakeIdentity, LakeKind, look_at_lake, open_lake
+from exporter.normalize.privacy import Privacy
 from tests.support.memory_store import MemoryStore
 
 if TYPE_CHECKING:
@@ -23,9 +26,13 @@ if TYPE_CHECKING:
 
     Seen = Callable[[], Awaitable[set[str]]]
 
+KEEPING = Privacy()
+HASHING = Privacy("hash", frozenset({"plan"}), "drop", key=b"correct horse battery staple")
 
-async def open_by(store: Any, run_id: str = "r1", made_by: Maker = "run") -> LakeIdentity:
-    return await open_lake(store, "the-lake", made_by, run_id, random.Random(run_id).random)
+
+async def open_by(store: Any, run_id: str = "r1", made_by: Maker = "run", privacy: Privacy = KEEPING) -> LakeIdentity:
+    kind = LakeKind(made_by, privacy.fingerprint())
+    return await open_lake(store, "the-lake", kind, run_id, random.Random(run_id).random)
 
 
 def written(lake: MemoryStore) -> dict[str, bytes]:
@@ -38,7 +45,7 @@ async def test_the_first_run_makes_the_lakes_file_and_later_ones_agree(store: St
     assert await seen_at() == {KEY}
     assert (first.format, first.major, first.made_by, len(first.id)) == ("ivs-export lake", 1, "run", 32)
     assert await open_by(store, "r2") == first
-    assert await look_at_lake(store, "the-lake", "run") == first
+    assert await look_at_lake(store, "the-lake", LakeKind()) == first
     assert await seen_at() == {KEY}
     assert await scopes_in(store) == []
 
@@ -82,8 +89,69 @@ async def test_made_up_data_and_real_data_never_share_a_lake(maker: Maker, other
     await open_by(lake, made_by=maker)
     before = written(lake)
     with pytest.raises(UsageError, match=r"the-lake was (not )?made by `ivs-export demo`"):
-        await (look_at_lake(lake, "the-lake", other) if is_dry else open_by(lake, "r2", other))
+        await (look_at_lake(lake, "the-lake", LakeKind(other)) if is_dry else open_by(lake, "r2", other))
     assert written(lake) == before
+
+
+def test_a_lake_from_before_keeps_all() -> None:
+    """The text that stands for it is that of a run without settings."""
+    assert Privacy().fingerprint() == KEEPS_ALL
+    assert msgspec.json.decode(b'{"id":"x","made_by":"run"}', type=LakeIdentity).kind == LakeKind()
+
+
+@pytest.mark.parametrize(("privacy", "major"), [(KEEPING, 1), (HASHING, 2), (Privacy(extra="drop"), 2)])
+async def test_a_new_lake_says_what_it_keeps_of_users(privacy: Privacy, major: int) -> None:
+    """Programs that know no privacy go on with a lake that keeps all, and refuse any other: they would write all."""
+    lake = MemoryStore()
+    await open_by(lake, privacy=privacy)
+    body = lake.records[KEY]
+    assert msgspec.json.decode(body)["privacy"] == privacy.fingerprint()
+    assert msgspec.json.decode(body)["major"] == major
+    assert b"correct horse" not in body
+    assert (await open_by(lake, "r2", privacy=privacy)).kind.privacy == privacy.fingerprint()
+    assert lake.records[KEY] is body
+
+
+@pytest.mark.parametrize("is_dry", [False, True])
+@pytest.mark.parametrize(
+    ("found", "asked", "said"),
+    [
+        (
+            KEEPING,
+            HASHING,
+            "with [privacy] user_id=keep attributes=keep extra=keep, and this run asks for user_id=hash",
+        ),
+        (HASHING, KEEPING, "and this run asks for user_id=keep attributes=keep extra=keep: set what it was made with"),
+        (HASHING, replace(HASHING, key=b"another"), "were hashed with another key: set IVS_EXPORT_PRIVACY__KEY to"),
+        (HASHING, replace(HASHING, attributes=frozenset({"plan", "team"})), 'attributes=["plan", "team"] extra=drop:'),
+        (Privacy(attributes="drop"), Privacy(attributes=frozenset()), "attributes=drop extra=keep, and this run asks"),
+    ],
+)
+async def test_another_privacy_is_refused(found: Privacy, asked: Privacy, said: str, *, is_dry: bool) -> None:
+    """One line says what the lake has, what was asked for and what to do; no key, nor what stands for it, is shown."""
+    lake = MemoryStore()
+    await open_by(lake, privacy=found)
+    before = written(lake)
+    looking = look_at_lake(lake, "the-lake", LakeKind(privacy=asked.fingerprint()))
+    opening = open_by(lake, "r2", privacy=asked)
+    with pytest.raises(UsageError, match=re.escape(said)) as raised:
+        await (looking if is_dry else opening)
+    (opening if is_dry else looking).close()
+    assert "key=" not in str(raised.value)
+    assert "\n" not in str(raised.value)
+    assert written(lake) == before
+
+
+async def test_a_lake_whose_file_is_not_there_keeps_all() -> None:
+    """One with a log is from before, or has lost its file: it takes no run that keeps less. Trials are no log."""
+    lake = MemoryStore()
+    lake.records["_log/trial-r1.json"] = b"{}"
+    kind = LakeKind(privacy=HASHING.fingerprint())
+    assert await look_at_lake(lake, "the-lake", kind) is None
+    lake.records["_log/111122223333-eu-west-1/records/000000000001.json"] = b"{}"
+    with pytest.raises(UsageError, match="restore it from a backup"):
+        await look_at_lake(lake, "the-lake", kind)
+    assert await look_at_lake(lake, "the-lake", LakeKind()) is None
 
 
 @pytest.mark.parametrize("is_dry", [False, True])
@@ -92,7 +160,7 @@ async def test_a_lake_of_an_old_demo_is_known_by_its_marker(*, is_dry: bool) -> 
     lake = MemoryStore()
     lake.visible[DEMO_MARKER] = b"x"
     with pytest.raises(UsageError, match="made-up data: set another `lake`"):
-        await (look_at_lake(lake, "the-lake", "run") if is_dry else open_by(lake))
+        await (look_at_lake(lake, "the-lake", LakeKind()) if is_dry else open_by(lake))
     assert written(lake) == {DEMO_MARKER: b"x"}
     assert (await open_by(lake, made_by="demo")).made_by == "demo"
 
@@ -100,7 +168,7 @@ async def test_a_lake_of_an_old_demo_is_known_by_its_marker(*, is_dry: bool) -> 
 async def test_a_dry_run_writes_nothing() -> None:
     """A lake that is not there yet is looked at, and not made."""
     lake = MemoryStore()
-    assert await look_at_lake(lake, "the-lake", "run") is None
+    assert await look_at_lake(lake, "the-lake", LakeKind()) is None
     assert written(lake) == {}
 
 
@@ -113,7 +181,7 @@ async def test_a_dry_run_writes_nothing() -> None:
         (b"{}", LakeError, "is damaged"),
         (b'{"id":7,"made_by":"run"}', LakeError, "is damaged"),
         (b'{"format":"another","major":1,"id":"x","made_by":"run"}', LakeError, "is no lake's file"),
-        (b'{"format":"ivs-export lake","major":2,"id":"x","made_by":"run"}', LakeTooNew, "is of version 2"),
+        (b'{"format":"ivs-export lake","major":3,"id":"x","made_by":"run"}', LakeTooNew, "is of version 3"),
         (b'{"format":"ivs-export lake","major":1,"id":"x","made_by":"magic"}', UsageError, "was not made by"),
     ],
 )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from exporter.errors import LakeBusy, LakeRefused
-from exporter.lake.identity import open_lake
+from exporter.lake.identity import LakeKind, open_lake
 from exporter.lake.stores.s3 import http
 from exporter.lake.stores.s3.client import Limits
 from exporter.lake.stores.s3.open import open_s3
@@ -289,7 +289,7 @@ async def test_a_permission_that_later_runs_need_is_missed_by_the_first(
     """A new lake is not begun without it, and the line names it."""
     proxy.rule = lambda request: DENIED if NEEDS[permission](request) else None
     with pytest.raises(LakeRefused, match=f"^s3://lakes: no permission: allow {re.escape(permission)}, as config/"):
-        await open_lake(store, "s3://lakes", "run", "r1", lambda: 0.5)
+        await open_lake(store, "s3://lakes", LakeKind(), "r1", lambda: 0.5)
     proxy.rule = None
     assert (await store.read("_log/lake.json")) is None
-    assert (await open_lake(store, "s3://lakes", "run", "r2", lambda: 0.5)).made_by == "run"
+    assert (await open_lake(store, "s3://lakes", LakeKind(), "r2", lambda: 0.5)).made_by == "run"

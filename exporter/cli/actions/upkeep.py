@@ -16,9 +16,10 @@ from exporter.health.repair import Repair, Repaired
 from exporter.health.retention import accept_missing, parse_partitions
 from exporter.health.upkeep import Upkeep
 from exporter.health.verify import Verified, verify
-from exporter.lake.identity import KEY, check_is_lake, decode_identity, open_lake
+from exporter.lake.identity import KEY, LakeKind, check_is_lake, decode_identity, open_lake
 from exporter.lake.stores.open import open_store
 from exporter.machine.clock import system_clock
+from exporter.normalize.privacy import privacy_of
 from exporter.text import counted, plain
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from exporter.cli.invocation import Invocation
     from exporter.health.problems import Problem
     from exporter.health.retention import Partitions
-    from exporter.lake.identity import Maker
     from exporter.machine.clock import Clock
     from exporter.settings import Settings
 
@@ -122,9 +122,10 @@ async def _upkeep(invocation: Invocation, settings: Settings, clock: Clock) -> A
 
         async def make_sure() -> None:
             body = await store.read(KEY)
-            # Mending does not change what made the lake: a demo's stays a demo's.
-            maker: Maker = "demo" if body is not None and decode_identity(body).made_by == "demo" else "run"
-            await open_lake(store, settings.lake, maker, invocation.ledger.run_id, random.SystemRandom().random)
+            # Mending does not change of which kind the lake is. Where its file is lost, the settings say it.
+            lost = None if body else LakeKind(privacy=privacy_of(settings.privacy).fingerprint())
+            kind = lost or decode_identity(body or b"").kind
+            await open_lake(store, settings.lake, kind, invocation.ledger.run_id, random.SystemRandom().random)
 
         yield Upkeep(store, invocation.ledger.run_id, clock, this_process(), is_gone, make_sure)
 
