@@ -1,7 +1,8 @@
 """Rejects: events without a time that can be read, and so without a date. Their unit is exported without them.
 
-Each reject is kept as it came, once, in a file of JSON Lines under ``_rejects/`` that a record names like any other.
-Its unit is fetched again by each run, so what is kept already is known by a hash of its text.
+Each reject is kept as it came, but for what is hidden of users, once, in a file of JSON Lines under ``_rejects/`` that
+a record names like any other. Its unit is fetched again by each run, so what is kept already is known by a hash of the
+text that came.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from exporter.lake.store import Files
     from exporter.model import FetchedUnit, RawPages, Unit
     from exporter.normalize.columns import Stamp
+    from exporter.normalize.privacy import Privacy
 
 REASON = "the event has no eventTime that can be read"
 
@@ -93,14 +95,14 @@ class Parted:
         """How many rejects the lake does not hold yet."""
         return pc.sum(self.lacking).as_py() or 0
 
-    async def lines(self, stamp: Stamp) -> AsyncIterator[bytes]:
-        """A line of JSON for each reject that the lake lacks."""
+    async def lines(self, stamp: Stamp, privacy: Privacy) -> AsyncIterator[bytes]:
+        """A line of JSON for each reject that the lake lacks, with no more of users than may be written."""
         start = 0
         for page in self.whole.pages:
             _, rejects = await compute(parted, self.whole.unit, page)
             for index, reject in enumerate(rejects, start):
                 if self.lacking[index].as_py():
-                    yield line_of(self.whole.unit, reject, stamp)
+                    yield line_of(self.whole.unit, reject, stamp, privacy)
             start += len(rejects)
 
 
@@ -123,8 +125,11 @@ async def part(files: Files, known: SessionState, fetched: FetchedUnit) -> Parte
     return Parted(dated, fetched, len(found), lacking)
 
 
-def line_of(unit: Unit, reject: bytes, stamp: Stamp) -> bytes:
-    """A reject's line. Its own text stands in it as it came; a byte that is no UTF-8 is escaped as a lone surrogate."""
+def line_of(unit: Unit, reject: bytes, stamp: Stamp, privacy: Privacy) -> bytes:
+    """A reject's line. Its own text stands in it as it is written; its id is of the text that came.
+
+    A byte that is no UTF-8 is escaped as a lone surrogate.
+    """
     head = RejectLine(
         unit.stage_arn,
         unit.session_id,
@@ -134,7 +139,7 @@ def line_of(unit: Unit, reject: bytes, stamp: Stamp) -> bytes:
         stamp.run_id,
         text_of(stamp.exported_at_us),
     )
-    text = reject.decode("utf-8", "surrogateescape").encode("utf-8", "backslashreplace")
+    text = privacy.reject_of(reject).decode("utf-8", "surrogateescape").encode("utf-8", "backslashreplace")
     # Outside of strings a line break is a space, and inside there is none.
     event = text.replace(b"\n", b" ").replace(b"\r", b" ")
     return _encode(head)[:-1] + b',"event":' + event + b"}\n"

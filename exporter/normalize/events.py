@@ -18,6 +18,7 @@ from exporter.lake.tables.table import MICROS
 from exporter.normalize.columns import dictionary, stage_columns, stamp_columns, texts
 from exporter.normalize.event_id import fields_of, hashes
 from exporter.normalize.hashed_pages import decoded_of
+from exporter.normalize.privacy import KEEP_ALL, private_token
 from exporter.normalize.time_columns import read_column_us
 from exporter.normalize.unit_slices import UnitSlices
 from exporter.text import undated as undated_words
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from exporter.model import FetchedUnit, Unit
     from exporter.normalize.columns import Stamp
     from exporter.normalize.event_model import Decoded, Token
+    from exporter.normalize.privacy import Privacy
 
     #: Why a unit gives no rows.
     Unreadable = EventUnreadable | TemporaryFolderRefused
@@ -39,9 +41,9 @@ class EventRows:
     """Rows of the table ``events``, of some units.
 
     ``rows`` has the table's columns in the compact form of :mod:`exporter.normalize.columns`; in place of an
-    ``event_id`` stands the hash of the event's identity, which is the id of the first of equal events. ``slices`` has
-    all units in the order in which they came, those without rows too: they have no events or are among the
-    ``unreadable``. ``unknown_fields`` counts the names that this program does not know.
+    ``event_id`` stands the hash of the event's identity as AWS sent it, which is the id of the first of equal events.
+    ``slices`` has all units in the order in which they came, those without rows too: they have no events or are among
+    the ``unreadable``. ``unknown_fields`` counts the names that this program does not know.
     """
 
     rows: pa.RecordBatch
@@ -50,8 +52,8 @@ class EventRows:
     unknown_fields: Counter[str]
 
 
-def event_rows(fetched: Sequence[FetchedUnit], stamp: Stamp) -> EventRows:
-    """Make the rows of units that were fetched whole.
+def event_rows(fetched: Sequence[FetchedUnit], stamp: Stamp, privacy: Privacy = KEEP_ALL) -> EventRows:
+    """Make the rows of units that were fetched whole, with no more of users than ``privacy`` lets be written.
 
     A unit with an event that can't be read or dated, or with pages that can't be read back, has no row and is named
     in ``unreadable`` (as :class:`EventUndated` where no more than that is wrong: its other events can be taken without
@@ -79,9 +81,9 @@ def event_rows(fetched: Sequence[FetchedUnit], stamp: Stamp) -> EventRows:
         "destination_stage_arn": texts(fields.destinations.stage_arns),
         "destination_session_id": texts(fields.destinations.session_ids),
         "replica": pa.array(fields.replicas, pa.bool_()),
-        "previous_token": _tokens(fields.tokens.previous, "previous_token"),
-        "new_token": _tokens(fields.tokens.new, "new_token"),
-        "extra": texts(_extras(slices, decoded)),
+        "previous_token": _tokens(fields.tokens.previous, "previous_token", privacy),
+        "new_token": _tokens(fields.tokens.new, "new_token", privacy),
+        "extra": texts(_extras(slices, decoded, privacy)),
         **stamp_columns(stamp, len(events)),
     }
     return EventRows(
@@ -133,7 +135,7 @@ def _unit_columns(slices: UnitSlices) -> dict[str, pa.DictionaryArray]:
     return dict(zip(columns, of_units.take(slices.unit_of_row()).columns, strict=True))
 
 
-def _tokens(tokens: list[Token | None], column: str) -> pa.DictionaryArray | pa.NullArray:
+def _tokens(tokens: list[Token | None], column: str, privacy: Privacy) -> pa.DictionaryArray | pa.NullArray:
     """Tokens as a dictionary: they are rare, and a struct would take its room in every row."""
     if not any(tokens):
         return pa.nulls(len(tokens))
@@ -146,15 +148,14 @@ def _tokens(tokens: list[Token | None], column: str) -> pa.DictionaryArray | pa.
             "user_id": token.user_id or None,
             "expiration_time": read_us(token.expiration_time) if token.expiration_time else None,
         }
-        for token in tokens
-        if token is not None
+        for token in (private_token(privacy, token) for token in tokens if token is not None)
     ]
     return pa.DictionaryArray.from_arrays(indices, pa.array(rows, EVENTS.schema.field(column).type))
 
 
-def _extras(slices: UnitSlices, decoded: Mapping[Unit, Decoded]) -> list[str | None]:
+def _extras(slices: UnitSlices, decoded: Mapping[Unit, Decoded], privacy: Privacy) -> list[str | None]:
     extras: list[str | None] = [None] * slices.row_count
     for unit, rows in slices:
         for index, extra in decoded[unit].extras.items():
-            extras[rows[index]] = extra
+            extras[rows[index]] = privacy.extra_of(extra)
     return extras

@@ -110,6 +110,10 @@ class Privacy:
         return hmac.digest(self.key or b"", message, "sha256").hex()[:_HASH_LENGTH]
 
 
+#: Everything is written as AWS sent it.
+KEEP_ALL = Privacy()
+
+
 def privacy_of(settings: PrivacySettings) -> Privacy:
     """Make a run's privacy of its settings. Raises :class:`UsageError` where there is no key to hash user ids with."""
     attributes = settings.attributes if isinstance(settings.attributes, str) else frozenset(settings.attributes)

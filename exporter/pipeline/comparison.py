@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from exporter.compute import compute
 from exporter.errors import FileDamaged, TemporaryFolderRefused
@@ -13,17 +13,15 @@ from exporter.normalize.numbering import NO_IDS, Extra, Numbered, Numbering, not
 from exporter.pipeline.known_events import AskedRows
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import pyarrow as pa
 
     from exporter.commit_log.sealing import SessionProgress
     from exporter.model import FetchedUnit, Unit
     from exporter.normalize.events import EventRows, Unreadable
+    from exporter.normalize.hidden_identities import HiddenIdentities
     from exporter.pipeline.known_events import KnownEvents, LookupFailure
-
-    #: What stands in ``extra`` of some of a unit's events, by their index among the unit's.
-    ExtrasOf = Callable[["Comparison", list[int]], Awaitable[Mapping[int, Extra]]]
 
 LOOKUP_FAILURES = (TemporaryFolderRefused, FileDamaged)
 
@@ -55,6 +53,16 @@ class Comparison(NamedTuple):
         return not (self.has_equals or len(self.lake_ids) or self.error)
 
 
+class EventReader(Protocol):
+    """Reads more of the events that are compared, where their hashes do not suffice."""
+
+    async def extras(self, comparison: Comparison, indexes: list[int]) -> Mapping[int, Extra]:
+        """What is written in ``extra`` of some of a unit's events, by their index among the unit's."""
+
+    async def identities(self, comparison: Comparison) -> HiddenIdentities | None:
+        """The identities of a unit's events by what their rows show; None where nothing is hidden in rows."""
+
+
 def comparisons_of(
     batch: Sequence[tuple[SessionProgress, FetchedUnit]],
     normal: EventRows,
@@ -84,11 +92,11 @@ def comparisons_of(
 
 
 async def compare(
-    comparisons: Iterable[Comparison], known: KnownEvents, extras_of: ExtrasOf
+    comparisons: Iterable[Comparison], known: KnownEvents, reader: EventReader
 ) -> dict[Unit, Numbered | FileDamaged]:
     """Say for each unit which of its events are written, or which file with rows of it is damaged.
 
-    ``extras_of`` reads other fields of some events, where these decide. Raises :class:`LakeError` where the lake can't
+    Raises what ``reader`` raises, and :class:`LakeError` where the lake can't
     be read.
     """
     numbered: dict[Unit, Numbered | FileDamaged] = {}
@@ -104,12 +112,12 @@ async def compare(
         else:
             to_compare[comparison.unit] = comparison
     if to_compare:
-        numbered |= await _compared(to_compare, known, extras_of)
+        numbered |= await _compared(to_compare, known, reader)
     return numbered
 
 
 async def _compared(
-    comparisons: Mapping[Unit, Comparison], known: KnownEvents, extras_of: ExtrasOf
+    comparisons: Mapping[Unit, Comparison], known: KnownEvents, reader: EventReader
 ) -> dict[Unit, Numbered | FileDamaged]:
     """Number units of which the lake may hold events: by ids, then by rows where ids don't suffice."""
     numberings = await compute(_numberings, comparisons)
@@ -117,16 +125,18 @@ async def _compared(
         unit: AskedRows(numbering.asked, comparisons[unit].tracked.known.files_of(EVENTS.name))
         for unit, numbering in numberings.items()
     }
+    identities = {unit: await reader.identities(comparisons[unit]) for unit in asked if len(asked[unit].ids)}
     compared: dict[Unit, Numbered | FileDamaged] = {}
     async for unit, rows in known.rows(asked):
+        hidden = identities[unit]
         if isinstance(rows, FileDamaged):
             compared[unit] = rows
         else:
-            numberings[unit].learn(rows)
+            numberings[unit].learn(rows if hidden is None else map(hidden.known, rows))
     for unit, numbering in numberings.items():
         if unit not in compared:
             undecided = numbering.undecided()
-            compared[unit] = numbering.settle(await extras_of(comparisons[unit], undecided) if undecided else {})
+            compared[unit] = numbering.settle(await reader.extras(comparisons[unit], undecided) if undecided else {})
     return compared
 
 

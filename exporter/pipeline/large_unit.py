@@ -101,7 +101,7 @@ class LargeUnits:
     async def _fill_rejects(self, apart: UnitApart, parted: Parted, stamp: Stamp) -> None:
         """Add those of the unit's rejects that the lake lacks."""
         checkpoint = apart.checkpoint
-        async for line in parted.lines(stamp):
+        async for line in parted.lines(stamp, self._row_maker.privacy):
             checkpoint.reject(line, apart.result.tracked.session.key)
             if checkpoint.rejects_size_bytes >= min(_REJECTS_SIZE_BYTES, self._staged_from_bytes):
                 await self._committer.stage_rejects(checkpoint)

@@ -17,6 +17,7 @@ from exporter.normalize.decode import cut, decode
 from exporter.normalize.event_id import page_hash_column
 from exporter.normalize.events import EventRows, event_rows
 from exporter.normalize.hashed_pages import HashedPages
+from exporter.normalize.hidden_identities import HiddenIdentities
 from exporter.normalize.numbering import NO_IDS, extra_of, joined, nothing
 from exporter.pipeline.comparison import LOOKUP_FAILURES, Comparison, compare, comparisons_of
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from exporter.normalize.columns import Stamp
     from exporter.normalize.events import Unreadable
     from exporter.normalize.numbering import Extra, Numbered
+    from exporter.normalize.privacy import Privacy
     from exporter.pipeline.budget import LoopTurns
     from exporter.pipeline.known_events import KnownEvents, LookupFailure
 
@@ -59,7 +61,7 @@ class NewEventRows:
 
 @dataclass(slots=True)
 class EventRowMaker:
-    """Makes rows of fetched units' events, and leaves out those that are in the lake already.
+    """Makes rows of fetched units' events, as ``privacy`` lets them be written, without those that the lake holds.
 
     A unit with more raw bytes than ``piece_size_bytes`` passes in pieces of about that size. `take` and `pieces`
     raise :class:`LakeError` where what the lake holds can't be read.
@@ -68,6 +70,7 @@ class EventRowMaker:
     known: KnownEvents
     turns: LoopTurns
     piece_size_bytes: int
+    privacy: Privacy
 
     def is_large(self, fetched: FetchedUnit) -> bool:
         """Whether a unit passes in pieces."""
@@ -79,11 +82,8 @@ class EventRowMaker:
         lake_ids = await self.known.ids({fetched.unit: tracked for tracked, fetched in batch})
         comparisons = comparisons_of(batch, normal, lake_ids)
 
-        async def extras_in_rows(comparison: Comparison, indexes: list[int]) -> Mapping[int, Extra]:
-            column = normal.rows.column("extra")
-            return {index: extra_of(column[comparison.rows[index]].as_py()) for index in indexes}
-
-        numbered = await compare(comparisons, self.known, extras_in_rows)
+        reading = _InRows(normal.rows, hides=not self.privacy.keeps_all)
+        numbered = await compare(comparisons, self.known, reading)
         units = [_result(comparison, numbered[comparison.unit]) for comparison in comparisons]
         rows = normal.rows
         if not all(comparison.is_plain for comparison in comparisons):
@@ -97,13 +97,9 @@ class EventRowMaker:
         :class:`TemporaryFolderRefused` where the unit can't be read, and :class:`FileDamaged` where a file that holds
         rows of it can't: the pieces before are worth nothing then.
         """
-        numbered = await self._numbered_whole(tracked, fetched)
+        numbered = await self._numbered_whole(tracked, fetched, stamp)
         start, end = 0, len(numbered.ids)
-        async for pages in self._pieces(fetched):
-            piece = replace(fetched, pages=pages, limits={}, size_bytes=sum(map(len, pages)))
-            normal = await self._normalized([piece], stamp)
-            if fetched.unit in normal.unreadable:
-                raise normal.unreadable[fetched.unit]
+        async for normal in self.rows_by_piece(fetched, stamp):
             count = normal.slices.row_count
             rows = numbered.slice(start, count).of(normal.rows)
             start += count
@@ -111,40 +107,37 @@ class EventRowMaker:
             units = [UnitResult(tracked, fetched, numbered.events, numbered.written)] if is_last else []
             yield NewEventRows(units, rows, normal.unknown_fields)
 
+    async def rows_by_piece(self, fetched: FetchedUnit, stamp: Stamp) -> AsyncIterator[EventRows]:
+        """Make all rows of one unit piece by piece. Raises the error of a piece that can't be read."""
+        async for pages in self._pieces(fetched):
+            piece = replace(fetched, pages=pages, limits={}, size_bytes=sum(map(len, pages)))
+            normal = await self._normalized([piece], stamp)
+            if fetched.unit in normal.unreadable:
+                raise normal.unreadable[fetched.unit]
+            yield normal
+
     async def _normalized(self, fetched: Sequence[FetchedUnit], stamp: Stamp) -> EventRows:
         if sum(unit.size_bytes for unit in fetched) > _TURN_SIZE_BYTES:
-            return await compute(event_rows, fetched, stamp)
+            return await compute(event_rows, fetched, stamp, self.privacy)
         async with self.turns.take():
-            return event_rows(fetched, stamp)
+            return event_rows(fetched, stamp, self.privacy)
 
-    async def _numbered_whole(self, tracked: SessionProgress, fetched: FetchedUnit) -> Numbered:
+    async def _numbered_whole(self, tracked: SessionProgress, fetched: FetchedUnit, stamp: Stamp) -> Numbered:
         """Say which events of a large unit are written, under which ids. Raises what `pieces` does."""
         hashes = await _hashes(fetched)
         lake_ids = (await self.known.ids({fetched.unit: tracked}))[fetched.unit]
         if isinstance(lake_ids, LOOKUP_FAILURES):
             raise lake_ids
         comparison = Comparison(tracked, fetched, range(len(hashes)), hashes, has_equals=True, lake_ids=lake_ids)
-        numbered = (await compare([comparison], self.known, self._extras_in_pages))[fetched.unit]
+        numbered = (await compare([comparison], self.known, _InPages(self, stamp)))[fetched.unit]
         if isinstance(numbered, FileDamaged):
             raise numbered
         return numbered
 
-    async def _extras_in_pages(self, comparison: Comparison, indexes: list[int]) -> Mapping[int, Extra]:
-        """What stands in ``extra`` of some events of a large unit."""
-        found: dict[int, Extra] = {}
-        wanted, start = set(indexes), 0
-        async for page in self._small_pages(comparison.fetched):
-            decoded = await compute(decode, comparison.unit, (page,))
-            for index, extra in decoded.extras.items():
-                if start + index in wanted:
-                    found[start + index] = extra_of(extra)
-            start += len(decoded.events)
-        return found
-
     async def _pieces(self, fetched: FetchedUnit) -> AsyncIterator[tuple[bytes, ...]]:
         piece: list[bytes] = []
         room = self.piece_size_bytes
-        async for page in self._small_pages(fetched):
+        async for page in self.small_pages(fetched):
             piece.append(page)
             room -= len(page)
             if room <= 0:
@@ -153,7 +146,7 @@ class EventRowMaker:
         if piece:
             yield tuple(piece)
 
-    async def _small_pages(self, fetched: FetchedUnit) -> AsyncIterator[bytes]:
+    async def small_pages(self, fetched: FetchedUnit) -> AsyncIterator[bytes]:
         """A unit's pages, those that are larger than a piece cut into pages of about its size."""
         for page in fetched.pages:
             if len(page) <= self.piece_size_bytes:
@@ -162,6 +155,52 @@ class EventRowMaker:
             parts = cut(page, self.piece_size_bytes)
             while part := await compute(next, parts, None):
                 yield part
+
+
+@dataclass(frozen=True, slots=True)
+class _InRows:
+    """Reads more of a batch's events from their rows."""
+
+    rows: pa.RecordBatch
+    hides: bool
+
+    async def extras(self, comparison: Comparison, indexes: list[int]) -> Mapping[int, Extra]:
+        column = self.rows.column("extra")
+        return {index: extra_of(column[comparison.rows[index]].as_py()) for index in indexes}
+
+    async def identities(self, comparison: Comparison) -> HiddenIdentities | None:
+        if not self.hides:
+            return None
+        identities = HiddenIdentities()
+        identities.add(self.rows.slice(comparison.rows.start, len(comparison.rows)))
+        return identities
+
+
+@dataclass(frozen=True, slots=True)
+class _InPages:
+    """Reads more of a large unit's events from its pages, which are read once more."""
+
+    row_maker: EventRowMaker
+    stamp: Stamp
+
+    async def extras(self, comparison: Comparison, indexes: list[int]) -> Mapping[int, Extra]:
+        found: dict[int, Extra] = {}
+        wanted, start = set(indexes), 0
+        async for page in self.row_maker.small_pages(comparison.fetched):
+            decoded = await compute(decode, comparison.unit, (page,))
+            for index, extra in decoded.extras.items():
+                if start + index in wanted:
+                    found[start + index] = extra_of(self.row_maker.privacy.extra_of(extra))
+            start += len(decoded.events)
+        return found
+
+    async def identities(self, comparison: Comparison) -> HiddenIdentities | None:
+        if self.row_maker.privacy.keeps_all:
+            return None
+        identities = HiddenIdentities()
+        async for normal in self.row_maker.rows_by_piece(comparison.fetched, self.stamp):
+            identities.add(normal.rows)
+        return identities
 
 
 async def _hashes(fetched: FetchedUnit) -> pa.Int64Array:

@@ -70,7 +70,8 @@ class Writer:
         self._give_up_days = context.settings.run.give_up_days
         self._share = context.budget.share(self._wake)
         size_bytes_max = context.budget.size_bytes_max
-        self._row_maker = EventRowMaker(known_events, context.budget.turns, min(_PIECE_SIZE_BYTES, size_bytes_max))
+        piece_size_bytes = min(_PIECE_SIZE_BYTES, size_bytes_max)
+        self._row_maker = EventRowMaker(known_events, context.budget.turns, piece_size_bytes, context.privacy)
         self._large_units = LargeUnits(
             context.store, self._row_maker, committer, size_bytes_max // _LARGE_PART, self._use_with
         )

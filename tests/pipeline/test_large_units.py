@@ -15,6 +15,7 @@ from exporter.discovery.request import Request
 from exporter.errors import LakeRefused
 from exporter.model import FetchedUnit, Outcome, Session, Unit
 from exporter.normalize.columns import Stamp
+from exporter.normalize.privacy import KEEP_ALL
 from exporter.pipeline.budget import LoopTurns
 from exporter.pipeline.known_events import KnownEvents
 from exporter.pipeline.new_rows import EventRowMaker
@@ -110,7 +111,7 @@ async def test_a_page_larger_than_a_piece_passes_in_pieces() -> None:
     """One page of many events, as no service sends it: it is cut, and all of its events are there."""
     unit = fetched([an_event(second) for second in range(500)], 500)
     assert len(unit.pages) == 1
-    intake = EventRowMaker(KnownEvents(MemoryStore()), LoopTurns(), piece_size_bytes=5_000)
+    intake = EventRowMaker(KnownEvents(MemoryStore()), LoopTurns(), piece_size_bytes=5_000, privacy=KEEP_ALL)
     pieces = [piece async for piece in intake.pieces(SessionProgress(SESSION, 0), unit, STAMP)]
     assert len(pieces) > 5
     assert max(piece.rows.num_rows for piece in pieces) < 100

@@ -14,6 +14,7 @@ from exporter.errors import EventUnreadable
 from exporter.model import FetchedUnit, Session, Unit
 from exporter.normalize.columns import Stamp
 from exporter.normalize.events import EventRows, event_rows
+from exporter.normalize.privacy import KEEP_ALL, Privacy
 from exporter.pipeline import new_rows as new_rows_module
 from exporter.pipeline.budget import LoopTurns
 from exporter.pipeline.known_events import KnownEvents
@@ -102,12 +103,12 @@ async def test_only_what_takes_long_is_normalized_in_the_thread(
     """A batch has its turn in the event loop; a unit much larger would hold all scopes up."""
     threads: list[int] = []
 
-    def noting(fetched: list[FetchedUnit], stamp: Stamp) -> EventRows:
+    def noting(fetched: list[FetchedUnit], stamp: Stamp, privacy: Privacy) -> EventRows:
         threads.append(threading.get_ident())
-        return event_rows(fetched, stamp)
+        return event_rows(fetched, stamp, privacy)
 
     monkeypatch.setattr(new_rows_module, "event_rows", noting)
-    intake = EventRowMaker(KnownEvents(MemoryStore()), LoopTurns(), piece_size_bytes=2_000_000)
+    intake = EventRowMaker(KnownEvents(MemoryStore()), LoopTurns(), piece_size_bytes=2_000_000, privacy=KEEP_ALL)
     await intake.take([(SessionProgress(SESSION, 0), a_unit(size_bytes=size_bytes))], STAMP)
     assert [thread == threading.get_ident() for thread in threads] == [is_in_loop]
 

@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -28,6 +29,7 @@ from exporter.model import FetchedUnit, Session, Unit
 from exporter.normalize.columns import Stamp
 from exporter.normalize.event_id import event_id
 from exporter.normalize.events import event_rows
+from exporter.normalize.privacy import KEEP_ALL, Privacy
 from exporter.pipeline import new_rows as new_rows_module
 from exporter.pipeline.budget import LoopTurns
 from exporter.pipeline.known_events import KnownEvents
@@ -54,7 +56,11 @@ KINDS: list[dict[str, Any]] = [
     {"name": "JOINED", "eventTime": text_of(DAY_US), "newToken": TOKEN, "previousToken": {}},
     {"name": "LEFT", "eventTime": text_of(DAY_US + SECOND_US), "replica": False, "remoteParticipantId": "r"},
     {"eventTime": text_of(DAY_US - SECOND_US), "errorCode": "E"},
+    # As the second, where user ids are dropped.
+    {"name": "JOINED", "eventTime": text_of(DAY_US), "newToken": TOKEN | {"userId": "v"}, "previousToken": {}},
 ]
+HASHING = Privacy("hash", "drop", key=b"k")
+PRIVACIES = [KEEP_ALL, HASHING, Privacy(user_id="drop", attributes="drop"), Privacy(attributes=frozenset({"b"}))]
 HeldRow = tuple[int, int, "str | None"]
 
 
@@ -81,6 +87,7 @@ def fetched(unit: Unit, events: list[list[dict[str, Any]]], limits: dict[int, in
 class Lake:
     """A lake with rows of some units, and what its log says of them."""
 
+    privacy: Privacy = KEEP_ALL
     store: MemoryStore = field(default_factory=MemoryStore)
     tracked: dict[str, SessionProgress] = field(default_factory=dict)
 
@@ -101,7 +108,9 @@ class Lake:
         )
 
     def _batch(self, unit: Unit, held: list[HeldRow]) -> pa.RecordBatch:
-        batch = event_rows([fetched(unit, [[event(kind, unknown) for kind, _, unknown in held]])], STAMP).rows
+        batch = event_rows(
+            [fetched(unit, [[event(kind, unknown) for kind, _, unknown in held]])], STAMP, self.privacy
+        ).rows
         ids = [event_id(each, n) for each, (_, n, _) in zip(batch.column("event_id").to_pylist(), held, strict=True)]
         return batch.set_column(0, "event_id", pa.array(ids, pa.int64()))
 
@@ -110,7 +119,7 @@ async def take(
     lake: Lake, batch: Sequence[FetchedUnit], piece_size_bytes: int, known: KnownIds | None = None
 ) -> list[NewEventRows]:
     """All of the units, those that are large in pieces, as the writer does it."""
-    intake = EventRowMaker(KnownEvents(lake.store, known), LoopTurns(), piece_size_bytes)
+    intake = EventRowMaker(KnownEvents(lake.store, known), LoopTurns(), piece_size_bytes, lake.privacy)
     taken = [
         each
         for unit in batch
@@ -123,8 +132,8 @@ async def take(
 
 UNITS = [Unit(STAGE, "st-a", "p1"), Unit(STAGE, "st-a", "p2"), Unit(STAGE, "st-b", "p1")]
 _unknown = st.sampled_from([None, None, "x", "y"])
-_events = st.lists(st.lists(st.tuples(st.integers(0, 3), _unknown), max_size=5), max_size=4)
-_held = st.dictionaries(st.tuples(st.integers(0, 3), st.integers(0, 4)), _unknown, max_size=8)
+_events = st.lists(st.lists(st.tuples(st.integers(0, 4), _unknown), max_size=5), max_size=4)
+_held = st.dictionaries(st.tuples(st.integers(0, 4), st.integers(0, 4)), _unknown, max_size=8)
 
 
 @settings(max_examples=40, deadline=None)
@@ -134,6 +143,7 @@ _held = st.dictionaries(st.tuples(st.integers(0, 3), st.integers(0, 4)), _unknow
     limits=st.dictionaries(st.integers(0, 3), st.integers(1, 2), max_size=1),
     piece_size_bytes=st.sampled_from([1, 250, 100_000]),
     room=st.sampled_from([0, 1 << 20]),
+    privacy=st.sampled_from(PRIVACIES),
 )
 def test_the_lake_has_what_it_lacked(
     pages: list[list[list[tuple[int, str | None]]]],
@@ -141,13 +151,15 @@ def test_the_lake_has_what_it_lacked(
     limits: dict[int, int],
     piece_size_bytes: int,
     room: int,
+    *,
+    privacy: Privacy,
 ) -> None:
     """Of each unit the lake has as many of equal events as it held or was shown, whichever are more, and each id once.
 
     However the events are spread over pages and pieces, in whichever order, whatever numbers the lake holds in which of
-    its files, and however little of it can be kept in memory.
+    its files, however little of it can be kept in memory, and whatever is hidden of users.
     """
-    lake = Lake()
+    lake = Lake(privacy)
     rows: dict[Unit, dict[tuple[int, int], str | None]] = {}
     for unit, files in zip(UNITS, held, strict=True):
         rows[unit] = files[1] | files[0]
@@ -183,11 +195,11 @@ def test_the_lake_has_what_it_lacked(
         ).to_pylist()
         shown = [each for page in of_unit for each in page]
         assert counted[unit].lacked == len(of_it)
-        ids = {event_id(hash_of(unit, kind), n): (kind, n) for kind in range(4) for n in range(len(shown) + 10)}
+        ids = {event_id(hash_of(unit, kind), n): (kind, n) for kind in range(5) for n in range(len(shown) + 10)}
         added: dict[tuple[int, int], str | None] = {ids[row["event_id"]]: _unknown_in(row["extra"]) for row in of_it}
         assert len(added) == len(of_it)
         assert not added.keys() & rows[unit].keys()
-        for kind in range(4):
+        for kind in range(5):
             ours = Counter(unknown for each, unknown in shown if each == kind)
             theirs = Counter(unknown for (each, _), unknown in rows[unit].items() if each == kind)
             news = {n: unknown for (each, n), unknown in added.items() if each == kind}
@@ -245,10 +257,19 @@ async def test_a_number_that_was_lost_is_given_again() -> None:
 
 async def test_a_row_under_another_number_is_known_by_what_it_says() -> None:
     """The lake holds one event as number 4, and the service shows one: nothing is added, tokens or not."""
-    for kind in range(4):
-        lake = Lake()
+    for kind, privacy in product(range(5), PRIVACIES):
+        lake = Lake(privacy)
         lake.hold("events/0.parquet", {UNITS[0]: [(kind, 4, "x")], UNITS[1]: [(kind, 0, None)]})
         assert await both_ways(lake, [[event(kind, "y")]]) == [[], []]
+
+
+async def test_a_row_is_known_though_another_event_looks_the_same_now() -> None:
+    """Two tokens that differ in their user ids alone, which are dropped: the row's id says which of them it is."""
+    for held, lacked in ((1, 4), (4, 1)):
+        lake = Lake(Privacy(user_id="drop"))
+        lake.hold("events/0.parquet", {UNITS[0]: [(held, 4, None)]})
+        at_once, in_pieces = await both_ways(lake, [[event(1, None)], [event(4, None)]])
+        assert at_once == in_pieces == [{"event_id": hash_of(UNITS[0], lacked), "extra": None}]
 
 
 async def test_a_file_that_is_gone_is_lacked() -> None:
