@@ -117,21 +117,25 @@ class WorldTimes:
 class WorldOptions:
     """All that a seeded world is made from; every (account, region) that holds stages has a world of its own.
 
-    Of the stages' last sessions about the ``active_share`` goes on for hours after the world's days. Of every second
-    stage the ``replicated_share`` of sessions have their first publisher replicated to the stage before, where a
-    session goes on there meanwhile. ``hostile`` fills every free text with what breaks careless programs.
+    Of the stages' last sessions about the ``active_share`` goes on for hours after the world's days. About the
+    ``sleepless_share`` of the stages has one session alone, which never ends, and whose participants come and go on all
+    of the world's days. Of every second stage the ``replicated_share`` of sessions have their first publisher
+    replicated to the stage before, where a session goes on there meanwhile; sleepless stages have no part in that.
+    ``hostile`` fills every free text with what breaks careless programs.
     """
 
     seed: int = 1
     shape: WorldShape = field(default_factory=WorldShape)
     times: WorldTimes = field(default_factory=WorldTimes)
     active_share: float = 0.33
+    sleepless_share: float = 0.0
     replicated_share: float = 0.5
     hostile: bool = False
 
     def __post_init__(self) -> None:
         _check_range("seed", self.seed, (1 << 64) - 1)
         _check_range("active_share", self.active_share, 1)
+        _check_range("sleepless_share", self.sleepless_share, 1)
         _check_range("replicated_share", self.replicated_share, 1)
         days, sessions = self.times.days, self.shape.sessions.high
         if days == 0 or sessions * _SLOT_S_MIN > days * _DAY_S:

@@ -28,6 +28,8 @@ _FORMS: tuple[tuple[int, str, int], ...] = (
     (6, "", 0),
 )
 FORM_COUNT = len(_FORMS)
+#: The form of whole seconds in UTC, with a Z.
+UTC_SECONDS = 0
 
 
 @lru_cache(maxsize=4096)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from exporter.emulator.world.draws import draw
 from exporter.emulator.world.iso_forms import FORM_COUNT, time_text
+from exporter.emulator.world.profiles import NO_RECORDING
 from exporter.emulator.world.visits import (
     PUBLISHING_EVENTS_MIN,
     Remote,
@@ -23,17 +24,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from exporter.emulator.world.ids import IdMaker
-    from exporter.emulator.world.texts import Texts
+    from exporter.emulator.world.profiles import Profile
     from exporter.emulator.world.timetable import Life, Replication
     from exporter.emulator.world.world import ShownEvent
 
-# What GetParticipant shows of a participant's device. Source: API Reference, Participant.
-_CLIENTS = (
-    {"osName": "Windows", "osVersion": "11", "browserName": "Chrome", "browserVersion": "142.0"},
-    {"osName": "iOS", "osVersion": "18.1"},
-    {"osName": "Android", "osVersion": "15"},
-    {"osName": "Mac OS", "osVersion": "15.2", "browserName": "Safari", "browserVersion": "18.2"},
-)
+
+# How long after a publisher's joining its recording is about to start.
+_RECORDING_STARTS_US = 5_000_000
 
 
 class Attendance(Protocol):
@@ -68,7 +65,7 @@ class Participant:
     participant_id: str
     publishers: tuple[Remote, ...]
     life: Life
-    texts: Texts
+    profile: Profile
     replication: Replication | None
     ids: IdMaker
 
@@ -109,32 +106,21 @@ class Participant:
     def summary(self, now_us: int) -> dict[str, Any]:
         """What ListParticipants shows."""
         life = self.life
-        shown: dict[str, Any] = {"participantId": self.participant_id}
-        if life.seed % 8:
-            shown["userId"] = self.texts.user_id(life.seed)
-        elif life.seed % 16:
-            shown["userId"] = ""
+        shown: dict[str, Any] = {"participantId": self.participant_id, **self.profile.user_members()}
         shown["state"] = self._state(now_us)
         if life.events != 1:
             shown["firstJoinTime"] = time_text(self.first_us, (life.seed >> 8) % FORM_COUNT)
         shown["published"] = self.is_seen_publishing
-        shown["recordingState"] = "DISABLED"
+        shown["recordingState"] = self._recording_state(now_us)
+        shown |= self.profile.listed_members()
         shown["replicationType"] = "NONE" if self.replication is None else "SOURCE"
         if self.replication is not None and now_us >= self.replication.span.start_us:
             shown["replicationState"] = "ACTIVE" if now_us < self.replication.span.end_us else "STOPPED"
-        return shown
+        return self.profile.finished(shown)
 
     def details(self, now_us: int) -> dict[str, Any]:
         """What GetParticipant shows."""
-        seed = self.life.seed
-        return {
-            **self.summary(now_us),
-            "attributes": self.texts.attributes(seed),
-            "ispName": self.texts.user_id(draw(seed, b"isp")),
-            **_CLIENTS[(seed >> 16) % len(_CLIENTS)],
-            "sdkVersion": "1.28.0",
-            "protocol": "UNKNOWN",
-        }
+        return self.profile.finished({**self.summary(now_us), **self.profile.detail_members(self.first_us)})
 
     @property
     def is_seen_publishing(self) -> bool:
@@ -145,7 +131,7 @@ class Participant:
     def role(self) -> Role:
         """The participant as its events see it."""
         others = tuple(remote for remote in self.publishers if remote.participant_id != self.participant_id)
-        return Role(self.participant_id, others, self.life.is_publisher, self.texts)
+        return Role(self.participant_id, others, self.life.is_publisher, self.profile.texts)
 
     def _visit(self, visit: int) -> list[Timed]:
         life = self.life
@@ -157,6 +143,14 @@ class Participant:
                 self.replication.span, self.ids.stage_arn(stage), self.ids.session_id(stage, session)
             )
         return visit_events(self.role, draw(life.seed, b"visit", visit), life.visit_span(visit), size, replicated_to)
+
+    def _recording_state(self, now_us: int) -> str:
+        recording = self.profile.recording
+        if recording is None or not self.is_seen_publishing:
+            return "DISABLED"
+        if now_us < self.first_us + _RECORDING_STARTS_US:
+            return recording.state("before", self.life.seed)
+        return recording.state("now" if now_us < self.life.span.end_us else "after", self.life.seed)
 
     def _state(self, now_us: int) -> str:
         begun = self.life.visits_begun(now_us)
@@ -196,7 +190,7 @@ class Replica:
 
     def details(self, now_us: int) -> dict[str, Any]:
         """What GetParticipant shows."""
-        return self.source.details(now_us) | self._as_replica(now_us)
+        return self.source.details(now_us) | self._as_replica(now_us) | NO_RECORDING
 
     def _as_replica(self, now_us: int) -> dict[str, Any]:
         span, (stage, session) = self.replication.span, self.replication.source
@@ -204,6 +198,7 @@ class Replica:
         return {
             "state": "CONNECTED" if is_active else "DISCONNECTED",
             "firstJoinTime": time_text(span.start_us, self.source.life.seed % FORM_COUNT),
+            "recordingState": "DISABLED",
             "replicationType": "REPLICA",
             "replicationState": "ACTIVE" if is_active else "STOPPED",
             "sourceStageArn": self.source.ids.stage_arn(stage),

@@ -13,6 +13,9 @@ from exporter.emulator.world.ids import IdMaker
 from exporter.emulator.world.iso_forms import FORM_COUNT, time_text
 from exporter.emulator.world.orders import order_of, shown_indexes
 from exporter.emulator.world.participants import Attendance, Participant, Replica
+from exporter.emulator.world.people import People
+from exporter.emulator.world.profiles import Profile, Recording, ingest_of
+from exporter.emulator.world.stages import StageText, change_of, stage_text
 from exporter.emulator.world.texts import Texts
 from exporter.emulator.world.timetable import Timetable
 from exporter.emulator.world.visits import Remote
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from exporter.emulator.options import WorldOptions
-    from exporter.emulator.world.timetable import Gathering
+    from exporter.emulator.world.timetable import Gathering, Life
     from exporter.model import Scope
 
 _UNITS_CACHED = 1_024
@@ -38,6 +41,7 @@ class SeededWorld:
         self._timetable = Timetable(options, seed, start_us)
         self._ids = IdMaker(scope.account_id, scope.region, seed, options.hostile)
         self._texts = Texts(options.hostile)
+        self._people = People(draw(seed, b"people"), self._texts)
         self._casts: BoundedCache[tuple[Remote, ...]] = BoundedCache(_CASTS_CACHED)
         self._units: BoundedCache[Attendance] = BoundedCache(_UNITS_CACHED)
         self._order_seed = draw(seed, b"order")
@@ -93,6 +97,35 @@ class SeededWorld:
             same_until_us=same_until_us,
         )
 
+    def replicas(self, stage_arn: str, participant_id: str, now_us: int) -> Listing:
+        """Where a participant of a stage is replicated to, or was."""
+        stage, indexes = self._stage_of(stage_arn), self._ids.participant_of(participant_id)
+        if indexes is None or indexes[0] != stage or indexes[1] >= self._timetable.sessions(stage):
+            raise UnknownError(participant_id)
+        self._unit_of(stage_arn, self._ids.session_id(*indexes[:2]), participant_id, now_us)
+        replication = None if indexes[2] else self._timetable.replication_from(*indexes[:2])
+        if replication is None or replication.span.start_us > now_us:
+            return Listing(0, lambda _first, _last: [])
+        replica: ListItem = {
+            "sourceStageArn": stage_arn,
+            "participantId": participant_id,
+            "sourceSessionId": self._ids.session_id(*replication.source),
+            "destinationStageArn": self._ids.stage_arn(replication.destination[0]),
+            "destinationSessionId": self._ids.session_id(*replication.destination),
+            "replicationState": "ACTIVE" if now_us < replication.span.end_us else "STOPPED",
+        }
+        return Listing(1, lambda first, last: [replica][first:last])
+
+    def stage(self, stage_arn: str, now_us: int) -> ListItem:
+        """A stage as GetStage shows it."""
+        stage = self._stage_of(stage_arn)
+        return {**self._stage(stage, now_us), **self._stage_text(stage, now_us).detail_members()}
+
+    def session(self, stage_arn: str, session_id: str, now_us: int) -> ListItem:
+        """A session as GetStageSession shows it."""
+        gathering = self._gathering_of(stage_arn, session_id, now_us)
+        return self._session(gathering.stage, gathering.session, now_us)
+
     def participant(self, stage_arn: str, session_id: str, participant_id: str, now_us: int) -> ListItem:
         """A participant as GetParticipant shows it."""
         attendance, _ = self._unit_of(stage_arn, session_id, participant_id, now_us)
@@ -114,14 +147,18 @@ class SeededWorld:
 
         return Listing(count, items, same_until_us)
 
-    def _stage(self, stage: int, now_us: int) -> ListItem:
-        seed = self._timetable.stage_seed(stage)
-        item: dict[str, Any] = {"arn": self._ids.stage_arn(stage), "name": self._texts.stage_name(seed)}
+    def _stage(self, stage: int, now_us: int) -> dict[str, Any]:
+        item = self._stage_text(stage, now_us).members()
         latest = self._timetable.sessions_begun(stage, now_us) - 1
         if latest >= 0 and self._timetable.span(stage, latest).end_us > now_us:
             item["activeSessionId"] = self._ids.session_id(stage, latest)
-        item["tags"] = {"team": self._texts.user_id(seed)} if seed & 1 else {}
         return item
+
+    def _stage_text(self, stage: int, now_us: int) -> StageText:
+        seed, timetable = self._timetable.stage_seed(stage), self._timetable
+        change = change_of(seed, timetable.start_us, timetable.horizon_us)
+        has_changed = change is not None and change.at_us <= now_us
+        return stage_text(self._ids.stage_arn(stage), seed, self._texts, change if has_changed else None)
 
     def _session(self, stage: int, session: int, now_us: int) -> ListItem:
         span = self._timetable.span(stage, session)
@@ -176,13 +213,34 @@ class SeededWorld:
 
     def _member(self, gathering: Gathering, index: int) -> Participant:
         """One of those who joined here."""
+        life = self._timetable.life(gathering, index)
         return Participant(
             participant_id=self._ids.participant_id(gathering.stage, gathering.session, index),
             publishers=self._cast(gathering),
-            life=self._timetable.life(gathering, index),
-            texts=self._texts,
+            life=life,
+            profile=self._profile(gathering, index, life),
             replication=None if index else self._timetable.replication_from(gathering.stage, gathering.session),
             ids=self._ids,
+        )
+
+    def _profile(self, gathering: Gathering, index: int, life: Life) -> Profile:
+        """Who it is that joined here, and what they take part with."""
+        person = self._people.attending(gathering.stage, gathering.seed, index)
+        ids = self._ids
+        if not life.is_publisher:
+            return Profile(life.seed, person, self._texts, ingest=None, recording=None)
+        bucket = self._stage_text(gathering.stage, gathering.span.start_us).bucket
+        names = (
+            ids.stage_arn(gathering.stage).rpartition("/")[2],
+            ids.session_id(gathering.stage, gathering.session),
+            ids.participant_id(gathering.stage, gathering.session, index),
+        )
+        return Profile(
+            life.seed,
+            person,
+            self._texts,
+            ingest=ingest_of(life.seed, person, f"{ids.region}:{ids.account_id}"),
+            recording=None if bucket is None else Recording(bucket, "/".join(names)),
         )
 
     def _replica(self, gathering: Gathering) -> Replica:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from exporter.emulator.world.draws import draw
+from exporter.emulator.world.draws import draw, draw_text
 
 _FIRST_NAMES = ("ada", "bob", "chen", "dana", "emil", "fatou", "grace", "hana", "ivan", "june", "kofi", "lena")
-_PLACES = ("lobby", "main-hall", "green-room", "backstage", "workshop", "town-hall", "arena", "studio")
+_ROOMS = ("lobby", "main-hall", "green-room", "backstage", "workshop", "town-hall", "arena", "studio")
 _CAPABILITIES = (["SUBSCRIBE"], ["PUBLISH", "SUBSCRIBE"], ["PUBLISH"])
 _ERROR_CODES = (
     "INSUFFICIENT_CAPABILITIES",
@@ -53,11 +54,11 @@ class Texts:
 
     def stage_name(self, seed: int) -> str:
         """A stage's name."""
-        return self._hostile(seed) or f"{_PLACES[seed % len(_PLACES)]}-{seed % 1000}"
+        return self.hostile(seed) or f"{_ROOMS[seed % len(_ROOMS)]}-{seed % 1000}"
 
     def user_id(self, seed: int) -> str:
         """A user's id in the customer's own system."""
-        return self._hostile(seed) or f"{_FIRST_NAMES[seed % len(_FIRST_NAMES)]}-{seed % 100_000}"
+        return self.hostile(seed) or f"{_FIRST_NAMES[seed % len(_FIRST_NAMES)]}-{seed % 100_000}"
 
     def attributes(self, seed: int) -> dict[str, str]:
         """What the customer's system noted of a participant."""
@@ -68,7 +69,7 @@ class Texts:
 
     def error_code(self, seed: int) -> str:
         """Why something failed. Source: API Reference, Event, ``errorCode``."""
-        return self._hostile(seed) or _ERROR_CODES[seed % len(_ERROR_CODES)]
+        return self.hostile(seed) or _ERROR_CODES[seed % len(_ERROR_CODES)]
 
     def token(self, seed: int, expiration: str) -> dict[str, object]:
         """A participant token before or after an exchange. Source: API Reference, ExchangedParticipantToken."""
@@ -90,7 +91,26 @@ class Texts:
             return {}
         return {self.user_id(draw(seed, b"extra name")): [self.user_id(seed), {"../": None}, seed % 3 == 0, 1.5e300]}
 
-    def _hostile(self, seed: int) -> str:
+    def hostile_attributes(self, plain: dict[str, str], seed: int) -> dict[str, str]:
+        """The attributes themselves; in a hostile world with hostile values, and one more of a hostile name."""
+        if not self.is_hostile:
+            return plain
+        spoiled = {name: self.hostile(draw_text(seed, b"value", name)) or text for name, text in plain.items()}
+        return {**spoiled, self.hostile(draw(seed, b"name")): "", "": "empty"}
+
+    def spoiled(self, item: dict[str, Any], seed: int, spared: frozenset[str]) -> dict[str, Any]:
+        """The item; in a hostile world with hostile texts in a third of its texts, but for the ``spared`` members."""
+        if not self.is_hostile:
+            return item
+        return {
+            name: _HOSTILE[(number >> 8) % len(_HOSTILE)]
+            if isinstance(value, str) and name not in spared and (number := draw_text(seed, b"spoiled", name)) % 3 == 0
+            else value
+            for name, value in item.items()
+        }
+
+    def hostile(self, seed: int) -> str:
+        """A hostile text, now and then of a megabyte; ``""`` in a third of cases, and in a friendly world."""
         if not self.is_hostile or seed % 3 == 0:
             return ""
         text = _HOSTILE[(seed >> 8) % len(_HOSTILE)]

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from exporter.emulator.options import WorldOptions
 
 _SESSION_US_MAX = 6 * HOUR_US
+# How long a viewer of a session that never ends stays at most.
+_STAY_US_MAX = 4 * HOUR_US
+_CENTURY_US = 36_525 * DAY_US
 # AWS: up to 12 publishers on a stage (Real-Time User Guide, "Service Quotas").
 _PUBLISHERS_MAX = 12
 # JOINED, PUBLISH_STARTED, REPLICATION_STARTED, and the same three again at the end.
@@ -74,7 +77,10 @@ class Life:
 
 @dataclass(frozen=True, slots=True)
 class Gathering:
-    """A session: who takes part, by index, and when. The first ``publishers`` of the participants publish."""
+    """A session: who takes part, by index, and when. The first ``publishers`` of the participants publish.
+
+    ``visited_until_us`` is when the last one joins where the session never ends, None for any other.
+    """
 
     seed: int
     stage: int
@@ -82,10 +88,14 @@ class Gathering:
     span: Span
     participants: int
     publishers: int
+    visited_until_us: int | None = None
 
     def join_us(self, participant: int) -> int:
         """When a participant joins first; those of a higher index never join sooner."""
         jitter = fraction(draw(self.seed, b"join", participant))
+        if self.visited_until_us is not None:
+            visited_us = self.visited_until_us - self.span.start_us
+            return self.span.start_us + int(visited_us * (participant + jitter) / self.participants)
         if participant < self.publishers:
             share = 0.02 * (participant + jitter) / self.publishers
         else:
@@ -112,13 +122,13 @@ class Replication:
 
 
 class Timetable:
-    """The plan of one world. ``start_us`` is its first moment."""
+    """The plan of one world. ``start_us`` is its first moment, ``horizon_us`` the end of its days."""
 
     def __init__(self, options: WorldOptions, seed: int, start_us: int) -> None:
         self._options = options
         self._seed = seed
-        self._start_us = start_us
-        self._horizon_us = start_us + int(options.times.days * DAY_US)
+        self.start_us = start_us
+        self.horizon_us = start_us + int(options.times.days * DAY_US)
         self._gatherings: BoundedCache[Gathering] = BoundedCache(_SESSIONS_CACHED)
 
     def stage_seed(self, stage: int) -> int:
@@ -127,6 +137,8 @@ class Timetable:
 
     def sessions(self, stage: int) -> int:
         """How many sessions a stage ever has."""
+        if self._is_sleepless(stage):
+            return 1
         return self._options.shape.sessions.pick(fraction(draw(self.stage_seed(stage), b"sessions")))
 
     def sessions_begun(self, stage: int, now_us: int) -> int:
@@ -157,21 +169,21 @@ class Timetable:
         return common if is_long else own
 
     def _own_span(self, stage: int, session: int) -> Span:
+        if self._is_sleepless(stage):
+            return Span(self.start_us, self.horizon_us + _CENTURY_US)
         seed = draw(self.stage_seed(stage), b"session", session)
         slot = self._slot(stage, session)
         start_us = slot.part(0.2 + 0.3 * fraction(draw(seed, b"start")), 1.0).start_us
         if session == self.sessions(stage) - 1 and self._is_last_active(stage):
-            recent_us = self._horizon_us - int(HOUR_US * (0.25 + 4 * fraction(draw(seed, b"recent"))))
-            return Span(max(start_us, recent_us), self._horizon_us + int(HOUR_US * (1 + 8 * fraction(seed))))
+            recent_us = self.horizon_us - int(HOUR_US * (0.25 + 4 * fraction(draw(seed, b"recent"))))
+            return Span(max(start_us, recent_us), self.horizon_us + int(HOUR_US * (1 + 8 * fraction(seed))))
         length_us = int((slot.end_us - start_us) * (0.3 + 0.65 * fraction(draw(seed, b"length"))))
         limit_us = int(_SESSION_US_MAX * (0.1 + 0.9 * fraction(draw(seed, b"limit"))))
         return Span(start_us, start_us + min(length_us, limit_us))
 
     def _slot(self, stage: int, session: int) -> Span:
-        sessions, days_us = self.sessions(stage), self._horizon_us - self._start_us
-        return Span(
-            self._start_us + days_us * session // sessions, self._start_us + days_us * (session + 1) // sessions
-        )
+        sessions, days_us = self.sessions(stage), self.horizon_us - self.start_us
+        return Span(self.start_us + days_us * session // sessions, self.start_us + days_us * (session + 1) // sessions)
 
     def gathering(self, stage: int, session: int) -> Gathering:
         """A session with its participants."""
@@ -180,7 +192,8 @@ class Timetable:
         seed = draw(self.stage_seed(stage), b"gathering", session)
         participants = self._options.shape.participants.pick(fraction(draw(seed, b"participants")))
         publishers = min(participants, 1 + draw(seed, b"publishers") % min(_PUBLISHERS_MAX, 1 + participants // 4))
-        made = Gathering(seed, stage, session, self.span(stage, session), participants, publishers)
+        until_us = self.horizon_us if self._is_sleepless(stage) else None
+        made = Gathering(seed, stage, session, self.span(stage, session), participants, publishers, until_us)
         return self._gatherings.put((stage, session), made)
 
     def life(self, gathering: Gathering, participant: int) -> Life:
@@ -190,7 +203,10 @@ class Timetable:
         join_us = gathering.join_us(participant)
         chance = fraction(draw(seed, b"stay"))
         stay = 0.9 + 0.1 * chance if is_publisher else 0.25 + 0.75 * chance
-        span = Span(join_us, gathering.span.end_us).part(0.0, stay)
+        leave_us = gathering.span.end_us
+        if gathering.visited_until_us is not None:
+            leave_us = gathering.visited_until_us if is_publisher else join_us + _STAY_US_MAX
+        span = Span(join_us, leave_us).part(0.0, stay)
         events = self._options.shape.events.pick(fraction(draw(seed, b"events")))
         rejoins = events >= _EVENTS_OF_TWO_VISITS_MIN and draw(seed, b"rejoins") % 5 == 0
         visits = max(2 if rejoins else 1, events // (8 + draw(seed, b"visits") % 24))
@@ -227,6 +243,8 @@ class Timetable:
         """
         if stage % 2 == 0 or not self.sessions(stage - 1):
             return None
+        if self._is_sleepless(stage) or self._is_sleepless(stage - 1):
+            return None
         if fraction(draw(self.stage_seed(stage), b"replicated", session)) >= self._options.replicated_share:
             return None
         here, there = self.sessions(stage), self.sessions(stage - 1)
@@ -234,10 +252,16 @@ class Timetable:
         return (stage - 1, partner) if _facing(partner, there, here) == session else None
 
     def _is_last_active(self, stage: int) -> bool:
-        # Spread evenly and not drawn, so that even a world of few stages has an active one. Where the last session is
-        # replicated, it is the destination's being active that counts.
-        share = self._options.active_share
-        return math.ceil((stage + 1) * share) > math.ceil(stage * share)
+        # Where the last session is replicated, it is the destination's being active that counts.
+        return _is_of_share(stage, self._options.active_share)
+
+    def _is_sleepless(self, stage: int) -> bool:
+        return _is_of_share(stage, self._options.sleepless_share)
+
+
+def _is_of_share(stage: int, share: float) -> bool:
+    """Whether a stage is of this share of all: spread evenly and not drawn, so that even a world of few has one."""
+    return math.ceil((stage + 1) * share) > math.ceil(stage * share)
 
 
 def _facing(session: int, sessions: int, others: int) -> int:

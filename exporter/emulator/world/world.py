@@ -49,5 +49,14 @@ class World(Protocol):
     def events(self, stage_arn: str, session_id: str, participant_id: str, now_us: int) -> Listing:
         """The events of a participant."""
 
+    def replicas(self, stage_arn: str, participant_id: str, now_us: int) -> Listing:
+        """Where a participant of a stage is replicated to, or was, from any session of the stage."""
+
+    def stage(self, stage_arn: str, now_us: int) -> ListItem:
+        """A stage as GetStage shows it."""
+
+    def session(self, stage_arn: str, session_id: str, now_us: int) -> ListItem:
+        """A session as GetStageSession shows it."""
+
     def participant(self, stage_arn: str, session_id: str, participant_id: str, now_us: int) -> ListItem:
         """A participant as GetParticipant shows it."""
