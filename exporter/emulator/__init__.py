@@ -1,4 +1,4 @@
-"""A local Amazon IVS Real-Time: the five read calls, signed and paged as AWS does, over a world that is made up.
+"""A local Amazon IVS Real-Time: its read calls, signed and paged as AWS does, over a world that is made up.
 
 It is good enough to develop and test an exporter against without an AWS account::
 

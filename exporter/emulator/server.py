@@ -19,7 +19,7 @@ from exporter.emulator.faults.responses import faulty_answer
 from exporter.emulator.options import EmulatorOptions
 from exporter.emulator.protocol.errors import Refusal
 from exporter.emulator.protocol.quota import Quota
-from exporter.emulator.protocol.request_rules import OPERATIONS
+from exporter.emulator.protocol.request_rules import OPERATIONS, read_target
 from exporter.emulator.protocol.service import Service
 from exporter.emulator.protocol.signatures import SignatureChecker, SignedCall
 from exporter.emulator.sts.roles import Roles
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from exporter.emulator.protocol.service import KnownRequest
     from exporter.emulator.world.world import World
 
-_PATHS = {f"/{operation}": operation for operation in OPERATIONS}
 _STS_PATH = "/"
 # Silent calls would never end by themselves.
 _SHUTDOWN_S = 0.1
@@ -133,26 +132,24 @@ class Emulator:
         if request.path == _STS_PATH and request.method == "POST":
             return self._answer_sts(request, body)
         try:
-            known = self._admit(request, body)
+            operation, members = read_target(request.method, _raw_path(request), body)
+            known = self._admit(_call(request, body), operation, members)
             met = self.faults.meeting(known.request)
             if met:
-                return await self._meet(request, known, body, met)
-            page = self._service.page(known, body, self.clock.now_us)
+                return await self._meet(request, known, members, met)
+            page = self._service.page(known, members, self.clock.now_us)
         except Refusal as problem:
             return self._refuse(problem)
         self.calls.note_answered(known.request)
         return self._response(200, page)
 
-    def _admit(self, request: web.BaseRequest, body: bytes) -> KnownRequest:
+    def _admit(self, call: SignedCall, operation: str, members: bytes) -> KnownRequest:
         """Check signature, quota and request, in AWS's order. Raises :class:`Refusal`."""
-        operation = _PATHS.get(request.path)
-        if operation is None or request.method != "POST":
-            raise Refusal(404, "UnknownOperationException", f"{request.method} {request.path} is not emulated")
-        scope = self._signatures.check(_call(request, body))
+        scope = self._signatures.check(call)
         if not self.quota.take(operation, scope):
             raise self.quota.refusal()
         self.calls.note_granted(operation)
-        known = self._service.known(scope, operation, body)
+        known = self._service.known(scope, operation, members)
         self.calls.note_asked(known.request)
         return known
 
@@ -167,7 +164,7 @@ class Emulator:
         return self._response(200, answer, headers)
 
     async def _meet(
-        self, request: web.BaseRequest, known: KnownRequest, body: bytes, met: list[Fault]
+        self, request: web.BaseRequest, known: KnownRequest, members: bytes, met: list[Fault]
     ) -> web.StreamResponse:
         """Answer a call as the faults say that met it. Raises :class:`Refusal`."""
         for fault in met:
@@ -179,19 +176,19 @@ class Emulator:
         if last.kind == "reset":
             return _reset(request)
         if last.group == "answer":
-            answer = faulty_answer(last, known.request, lambda: self._page(known, body, met))
+            answer = faulty_answer(last, known.request, lambda: self._page(known, members, met))
             return self._response(answer.status, answer.body, {"Content-Type": answer.content_type})
-        page = self._page(known, body, met)
+        page = self._page(known, members, met)
         if last.kind == "cut":
             return await self._cut(request, page)
         self.calls.note_answered(known.request)
         return self._response(200, page)
 
-    def _page(self, known: KnownRequest, body: bytes, met: list[Fault]) -> bytes:
+    def _page(self, known: KnownRequest, members: bytes, met: list[Fault]) -> bytes:
         paging = frozenset(fault.kind for fault in met if fault.group == "paging")
         if paging:
             return self._service.page_with(known.request, self.clock.now_us, paging)[0]
-        return self._service.page(known, body, self.clock.now_us)
+        return self._service.page(known, members, self.clock.now_us)
 
     async def _cut(self, request: web.BaseRequest, page: bytes) -> web.StreamResponse:
         response = web.StreamResponse(headers=self._headers({"Content-Type": "application/json"}))
@@ -235,7 +232,12 @@ async def _serve(options: EmulatorOptions, on_ready: Callable[[Emulator], None])
 
 
 def _call(request: web.BaseRequest, body: bytes) -> SignedCall:
-    return SignedCall(request.method, request.path, request.query_string, request.headers, body)
+    return SignedCall(request.method, _raw_path(request), request.query_string, request.headers, body)
+
+
+def _raw_path(request: web.BaseRequest) -> str:
+    """The path as it was sent, percent-encoded, which is how it is signed."""
+    return request.raw_path.partition("?")[0]
 
 
 def _reset(request: web.BaseRequest) -> web.Response:

@@ -33,6 +33,10 @@ SESSION = "st-0123456789abc"
         ("ListStageSessions", b'{"stageArn":"arn:aws:ivs:us-east-1:1:channel/a"}', "pattern"),
         ("ListParticipants", b'{"stageArn":"%s","sessionId":"st-1"}' % ARN.encode(), "length"),
         ("ListParticipantEvents", b'{"stageArn":"%s","sessionId":"st-0123456789abc"}' % ARN.encode(), "participantId"),
+        ("GetStage", b'{"stageArn":"%s"}' % ARN.encode(), "'arn'"),
+        ("GetStageSession", b'{"stageArn":"%s"}' % ARN.encode(), "'sessionId'"),
+        ("ListParticipantReplicas", b'{"sourceStageArn":"%s"}' % ARN.encode(), "'participantId'"),
+        ("ListTagsForResource", b'{"resourceArn":"abc"}', "pattern"),
         (
             "ListParticipants",
             b'{"stageArn":"%s","sessionId":"st-0123456789abc","filterByState":"GONE"}' % ARN.encode(),

@@ -46,11 +46,11 @@ def faulty_answer(fault: Fault, request: CallRequest, right: Callable[[], bytes]
         whole = right()
         return FaultyAnswer(200, whole[: len(whole) // 2])
     bodies = {
-        "bad_json": b'{"%s": [{]' % request.list_member.encode(),
+        "bad_json": b'{"%s": [{]' % request.answer_member.encode(),
         "empty_body": b"",
         "empty_object": b"{}",
         "not_an_object": b"[]",
-        "null_list": msgspec.json.encode({request.list_member: None}),
+        "null_list": msgspec.json.encode({request.answer_member: None}),
     }
     return FaultyAnswer(200, bodies[fault.kind])
 

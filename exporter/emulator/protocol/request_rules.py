@@ -6,27 +6,42 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import msgspec
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
-from exporter.emulator.protocol.errors import invalid
+from exporter.emulator.protocol.errors import Refusal, invalid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 #: The calls that are answered, and the member of the answer that holds what was asked for.
-LIST_MEMBERS = {
+ANSWER_MEMBERS = {
     "ListStages": "stages",
     "ListStageSessions": "stageSessions",
     "ListParticipants": "participants",
     "ListParticipantEvents": "events",
+    "ListParticipantReplicas": "replicas",
+    "GetStage": "stage",
+    "GetStageSession": "stageSession",
     "GetParticipant": "participant",
+    "ListTagsForResource": "tags",
 }
-OPERATIONS = tuple(LIST_MEMBERS)
+OPERATIONS = tuple(ANSWER_MEMBERS)
+#: The calls whose answer is a list, page by page.
+LISTS = frozenset(
+    {"ListStages", "ListStageSessions", "ListParticipants", "ListParticipantEvents", "ListParticipantReplicas"}
+)
 #: Source: API Reference, ``maxResults`` of each list call.
 PAGE_SIZE_DEFAULT = 50
+
+# The model's own pattern allows one letter between the account and the slash, which no resource of IVS has.
+_PATTERNS = {("ListTagsForResource", "resourceArn"): r"arn:aws:ivs:[a-z0-9-]+:[0-9]+:[a-z-]+/[a-zA-Z0-9-]+"}
+
+# Every operation is POST /<its name>, but for the one that names a resource in its path. Source: botocore's model.
+_TAGS_PATH = "/tags/"
 
 _TYPES: dict[str, type] = {"string": str, "integer": int, "boolean": bool}
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
@@ -76,7 +91,7 @@ def rules_of(operation: str) -> Mapping[str, Rule]:
     rules = {}
     for name, member in shape.members.items():
         limits = member.metadata
-        pattern = limits.get("pattern")
+        pattern = _PATTERNS.get((operation, name), limits.get("pattern"))
         rules[name] = Rule(
             name=name,
             kind=_TYPES[member.type_name],
@@ -92,6 +107,19 @@ def rules_of(operation: str) -> Mapping[str, Rule]:
 @cache
 def _service_model() -> Any:  # noqa: ANN401 - botocore has no types
     return ServiceModel(Loader().load_service_model("ivs-realtime", "service-2"), "ivs-realtime")
+
+
+def read_target(method: str, raw_path: str, body: bytes) -> tuple[str, bytes]:
+    """The operation that a request's method and path name, and its body. Raises :class:`Refusal` where they name none.
+
+    What an operation takes from its path is put into the body. ``raw_path`` is percent-encoded, as it was sent.
+    """
+    if method == "GET" and raw_path.startswith(_TAGS_PATH):
+        return "ListTagsForResource", msgspec.json.encode({"resourceArn": unquote(raw_path.removeprefix(_TAGS_PATH))})
+    operation = raw_path.removeprefix("/")
+    if method != "POST" or operation not in ANSWER_MEMBERS or operation == "ListTagsForResource":
+        raise Refusal(404, "UnknownOperationException", f"{method} {raw_path} is not emulated")
+    return operation, body
 
 
 def read_request(operation: str, body: bytes) -> dict[str, Any]:

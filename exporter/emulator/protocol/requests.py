@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from exporter.emulator.protocol.errors import denied
 from exporter.emulator.protocol.page_tokens import FIRST_PAGE, PageStart
-from exporter.emulator.protocol.request_rules import LIST_MEMBERS, PAGE_SIZE_DEFAULT, read_request
+from exporter.emulator.protocol.request_rules import ANSWER_MEMBERS, PAGE_SIZE_DEFAULT, read_request
 
 if TYPE_CHECKING:
     from exporter.emulator.protocol.page_tokens import PageTokens
@@ -34,9 +34,9 @@ class CallRequest:
     filter: tuple[str, object] | None = None
 
     @property
-    def list_member(self) -> str:
+    def answer_member(self) -> str:
         """The answer's member that holds what is asked for."""
-        return LIST_MEMBERS[self.operation]
+        return ANSWER_MEMBERS[self.operation]
 
     @property
     def list_name(self) -> str:
@@ -49,10 +49,14 @@ class CallRequest:
         return (self.operation, *self.ids, self.start.offset, self.start.turn)
 
 
+# The members that name the stage, one or none in an operation's request.
+_RESOURCES = ("stageArn", "sourceStageArn", "arn", "resourceArn")
+
+
 def read_call(scope: Scope, operation: str, body: bytes, tokens: PageTokens) -> CallRequest:
     """Check a request and read it. Raises :class:`Refusal` for what the model or the caller's rights do not allow."""
     members = read_request(operation, body)
-    stage_arn = members.get("stageArn", "")
+    stage_arn = next((members[name] for name in _RESOURCES if name in members), "")
     if stage_arn and not stage_arn.startswith(f"arn:aws:ivs:{scope.region}:{scope.account_id}:"):
         raise denied(f"User is not authorized to perform: ivs:{operation} on resource: {stage_arn}")
     request = CallRequest(

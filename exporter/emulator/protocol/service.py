@@ -1,4 +1,4 @@
-"""The five calls: from what is asked to the body of the answer."""
+"""The calls: from what is asked to the body of the answer."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from exporter.emulator.clock import DAY_US, HOUR_US
 from exporter.emulator.faults.data import altered
 from exporter.emulator.protocol.errors import Refusal, denied, not_found
 from exporter.emulator.protocol.page_tokens import PageStart, PageTokens
+from exporter.emulator.protocol.request_rules import LISTS
 from exporter.emulator.protocol.requests import CallRequest, RequestedIds, read_call
 from exporter.emulator.world.fixed_world import FixedWorld
 from exporter.emulator.world.seeded_world import SeededWorld
@@ -105,9 +106,10 @@ class Service:
         """The answer with these faults of paging, and until when it stays the same."""
         self._tokens.check_life(request.start, now_us)
         try:
-            if request.operation == "GetParticipant":
-                return self._participant(request, now_us), None
-            return self._list_page(request, now_us, paging)
+            if request.operation in LISTS:
+                return self._list_page(request, now_us, paging)
+            shown = self.thing(request, now_us)
+            return msgspec.json.encode({request.answer_member: _raw(shown)}), None
         except UnknownError:
             return self._unknown(request), None
 
@@ -120,7 +122,19 @@ class Service:
             return world.sessions(ids.stage_arn, now_us)
         if request.operation == "ListParticipants":
             return _filtered(world.participants(ids.stage_arn, ids.session_id, now_us), request.filter)
+        if request.operation == "ListParticipantReplicas":
+            return world.replicas(ids.stage_arn, ids.participant_id, now_us)
         return self._altered(world.events(*ids, now_us), ids)
+
+    def thing(self, request: CallRequest, now_us: int) -> ListItem:
+        """What a call asks for that is no list. Raises :class:`UnknownError`."""
+        world, ids = self.world(request.scope), request.ids
+        if request.operation == "GetParticipant":
+            return world.participant(*ids, now_us)
+        if request.operation == "GetStageSession":
+            return world.session(ids.stage_arn, ids.session_id, now_us)
+        stage = world.stage(ids.stage_arn, now_us)
+        return stage if request.operation == "GetStage" else _tags(stage)
 
     def _altered(self, listing: Listing, ids: RequestedIds) -> Listing:
         faults = self._faults.on_events_of(*ids)
@@ -146,19 +160,14 @@ class Service:
             following = replace(start, issued_us=None)
         is_more = following.offset < listing.count or "endless" in paging or "token_repeats" in paging
         shown = [msgspec.Raw(item) if isinstance(item, bytes) else item for item in items]
-        body: dict[str, Any] = {request.list_member: shown}
+        body: dict[str, Any] = {request.answer_member: shown}
         if is_more:
             body["nextToken"] = self._tokens.write(following, request.list_name, now_us)
         return msgspec.json.encode(body), same_until_us
 
-    def _participant(self, request: CallRequest, now_us: int) -> bytes:
-        world = self.world(request.scope)
-        shown = world.participant(*request.ids, now_us)
-        return msgspec.json.encode({request.list_member: _raw(shown)})
-
     def _unknown(self, request: CallRequest) -> bytes:
-        if self._options.service.unknown == "empty" and request.operation != "GetParticipant":
-            return msgspec.json.encode({request.list_member: []})
+        if self._options.service.unknown == "empty" and request.operation in LISTS:
+            return msgspec.json.encode({request.answer_member: []})
         if self._options.service.unknown == "denied":
             what = f"ivs:{request.operation} on resource: {request.ids.stage_arn}"
             raise denied(f"User is not authorized to perform: {what}")
@@ -178,6 +187,11 @@ def _filtered(listing: Listing, wanted: tuple[str, object] | None) -> Listing:
         item for item in listing.items(0, listing.count) if not isinstance(item, bytes) and item.get(member) == value
     ]
     return Listing(len(kept), lambda first, last: kept[first:last])
+
+
+def _tags(stage: ListItem) -> ListItem:
+    tags = stage.get("tags") if isinstance(stage, dict) else None
+    return tags if isinstance(tags, dict) else {}
 
 
 def _raw(item: ListItem) -> object:

@@ -36,7 +36,7 @@ _AUTHORIZATION = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class SignedCall:
-    """What of a request is signed. ``headers`` looks names up without regard to case."""
+    """What of a request is signed. ``path`` is percent-encoded; ``headers`` looks names up without regard to case."""
 
     method: str
     path: str

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from botocore.exceptions import ClientError
 
-from exporter.emulator import Emulator, Size
+from exporter.emulator import Emulator, FixedWorld, QuotaOptions, Size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -135,6 +135,110 @@ async def test_every_answer_has_an_id_and_the_emulators_date(
 
 
 async def test_an_unknown_operation_is_refused(ask: Callable[..., Any], options_of: Callable[..., Any]) -> None:
-    """What is not one of the five calls is answered 404."""
+    """What is not one of the read calls is answered 404."""
     async with Emulator(options_of()) as emulator:
-        assert await ask(emulator).refusal("CreateStage") == (404, "UnknownOperationException")
+        for operation in ("CreateStage", "ListTagsForResource", "tags/arn"):
+            assert await ask(emulator).refusal(operation) == (404, "UnknownOperationException")
+
+
+async def test_a_real_client_looks_things_up(client_of: Callable[..., Any], options_of: Callable[..., Any]) -> None:
+    """aioboto3 reads a stage, a session and a stage's tags by their ids, as the lists show them."""
+    async with Emulator(options_of({"stages": 12})) as emulator, client_of(emulator) as client:
+        for stage in (await client.list_stages())["stages"]:
+            arn = stage["arn"]
+            shown = (await client.get_stage(arn=arn))["stage"]
+            assert shown.items() >= stage.items()
+            assert "storageConfigurationArn" in shown["autoParticipantRecordingConfiguration"]
+            assert shown["endpoints"]["whip"].startswith("https://")
+            assert (await client.list_tags_for_resource(resourceArn=arn))["tags"] == stage.get("tags", {})
+            for session in (await client.list_stage_sessions(stageArn=arn))["stageSessions"]:
+                ids = {"stageArn": arn, "sessionId": session["sessionId"]}
+                assert (await client.get_stage_session(**ids))["stageSession"] == session
+        assert set(emulator.calls.granted) >= {"GetStage", "GetStageSession", "ListTagsForResource"}
+
+
+async def test_replicas_are_listed_from_their_source(
+    client_of: Callable[..., Any], options_of: Callable[..., Any]
+) -> None:
+    """ListParticipantReplicas shows where each replica of the lists is, and nothing for one who has none."""
+    world = {"stages": 8, "sessions": Size(3, 8, 20), "replicated_share": 1.0}
+    found, listed = 0, 0
+    async with Emulator(options_of(world)) as emulator, client_of(emulator) as client:
+        for unit, _ in emulator.truth().units():
+            ids = {"stageArn": unit.stage_arn, "sessionId": unit.session_id, "participantId": unit.participant_id}
+            shown = (await client.get_participant(**ids))["participant"]
+            if shown["replicationType"] == "REPLICA":
+                listed += 1
+            else:
+                source = {"sourceStageArn": unit.stage_arn, "participantId": unit.participant_id}
+                pages = client.get_paginator("list_participant_replicas").paginate(**source)
+                replicas = [replica async for page in pages for replica in page["replicas"]]
+                assert bool(replicas) is (shown["replicationType"] == "SOURCE" and "replicationState" in shown)
+                for replica in replicas:
+                    found += 1
+                    there = {
+                        "stageArn": replica["destinationStageArn"],
+                        "sessionId": replica["destinationSessionId"],
+                        "participantId": unit.participant_id,
+                    }
+                    other = (await client.get_participant(**there))["participant"]
+                    assert replica == {
+                        **source,
+                        "sourceSessionId": unit.session_id,
+                        "destinationStageArn": there["stageArn"],
+                        "destinationSessionId": there["sessionId"],
+                        "replicationState": other["replicationState"],
+                    }
+    assert found == listed > 3
+
+
+async def test_replicas_come_fifty_a_page(ask: Callable[..., Any], options_of: Callable[..., Any]) -> None:
+    """A page of replicas holds 50 at most, and the replicas of a scripted world are those that name their source."""
+    source, session_id = "arn:aws:ivs:us-east-1:111122223333:stage/source", "st-0123456789abc"
+    replica = {"participantId": "p", "replicationType": "REPLICA", "replicationState": "ACTIVE"}
+    replica |= {"sourceStageArn": source, "sourceSessionId": session_id}
+    stages = [{"arn": source, "sessions": [{"sessionId": session_id, "participants": [{"participantId": "p"}]}]}]
+    for number in range(70):
+        session = {"sessionId": session_id, "participants": [replica, {**replica, "participantId": "q"}]}
+        stages.append({"arn": f"{source}-{number}", "sessions": [session]})
+    async with Emulator(options_of(), {("111122223333", "us-east-1"): FixedWorld(stages)}) as emulator:
+        asker, ids = ask(emulator), {"sourceStageArn": source, "participantId": "p"}
+        assert await asker.refusal("ListParticipantReplicas", **ids, maxResults=51) == (400, "ValidationException")
+        assert len((await asker.page("ListParticipantReplicas", **ids))["replicas"]) == 50
+        shown = await asker.whole("ListParticipantReplicas", "replicas", **ids)
+    assert [item["destinationStageArn"] for item in shown] == [f"{source}-{number}" for number in range(70)]
+
+
+LOOKUPS: dict[str, dict[str, Any]] = {
+    "get_stage": {"arn": "{arn}"},
+    "get_stage_session": {"stageArn": "{arn}", "sessionId": "st-0123456789abc"},
+    "get_participant": {"stageArn": "{arn}", "sessionId": "st-0123456789abc", "participantId": "p"},
+    "list_participant_replicas": {"sourceStageArn": "{arn}", "participantId": "p"},
+    "list_tags_for_resource": {"resourceArn": "{arn}"},
+}
+
+
+@pytest.mark.parametrize("call", LOOKUPS)
+async def test_a_lookup_is_refused_as_aws_does(
+    client_of: Callable[..., Any], options_of: Callable[..., Any], call: str
+) -> None:
+    """What is not there is not found, what is another account's is denied, and so is all that a policy forbids."""
+    own, foreign = (f"arn:aws:ivs:us-east-1:{account}:stage/nothing" for account in ("111122223333", "999922223333"))
+    operation = "".join(part.title() for part in call.split("_"))
+    emulated = Emulator(options_of(quota=QuotaOptions()), monotonic_s=lambda: 0.0)
+    async with emulated as emulator, client_of(emulator) as client:
+
+        async def refusal(arn: str) -> tuple[int, str]:
+            members = {name: value.format(arn=arn) for name, value in LOOKUPS[call].items()}
+            with pytest.raises(ClientError) as refused:
+                await getattr(client, call)(**members)
+            response = refused.value.response
+            return response["ResponseMetadata"]["HTTPStatusCode"], response["Error"]["Code"]
+
+        assert await refusal(own) == (404, "ResourceNotFoundException")
+        assert await refusal(foreign) == (403, "AccessDeniedException")
+        emulator.faults.add(f"denied operation={operation}")
+        assert await refusal(own) == (403, "AccessDeniedException")
+        answers = [await refusal(own) for _ in range(3)]
+        assert answers == [(403, "AccessDeniedException")] * 2 + [(429, "ThrottlingException")]
+        await client.list_stages()
