@@ -9,7 +9,17 @@ A body is sent as ``Content-Type: application/json``. Requests of web pages are 
     GET  quota    POST {"calls_per_second": 5, "burst": 5}
     GET  calls    POST                               the log of calls; POST begins it anew
     GET  faults   POST {"fault": TEXT}   PUT {"faults": [TEXT, ...]}   DELETE
-    GET  truth    ?account=&region=                  every event there is now, as JSON Lines
+    GET  truth    ?table=&account=&region=&at_us=    what there is, as JSON Lines: see below
+
+``table`` is one of events (where it is not named), stages, sessions and participants, and ``at_us`` a simulated moment
+in microseconds since the epoch, now where it is not named. A line has the thing's own ids, and shows it as the API
+does, faults of the data included::
+
+    events          stage_arn, session_id, participant_id, event
+    stages          stage_arn, stage (as ListStages shows it)
+    sessions        stage_arn, session_id, session (as ListStageSessions does), participants, events (their counts)
+    participants    stage_arn, session_id, participant_id, participant (as ListParticipants shows it), details (as
+                    GetParticipant does), events (their count)
 """
 
 from __future__ import annotations
@@ -39,13 +49,16 @@ _CHUNK_BYTES = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """What the endpoints show and change. ``truth`` takes an account and a region, None for all."""
+    """What the endpoints show and change.
+
+    ``truth`` takes an account and a region, None for all, and a moment, None for now.
+    """
 
     clock: WorldClock
     quota: Quota
     calls: CallLog
     faults: FaultPlan
-    truth: Callable[[str | None, str | None], Truth]
+    truth: Callable[[str | None, str | None, int | None], Truth]
     info: Callable[[], dict[str, Any]]
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -114,18 +127,17 @@ class Control:
         self.quota.set(None if rate is None else _number(rate), None if burst is None else int(_number(burst)))
 
     async def _stream_truth(self, request: web.BaseRequest) -> web.StreamResponse:
+        query = request.query
+        try:
+            at_us = int(query["at_us"]) if "at_us" in query else None
+            rows = self.truth(query.get("account"), query.get("region"), at_us).table(query.get("table", "events"))
+        except ValueError as error:
+            return _json({"error": str(error)}, 400)
         response = web.StreamResponse(headers={"Content-Type": "application/jsonl"})
         await response.prepare(request)
         chunk = bytearray()
-        truth = self.truth(request.query.get("account"), request.query.get("region"))
-        for stage_arn, session_id, participant_id, event in truth.events():
-            shown = {"raw": event.decode("utf-8", "backslashreplace")} if isinstance(event, bytes) else event
-            line = {
-                "stage_arn": stage_arn,
-                "session_id": session_id,
-                "participant_id": participant_id,
-                "event": shown,
-            }
+        for row in rows:
+            line = {name: _decoded(value) for name, value in row._asdict().items()}
             chunk += msgspec.json.encode(line) + b"\n"
             if len(chunk) >= _CHUNK_BYTES:
                 await response.write(bytes(chunk))
@@ -138,6 +150,11 @@ class Control:
 
 def _json(shown: object, status: int = 200) -> web.Response:
     return web.Response(body=msgspec.json.encode(shown), status=status, content_type="application/json")
+
+
+def _decoded(value: object) -> object:
+    """The value, or of raw bytes that are no JSON their text."""
+    return {"raw": value.decode("utf-8", "backslashreplace")} if isinstance(value, bytes) else value
 
 
 def _nothing(body: dict[str, Any]) -> None:

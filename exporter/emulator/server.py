@@ -98,11 +98,11 @@ class Emulator:
         """What the account has in the region."""
         return self._service.world(Scope(account_id, region))
 
-    def truth(self, account_id: str | None = None, region: str | None = None) -> Truth:
-        """What a complete export would hold now, of these scopes or of all."""
-        return self._truth(account_id, region)
+    def truth(self, account_id: str | None = None, region: str | None = None, at_us: int | None = None) -> Truth:
+        """What a complete export would hold, of these scopes or of all, at a simulated moment; None means now."""
+        return self._truth(account_id, region, at_us)
 
-    def _truth(self, account_id: str | None, region: str | None) -> Truth:
+    def _truth(self, account_id: str | None, region: str | None, at_us: int | None) -> Truth:
         accounts = {account.account_id for account in self.options.accounts}
         scopes = {Scope(account, name) for account in accounts for name in self.options.regions} | set(self._worlds)
         wanted = [
@@ -110,7 +110,7 @@ class Emulator:
             for scope in sorted(scopes)
             if account_id in (None, scope.account_id) and region in (None, scope.region)
         ]
-        return Truth(self._service, tuple(wanted), self.clock.now_us)
+        return Truth(self._service, tuple(wanted), self.clock.now_us if at_us is None else at_us)
 
     def _info(self) -> dict[str, Any]:
         return {

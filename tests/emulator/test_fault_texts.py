@@ -36,6 +36,12 @@ def test_every_part_of_a_text_is_read() -> None:
         ("throttle status=200", "400 to 599"),
         ("slow seconds=-1", "0 or more"),
         ("wrong_types first=1", "not 'first'"),
+        ("wrong_types operation=GetStage", "is of ListParticipantEvents, ListStages"),
+        ("no_time operation=ListStages", "is of ListParticipantEvents, ListStageSessions"),
+        ("foreign_participant operation=ListParticipants", "is of ListParticipantEvents"),
+        ("wrong_types member=colour", "ListParticipantEvents has no member 'colour'"),
+        ("wrong_types operation=ListStages member=userId", "ListStages has no member 'userId'"),
+        ("unknown_fields member=name", "not 'member'"),
     ],
 )
 def test_a_bad_text_says_what_is_wrong(text: str, said: str) -> None:

@@ -60,6 +60,11 @@ class FaultPlan:
         self._planned = []
         self.changes += 1
 
+    @property
+    def changes_data(self) -> bool:
+        """Whether a fault of the data is planned."""
+        return any(planned.fault.group == "data" for planned in self._planned)
+
     def describe(self) -> list[dict[str, Any]]:
         """The plan: each fault's number, text and hits."""
         return [
@@ -79,12 +84,18 @@ class FaultPlan:
                     break
         return met
 
-    def on_events_of(self, stage_arn: str, session_id: str, participant_id: str) -> list[tuple[Fault, int]]:
-        """The faults of the data that may change this unit's events, each with the seed of its chances."""
+    def on_data_of(self, operation: str, ids: tuple[str, str, str]) -> list[tuple[Fault, int]]:
+        """The faults of the data that may change what an operation shows, each with the seed of its chances.
+
+        ``ids`` are those of the unit whose events they are, or of the item: stage, session and participant, ``""`` for
+        one that it has not.
+        """
         return [
             (planned.fault, draw(self._seed, b"data fault", planned.number))
             for planned in self._planned
-            if planned.fault.group == "data" and planned.fault.match.has_unit(stage_arn, session_id, participant_id)
+            if planned.fault.group == "data"
+            and planned.fault.data_operation == operation
+            and planned.fault.match.has_unit(*ids)
         ]
 
     def _meets(self, planned: Planned, request: CallRequest) -> bool:

@@ -8,12 +8,16 @@
     reset first=20                                                    the first twenty calls
     denied stage=AbCd                                                 always, for stages whose ARN holds AbCd
     wrong_types units=3/10 p=0.05                                     of every tenth unit one event of twenty
+    wrong_types operation=ListParticipants member=userId p=0.1        one listed participant of ten
 
 Which calls: ``operation=``, ``stage=``, ``session=`` and ``participant=`` (a part of the ARN or id), and ``units=K/N``,
 the participants whose hash leaves K when divided by N. How often: always, or ``p=`` (a chance, the same in each run),
 ``first=N`` (the first N of these calls), ``every=N`` (each Nth), ``times=N`` (the first N tries of each page). A call
-meets the fault only where all conditions of its text hold. A fault of the data (see `KINDS`) belongs to the events, not
-to the calls: it takes ``stage=``, ``session=``, ``participant=``, ``units=`` and ``p=`` (of the events).
+meets the fault only where all conditions of its text hold.
+
+A fault of the data (see `KINDS`) belongs to what is shown, not to the calls: to the events, or to the items of the
+``operation=`` that it names: ListStages, ListStageSessions, ListParticipants, or GetParticipant, whose participant is
+one. It takes ``stage=``, ``session=``, ``participant=``, ``units=`` and ``p=`` (of the events or items).
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal
 
+from exporter.emulator.faults.members import EVENTS, OPERATIONS_OF, values_of
 from exporter.emulator.protocol.request_rules import OPERATIONS
 from exporter.emulator.world.draws import draw_text
 
@@ -66,9 +71,11 @@ KINDS: Mapping[str, FaultKind] = {
     "token_repeats": FaultKind("paging", "nextToken never changes after the first page"),
     "endless": FaultKind("paging", "there is always another nextToken; the list begins again"),
     "empty_pages": FaultKind("paging", "before each page comes one without items, but with a nextToken"),
-    "unknown_fields": FaultKind("data", "unknown members in events and tokens, and unknown event names"),
-    "wrong_types": FaultKind("data", "a known member of an event has another JSON type"),
-    "no_time": FaultKind("data", "eventTime is missing or can't be read"),
+    "unknown_fields": FaultKind("data", "unknown members in events and tokens, and unknown event names; or in items"),
+    "wrong_types": FaultKind(
+        "data", "a known member of an event or item, member= if it is named, has another JSON type", ("member",)
+    ),
+    "no_time": FaultKind("data", "the time of an event (or of an item: its start, its first joining) can't be read"),
     "foreign_participant": FaultKind("data", "an event's participantId is not the one asked for"),
 }
 
@@ -141,6 +148,7 @@ class FaultEffect:
     code: str | None = None
     retry_after_s: float | None = None
     seconds: float | None = None
+    member: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +165,11 @@ class Fault:
     def group(self) -> Group:
         """What the fault changes."""
         return KINDS[self.kind].group
+
+    @property
+    def data_operation(self) -> str:
+        """For a fault of the data the operation whose items it changes: those that show events, unless it names one."""
+        return self.match.operation or EVENTS
 
     @property
     def replaces_answer(self) -> bool:
@@ -187,13 +200,25 @@ def parse_fault(text: str) -> Fault:
             values[name] = _READERS[name](value)
         except ValueError as error:
             raise ValueError(f"fault {text!r}: {name}={value} {error}") from None
-    return Fault(
+    fault = Fault(
         text,
         kind,
         FaultMatch(**_values_of(FaultMatch, values)),
         FaultFrequency(**_values_of(FaultFrequency, values)),
         FaultEffect(**_values_of(FaultEffect, values)),
     )
+    if fault.group == "data":
+        _check_data(fault)
+    return fault
+
+
+def _check_data(fault: Fault) -> None:
+    """Raises ValueError where the fault's operation has no such data."""
+    operation, member = fault.data_operation, fault.effect.member
+    if operation not in OPERATIONS_OF[fault.kind]:
+        raise ValueError(f"fault {fault.text!r}: {fault.kind} is of {', '.join(OPERATIONS_OF[fault.kind])}")
+    if not values_of(operation, member):
+        raise ValueError(f"fault {fault.text!r}: {operation} has no member {member!r} to change")
 
 
 def _values_of(part: type, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -206,8 +231,8 @@ def _names_of(kind: str) -> tuple[str, ...]:
     return choosing + KINDS[kind].parameters
 
 
-_CHOOSING_DATA = ("stage", "session", "participant", "units", "p")
-_CHOOSING_CALLS = (*_CHOOSING_DATA, "operation", "first", "every", "times")
+_CHOOSING_DATA = ("stage", "session", "participant", "units", "p", "operation")
+_CHOOSING_CALLS = (*_CHOOSING_DATA, "first", "every", "times")
 
 
 def _operation(text: str) -> str:
@@ -266,4 +291,5 @@ _READERS: Mapping[str, Callable[[str], object]] = {
     "code": str,
     "retry_after_s": _seconds,
     "seconds": _seconds,
+    "member": str,
 }

@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     from exporter.emulator.options import EmulatorOptions
     from exporter.model import Scope
 
+# The member of a list's item that completes its ids.
+_OWN_IDS = {
+    "ListStages": ("arn", "stage_arn"),
+    "ListStageSessions": ("sessionId", "session_id"),
+    "ListParticipants": ("participantId", "participant_id"),
+}
 # What is kept of a call beside its page, in bytes, roughly.
 _REQUEST_BYTES = 1_000
 
@@ -114,7 +120,16 @@ class Service:
             return self._unknown(request), None
 
     def listing(self, request: CallRequest, now_us: int) -> Listing:
-        """The whole list of which a page is asked. Raises :class:`UnknownError`."""
+        """The whole list of which a page is asked, as it is shown. Raises :class:`UnknownError`."""
+        listing, operation = self.true_listing(request, now_us), request.operation
+
+        def shown(first: int, last: int) -> list[ListItem]:
+            return [self.shown(operation, request.ids, item) for item in listing.items(first, last)]
+
+        return replace(listing, items=shown) if self._faults.changes_data else listing
+
+    def true_listing(self, request: CallRequest, now_us: int) -> Listing:
+        """The same list without any fault of the data. Raises :class:`UnknownError`."""
         world, ids = self.world(request.scope), request.ids
         if request.operation == "ListStages":
             return world.stages(now_us)
@@ -124,25 +139,23 @@ class Service:
             return _filtered(world.participants(ids.stage_arn, ids.session_id, now_us), request.filter)
         if request.operation == "ListParticipantReplicas":
             return world.replicas(ids.stage_arn, ids.participant_id, now_us)
-        return self._altered(world.events(*ids, now_us), ids)
+        return world.events(*ids, now_us)
 
     def thing(self, request: CallRequest, now_us: int) -> ListItem:
         """What a call asks for that is no list. Raises :class:`UnknownError`."""
         world, ids = self.world(request.scope), request.ids
         if request.operation == "GetParticipant":
-            return world.participant(*ids, now_us)
+            return self.shown("GetParticipant", ids, world.participant(*ids, now_us))
         if request.operation == "GetStageSession":
             return world.session(ids.stage_arn, ids.session_id, now_us)
         stage = world.stage(ids.stage_arn, now_us)
         return stage if request.operation == "GetStage" else _tags(stage)
 
-    def _altered(self, listing: Listing, ids: RequestedIds) -> Listing:
-        faults = self._faults.on_events_of(*ids)
-        if not faults:
-            return listing
-        return replace(
-            listing, items=lambda first, last: [altered(item, faults) for item in listing.items(first, last)]
-        )
+    def shown(self, operation: str, asked: RequestedIds, item: ListItem) -> ListItem:
+        """An item that an operation shows to a call for these ids, with the faults of the data."""
+        ids = asked if isinstance(item, bytes) else ids_of(operation, asked, item)
+        faults = self._faults.on_data_of(operation, ids)
+        return altered(item, faults, "/".join(ids)) if faults else item
 
     def _list_page(self, request: CallRequest, now_us: int, paging: frozenset[str]) -> tuple[bytes, int | None]:
         start = request.start
@@ -172,6 +185,12 @@ class Service:
             what = f"ivs:{request.operation} on resource: {request.ids.stage_arn}"
             raise denied(f"User is not authorized to perform: {what}")
         raise _no_such(request)
+
+
+def ids_of(operation: str, asked: RequestedIds, item: dict[str, Any]) -> RequestedIds:
+    """The ids of an item itself; of an event those of its unit."""
+    member, field = _OWN_IDS.get(operation, ("", ""))
+    return asked._replace(**{field: str(item.get(member, ""))}) if member else asked
 
 
 def _no_such(request: CallRequest) -> Refusal:
