@@ -249,6 +249,7 @@ def test_a_page_tokens_life_is_more_than_nothing() -> None:
         ({"sessions": Size.fixed(400_000)}, "no room"),
         ({"start_us": 1}, "whole second"),
         ({"active_share": 1.1}, "active_share"),
+        ({"sleepless_share": 1.1}, "sleepless_share"),
         ({"lag_s": -1.0}, "lag_s"),
         ({"retention_days": -1.0}, "retention_days"),
     ],

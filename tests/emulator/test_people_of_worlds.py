@@ -147,7 +147,7 @@ def test_a_recording_goes_on_while_its_publisher_is_there() -> None:
     )
     moments_us = (first_us + 2_000_000, first_us + 60_000_000, LATER_US)
     shown: list[Any] = [world.participant(*ids, now_us) for now_us in moments_us]
-    assert [each["recordingState"] for each in shown] == ["STARTING", "ACTIVE", "STOPPED"]
+    assert [details["recordingState"] for details in shown] == ["STARTING", "ACTIVE", "STOPPED"]
 
 
 def test_stages_change_their_name_or_tags_once() -> None:

@@ -240,6 +240,12 @@ def test_a_replication_is_shown_as_it_goes_on() -> None:
     for ids, events in sources:
         times_us = {event["name"]: reading(event["eventTime"]) for event in events}
         now_us = (times_us["REPLICATION_STARTED"] + times_us["REPLICATION_STOPPED"]) // 2
+        before_us, after_us = times_us["REPLICATION_STARTED"] - 1_000_000, times_us["REPLICATION_STOPPED"] + 1_000_000
+        states = [
+            [replica["replicationState"] for replica in everything(world.replicas(ids[0], ids[2], moment_us))]
+            for moment_us in (before_us, now_us, after_us)
+        ]
+        assert states == [[], ["ACTIVE"], ["STOPPED"]]
         shown = everything(world.events(*ids, now_us))
         assert sorted(map(str, shown)) == sorted(
             str(event) for event in events if reading(event["eventTime"]) <= now_us

@@ -75,6 +75,7 @@ def _world_options(typed: Mapping[str, Any]) -> WorldOptions:
         shape=WorldShape(typed["stages"], **sizes),
         times=WorldTimes(days=typed["days"], lag_s=typed["lag_s"]),
         active_share=typed["active_share"],
+        sleepless_share=typed["sleepless_share"],
         hostile=typed["hostile"],
     )
 
