@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,19 @@ import exporter
 from exporter.cli import exit_codes
 from exporter.cli.actions import demo, demo_queries
 from exporter.cli.app import main
-from exporter.emulator import EmulatorOptions, QuotaOptions, ServiceOptions, Size, WorldOptions, WorldShape, WorldTimes
+from exporter.emulator import (
+    ClockOptions,
+    Emulator,
+    EmulatorOptions,
+    QuotaOptions,
+    ServiceOptions,
+    Size,
+    WorldOptions,
+    WorldShape,
+    WorldTimes,
+)
 from exporter.errors import UsageError
+from exporter.timestamps import read_us
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -146,11 +158,17 @@ def test_demo_refuses_what_is_no_folder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("now_s", [1_790_000_000.0, 1_790_035_199.9])
 def test_demo_day_is_a_whole_one_before_now(now_s: float) -> None:
-    """The emulated day began at a midnight in UTC, and is over."""
+    """The emulated day has a midnight in UTC in it, over which sessions go on, and is over."""
     options = demo.emulator_options(now_s)
-    assert options.world.times.start_us is not None
-    assert options.world.times.start_us % 86_400_000_000 == 0
-    assert 86_400 <= now_s - options.world.times.start_us / 1_000_000 < 2 * 86_400
+    start_us = options.world.times.start_us
+    assert start_us is not None
+    midnight_us = -(-start_us // 86_400_000_000) * 86_400_000_000
+    assert start_us < midnight_us < start_us + 86_400_000_000
+    assert now_s - start_us / 1_000_000 >= 86_400 + 6 * 3_600
+    moment = replace(options, clock=ClockOptions(is_frozen=True, start_us=int(now_s * 1_000_000)))
+    listed = [row.session for row in Emulator(moment).truth().sessions()]
+    times_us = [(read_us(session["startTime"]) or 0, read_us(session["endTime"]) or 0) for session in listed]
+    assert sum(began_us < midnight_us < ended_us for began_us, ended_us in times_us) >= 3
 
 
 def test_people_present_are_counted_from_comings_and_goings(tmp_path: Path) -> None:

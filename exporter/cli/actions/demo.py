@@ -44,6 +44,7 @@ _PARTS_OF_A_LAKE = ("events", "_rejects", "_log", "_staged", "_aside")
 _CALLS_PER_SECOND = 250.0
 _CALLS_PER_SECOND_OF_AWS = 5.0
 _DAY_S = 86_400
+_BEFORE_MIDNIGHT_US = DAY_US // 4
 
 
 def demonstrate(invocation: Invocation, address: str) -> int:
@@ -129,12 +130,15 @@ async def _export(invocation: Invocation, lake: Path, console: Console | None) -
 
 
 def emulator_options(now_s: float) -> EmulatorOptions:
-    """The whole of yesterday, in UTC. The seed gives it some quiet sessions and one with a thousand viewers."""
-    midnight_us = int(now_s // _DAY_S - 1) * DAY_US
+    """The 24 hours until six in yesterday's evening, in UTC, so that some sessions go on over midnight.
+
+    The seed gives them some quiet sessions and one with a thousand viewers.
+    """
+    start_us = int(now_s // _DAY_S - 1) * DAY_US - _BEFORE_MIDNIGHT_US
     world = WorldOptions(
         seed=811,
         shape=WorldShape(5, sessions=Size(5, 8, 12), participants=Size(4, 32, 1500), events=Size(2, 9, 60)),
-        times=WorldTimes(start_us=midnight_us, days=1.0),
+        times=WorldTimes(start_us=start_us, days=1.0),
         active_share=0.0,
     )
     quota = QuotaOptions(calls_per_second=2 * _CALLS_PER_SECOND, burst=int(_CALLS_PER_SECOND))
