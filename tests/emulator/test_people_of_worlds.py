@@ -94,14 +94,15 @@ def test_details_add_to_what_is_listed() -> None:
 
 
 def test_what_a_participant_lacks_is_shown_in_three_ways() -> None:
-    """A member without a value is absent, empty or null."""
+    """A member without a value is absent, empty or null; one who never got in has no time of joining."""
     ways: dict[str, set[str]] = defaultdict(set)
-    for _, _, _, shown in participants(world_of()):
-        for name in ("ingestConfigurationArn", "sourceStageArn", "recordingS3BucketName"):
+    for _, _, _, shown in participants(world_of(events=Size(1, 4, 9))):
+        for name in ("ingestConfigurationArn", "sourceStageArn", "recordingS3BucketName", "firstJoinTime"):
             if not shown.get(name):
                 ways[name].add(repr(shown.get(name, "absent")))
     assert ways["ingestConfigurationArn"] == ways["sourceStageArn"] == {"''", "None", "'absent'"}
     assert ways["recordingS3BucketName"] == {"''", "'absent'"}
+    assert ways["firstJoinTime"] == {"None", "'absent'"}
 
 
 def test_some_publishers_come_by_ingest() -> None:

@@ -110,6 +110,8 @@ class Participant:
         shown["state"] = self._state(now_us)
         if life.events != 1:
             shown["firstJoinTime"] = time_text(self.first_us, (life.seed >> 8) % FORM_COUNT)
+        elif life.seed & 0x100:
+            shown["firstJoinTime"] = None
         shown["published"] = self.is_seen_publishing
         shown["recordingState"] = self._recording_state(now_us)
         shown |= self.profile.listed_members()
