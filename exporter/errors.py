@@ -117,6 +117,11 @@ class Refused(ApiError):
         """Whether AWS says that what was asked for is invalid or not there."""
         return self.is_aws and self.code in _FOR_GOOD_CODES
 
+    @property
+    def is_not_found(self) -> bool:
+        """Whether AWS says that what was asked for is not there."""
+        return self.is_aws and self.code == "ResourceNotFoundException"
+
 
 class TokenRefused(Refused):
     """A page token was refused after earlier pages of the same list were answered. It says nothing of the list."""

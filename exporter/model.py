@@ -56,7 +56,8 @@ class Scope:
 class Session:
     """A stage session, with its times in microseconds since the epoch, UTC.
 
-    ``ended_us`` is None while the session is active. Both times are None where only a list of targets named the session
+    ``ended_us`` is None while the session is active. ``extra`` are the members of its listing that have no column, as
+    the text of a JSON object. Both times are None where only a list of targets named the session
     and it was in no listing of its stage (``is_listed`` is False then).
     """
 
@@ -65,6 +66,7 @@ class Session:
     started_us: int | None = None
     ended_us: int | None = None
     is_listed: bool = True
+    extra: str | None = None
 
     @property
     def key(self) -> SessionKey:

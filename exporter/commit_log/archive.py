@@ -50,6 +50,7 @@ class Archived:
             is_unsure=True,
             has_rejects=line.has_rejects,
             retired=list(line.retired),
+            tables=list(line.tables),
         )
 
 
@@ -104,6 +105,10 @@ class Archive:
         """The units that the log has ever named of the session, final or not."""
         session = (stage_arn, session_id)
         return (await (await self._log.get()).units(self._records, self._scope, [session]))[session]
+
+    async def sealed_sessions(self) -> dict[SessionKey, SessionEntry]:
+        """The last entries of all sessions that are sealed."""
+        return {session: line for session, line in (await self._log.get()).lines.items() if line.status == "sealed"}
 
     async def _read(self) -> SessionsInLog:
         log = SessionsInLog()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from exporter.commit_log.commits import LogEntries, RunEnd
 from exporter.commit_log.records import SessionEntry
 from exporter.commit_log.state import SessionState
 from exporter.errors import Vanished
@@ -34,11 +35,19 @@ class ListingReport:
 
 
 async def close(
-    journal: Journal, ledger: ScopeLedger, report: ListingReport, *, at: str, now_us: int, is_whole: bool
+    journal: Journal,
+    ledger: ScopeLedger,
+    report: ListingReport,
+    *,
+    at: str,
+    now_us: int,
+    is_whole: bool,
+    is_backfill: bool = False,
 ) -> None:
     """Close the run's ``ledger`` and commit its last record.
 
-    ``is_whole`` says that the run was to take in everything that its scope lists. ``at`` is the local time, as text,
+    ``is_whole`` says that the run was to take in everything that its scope lists, and ``is_backfill`` that it was to
+    give all sealed sessions the rows that they lack. ``at`` is the local time, as text,
     and ``now_us`` the service's. Raises :class:`LakeError` where the record is not known to be committed.
     """
     entries = [vanished_entry(session, journal.state) for session in report.vanished]
@@ -50,11 +59,9 @@ async def close(
     ledger.complete_until_us = journal.state.sealed_until_us(listed_us)
     result = await journal.commit(
         at,
-        sessions=[*entries, *report.returned],
-        unlisted=report.unlisted,
+        entries=LogEntries(sessions=[*entries, *report.returned], unlisted=report.unlisted),
         latest_us=now_us,
-        complete_until_us=listed_us,
-        summary=ledger.summary(),
+        end=RunEnd(ledger.summary(), listed_us, has_all_tables=is_backfill and is_complete),
     )
     result.check()
 
@@ -70,6 +77,7 @@ def vanished_entry(session: SessionKey, state: ScopeState) -> SessionEntry:
         known.latest_end_us,
         earlier_files=tuple(known.files),
         has_rejects=known.has_rejects,
+        tables=tuple(known.tables),
     )
 
 

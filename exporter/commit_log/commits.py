@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
+    from exporter.commit_log.records import SessionEntry, StageEntry
     from exporter.errors import LakeError
     from exporter.lake.data_files import DataFile
+    from exporter.model import SessionKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,31 @@ class FileChanges:
 
 
 NO_CHANGES = FileChanges()
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntries:
+    """What a record says of sessions and stages. ``unlisted`` are sealed sessions that their stage no longer lists."""
+
+    sessions: Sequence[SessionEntry] = ()
+    stages: Sequence[StageEntry] = ()
+    unlisted: Sequence[SessionKey] = ()
+
+
+NO_ENTRIES = LogEntries()
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnd:
+    """What the last record of a run says of it.
+
+    ``complete_until_us`` is when the run began that has listed everything, None where it has not. ``has_all_tables``
+    says that no sealed session lacks rows of a table any more.
+    """
+
+    summary: dict[str, Any]
+    complete_until_us: int | None = None
+    has_all_tables: bool = False
 
 
 class CommitOutcome(Enum):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from exporter.commit_log.commits import NO_CHANGES, CommitOutcome, CommitResult
+from exporter.commit_log.commits import NO_CHANGES, NO_ENTRIES, CommitOutcome, CommitResult
 from exporter.commit_log.reader import read_on
 from exporter.commit_log.records import (
     Record,
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any, Literal
 
-    from exporter.commit_log.commits import FileChanges
+    from exporter.commit_log.commits import FileChanges, LogEntries, RunEnd
     from exporter.commit_log.records import SessionEntry
     from exporter.commit_log.state import ScopeState
     from exporter.lake.store import Records
-    from exporter.model import Scope, SessionKey
+    from exporter.model import Scope
 
 #: Records between two snapshots: what a start has to read, at most, beside a snapshot.
 SNAPSHOT_RECORDS = 64
@@ -77,32 +77,29 @@ class Journal:
         at: str,
         *,
         changes: FileChanges = NO_CHANGES,
-        sessions: Sequence[SessionEntry] = (),
+        entries: LogEntries = NO_ENTRIES,
         latest_us: int | None = None,
-        unlisted: Sequence[SessionKey] = (),
-        complete_until_us: int | None = None,
-        summary: dict[str, Any] | None = None,
+        end: RunEnd | None = None,
     ) -> CommitResult:
         """Write the next record, and return what became of it: nothing is committed for sure before that is looked at.
 
-        ``latest_us`` is the service's time, None where nobody has asked it.
+        ``latest_us`` is the service's time, None where nobody has asked it. ``end`` is of the run's last record alone.
         """
         return await self._commit(
             self._record(
                 "commit",
                 at,
                 files=tuple(changes.added),
-                sessions=tuple(sessions),
+                sessions=tuple(entries.sessions),
+                stages=tuple(entries.stages),
                 schema_versions=schema_versions(changes.added),
                 latest_us=self.state.latest_us if latest_us is None else max(latest_us, self.state.latest_us),
                 lost=tuple(file.key for file in changes.lost),
                 replaced=tuple(file.key for file in changes.replaced),
                 retired=tuple(file.key for file in changes.retired),
                 rows_removed=changes.rows_removed,
-                unlisted=tuple(unlisted),
-                complete_until_us=complete_until_us,
-                summary=summary,
-                tag=None if summary is None else self.tag,
+                unlisted=tuple(entries.unlisted),
+                **({} if end is None else self._of_end(end)),
             )
         )
 
@@ -138,6 +135,14 @@ class Journal:
             previous=self.state.link.checksum,
             **{"latest_us": self.state.latest_us, **fields},
         )
+
+    def _of_end(self, end: RunEnd) -> dict[str, Any]:
+        return {
+            "summary": end.summary,
+            "complete_until_us": end.complete_until_us,
+            "has_all_tables": end.has_all_tables,
+            "tag": self.tag,
+        }
 
     async def _commit(self, record: Record) -> CommitResult:
         try:

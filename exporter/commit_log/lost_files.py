@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from exporter.commit_log.archive import SessionsInLog
-from exporter.commit_log.commits import FileChanges
+from exporter.commit_log.commits import FileChanges, LogEntries
 from exporter.commit_log.reader import records_after
 from exporter.commit_log.records import UnitState
+from exporter.commit_log.state import has_file_of, opened_unit
 from exporter.errors import LakeBusy
 
 if TYPE_CHECKING:
@@ -47,7 +48,11 @@ async def let_go_of(store: Store, journal: Journal, keys: Iterable[str], at: str
     if files:
         named = await log.units(store, journal.scope, opened)
         sessions = [opened_line(line, journal.state, without=files, named=named[name]) for name, line in opened.items()]
-        (await journal.commit(at, changes=FileChanges(lost=list(files.values())), sessions=sessions)).check()
+        (
+            await journal.commit(
+                at, changes=FileChanges(lost=list(files.values())), entries=LogEntries(sessions=sessions)
+            )
+        ).check()
     return set(files), set(opened)
 
 
@@ -66,9 +71,15 @@ def opened_line(
     """
     known = state.session(line.stage_arn, line.session_id)
     units = dict.fromkeys(sorted(named), UnitState())
-    units |= {} if known is None else {name: UnitState(rows=unit.rows) for name, unit in known.units.items()}
     lost = set(without)
+    units |= {} if known is None else {name: opened_unit(unit, lost) for name, unit in known.units.items()}
     kept = tuple(key for key in line.earlier_files if key not in lost)
     return msgspec.structs.replace(
-        line, status="open", units=units, files=file_indexes, earlier_files=kept, is_unsure=True
+        line,
+        status="open",
+        units=units,
+        files=file_indexes,
+        earlier_files=kept,
+        is_unsure=True,
+        tables=tuple(table for table in line.tables if not has_file_of(table, lost)),
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -21,11 +22,13 @@ from exporter.telemetry.logger import Logger
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from exporter.model import SessionKey
+
 
 #: The format's name and version. A reader refuses a newer major version, and passes over fields that it does not know.
-#: Records of major version 1 have no checksums, and call `lost` files ``gone``.
+#: Records of major version 1 have no checksums, and call `lost` files ``gone``; up to 2 they know only the table of events.
 FORMAT = "ivs-export commit log"
-FORMAT_MAJOR, FORMAT_MINOR = 2, 0
+FORMAT_MAJOR, FORMAT_MINOR = 3, 0
 _FIRST_WITH_CHECKSUMS = 2
 _NAMES_SHOWN, _NAME_LENGTH_SHOWN = 10, 200
 _NUMBERED = re.compile(r"[0-9]{12}\.json")
@@ -40,6 +43,14 @@ _CHECKSUM_SIZE_BYTES = len(b',"sha256":""}') + 64
 LISTING = ""
 
 
+class RowWritten(IntEnum):
+    """Which row the table ``participants`` has of a unit of an open session: none, one from before its end, a final one."""
+
+    NONE = 0
+    FIRST = 1
+    FINAL = 2
+
+
 class UnitState(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is known of a participant of an open session.
 
@@ -47,7 +58,7 @@ class UnitState(msgspec.Struct, frozen=True, omit_defaults=True):
     are in the lake. ``failing_since_us`` is when the first of its failures came, one after another in each run, of
     whatever kind; ``refused_since_us``, when AWS itself first refused it for good after its session's end, with no
     success since. Only that counts for giving it up. ``rejects`` are its events without a time that are kept beside the
-    tables.
+    tables. ``row`` says which row the table ``participants`` has of it.
     """
 
     began_us: int | None = None
@@ -56,6 +67,7 @@ class UnitState(msgspec.Struct, frozen=True, omit_defaults=True):
     refused_since_us: int | None = None
     rejects: int = 0
     is_abandoned: bool = False
+    row: RowWritten = RowWritten.NONE
 
     @property
     def named(self) -> UnitState:
@@ -73,7 +85,8 @@ class SessionEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     session is sealed or opened again. One that is opened again is ``is_unsure``: they may hold rows of units that are
     not named. ``latest_end_us`` is the latest end that was ever listed of it, where ``ended_us`` is not.
     ``has_rejects`` says that an event of it had no time, ever: the tables are not all that there was.
-    ``retired`` are the folders from which files with rows of it were removed on purpose.
+    ``retired`` are the folders from which files with rows of it were removed on purpose. ``tables`` are those beside
+    ``events`` that have their rows of it, as far as it has come.
     """
 
     stage_arn: str
@@ -88,6 +101,21 @@ class SessionEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     is_unsure: bool = False
     has_rejects: bool = False
     retired: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> SessionKey:
+        """What tells the session from all others."""
+        return (self.stage_arn, self.session_id)
+
+
+class StageEntry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the table ``stages`` says of a stage from this commit on."""
+
+    arn: str
+    name: str | None = None
+    tags: dict[str, str] | None = None
+    is_listed: bool = True
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,8 +125,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     the run's records. ``at`` is the writer's local time, for people only; ``latest_us`` is the service's time, which
     never goes back but where ``void_after_us`` says that times after that one were wrong. ``previous`` is the SHA-256
     of the stored bytes of the record before this one, in hexadecimal, and empty in the first record.
-    ``unlisted`` are sealed sessions, (stage, session), that their stage no longer lists. ``tag`` is what the run was
-    named, in its first and its last record.
+    ``unlisted`` are sealed sessions, (stage, session), that their stage no longer lists. ``stages`` are those with a new
+    row. ``has_all_tables`` says that no sealed session lacks rows of a table any more. ``tag`` is what the run was named,
+    in its first and its last record.
 
     Three lists of keys say which files of earlier records are no longer there: ``lost`` are neither staged nor visible
     any more; ``replaced`` have their rows in files of this record; ``retired`` were removed on purpose.
@@ -126,6 +155,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     retired: tuple[str, ...] = ()
     rows_removed: int = 0
     unlisted: tuple[tuple[str, str], ...] = ()
+    stages: tuple[StageEntry, ...] = ()
+    has_all_tables: bool = False
     complete_until_us: int | None = None
     summary: dict[str, Any] | None = None
     tag: str | None = None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from exporter.commit_log.commits import FileChanges
+from exporter.commit_log.commits import FileChanges, LogEntries
 from exporter.commit_log.reader import readable_records
 from exporter.commit_log.records import SessionEntry, UnitState
 from exporter.errors import LogDamaged
@@ -77,7 +77,7 @@ async def _reopen(journal: Journal, last: Record, lost: Sequence[DataFile], at: 
     indexes = {index for index, file in enumerate(last.files) if file.key in keys}
     entries = [_reopened(entry, last, indexes) for entry in last.sessions if indexes & set(entry.files)]
     _log.warning("files_gone", files=sorted(keys), sessions=len(entries))
-    (await journal.commit(at, changes=FileChanges(lost=lost), sessions=entries)).check()
+    (await journal.commit(at, changes=FileChanges(lost=lost), entries=LogEntries(sessions=entries))).check()
 
 
 def _reopened(entry: SessionEntry, last: Record, lost: set[int]) -> SessionEntry:

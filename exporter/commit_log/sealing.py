@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from exporter.commit_log import unit_states
-from exporter.commit_log.records import LISTING, SessionEntry, UnitState
+from exporter.commit_log.records import LISTING, RowWritten, SessionEntry, UnitState
 from exporter.commit_log.session_status import SessionEvent, SessionStatus
 from exporter.commit_log.state import SessionState
 from exporter.commit_log.unit_states import UNKNOWN, Decision, SessionEnd
+from exporter.lake.tables.participants import PARTICIPANTS
 from exporter.timestamps import DAY_US, text_of
 
 if TYPE_CHECKING:
@@ -38,11 +39,11 @@ class SessionProgress:
     """A session at work. ``grace_us`` is how long after its end events may come.
 
     ``known`` is the session as the log has it, or had it before it let go of it. ``is_refetched`` says that final units
-    are fetched again.
+    are fetched again. ``named`` are the units that the log names of a session that stays sealed.
 
     The mutable state: ``status``; ``listed_us``, the service's time when a complete and flawless listing of the
-    participants began, None until there was one; ``has_rejects``, whether an event of the session has no time; and the
-    units in four parts. ``_missing`` are committed, neither final nor abandoned, and not found yet; ``_unfinished``
+    participants began, None until there was one; ``has_rejects``, whether an event of the session has no time;
+    ``new_rows``, the events that the next commit adds; and the units in three parts. ``_missing`` are committed, neither final nor abandoned, and not found yet; ``_unfinished``
     were found and are not final; ``_changed`` have another state than ``known`` says. Thousands of sessions wait at
     once, so a part that is empty is None.
     """
@@ -52,8 +53,10 @@ class SessionProgress:
     known: SessionState = field(default_factory=SessionState)
     status: SessionStatus = SessionStatus.NEW
     is_refetched: bool = False
+    named: AbstractSet[str] = _NO_NAMES
     has_rejects: bool = field(init=False)
     listed_us: int | None = field(init=False, default=None)
+    new_rows: int = field(init=False, default=0)
     _missing: set[str] | None = field(init=False)
     _unfinished: set[str] | None = field(init=False, default=None)
     _changed: dict[str, UnitState] | None = field(init=False, default=None)
@@ -111,6 +114,8 @@ class SessionProgress:
         """Note that a unit was found, and decide what to do with it."""
         if self._missing:
             self._missing.discard(participant_id)
+        if self.was_sealed and not self.is_refetched:
+            return Decision.UNCHANGED
         decision = unit_states.decide(self._before(participant_id), self.end, is_refetched=self.is_refetched)
         if decision is Decision.FETCH:
             if self._unfinished is None:
@@ -140,6 +145,20 @@ class SessionProgress:
             self.listed_us = now_us
         return is_abandoned
 
+    def row_due(self, participant_id: str, served_us: int) -> RowWritten | None:
+        """The row that the table ``participants`` lacks of a unit that an answer of ``served_us`` lists.
+
+        Of a session that stays sealed and has its rows, only units that the log does not name have one.
+        """
+        if self.was_sealed and PARTICIPANTS.name in self.known.tables and participant_id in self.named:
+            return None
+        return unit_states.row_due(self._before(participant_id), self.end, served_us)
+
+    def row_written(self, participant_id: str, row: RowWritten) -> None:
+        """Note that the next commit adds this row of a unit to the table ``participants``."""
+        unit = msgspec.structs.replace(self._before(participant_id), row=row)
+        self._change(participant_id, unit, is_over=False)
+
     # What becomes of units.
 
     def fetched(self, participant_id: str, began_us: int, rows: int) -> None:
@@ -149,6 +168,7 @@ class SessionProgress:
         """
         began = None if self.session.ended_us is None else began_us
         unit = unit_states.fetched(self._before(participant_id), began, rows)
+        self.new_rows += rows
         self._change(participant_id, unit, is_over=self._is_over(unit))
 
     def fetched_in_part(
@@ -168,6 +188,7 @@ class SessionProgress:
             give_up_us=give_up_days * DAY_US,
         )
         self.has_rejects = True
+        self.new_rows += rows
         self._change(participant_id, unit, is_over=unit.is_abandoned)
         return unit.is_abandoned
 
@@ -199,7 +220,9 @@ class SessionProgress:
             return any(unit.failing_since_us is None or unit.rejects > 0 for unit in changed.values())
         if changed or self._found():
             return True
-        if self.status in {SessionStatus.SEALED, SessionStatus.KEPT_SEALED}:
+        if self.status is SessionStatus.KEPT_SEALED:
+            return not self.is_refetched and self.listed_us is not None and not self.known.tables
+        if self.status is SessionStatus.SEALED:
             return False
         times_us = (self.session.started_us, self.session.ended_us)
         return self.is_sealed or self.status.is_new or times_us != (self.known.started_us, self.known.ended_us)
@@ -213,11 +236,27 @@ class SessionProgress:
         is_listed = self.listed_us is not None and final_from_us is not None and self.listed_us >= final_from_us
         return is_listed and not (self._unfinished or self._missing or self.status.is_contested)
 
-    def line(self, file_indexes: tuple[int, ...]) -> SessionEntry:
-        """What the next commit says of the session; ``file_indexes`` are of that record's files with rows of it."""
-        is_sealed, is_new = self.is_sealed, self.status.is_new
+    @property
+    def units(self) -> dict[str, UnitState]:
+        """All units that are committed, or will be with the next commit, by name; without the list of them."""
+        units = dict.fromkeys(self.named, UNKNOWN) | self.known.units | (self._changed or {}) | self._found()
+        units.pop(LISTING, None)
+        return units
+
+    @property
+    def is_listing_abandoned(self) -> bool:
+        """Whether the session's participants could never be listed, and nobody asks for them any more."""
+        return self._before(LISTING).is_abandoned
+
+    def line(self, file_indexes: tuple[int, ...], tables: tuple[str, ...], *, is_sealed: bool) -> SessionEntry:
+        """What the next commit says of the session.
+
+        ``file_indexes`` are of that record's files with rows of it, ``tables`` those that have a row of it then.
+        ``is_sealed`` says whether the record seals it, or keeps it sealed: it may do so where `is_sealed` held.
+        """
+        is_new = self.status.is_new
         units = (self.known.units if is_new else {}) | (self._changed or {}) | self._found()
-        self._changed = None
+        self._changed, self.new_rows = None, 0
         if is_sealed and not self.was_sealed:
             units = {name: unit.named for name, unit in units.items()}
         return SessionEntry(
@@ -233,6 +272,7 @@ class SessionProgress:
             is_unsure=self.known.is_unsure and not is_sealed,
             has_rejects=self.has_rejects,
             retired=tuple(self.known.retired) if is_sealed or is_new else (),
+            tables=tables,
         )
 
     def committed(self, line: SessionEntry, keys: list[str]) -> bool:
@@ -244,6 +284,7 @@ class SessionProgress:
         self.known.files += [key for key in keys if key not in self.known.files]
         self.known.started_us, self.known.ended_us = line.started_us, line.ended_us
         self.known.latest_end_us = line.latest_end_us
+        self.known.tables = list(line.tables)
         is_sealed = line.status == "sealed"
         self.status = self.status.after(SessionEvent.COMMITTED_SEALED if is_sealed else SessionEvent.COMMITTED_OPEN)
         return self.status is SessionStatus.SEALED

@@ -16,7 +16,9 @@ from exporter.commit_log.records import (
     UNREADABLE,
     Link,
     Record,
+    RowWritten,
     SessionEntry,
+    StageEntry,
     UnitState,
     check_checksum,
     check_head,
@@ -24,6 +26,8 @@ from exporter.commit_log.records import (
     with_checksum,
 )
 from exporter.errors import LogDamaged
+from exporter.lake.tables.participants import PARTICIPANTS
+from exporter.lake.tables.stages import STAGES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -36,7 +40,8 @@ class SessionState(msgspec.Struct, omit_defaults=True):
 
     ``latest_end_us`` is the latest end that was ever listed, where ``ended_us`` is not. ``files`` are the keys of those
     that hold rows of it. ``is_unsure`` says that they may hold rows of units that ``units`` does not name.
-    ``has_rejects`` says that some of its events have no time.
+    ``has_rejects`` says that some of its events have no time. ``tables`` are those beside ``events`` that have a row of
+    it.
     """
 
     started_us: int | None = None
@@ -47,6 +52,7 @@ class SessionState(msgspec.Struct, omit_defaults=True):
     is_unsure: bool = False
     has_rejects: bool = False
     retired: list[str] = []
+    tables: list[str] = []
 
     def files_of(self, folder: str) -> list[str]:
         """The keys of the files with rows of the session that lie in a table's folder, or in that of the rejects."""
@@ -66,7 +72,8 @@ class SessionState(msgspec.Struct, omit_defaults=True):
         """Let go of files. Nobody knows which units had rows there, so none is final any more."""
         lost = set(keys)
         self.files = [key for key in self.files if key not in lost]
-        self.units = {name: UnitState(rows=unit.rows) for name, unit in self.units.items()}
+        self.units = {name: opened_unit(unit, lost) for name, unit in self.units.items()}
+        self.tables = [table for table in self.tables if not has_file_of(table, lost)]
         self.is_unsure = True
 
 
@@ -79,7 +86,8 @@ class ScopeState(msgspec.Struct, kw_only=True):
     later of the two when the state last let go of a session that was no longer listed. ``rows``, ``files`` and the
     dates are of all that was committed. ``abandoned`` are the units (or sessions, where their participants could never
     be listed), by name, that AWS refused until they were abandoned, with the time of the first refusal. ``sealed``
-    names sessions with the end by which they were sealed.
+    names sessions with the end by which they were sealed. ``stages`` are the last rows of stages, by ARN, and
+    ``lacks_tables`` says that some sealed sessions have no rows in a table beside ``events``.
     """
 
     format: str = FORMAT
@@ -98,6 +106,8 @@ class ScopeState(msgspec.Struct, kw_only=True):
     abandoned: dict[str, int | None] = {}
     open: dict[str, dict[str, SessionState]] = {}
     sealed: dict[str, dict[str, int | None]] = {}
+    stages: dict[str, StageEntry] = {}
+    lacks_tables: bool = False
     last: Record | None = None
 
     @property
@@ -168,6 +178,8 @@ class ScopeState(msgspec.Struct, kw_only=True):
         for stage_arn, session_id in record.unlisted:
             self.sealed.get(stage_arn, {}).pop(session_id, None)
             self._let_go()
+        self.stages.update({stage.arn: stage for stage in record.stages})
+        self.lacks_tables = self.lacks_tables and not record.has_all_tables
         if record.kind == "commit":
             self.last = record
 
@@ -200,6 +212,7 @@ class ScopeState(msgspec.Struct, kw_only=True):
             sessions.pop(line.session_id, None)
             if line.status == "sealed":
                 self.sealed.setdefault(line.stage_arn, {})[line.session_id] = line.latest_end_us or line.ended_us
+                self.lacks_tables |= not line.tables
             else:
                 self._let_go()
             return
@@ -214,6 +227,7 @@ class ScopeState(msgspec.Struct, kw_only=True):
         session.is_unsure |= line.is_unsure
         session.has_rejects |= line.has_rejects
         session.retired += [folder for folder in line.retired if folder not in session.retired]
+        session.tables = list(line.tables)
 
     def _let_go(self) -> None:
         """A session is no longer named here; one that began later than this cannot be it, whatever clocks say."""
@@ -223,6 +237,8 @@ class ScopeState(msgspec.Struct, kw_only=True):
         removed = record.removed
         if not removed:
             return
+        if has_file_of(STAGES.name, record.lost):
+            self.stages.clear()  # nobody knows whose rows these were: each is written again
         for sessions in self.open.values():
             for session in sessions.values():
                 session.retired = retired_by(record, session.files, session.retired)
@@ -233,6 +249,17 @@ class ScopeState(msgspec.Struct, kw_only=True):
             self.rows -= sum(file.rows for file in self.last.files if file.key in removed)
 
 
+def has_file_of(table: str, keys: Iterable[str]) -> bool:
+    """Whether files of a table are among those with these keys."""
+    return any(key.startswith(f"{table}/") for key in keys)
+
+
+def opened_unit(unit: UnitState, lost: Iterable[str]) -> UnitState:
+    """The state of a unit whose session is opened again because files with these keys are lost."""
+    row = RowWritten.NONE if has_file_of(PARTICIPANTS.name, lost) else unit.row
+    return UnitState(rows=unit.rows, row=row)
+
+
 def retired_by(record: Record, files: Iterable[str], retired: Iterable[str]) -> list[str]:
     """The folders that rows of a session were removed from on purpose, after one more record; ``files`` hold such."""
     folders = [key.rpartition("/")[0] for key in files if key in record.retired]
@@ -240,11 +267,13 @@ def retired_by(record: Record, files: Iterable[str], retired: Iterable[str]) -> 
 
 
 def voided(unit: UnitState, moment_us: int) -> UnitState:
-    """The unit's state where no time after ``moment_us`` counts."""
+    """The unit's state where no time after ``moment_us`` counts; a row that was final by such a time is none."""
     began_us, failing_us, refused_us = unit.began_us, unit.failing_since_us, unit.refused_since_us
+    is_voided = began_us is not None and began_us > moment_us
     return msgspec.structs.replace(
         unit,
-        began_us=None if began_us is None or began_us > moment_us else began_us,
+        began_us=None if is_voided else began_us,
+        row=min(unit.row, RowWritten.FIRST) if is_voided else unit.row,
         failing_since_us=None if failing_us is None else min(failing_us, moment_us),
         refused_since_us=None if refused_us is None or refused_us > moment_us else refused_us,
     )

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from exporter.commit_log.records import UnitState
+from exporter.commit_log.records import RowWritten, UnitState
 from exporter.timestamps import DAY_US
 
 #: The state of a unit that no record names.
@@ -59,7 +59,7 @@ def decide(unit: UnitState, end: SessionEnd | None, *, is_refetched: bool) -> De
 
 def fetched(before: UnitState, began_us: int | None, rows: int) -> UnitState:
     """The state after a whole fetch that gave ``rows`` more; ``began_us`` is None where it can't be final."""
-    return UnitState(began_us=began_us, rows=before.rows + rows, rejects=before.rejects)
+    return UnitState(began_us=began_us, rows=before.rows + rows, rejects=before.rejects, row=before.row)
 
 
 def fetched_in_part(
@@ -71,8 +71,19 @@ def fetched_in_part(
         rows=before.rows + rows,
         failing_since_us=now_us if before.failing_since_us is None else before.failing_since_us,
         rejects=before.rejects + rejects,
+        row=before.row,
         is_abandoned=is_late and end is not None and began_us >= end.final_from_us,
     )
+
+
+def row_due(unit: UnitState, end: SessionEnd | None, served_us: int) -> RowWritten | None:
+    """The row that the table ``participants`` lacks of a unit that an answer of ``served_us`` lists; None where none.
+
+    One is written when the unit is first listed, and a final one when it is listed after the end and the grace time.
+    """
+    is_final = end is not None and served_us >= end.final_from_us
+    due = RowWritten.FINAL if is_final else RowWritten.FIRST
+    return due if due > unit.row else None
 
 
 def failed(before: UnitState, end: SessionEnd | None, now_us: int, give_up_us: float, *, is_refused: bool) -> UnitState:

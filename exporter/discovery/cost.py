@@ -43,18 +43,28 @@ class Estimate:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a plan has to do: ``units`` to fetch, and ``details`` to ask for of participants."""
+
+    units: int
+    details: int = 0
+
+
 def estimate(
-    scope: str, units: int, listing_calls: Mapping[str, int], last: Record | None, calls_per_second: float
+    scope: str, work: Work, listing_calls: Mapping[str, int], last: Record | None, calls_per_second: float
 ) -> Estimate:
-    """The plan for ``units`` that were found by ``listing_calls``; a run makes those again.
+    """The plan for ``work`` that was found by ``listing_calls``; a run makes those again.
 
     A unit's pages are known only once they are fetched: they are taken to be as many as in the ``last`` run, or one.
     """
     pages_a_unit = _pages_a_unit(last)
     calls = {str(name): count for name, count in listing_calls.items()}
-    calls[Operation.LIST_PARTICIPANT_EVENTS] = math.ceil(units * (pages_a_unit or 1.0))
+    calls[Operation.LIST_PARTICIPANT_EVENTS] = math.ceil(work.units * (pages_a_unit or 1.0))
+    if work.details:
+        calls[Operation.GET_PARTICIPANT] = work.details
     minutes = max(calls.values()) / calls_per_second / _SECONDS_A_MINUTE
-    return Estimate(scope, units, calls, minutes, pages_a_unit or 1.0, pages_a_unit is None)
+    return Estimate(scope, work.units, calls, minutes, pages_a_unit or 1.0, pages_a_unit is None)
 
 
 def _pages_a_unit(last: Record | None) -> float | None:

@@ -6,13 +6,14 @@ where the list was whole: one that failed, or that has a flaw, says nothing of w
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from exporter.commit_log.closing import ListingReport
 from exporter.commit_log.records import UnitState
 from exporter.commit_log.unit_states import Decision
-from exporter.discovery.listings import list_participants, list_sessions
+from exporter.discovery.listings import MissingStage, list_participants, list_sessions
 from exporter.discovery.plan import Standing
 from exporter.errors import LogDamaged, Malformed, Refused, ShutOut
 from exporter.ivs.operations import Operation
@@ -21,7 +22,8 @@ from exporter.model import Outcome, Session, Unit
 from exporter.telemetry.logger import Logger
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+    from collections.abc import Set as AbstractSet
 
     from exporter.commit_log.archive import Archive
     from exporter.commit_log.records import SessionEntry
@@ -32,11 +34,21 @@ if TYPE_CHECKING:
     from exporter.ivs.retry import RetryingCaller
     from exporter.ledger import ScopeLedger
     from exporter.model import SessionKey
+    from exporter.normalize.listed_model import ListedParticipant, ListedStage
 
 _OUTCOMES = {Decision.UNCHANGED: Outcome.UNCHANGED, Decision.ABANDONED: Outcome.ABANDONED}
 #: How many names stand in one warning.
 _NAMED_MAX = 10
 _log = Logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundUnits:
+    """Units of a session ``to_fetch``, and the participants that one answer of ``served_us`` listed; None of no list."""
+
+    to_fetch: list[Unit]
+    participants: list[ListedParticipant] = field(default_factory=list)
+    served_us: int | None = None
 
 
 class Finder:
@@ -79,22 +91,31 @@ class Finder:
         """What the lists have shown so far, for the record that closes the run."""
         return ListingReport(self._began_us, tuple(self._vanished), tuple(self._unlisted), tuple(self._returned))
 
-    async def stages(self, listed_stages: AsyncIterator[ListingPage], *, is_whole_region: bool) -> AsyncIterator[str]:
-        """The stages' ARNs, each once. Of a whole region, the stages that are gone are noted with their sessions."""
-        state = self.plan.state
-        committed = set(state.open) | set(state.sealed) if is_whole_region else set()
-        missing, is_flawless = committed - self._excluded, True
+    async def stages(
+        self, listed_stages: AsyncIterator[ListingPage], *, is_whole_region: bool
+    ) -> AsyncIterator[ListedStage | MissingStage]:
+        """The stages, each once. Of a whole region, those that are gone come last, and are noted with their sessions."""
+        missing, is_flawless = await self._committed_stages() if is_whole_region else set(), True
         async for listed in listed_stages:
             if self._began_us is None:
                 self._began_us = listed.served_us
             is_flawless &= self._note_flaws(self._ledger.name, listed)
-            for stage_arn in listed.stage_arns:
-                missing.discard(stage_arn)
-                if stage_arn not in self._excluded:
-                    yield stage_arn
+            for stage in listed.stages:
+                missing.discard(stage.arn)
+                if stage.arn not in self._excluded:
+                    yield stage
         if is_flawless:
             for stage_arn in sorted(missing):
                 self._note_missing(stage_arn, set())
+                yield MissingStage(stage_arn)
+
+    async def _committed_stages(self) -> set[str]:
+        """The stages that the log names; those of its old records, too, where all sessions are looked through."""
+        state = self.plan.state
+        named = {*state.open, *state.sealed, *state.stages}
+        if self._is_backfill:
+            named |= {stage_arn for stage_arn, _ in await self._archive.sealed_sessions()}
+        return named - self._excluded
 
     async def sessions(self, stage_arn: str) -> AsyncIterator[SessionProgress]:
         """The sessions of a stage that are wanted and not sealed."""
@@ -105,6 +126,9 @@ class Finder:
             if is_again:
                 if progress := await self._listed_again(session):
                     yield progress
+            elif named is None and not session.is_listed:
+                if progress := await self._begin(session):
+                    yield progress
             elif self.plan.wants(session):
                 self._ledger.sessions_found += 1
                 self._ledger.sessions_active += session.is_listed and session.ended_us is None
@@ -112,6 +136,26 @@ class Finder:
                 self._ledger.sessions_sealed += progress is None or progress.was_sealed
                 if progress is not None:
                     yield progress
+
+    async def sessions_of_missing(self, stage: MissingStage) -> AsyncIterator[SessionProgress]:
+        """The sessions of a stage that is gone, which a backfill has work with."""
+        for session in await self._unlisted_sessions(stage.arn, frozenset()):
+            if progress := await self._begin(session):
+                yield progress
+
+    async def _unlisted_sessions(self, stage_arn: str, listed: AbstractSet[str]) -> list[Session]:
+        """Of a backfill: the sealed sessions of a stage that are not ``listed`` any more and lack rows of tables."""
+        if not self._is_backfill:
+            return []
+        return [
+            Session(*session, line.started_us, line.ended_us, is_listed=False)
+            for session, line in sorted((await self._archive.sealed_sessions()).items())
+            if session[0] == stage_arn and session[1] not in listed and self.plan.lacks_rows(line.tables)
+        ]
+
+    @property
+    def _is_backfill(self) -> bool:
+        return self.plan.request.backfill_tables and self.plan.state.lacks_tables
 
     async def _listed_again(self, session: Session) -> SessionProgress | None:
         """Note that a list shows a session again, with another end; return it as work where none has begun.
@@ -128,32 +172,33 @@ class Finder:
         self._ledger.sessions_sealed -= progress is not None
         return progress
 
-    async def units(self, progress: SessionProgress) -> AsyncIterator[Unit]:
-        """The units of a session that are to be fetched; the others have their outcome already.
+    async def units(self, progress: SessionProgress) -> AsyncIterator[FoundUnits]:
+        """The units of a session, as they are listed; those that are not to be fetched have their outcome already.
 
         Units that the log names, that are not final and that the list lacks come last. Raises what ends the list;
         where AWS refuses it for good, those units come before.
         """
         session, targets = progress.session, self.plan.request.targets
+        if progress.was_sealed and not progress.is_refetched:
+            yield await self._units_for_rows(progress)
+            return
         named = None if targets is None else targets.participants(session.stage_arn, session.session_id)
         if named is not None:
-            for unit in self._to_fetch(progress, named):
-                yield unit
+            yield FoundUnits(self._to_fetch(progress, named))
             return
         await self._expect_in_lake(progress)
         began_us: int | None = None
         is_flawless = True
-        params = {"stageArn": session.stage_arn, "sessionId": session.session_id}
         try:
-            async for listed in list_participants(named_pages(self._caller, Operation.LIST_PARTICIPANTS, params)):
+            async for listed in self._listed_participants(session):
                 began_us = listed.served_us if began_us is None else began_us
                 is_flawless &= self._note_flaws(session.name, listed)
-                for unit in self._to_fetch(progress, listed.participant_ids):
-                    yield unit
+                yield FoundUnits(
+                    self._to_fetch(progress, listed.participant_ids), listed.participants, listed.served_us
+                )
         except Refused as error:
             if error.is_for_good:
-                for unit in self._to_fetch(progress, sorted(progress.missing)):
-                    yield unit
+                yield FoundUnits(self._to_fetch(progress, sorted(progress.missing)))
             raise
         if missing := progress.listed(began_us, is_flawless=is_flawless):
             _log.warning(
@@ -162,8 +207,27 @@ class Finder:
                 count=len(missing),
                 participants=missing[:_NAMED_MAX],
             )
-            for unit in self._to_fetch(progress, missing):
-                yield unit
+            yield FoundUnits(self._to_fetch(progress, missing))
+
+    async def _units_for_rows(self, progress: SessionProgress) -> FoundUnits:
+        """All participants of a sealed session that lacks rows, at once: a commit has the rows of all, or of none."""
+        session = progress.session
+        if not session.is_listed:
+            progress.listed(self._now_us(), is_flawless=True)
+            return FoundUnits([])
+        participants: list[ListedParticipant] = []
+        served_us, is_flawless = None, True
+        async for listed in self._listed_participants(session):
+            served_us = listed.served_us if served_us is None else served_us
+            is_flawless &= self._note_flaws(session.name, listed)
+            participants += listed.participants
+        progress.listed(served_us, is_flawless=is_flawless)
+        self._to_fetch(progress, [participant.participant_id for participant in participants])
+        return FoundUnits([], participants if is_flawless else [], served_us)
+
+    def _listed_participants(self, session: Session) -> AsyncIterator[ListingPage]:
+        params = {"stageArn": session.stage_arn, "sessionId": session.session_id}
+        return list_participants(named_pages(self._caller, Operation.LIST_PARTICIPANTS, params))
 
     async def _expect_in_lake(self, progress: SessionProgress) -> None:
         """Of a session that was opened again, expect the participants in the lake: the log has let go of its units."""
@@ -182,6 +246,8 @@ class Finder:
                 yield session, True
         if is_flawless:
             self._note_missing(stage_arn, seen)
+            for session in await self._unlisted_sessions(stage_arn, seen):
+                yield session, False
 
     async def _named_sessions(self, stage_arn: str, missing: set[str]) -> AsyncIterator[tuple[Session, bool]]:
         """The sessions that a list of targets names, with their times where the stage's own list shows them."""
@@ -223,13 +289,14 @@ class Finder:
         known = self.plan.state.session(*session.key)
         if self.plan.looks_back(session, standing):
             standing, known = await self._look_back(session, standing, known)
-            if self.plan.passes_over(standing):
+            if self.plan.passes_over(standing, known):
                 return None
         if standing is Standing.REOPENED:
             _log.warning(
                 "a sealed session is listed with a later end, or none: it is opened again", session=session.name
             )
-        progress = self.plan.progress(session, standing, known, self._now_us())
+        named = await self._archive.units(*session.key) if standing is Standing.SEALED else frozenset()
+        progress = self.plan.progress(session, standing, known, self._now_us(), named=named)
         self._begun.add(session.key)
         self._at_work[session.key] = progress
         return progress
@@ -257,14 +324,16 @@ class Finder:
             known.units = dict.fromkeys(sorted(named), UnitState()) | known.units
         return standing, known
 
-    def _to_fetch(self, progress: SessionProgress, participant_ids: Iterable[str]) -> Iterator[Unit]:
+    def _to_fetch(self, progress: SessionProgress, participant_ids: Iterable[str]) -> list[Unit]:
         """The units that are to be fetched; each of the others is noted with its outcome."""
+        to_fetch: list[Unit] = []
         for unit, decision in self.plan.units(progress, participant_ids):
             self._ledger.unit_found()
             if decision is Decision.FETCH:
-                yield unit
+                to_fetch.append(unit)
             else:
                 self._ledger.unit_ended(_OUTCOMES[decision])
+        return to_fetch
 
     def _note_missing(self, stage_arn: str, seen: set[str]) -> None:
         state = self.plan.state
@@ -273,6 +342,7 @@ class Finder:
 
     def _note_flaws(self, name: str, listed: ListingPage) -> bool:
         """Note what is wrong with a page; True where nothing is."""
+        self._ledger.note_unknown(listed.unknown_fields)
         for flaw in listed.flaws:
             self._ledger.listing_flawed(name, Malformed(flaw))
         return not listed.flaws

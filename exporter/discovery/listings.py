@@ -5,44 +5,23 @@ An item is taken once, however often a shifting list shows it. An item without a
 
 from __future__ import annotations
 
-import json
+from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from exporter.discovery.session_times import doubt
-from exporter.errors import Malformed
 from exporter.model import Scope, Session, scope_of
+from exporter.normalize.listed import decode_participants, decode_sessions, decode_stages
 from exporter.text import quoted
-from exporter.timestamps import read_us
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from exporter.ivs.responses import Page
+    from exporter.normalize.listed_model import ListedParticipant, ListedSession, ListedStage
 
-# What msgspec and json raise for what is none of the kind.
-_UNREADABLE = (msgspec.MsgspecError, ValueError)
 # Thousands of ids wait in memory, and stand in each record. AWS's own have up to 64 letters.
 _ID_LENGTH_MAX = 1_024
-
-
-class _StageItem(msgspec.Struct):
-    arn: str = ""
-
-
-class _SessionItem(msgspec.Struct):
-    sessionId: str = ""  # noqa: N815 - the service's own name
-    startTime: str | None = None  # noqa: N815 - the same
-    endTime: str | None = None  # noqa: N815 - the same
-
-
-class _ParticipantItem(msgspec.Struct):
-    participantId: str = ""  # noqa: N815 - the service's own name
-
-
-Item = TypeVar("Item", _StageItem, _SessionItem, _ParticipantItem)
 
 
 @dataclass(slots=True)
@@ -51,32 +30,48 @@ class ListingPage:
 
     ``served_us`` is the service's time of the answer, None where no call was made. ``contested`` are sessions that an
     earlier page showed with another end. ``flaws`` say what can't be read; a list that has one is not whole. ``doubts``
-    say which ends of sessions can't be true, and so count as none.
+    say which ends of sessions can't be true, and so count as none. ``unknown_fields`` are the names of members that
+    this program does not know, and how often each came.
     """
 
     served_us: int | None = None
-    stage_arns: list[str] = field(default_factory=list)
+    stages: list[ListedStage] = field(default_factory=list)
     sessions: list[Session] = field(default_factory=list)
-    participant_ids: list[str] = field(default_factory=list)
-    contested: list[Session] = field(default_factory=list)
+    participants: list[ListedParticipant] = field(default_factory=list)
+    contested: list[Session] = field(default_factory=list, init=False)
     flaws: list[str] = field(default_factory=list)
-    doubts: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list, init=False)
+    unknown_fields: Counter[str] = field(default_factory=Counter, init=False)
+
+    @property
+    def participant_ids(self) -> list[str]:
+        """The ids of the participants, in their order."""
+        return [participant.participant_id for participant in self.participants]
+
+
+@dataclass(frozen=True, slots=True)
+class MissingStage:
+    """A stage that the log names and that a complete list of stages lacks."""
+
+    arn: str
 
 
 async def list_stages(pages: AsyncIterator[Page], region: str) -> AsyncIterator[ListingPage]:
-    """The ARNs of a region's stages, page by page. All must be of one account, which a scope is."""
+    """The stages of a region, page by page. All must be of one account, which a scope is."""
     seen: set[str] = set()
     scope: Scope | None = None
     async for page in pages:
-        listed = ListingPage(page.served_us)
-        for stage in _read(_StageItem, page, "stages", listed):
+        decoded = decode_stages(page.items)
+        listed = ListingPage(page.served_us, flaws=decoded.flaws)
+        listed.unknown_fields.update(decoded.unknown_fields)
+        for stage in decoded.items:
             own = scope_of(stage.arn)
             scope = scope or own
             if own is None or own.region != region or own != scope:
                 listed.flaws.append(f"ListStages in {region} gave a stage that is none of it: {quoted(stage.arn)}")
             elif stage.arn not in seen:
                 seen.add(stage.arn)
-                listed.stage_arns.append(stage.arn)
+                listed.stages.append(stage)
         yield listed
 
 
@@ -89,8 +84,9 @@ async def first_scope(stages: AsyncIterator[ListingPage]) -> tuple[ListingPage, 
     async for listed in stages:
         first.served_us = listed.served_us if first.served_us is None else first.served_us
         first.flaws += listed.flaws
-        if listed.stage_arns:
-            first.stage_arns = listed.stage_arns
+        first.unknown_fields += listed.unknown_fields
+        if listed.stages:
+            first.stages = listed.stages
             break
     return first, _chained(first, stages)
 
@@ -105,20 +101,22 @@ async def list_sessions(pages: AsyncIterator[Page], stage_arn: str) -> AsyncIter
     """The sessions of a stage, page by page."""
     ends: dict[str, int | None] = {}
     async for page in pages:
-        listed = ListingPage(page.served_us)
-        for item in _read(_SessionItem, page, "stageSessions", listed):
-            if flaw := _flaw_of_id(item.sessionId, "ListStageSessions gave a session"):
+        decoded = decode_sessions(page.items)
+        listed = ListingPage(page.served_us, flaws=decoded.flaws)
+        listed.unknown_fields.update(decoded.unknown_fields)
+        for item in decoded.items:
+            if flaw := _flaw_of_id(item.session_id, "ListStageSessions gave a session"):
                 listed.flaws.append(flaw)
                 continue
             noted = ListingPage()
             session = _session_of(stage_arn, item, page.served_us, noted)
-            if item.sessionId not in ends:
-                ends[item.sessionId] = session.ended_us
+            if item.session_id not in ends:
+                ends[item.session_id] = session.ended_us
                 listed.sessions.append(session)
                 listed.flaws += noted.flaws
                 listed.doubts += noted.doubts
-            elif ends[item.sessionId] not in {None, session.ended_us}:  # one that has just ended is no contradiction
-                listed.flaws.append(f"session {quoted(item.sessionId)} is listed twice, with different ends")
+            elif ends[item.session_id] not in {None, session.ended_us}:  # one that has just ended is no contradiction
+                listed.flaws.append(f"session {quoted(item.session_id)} is listed twice, with different ends")
                 listed.contested.append(session)
         yield listed
 
@@ -127,62 +125,29 @@ async def list_participants(pages: AsyncIterator[Page]) -> AsyncIterator[Listing
     """The participants of a session, page by page."""
     seen: set[str] = set()
     async for page in pages:
-        listed = ListingPage(page.served_us)
-        for item in _read(_ParticipantItem, page, "participants", listed):
-            if flaw := _flaw_of_id(item.participantId, "ListParticipants gave a participant"):
+        decoded = decode_participants(page.items)
+        listed = ListingPage(page.served_us, flaws=decoded.flaws)
+        listed.unknown_fields.update(decoded.unknown_fields)
+        for item in decoded.items:
+            if flaw := _flaw_of_id(item.participant_id, "ListParticipants gave a participant"):
                 listed.flaws.append(flaw)
-            elif item.participantId not in seen:
-                seen.add(item.participantId)
-                listed.participant_ids.append(item.participantId)
+            elif item.participant_id not in seen:
+                seen.add(item.participant_id)
+                listed.participants.append(item)
         yield listed
 
 
 def _flaw_of_id(text: str, whose: str) -> str:
     """What is wrong with an id, or nothing."""
-    if not text:
-        return f"{whose} without an id"
     return f"{whose} with an id of {len(text):,} letters: {quoted(text)}" if len(text) > _ID_LENGTH_MAX else ""
 
 
-def _session_of(stage_arn: str, item: _SessionItem, now_us: int, noted: ListingPage) -> Session:
+def _session_of(stage_arn: str, item: ListedSession, now_us: int, noted: ListingPage) -> Session:
     """The session, without an end that can't be true; what is wrong with it is ``noted``."""
-    started_us = read_us(item.startTime) if item.startTime else None
-    ended_us = read_us(item.endTime) if item.endTime else None
-    name = f"session {quoted(item.sessionId)}"
-    if item.endTime and ended_us is None:
-        noted.flaws.append(f"{name} ended at {quoted(item.endTime)}, which is not a time")
-    if reason := doubt(started_us, ended_us, now_us):
+    name, ended_us = f"session {quoted(item.session_id)}", item.ended_us
+    if item.unreadable_end is not None:
+        noted.flaws.append(f"{name} ended at {quoted(item.unreadable_end)}, which is not a time")
+    if reason := doubt(item.started_us, ended_us, now_us):
         noted.doubts.append(f"{name}: {reason}")
         ended_us = None
-    return Session(stage_arn, item.sessionId, started_us, ended_us)
-
-
-def _read(kind: type[Item], page: Page, member: str, listed: ListingPage) -> list[Item]:
-    """The items of a page. What is none of that kind is a flaw of ``listed``, and the others are read all the same.
-
-    Raises :class:`Malformed` where the page is no list.
-    """
-    try:
-        return msgspec.json.decode(page.items, type=list[kind])  # type: ignore[valid-type] # one of three
-    except (*_UNREADABLE, RecursionError):
-        pass  # one item is enough for that
-    try:
-        raw = json.loads(page.items)
-    except (ValueError, RecursionError) as error:
-        raise Malformed(f"{member} is no list that can be read: {quoted(str(error))}") from error
-    items: list[Item] = []
-    for item in raw:
-        try:
-            items.append(_convert(kind, item))
-        except _UNREADABLE as error:
-            listed.flaws.append(f"{member} holds something that is none: {quoted(str(error))}")
-    return items
-
-
-def _convert(kind: type[Item], item: dict[str, object]) -> Item:
-    """One item by the members that are asked for: half of a surrogate pair in another is no reason to lose it."""
-    if not isinstance(item, dict):
-        raise ValueError("an item is no object")  # noqa: TRY004 - what the caller takes for a flaw
-    fields = {name: item[name] for name in kind.__struct_fields__ if name in item}
-    json.dumps(fields, ensure_ascii=False).encode()  # a name must be writable, or is an error
-    return msgspec.convert(fields, kind)
+    return Session(stage_arn, item.session_id, item.started_us, ended_us, extra=item.extra)

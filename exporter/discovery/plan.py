@@ -12,24 +12,30 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from exporter.commit_log.records import StageEntry
 from exporter.commit_log.sealing import SessionProgress
 from exporter.commit_log.session_status import SessionStatus
 from exporter.commit_log.state import SessionState
 from exporter.commit_log.unit_states import Decision
-from exporter.discovery.cost import Estimate, estimate
+from exporter.discovery.cost import Estimate, Work, estimate
+from exporter.discovery.listings import MissingStage
 from exporter.discovery.selection import is_suspect, is_wanted
 from exporter.discovery.session_times import TOLERANCE_US, believed_end
+from exporter.lake.tables.participants import PARTICIPANTS
+from exporter.lake.tables.sessions import SESSIONS
 from exporter.model import Unit
+from exporter.normalize.listed_model import ListedStage
 from exporter.timestamps import SECOND_US
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Set as AbstractSet
 
     from exporter.commit_log.archive import Archived
     from exporter.commit_log.state import ScopeState
     from exporter.discovery.request import Request
     from exporter.model import Session
-    from exporter.settings import RunSettings
+    from exporter.settings import Settings
 
 # The setting takes any number of seconds, also one that is infinite in microseconds.
 _GRACE_US_MAX = 1 << 60
@@ -50,14 +56,17 @@ class Standing(Enum):
 class ExportPlan:
     """The plan of one scope: which sessions it works on, and what that costs.
 
-    The mutable state: ``units_to_fetch``, the units so far that a run has to fetch.
+    The mutable state: ``units_to_fetch``, the units so far that a run has to fetch, and ``to_describe``, the
+    participants that it asks for details of.
     """
 
-    def __init__(self, state: ScopeState, request: Request, settings: RunSettings) -> None:
+    def __init__(self, state: ScopeState, request: Request, settings: Settings) -> None:
         self.state = state
         self.request = request
+        self.tables = settings.tables
         self.units_to_fetch = 0
-        self._settings = settings
+        self.to_describe = 0
+        self._settings = settings.run
 
     def wants(self, session: Session) -> bool:
         """Whether the request takes a session in."""
@@ -75,9 +84,30 @@ class ExportPlan:
             return Standing.UNNAMED
         return _sealed(session, archived.state.latest_end_us or archived.state.ended_us)
 
-    def passes_over(self, standing: Standing) -> bool:
-        """Whether a run has nothing to do with such a session."""
-        return standing is Standing.SEALED and not self.request.refetch
+    def stage_due(self, stage: ListedStage | MissingStage) -> StageEntry | None:
+        """What a new row of the table ``stages`` says of a stage; None where it would say what the last one does."""
+        last = self.state.stages.get(stage.arn)
+        if isinstance(stage, ListedStage):
+            entry = StageEntry(stage.arn, stage.name, None if stage.tags is None else dict(stage.tags))
+        elif last is None:
+            return None
+        else:
+            entry = msgspec.structs.replace(last, is_listed=False)
+        return entry if self.tables.stages and entry != last else None
+
+    def passes_over(self, standing: Standing, known: SessionState | None = None) -> bool:
+        """Whether a run has nothing to do with such a session. ``known`` is its state, where that was looked up."""
+        if standing is not Standing.SEALED or self.request.refetch:
+            return False
+        return not self.request.backfill_tables or (known is not None and not self.lacks_rows(known.tables))
+
+    def lacks_rows(self, tables: Iterable[str]) -> bool:
+        """Whether a sealed session with rows in these ``tables`` lacks some in others."""
+        wanted = {
+            SESSIONS.name: self.tables.sessions,
+            PARTICIPANTS.name: self.tables.participants,
+        }
+        return not {name for name, is_wanted in wanted.items() if is_wanted}.issubset(tables)
 
     def looks_back(self, session: Session, standing: Standing) -> bool:
         """Whether the log's old records have to be read before work on a session can begin."""
@@ -86,9 +116,18 @@ class ExportPlan:
         return standing is Standing.UNNAMED and is_suspect(session, self.state)
 
     def progress(
-        self, session: Session, standing: Standing, known: SessionState | None, now_us: int
+        self,
+        session: Session,
+        standing: Standing,
+        known: SessionState | None,
+        now_us: int,
+        *,
+        named: AbstractSet[str] = frozenset(),
     ) -> SessionProgress:
-        """The session as work that begins. ``known`` is what the log says of it, ``now_us`` the service's time."""
+        """The session as work that begins. ``known`` is what the log says of it, ``now_us`` the service's time.
+
+        ``named`` are the units that the log names of a session that stays sealed.
+        """
         known = _with_believed_ends(known or SessionState(), now_us)
         return SessionProgress(
             _with_known_times(session, known),
@@ -96,6 +135,7 @@ class ExportPlan:
             known,
             self._status(session, standing),
             is_refetched=self.request.refetch,
+            named=named,
         )
 
     def _status(self, session: Session, standing: Standing) -> SessionStatus:
@@ -110,9 +150,18 @@ class ExportPlan:
             self.units_to_fetch += decision is Decision.FETCH
             yield Unit(*progress.session.key, participant_id), decision
 
+    def describe(self, progress: SessionProgress, participant_ids: Iterable[str], served_us: int) -> list[str]:
+        """Choose the participants to ask for details of: those that an answer of ``served_us`` gives a row."""
+        if not (self.tables.participants and self.tables.details):
+            return []
+        due = [name for name in participant_ids if progress.row_due(name, served_us) is not None]
+        self.to_describe += len(due)
+        return due
+
     def cost(self, scope: str, listing_calls: Mapping[str, int], calls_per_second: float) -> Estimate:
         """What carrying out the plan costs, as far as it is made. ``listing_calls`` made it, and a run repeats them."""
-        return estimate(scope, self.units_to_fetch, listing_calls, self.state.last, calls_per_second)
+        work = Work(self.units_to_fetch, self.to_describe)
+        return estimate(scope, work, listing_calls, self.state.last, calls_per_second)
 
 
 def _sealed(session: Session, sealed_by_us: int | None) -> Standing:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from exporter.commit_log.archive import SessionsInLog
-from exporter.commit_log.commits import FileChanges
+from exporter.commit_log.commits import FileChanges, LogEntries
 from exporter.commit_log.lost_files import opened_line
 from exporter.commit_log.reader import records_after
 from exporter.commit_log.records import Record, SessionEntry
@@ -207,7 +207,7 @@ class Mending:
         return data
 
     async def _commit(self, changes: FileChanges, sessions: Sequence[SessionEntry]) -> None:
-        (await self.journal.commit(self.at, changes=changes, sessions=sessions)).check()
+        (await self.journal.commit(self.at, changes=changes, entries=LogEntries(sessions=sessions))).check()
         if self.journal.state.last is not None:  # it is the record that was just made
             self._add(self.journal.state.last)
 

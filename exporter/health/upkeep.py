@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from exporter.commit_log.commits import RunEnd
 from exporter.commit_log.journal import Journal
 from exporter.commit_log.lease import Holder, Lease
 from exporter.commit_log.reader import read_state
@@ -63,7 +64,7 @@ class Upkeep:
             ledger = ScopeLedger(scope.region, scope.account_id)
             ledger.close()
             own = {"command": "repair" if is_repair else "verify --accept-missing", "outcome": "complete"}
-            (await journal.commit(self.now(), summary={**ledger.summary(), **own})).check()
+            (await journal.commit(self.now(), end=RunEnd({**ledger.summary(), **own}))).check()
         finally:
             await lease.release()
 

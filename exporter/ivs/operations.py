@@ -1,6 +1,6 @@
-"""The four list calls that the exporter makes, as the botocore model `ivs-realtime` 2020-07-14 names them.
+"""The calls that the exporter makes, as the botocore model `ivs-realtime` 2020-07-14 names them: four lists, and one thing.
 
-botocore has no paginator for any of them.
+botocore has no paginator for any of the lists.
 """
 
 from __future__ import annotations
@@ -12,22 +12,29 @@ MAX_RESULTS = 100
 
 
 class Operation(StrEnum):
-    """A list call under AWS's name for it."""
+    """A call under AWS's name for it."""
 
     LIST_STAGES = "ListStages"
     LIST_STAGE_SESSIONS = "ListStageSessions"
     LIST_PARTICIPANTS = "ListParticipants"
     LIST_PARTICIPANT_EVENTS = "ListParticipantEvents"
+    GET_PARTICIPANT = "GetParticipant"
 
     @property
-    def list_member(self) -> str:
-        """The member of the answer that holds the list."""
-        return _LIST_MEMBERS[self]
+    def member(self) -> str:
+        """The member of the answer that holds the list, or the one thing that was asked for."""
+        return _MEMBERS[self]
+
+    @property
+    def opening(self) -> bytes:
+        """The byte that the member's JSON begins with: a list's, or an object's."""
+        return b"{" if self is Operation.GET_PARTICIPANT else b"["
 
 
-_LIST_MEMBERS = {
+_MEMBERS = {
     Operation.LIST_STAGES: "stages",
     Operation.LIST_STAGE_SESSIONS: "stageSessions",
     Operation.LIST_PARTICIPANTS: "participants",
     Operation.LIST_PARTICIPANT_EVENTS: "events",
+    Operation.GET_PARTICIPANT: "participant",
 }

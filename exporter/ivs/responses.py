@@ -35,6 +35,8 @@ _ANY_HEAD, _NO_HEAD = zlib.MAX_WBITS | 32, -zlib.MAX_WBITS
 class Page:
     """One page of a list: the raw bytes of its JSON array, and the token of the next page, None on the last.
 
+    Of GetParticipant ``items`` is the one object.
+
     ``served_us`` is the service's time of the answer, in microseconds since the epoch. ``unknown`` are the members
     beside the list that nothing here reads, such as ``ListStages.warnings``: AWS may announce something so.
     """
@@ -47,7 +49,7 @@ class Page:
 
 def read_page(operation: Operation, body: bytes, served_us: int) -> Page:
     """Read the page in the body of an answer with status 200. Raises :class:`Malformed` where there is none."""
-    member = operation.list_member
+    member = operation.member
     try:
         fields = _members(body)
         items = bytes(fields[member])
@@ -57,8 +59,9 @@ def read_page(operation: Operation, body: bytes, served_us: int) -> Page:
         raise Malformed(
             f"{operation}: status 200 without a JSON object that holds {member}{_beginning_of(body)}"
         ) from error
-    if not items.startswith(b"["):
-        raise Malformed(f"{operation}: status 200, but {member} is not a list")
+    if not items.startswith(operation.opening):
+        kind = "a list" if operation.opening == b"[" else "an object"
+        raise Malformed(f"{operation}: status 200, but {member} is not {kind}")
     if twice:
         raise Malformed(f"{operation}: status 200, but {twice} stands in it twice")
     return Page(items, token or None, served_us, _unknown_in(operation, fields))
@@ -104,7 +107,7 @@ def _written_twice(body: bytes, names: tuple[str, ...]) -> str:
 
 
 def _unknown_in(operation: Operation, fields: Mapping[str, msgspec.Raw]) -> tuple[str, ...]:
-    known = {operation.list_member, _TOKEN}
+    known = {operation.member, _TOKEN}
     if len(fields) == len(known & fields.keys()):
         return ()
     names = [one_line(name, NAME_LENGTH_MAX) for name in fields if name not in known]

@@ -13,11 +13,12 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from exporter.commit_log.records import SessionEntry
+    from exporter.commit_log.records import SessionEntry, StageEntry
     from exporter.commit_log.sealing import SessionProgress
     from exporter.lake.data_files import DataFile
     from exporter.lake.tables.table import Table
     from exporter.model import Outcome, SessionKey
+    from exporter.pipeline.session_decisions import SessionDecisions
 
 # What is in memory beside the bytes of columns: of a batch (eighteen columns, their dictionaries and buffers), of a
 # date that it has rows of, of a unit's outcome and state, or of a session's.
@@ -54,13 +55,14 @@ class Checkpoint:
     """What the next commit of one scope says.
 
     The mutable state: the buffered rows by table and date; ``rejects``, lines of JSON; the ``files`` that are staged;
-    ``sessions``, those at work of which there may be news, by name; and the ``outcomes`` of units that become true with
-    the commit.
+    ``sessions``, those at work of which there may be news, by name; ``stages``, those with a new row; and the
+    ``outcomes`` of units that become true with the commit.
     """
 
     def __init__(self) -> None:
         self.files: list[DataFile] = []
         self.sessions: dict[str, SessionProgress] = {}
+        self.stages: list[StageEntry] = []
         self.outcomes: list[Outcome] = []
         self.rejects: list[bytes] = []
         self.rejects_size_bytes = 0
@@ -100,6 +102,11 @@ class Checkpoint:
         self.files += files
         self._sessions_in_files += [buffer.sessions[day] for day in sorted(buffer.rows)]
 
+    def unstaged(self, files: Sequence[DataFile]) -> None:
+        """Take back that the last files that were staged are part of the commit."""
+        count = len(self.files) - len(files)
+        del self.files[count:], self._sessions_in_files[count:]
+
     def rejects_staged(self, file: DataFile) -> None:
         """Note that the buffered rejects are in this file now; drop them."""
         self.files.append(file)
@@ -120,18 +127,25 @@ class Checkpoint:
         """Keep only the sessions of which the commit has something to say."""
         self.sessions = {name: progress for name, progress in self.sessions.items() if progress.has_news}
 
-    def entries(self) -> tuple[list[SessionEntry], dict[SessionKey, list[str]]]:
+    def entries(self, decisions: SessionDecisions) -> tuple[list[SessionEntry], dict[SessionKey, list[str]]]:
         """What the record says of each session, and the keys of the new files that hold rows of it."""
         indices: dict[SessionKey, list[int]] = {progress.session.key: [] for progress in self.sessions.values()}
         for index, sessions in enumerate(self._sessions_in_files):
             for session in sessions:
                 indices[session].append(index)
-        entries = [progress.line(tuple(indices[progress.session.key])) for progress in self.sessions.values()]
+        entries = [
+            progress.line(
+                tuple(indices[progress.session.key]), decisions.tables[name], is_sealed=name in decisions.sealed
+            )
+            for name, progress in self.sessions.items()
+        ]
         return entries, {session: [self.files[index].key for index in own] for session, own in indices.items()}
 
 
 def _sessions_in(table: Table, rows: pa.RecordBatch, day: date, *, is_all: bool) -> set[SessionKey]:
     """The sessions that the rows of a date are of. ``is_all`` says that all rows are of that date."""
+    if "session_id" not in table.schema.names:
+        return set()
     named = rows.select([*table.date_columns, "stage_arn", "session_id"])
     if not is_all:
         named = of_date(table, named, day)

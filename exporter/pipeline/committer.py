@@ -5,13 +5,16 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from exporter.commit_log.commits import CommitOutcome, FileChanges
+from exporter.commit_log.commits import CommitOutcome, FileChanges, LogEntries
 from exporter.commit_log.named_files import NamedFiles
 from exporter.errors import LakeError, LogDamaged, Overtaken
 from exporter.lake.data_files import file_name
 from exporter.lake.staging import discard, publish, stage, stage_lines
 from exporter.lake.tables import REJECTS, TABLES
+from exporter.lake.tables.sessions import SESSIONS
+from exporter.normalize.columns import Stamp
 from exporter.pipeline.losses import Losses
+from exporter.pipeline.session_decisions import SessionDecider
 from exporter.timestamps import text_of
 
 if TYPE_CHECKING:
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from exporter.pipeline.checkpoint import Checkpoint
     from exporter.pipeline.known_events import KnownEvents
     from exporter.pipeline.run_context import RunContext
+    from exporter.pipeline.session_decisions import SessionDecisions
 
 
 class Committer:
@@ -48,6 +52,7 @@ class Committer:
         self._known_events = known_events
         self._now_us = now_us
         self._named = NamedFiles(context.store, journal.scope)
+        self._decider = SessionDecider(journal.state, context.settings.tables, context.privacy, known_events)
         self._stagings = 0
 
     async def commit(self, checkpoint: Checkpoint) -> None:
@@ -58,9 +63,10 @@ class Committer:
         """
         await self.losses.let_go(checkpoint.sessions)
         checkpoint.drop_sessions_without_news()
-        if checkpoint.sessions:
+        if checkpoint.sessions or checkpoint.stages:
             await self.stage(checkpoint)
-            await self._commit(checkpoint)
+            decisions = await self._stage_sessions(checkpoint)
+            await self._commit(checkpoint, decisions)
 
     async def stage(self, checkpoint: Checkpoint) -> None:
         """Move the buffered rows to staged files; where that fails, what was staged before goes with them."""
@@ -90,18 +96,32 @@ class Committer:
         with suppress(LakeError):
             await discard(self._store, files)
 
-    async def _commit(self, checkpoint: Checkpoint) -> None:
+    async def _stage_sessions(self, checkpoint: Checkpoint) -> SessionDecisions:
+        """Decide what the record says of the sessions, and stage their rows; anew, where that did not hold meanwhile."""
         try:
-            await self._named.check(checkpoint.files, self._journal.state.number)
-            await self.losses.let_go(checkpoint.sessions)  # sessions were looked up in their files meanwhile
-            entries, keys = checkpoint.entries()
+            while True:
+                decisions = await self._decider.decide(checkpoint, Stamp(self._journal.run_id, self._clock.wall_us()))
+                count = len(checkpoint.files)
+                if decisions.rows is not None:
+                    checkpoint.add(SESSIONS, decisions.rows)
+                    await self.stage(checkpoint)
+                await self._named.check(checkpoint.files, self._journal.state.number)
+                await self.losses.let_go(checkpoint.sessions)  # sessions were looked up in their files meanwhile
+                if decisions.hold(checkpoint.sessions):
+                    return decisions
+                files = checkpoint.files[count:]
+                checkpoint.unstaged(files)
+                await self.discard(files)
         except (Overtaken, LogDamaged):
             await self.discard(checkpoint.files)
             raise
+
+    async def _commit(self, checkpoint: Checkpoint, decisions: SessionDecisions) -> None:
+        entries, keys = checkpoint.entries(decisions)
         result = await self._journal.commit(
             text_of(self._clock.wall_us()),
             changes=FileChanges(added=checkpoint.files),
-            sessions=entries,
+            entries=LogEntries(sessions=entries, stages=checkpoint.stages),
             latest_us=self._now_us(),
         )
         if result.outcome is CommitOutcome.OVERTAKEN:

@@ -10,11 +10,13 @@ import asyncio
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from exporter.discovery.listings import MissingStage
 from exporter.discovery.selection import rank
 from exporter.errors import (
     ApiError,
     EventUnreadable,
     FileDamaged,
+    Malformed,
     Refused,
     ScopeLost,
     ShutOut,
@@ -23,9 +25,12 @@ from exporter.errors import (
 )
 from exporter.ivs.operations import Operation
 from exporter.ivs.paging import pages
-from exporter.model import Outcome
+from exporter.model import Outcome, Unit
+from exporter.normalize.listed import decode_described
+from exporter.normalize.listed_model import ListedStage
+from exporter.normalize.participants import NoDetails
 from exporter.pipeline.channel import Channel, Closed
-from exporter.pipeline.delivery import Delivery
+from exporter.pipeline.delivery import ParticipantDescribed, ParticipantsListed, SessionNews, StageListed, UnitFetched
 from exporter.pipeline.fetch import fetch
 from exporter.pipeline.stop import StopRequested
 
@@ -33,11 +38,12 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 
     from exporter.commit_log.sealing import SessionProgress
-    from exporter.discovery.finder import Finder
+    from exporter.discovery.finder import Finder, FoundUnits
     from exporter.errors import ExportError
     from exporter.ivs.retry import RetryingCaller
     from exporter.ledger import ScopeLedger
-    from exporter.model import Unit
+    from exporter.normalize.listed_model import DescribedParticipant
+    from exporter.pipeline.delivery import Delivery
     from exporter.pipeline.stop import Stop
     from exporter.pipeline.writer import Writer
 
@@ -45,6 +51,8 @@ if TYPE_CHECKING:
 _STAGES_WAITING_MAX = 1_000
 _SESSIONS_WAITING_MAX = 10_000
 _UNITS_WAITING_MAX = 1_000
+# More than that: where they are slow, units are found and fetched all the same.
+_TO_DESCRIBE_WAITING_MAX = 10_000
 # What is fetched and not yet rows: a quarter of a minute at AWS's quota, for as long as a checkpoint may take.
 _DELIVERIES_WAITING_SIZE_BYTES_MAX = 1 << 20
 
@@ -54,7 +62,7 @@ Item = TypeVar("Item")
 class Pipeline:
     """The steps of one scope, and the channels between them. ``now_us`` is the service's clock.
 
-    The mutable state: the four channels.
+    The mutable state: the five channels, and whether the details of participants are denied.
     """
 
     def __init__(
@@ -75,8 +83,10 @@ class Pipeline:
         self._now_us = now_us
         self._stages = Channel[str](_STAGES_WAITING_MAX)
         self._sessions = Channel["SessionProgress"](_SESSIONS_WAITING_MAX, rank=lambda progress: rank(progress.session))
-        self._units = Channel[tuple["Unit", "SessionProgress"]](_UNITS_WAITING_MAX)
-        self._deliveries = Channel[Delivery](
+        self._units = Channel[tuple[Unit, "SessionProgress"]](_UNITS_WAITING_MAX)
+        self._to_describe = Channel[tuple["SessionProgress", str]](_TO_DESCRIBE_WAITING_MAX)
+        self._are_details_denied = False
+        self._deliveries = Channel["Delivery"](
             _DELIVERIES_WAITING_SIZE_BYTES_MAX, weigh=lambda delivery: delivery.size_bytes
         )
 
@@ -87,21 +97,25 @@ class Pipeline:
             f" units {self._units!r}, deliveries {self._deliveries!r}>"
         )
 
-    async def export(self, stages: AsyncIterator[str], writer: Writer) -> None:
+    async def export(self, stages: AsyncIterator[ListedStage | MissingStage], writer: Writer) -> None:
         """Export the ``stages``; what was fetched whole is committed, whatever happens.
 
         Raises a :class:`ScopeLost` or a :class:`LakeError`, which end the run. Any other failure is noted under the
         name of what failed, and the rest goes on.
         """
-        await self._gather(stages, self._fetch_units, writer.write(self._deliveries))
+        await self._gather(stages, self._take_units, writer.write(self._deliveries))
 
-    async def survey(self, stages: AsyncIterator[str]) -> None:
+    async def survey(self, stages: AsyncIterator[ListedStage | MissingStage]) -> None:
         """Make the whole plan of what `export` would fetch, and fetch none of it. Raises as `export`."""
-        await self._gather(stages, lambda: _drain(self._units), _drain(self._deliveries))
+
+        async def take_units() -> None:
+            await asyncio.gather(_drain(self._units), _drain(self._to_describe))
+
+        await self._gather(stages, take_units, _drain(self._deliveries))
 
     async def _gather(
         self,
-        stages: AsyncIterator[str],
+        stages: AsyncIterator[ListedStage | MissingStage],
         take_units: Callable[[], Coroutine[Any, Any, None]],
         take_deliveries: Coroutine[Any, Any, None],
     ) -> None:
@@ -114,7 +128,9 @@ class Pipeline:
             await self._deliveries.close()
             await taking
 
-    async def _find(self, stages: AsyncIterator[str], take_units: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def _find(
+        self, stages: AsyncIterator[ListedStage | MissingStage], take_units: Callable[[], Coroutine[Any, Any, None]]
+    ) -> None:
         """Discover and plan, each list as fast as its own quota and the room after it allow."""
         try:
             async with asyncio.TaskGroup() as steps:
@@ -125,11 +141,20 @@ class Pipeline:
         except BaseExceptionGroup as group:
             raise _first_of(group) from group
 
-    async def _find_stages(self, stages: AsyncIterator[str]) -> None:
+    async def _find_stages(self, stages: AsyncIterator[ListedStage | MissingStage]) -> None:
         async with self._listing(self._ledger.name):
-            async for stage_arn in stages:
-                self._ledger.listing_needed()
-                await self._stages.put(stage_arn)
+            async for stage in stages:
+                if entry := self._finder.plan.stage_due(stage):
+                    listed = (
+                        ListedStage(entry.arn, entry.name, entry.tags) if isinstance(stage, MissingStage) else stage
+                    )
+                    await self._deliver(StageListed(listed, entry))
+                if isinstance(stage, MissingStage):
+                    async for progress in self._finder.sessions_of_missing(stage):
+                        await self._pass_on(progress)
+                else:
+                    self._ledger.listing_needed()
+                    await self._stages.put(stage.arn)
         await self._stages.close()
 
     async def _find_sessions(self) -> None:
@@ -139,38 +164,91 @@ class Pipeline:
     async def _find_units(self) -> None:
         await self._each(self._sessions, Operation.LIST_PARTICIPANTS, self._find_units_of, self._units)
         await self._units.close()
+        await self._to_describe.close()
 
-    async def _fetch_units(self) -> None:
-        await self._each(self._units, Operation.LIST_PARTICIPANT_EVENTS, self._fetch_unit, self._deliveries)
+    async def _take_units(self) -> None:
+        """Fetch the units, and describe participants beside that, each as fast as its own quota allows."""
+        async with asyncio.TaskGroup() as steps:
+            steps.create_task(
+                self._each(self._units, Operation.LIST_PARTICIPANT_EVENTS, self._fetch_unit, self._deliveries)
+            )
+            steps.create_task(
+                self._each(self._to_describe, Operation.GET_PARTICIPANT, self._describe, self._deliveries)
+            )
 
     async def _find_sessions_of(self, stage_arn: str) -> None:
         async with self._listing(stage_arn):
             async for progress in self._finder.sessions(stage_arn):
-                self._ledger.listing_needed()
-                await self._sessions.put(progress)
+                await self._pass_on(progress)
+
+    async def _pass_on(self, progress: SessionProgress) -> None:
+        self._ledger.listing_needed()
+        await self._sessions.put(progress)
 
     async def _find_units_of(self, progress: SessionProgress) -> None:
         async with self._listing(progress.session.name):
             try:
-                async for unit in self._finder.units(progress):
-                    await self._units.put((unit, progress))
+                async for found in self._finder.units(progress):
+                    await self._pass_on_units(progress, found)
             except (Starved, ShutOut, ScopeLost):
                 raise
             except ApiError as error:
                 if not progress.listing_failed(self._now_us(), self._give_up_days, is_refused=_is_for_good(error)):
                     raise
-        await self._deliver(Delivery(progress))
+        await self._deliver(SessionNews(progress))
+
+    async def _pass_on_units(self, progress: SessionProgress, found: FoundUnits) -> None:
+        """Deliver the participants that were listed before any of their events is fetched."""
+        served_us = self._now_us() if found.served_us is None else found.served_us
+        names = [participant.participant_id for participant in found.participants]
+        if found.served_us is None:
+            names = [unit.participant_id for unit in found.to_fetch]
+        to_describe = self._finder.plan.describe(progress, names, served_us)
+        if found.participants:
+            await self._deliver(ParticipantsListed(progress, found.participants, served_us))
+        for participant_id in to_describe:
+            await self._to_describe.put((progress, participant_id))
+        for unit in found.to_fetch:
+            await self._units.put((unit, progress))
+
+    async def _describe(self, found: tuple[SessionProgress, str]) -> None:
+        """Ask for a participant's details. One that has none has a row all the same."""
+        progress, participant_id = found
+        unit = Unit(*progress.session.key, participant_id)
+        try:
+            page = await self._caller.call(Operation.GET_PARTICIPANT, _params_of(unit))
+            served_us, described = page.served_us, self._described(unit, page.items)
+        except ScopeLost:
+            raise
+        except ApiError as error:
+            served_us, described = self._now_us(), self._not_described(unit, error)
+        await self._deliver(ParticipantDescribed(progress, participant_id, described, served_us))
+
+    def _described(self, unit: Unit, answer: bytes) -> DescribedParticipant | NoDetails:
+        """Read what GetParticipant answers. Raises :class:`Malformed`."""
+        decoded = decode_described(answer)
+        self._ledger.note_unknown(decoded.unknown_fields)
+        for flaw in decoded.flaws:
+            self._ledger.fail(unit.name, Malformed(flaw))
+        return decoded.items[0] if decoded.items else NoDetails.FAILED
+
+    def _not_described(self, unit: Unit, error: ApiError) -> NoDetails:
+        """Note why there are no details; that they are denied, once for the scope."""
+        if isinstance(error, Refused) and error.is_not_found:
+            return NoDetails.NOT_FOUND
+        if isinstance(error, ShutOut) or (isinstance(error, Refused) and not error.is_for_good):
+            if not self._are_details_denied:
+                self._ledger.fail(self._ledger.name, error)
+            self._are_details_denied = True
+            return NoDetails.DENIED
+        self._ledger.fail(unit.name, error)
+        return NoDetails.FAILED
 
     async def _fetch_unit(self, found: tuple[Unit, SessionProgress]) -> None:
         unit, progress = found
-        params = {
-            "stageArn": unit.stage_arn,
-            "sessionId": unit.session_id,
-            "participantId": unit.participant_id,
-        }
         try:
             fetched = await fetch(
-                lambda: pages(self._caller, Operation.LIST_PARTICIPANT_EVENTS, params),
+                lambda: pages(self._caller, Operation.LIST_PARTICIPANT_EVENTS, _params_of(unit)),
                 unit,
                 progress.session,
                 progress.final_from_us,
@@ -182,7 +260,7 @@ class Pipeline:
         except (ApiError, EventUnreadable, TemporaryFolderRefused) as error:
             await self._fail(unit, progress, error)
         else:
-            await self._deliver(Delivery(progress, fetched))
+            await self._deliver(UnitFetched(progress, fetched))
 
     async def _deliver(self, delivery: Delivery) -> None:
         """Put a delivery before the writer: what was fetched whole is committed, even after a stop."""
@@ -199,7 +277,7 @@ class Pipeline:
             self._ledger.unit_ended(Outcome.ABANDONED)
         else:
             self._ledger.unit_failed(unit.name, error)
-        await self._deliver(Delivery(progress))
+        await self._deliver(SessionNews(progress))
 
     async def _each(
         self, items: Channel[Item], operation: Operation, work: Callable[[Item], Awaitable[None]], after: Channel[Any]
@@ -237,6 +315,10 @@ class Pipeline:
             self._ledger.listing_failed(name, error)
         else:
             self._ledger.listing_read()
+
+
+def _params_of(unit: Unit) -> dict[str, str]:
+    return {"stageArn": unit.stage_arn, "sessionId": unit.session_id, "participantId": unit.participant_id}
 
 
 def _is_for_good(error: ExportError) -> bool:

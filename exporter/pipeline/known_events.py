@@ -112,6 +112,17 @@ class KnownEvents:
                 found |= await compute(_participants_in, key, data, tracked.session.key)
         return found
 
+    async def count(self, progress: SessionProgress) -> int:
+        """The events of a session that the lake's files hold.
+
+        Raises :class:`FileDamaged` where a file of it can't be read, and any other :class:`LakeError`.
+        """
+        events = 0
+        for key in progress.known.files_of(EVENTS.name):
+            if data := await self._read(key):
+                events += await compute(_count_in, key, data, progress.session.key)
+        return events
+
     def forget(self, session: SessionKey) -> None:
         """Drop the ids of a session that needs no more comparing, or whose files have changed."""
         self._known.forget(session)
@@ -221,6 +232,15 @@ def _participants_in(key: str, data: bytes, session: SessionKey) -> set[str]:
         of_stage = table.filter(pc.equal(table.column("stage_arn").cast(pa.string()), stage_arn))
         found.update(pc.unique(of_stage.column("participant_id").cast(pa.string())).to_pylist())
     return found
+
+
+def _count_in(key: str, data: bytes, session: SessionKey) -> int:
+    """The rows of one session that a file holds."""
+    stage_arn, session_id = session
+    batches = _batches(key, data, _UNIT_COLUMNS, pa.array([session_id], pa.string()), _IDS_AT_ONCE)
+    return sum(
+        pc.sum(pc.equal(table.column("stage_arn").cast(pa.string()), stage_arn)).as_py() or 0 for table in batches
+    )
 
 
 def _batches(

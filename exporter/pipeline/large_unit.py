@@ -90,7 +90,7 @@ class LargeUnits:
         async for piece in self._row_maker.pieces(progress, apart.result.fetched, stamp):
             apart.result = piece.units[-1] if piece.units else apart.result
             add_names(apart.unknown_fields, piece.unknown_fields)
-            rows, retired = without_retired(piece.rows, [progress])
+            rows, retired = without_retired(EVENTS, piece.rows, [progress])
             left_out += retired.total()
             apart.checkpoint.add(EVENTS, rows)
             if apart.checkpoint.size_bytes > self._staged_from_bytes:

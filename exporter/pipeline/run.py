@@ -28,6 +28,7 @@ from exporter.ivs.service_time import FarDates
 from exporter.lake.identity import LakeKind, look_at_lake, open_lake
 from exporter.ledger import ScopeLedger
 from exporter.model import REGIONS, scope_of
+from exporter.normalize.listed_model import ListedStage
 from exporter.pipeline.budget import Budget, size_bytes_for
 from exporter.pipeline.empty_regions import EmptyRegions, regions_with_stages
 from exporter.pipeline.run_context import RunContext
@@ -244,7 +245,7 @@ def _scope_of(first: ListingPage, plan: ScopePlan, ledger: ScopeLedger) -> Scope
 
     Raises :class:`CredentialsLost` where they are of another account than the role that they were listed with.
     """
-    scope = scope_of(first.stage_arns[0]) if first.stage_arns else None
+    scope = scope_of(first.stages[0].arn) if first.stages else None
     if scope is None:
         ledger.listing_read()
         for flaw in first.flaws:
@@ -259,7 +260,7 @@ def _scope_of(first: ListingPage, plan: ScopePlan, ledger: ScopeLedger) -> Scope
 
 async def _stages(caller: RetryingCaller, plan: ScopePlan) -> AsyncIterator[ListingPage]:
     if plan.stage_arns:
-        yield ListingPage(stage_arns=list(plan.stage_arns))
+        yield ListingPage(stages=[ListedStage(arn) for arn in plan.stage_arns])
         return
     async for listed in list_stages(named_pages(caller, Operation.LIST_STAGES, {}), plan.region):
         yield listed

@@ -125,7 +125,15 @@ class ScopeExport:
             entry for entry in report.returned if not committer.losses.has_opened((entry.stage_arn, entry.session_id))
         )
         report = replace(report, returned=returned)
-        await close(journal, self.ledger, report, at=self._now(), now_us=self._now_us(), is_whole=is_whole)
+        await close(
+            journal,
+            self.ledger,
+            report,
+            at=self._now(),
+            now_us=self._now_us(),
+            is_whole=is_whole,
+            is_backfill=self.context.request.backfill_tables,
+        )
 
     def _known_events(self) -> KnownEvents:
         """What the lake holds. A scope has one for all: a file that any of its steps finds gone is gone for each."""
@@ -136,7 +144,7 @@ class ScopeExport:
         self.caller.service_time.latest_us = lambda: state.latest_us
         return Finder(
             self.caller,
-            ExportPlan(state, context.request, context.settings.run),
+            ExportPlan(state, context.request, context.settings),
             Archive(context.store, self.scope),
             self.ledger,
             now_us=self._now_us,

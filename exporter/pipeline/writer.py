@@ -17,7 +17,9 @@ from exporter.model import Outcome
 from exporter.normalize.columns import Stamp
 from exporter.pipeline.channel import Channel, Closed
 from exporter.pipeline.checkpoint import Checkpoint
+from exporter.pipeline.delivery import ParticipantDescribed, ParticipantsListed, SessionNews, StageListed, UnitFetched
 from exporter.pipeline.large_unit import LargeUnits
+from exporter.pipeline.listed_rows import ListedRows
 from exporter.pipeline.new_rows import EventRowMaker
 from exporter.pipeline.retired import without_retired
 from exporter.text import undated
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from exporter.commit_log.rejects import Parted
     from exporter.commit_log.sealing import SessionProgress
     from exporter.ledger import ScopeLedger
-    from exporter.model import FetchedUnit
+    from exporter.model import FetchedUnit, Unit
     from exporter.pipeline.committer import Committer
     from exporter.pipeline.delivery import Delivery
     from exporter.pipeline.known_events import KnownEvents
@@ -49,8 +51,8 @@ class Writer:
 
     A unit with events without a readable time is abandoned ``give_up_days`` after its session's end.
 
-    The mutable state: the batch of units that are not normalized yet, the checkpoint that is being filled, and whether
-    a commit is due.
+    The mutable state: the batch of units that are not normalized yet, the checkpoint that is being filled, the units
+    whose events it has, and whether a commit is due.
     """
 
     def __init__(
@@ -75,6 +77,8 @@ class Writer:
         self._large_units = LargeUnits(
             context.store, self._row_maker, committer, size_bytes_max // _LARGE_PART, self._use_with
         )
+        self._listed = ListedRows(context.settings.tables, context.privacy, self._stamp)
+        self._taken: set[Unit] = set()
         self._batch: list[tuple[SessionProgress, FetchedUnit]] = []
         self._batch_size_bytes = 0
         self._checkpoint = Checkpoint()
@@ -105,7 +109,7 @@ class Writer:
                 pass  # a checkpoint is due
             self._waiting = None
             if is_over:
-                await self._commit()
+                await self._commit(is_last=True)
                 return
             if delivery is not None:
                 await self._take(delivery)
@@ -120,11 +124,21 @@ class Writer:
             self._waiting.reschedule(asyncio.get_running_loop().time())
 
     async def _take(self, delivery: Delivery) -> None:
-        progress, fetched = delivery.progress, delivery.fetched
+        match delivery:
+            case UnitFetched(progress, fetched):
+                await self._take_unit(progress, fetched)
+            case StageListed():
+                self._listed.take_stage(delivery, self._checkpoint)
+            case ParticipantsListed():
+                self._listed.take_participants(delivery, self._checkpoint)
+            case ParticipantDescribed():
+                self._listed.take_details(delivery, self._checkpoint)
+            case SessionNews(progress):
+                self._checkpoint.work_on(progress)
+        self._use_with(0)
+
+    async def _take_unit(self, progress: SessionProgress, fetched: FetchedUnit) -> None:
         self._checkpoint.work_on(progress)
-        if fetched is None:
-            self._use_with(0)
-            return
         if self._row_maker.is_large(fetched):
             await self._take_apart(progress, fetched)
             return
@@ -141,7 +155,7 @@ class Writer:
         batch, self._batch, self._batch_size_bytes = self._batch, [], 0
         new = await self._row_maker.take(batch, self._stamp())
         self._ledger.note_unknown(new.unknown_fields)
-        rows, left_out = without_retired(new.rows, [unit.tracked for unit in new.units])
+        rows, left_out = without_retired(EVENTS, new.rows, [unit.tracked for unit in new.units])
         self._checkpoint.add(EVENTS, rows)
         self._use_with(0)
         for unit in new.units:
@@ -170,6 +184,7 @@ class Writer:
         """Note what came of a unit: at once where it failed, else with the commit that makes it true."""
         progress, fetched = unit.tracked, unit.fetched
         participant_id = fetched.unit.participant_id
+        self._taken.add(fetched.unit)
         self._checkpoint.work_on(progress)
         if unit.error is not None:
             self._ledger.unit_failed(fetched.unit.name, unit.error)
@@ -182,6 +197,7 @@ class Writer:
 
     def _note_in_part(self, unit: UnitResult, parted: Parted) -> None:
         """Note a unit of which some events are rejects: it fails by name, until it is abandoned."""
+        self._taken.add(unit.fetched.unit)
         self._checkpoint.work_on(unit.tracked)
         self._ledger.events_fetched += unit.events + parted.count
         is_abandoned = unit.tracked.fetched_in_part(
@@ -198,9 +214,11 @@ class Writer:
         message = undated(parted.count, unit.events + parted.count)
         self._ledger.unit_failed(unit.fetched.unit.name, EventUndated(f"{message}: they are kept in {REJECTS}/"))
 
-    async def _commit(self) -> None:
+    async def _commit(self, *, is_last: bool = False) -> None:
         """Commit all that was taken so far."""
         await self._normalize()
+        self._listed.flush(self._checkpoint, self._taken, is_last=is_last)
+        self._taken = set()
         checkpoint, self._checkpoint = self._checkpoint, Checkpoint()
         await self._committer.commit(checkpoint)
         self._ledger.units_ended(checkpoint.outcomes)
@@ -210,7 +228,7 @@ class Writer:
 
     def _use_with(self, apart_size_bytes: int) -> None:
         """Report to the budget what the buffered rows take, with those of a unit that is taken apart."""
-        self._share.use(self._checkpoint.size_bytes + apart_size_bytes)
+        self._share.use(self._checkpoint.size_bytes + self._listed.size_bytes + apart_size_bytes)
 
 
 def _outcome(fetched: int, lacked: int, *, is_known: bool) -> Outcome:

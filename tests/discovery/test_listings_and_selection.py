@@ -34,7 +34,7 @@ async def test_stages_come_once_and_a_foreign_one_is_reported() -> None:
     foreign = STAGE.replace("1111", "9999")
     answers = served([{"arn": STAGE}, {"arn": foreign}], [{"arn": STAGE}, {"arn": "../../etc"}, {}])
     found = [listed async for listed in list_stages(answers, "us-east-1")]
-    assert [arn for listed in found for arn in listed.stage_arns] == [STAGE]
+    assert [stage.arn for listed in found for stage in listed.stages] == [STAGE]
     flaws = [flaw for listed in found for flaw in listed.flaws]
     assert len(flaws) == 3
     assert foreign in flaws[0]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pytest
 
-from exporter.commit_log.commits import FileChanges
+from exporter.commit_log.commits import FileChanges, LogEntries
 from exporter.commit_log.journal import Journal
 from exporter.commit_log.named_files import NamedFiles, check_has_log
 from exporter.commit_log.process import is_gone, this_process
@@ -75,7 +75,7 @@ async def committed() -> tuple[MemoryStore, DataFile]:
     [file] = await staged(store, journal)
     await staged(store, journal, 2)
     sessions = [SessionEntry(STAGE, "st-a", "open", files=(0,))]
-    (await journal.commit(AT, changes=FileChanges(added=[file]), sessions=sessions)).check()
+    (await journal.commit(AT, changes=FileChanges(added=[file]), entries=LogEntries(sessions=sessions))).check()
     return store, file
 
 

@@ -114,7 +114,7 @@ class _Connections:
 
     async def post(self, what: str, url: str, body: bytes, headers: dict[str, str], _proxy: str | None) -> Answer:
         self.sent.append((url, body, headers))
-        return Answer(200, {}, json.dumps({Operation(what).list_member: []}).encode())
+        return Answer(200, {}, json.dumps({Operation(what).member: []}).encode())
 
 
 @pytest.mark.parametrize("operation", list(Operation))

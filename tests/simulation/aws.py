@@ -106,7 +106,7 @@ class Aws:
                 return found
             items, start = found, int(token.partition("-")[2]) if token else 0
         end = start + min(self.plan.page_size, int(params["maxResults"]))
-        page: dict[str, Any] = {operation.list_member: items[start:end]}
+        page: dict[str, Any] = {operation.member: items[start:end]}
         if end < len(items):
             page["nextToken"] = f"t-{end}" if is_shifting else f"l{len(self._lists)}"
             if not is_shifting:

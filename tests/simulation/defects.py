@@ -117,9 +117,9 @@ def _commit_before_stage() -> Sequence[tuple[Any, str, Any]]:
 def _publish_before_record() -> Sequence[tuple[Any, str, Any]]:
     right = Committer._commit
 
-    async def commit_files(self: Any, waiting: Checkpoint) -> None:
+    async def commit_files(self: Any, waiting: Checkpoint, decisions: Any) -> None:
         await staging.publish(self._store, waiting.files)
-        await right(self, waiting)
+        await right(self, waiting, decisions)
 
     return [(Committer, "_commit", commit_files)]
 
@@ -298,9 +298,9 @@ def _a_snapshot_one_record_short() -> Sequence[tuple[Any, str, Any]]:
 def _a_lost_answer_is_a_failure() -> Sequence[tuple[Any, str, Any]]:
     right = Committer._commit
 
-    async def commit_files(self: Any, waiting: Checkpoint) -> None:
+    async def commit_files(self: Any, waiting: Checkpoint, decisions: Any) -> None:
         try:
-            await right(self, waiting)
+            await right(self, waiting, decisions)
         except LakeBusy:
             await self.discard(waiting.files)
             raise

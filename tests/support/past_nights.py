@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from exporter.commit_log.commits import FileChanges
+from exporter.commit_log.commits import FileChanges, LogEntries, RunEnd
 from exporter.commit_log.journal import Journal
 from exporter.commit_log.records import SessionEntry, UnitState
 from exporter.commit_log.state import ScopeState
@@ -61,14 +61,17 @@ class Past:
             result = await journal.commit(
                 text_of(now_us),
                 changes=FileChanges(added=[_file(journal, text_of(now_us)[:10], number)]),
-                sessions=[*lines, self._open[-1]],
+                entries=LogEntries(sessions=[*lines, self._open[-1]]),
                 latest_us=now_us,
             )
             result.check()
         self._listed.append(sealed)
         unlisted = self._listed.pop(0) if len(self._listed) > _LISTED_NIGHTS else []
         result = await journal.commit(
-            text_of(now_us), unlisted=unlisted, latest_us=now_us, complete_until_us=now_us - HOUR_US
+            text_of(now_us),
+            entries=LogEntries(unlisted=unlisted),
+            latest_us=now_us,
+            end=RunEnd({}, now_us - HOUR_US),
         )
         result.check()
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from exporter.commit_log.process import is_gone, this_process
 from exporter.discovery.listings import ListingPage
 from exporter.discovery.request import Request
 from exporter.ivs.operations import Operation
 from exporter.ledger import ScopeLedger
+from exporter.normalize.listed import decode_stages
 from exporter.pipeline.budget import Budget
 from exporter.pipeline.run_context import RunContext
 from exporter.pipeline.scope import ScopeExport
@@ -53,7 +56,8 @@ def no_services(_settings: Settings, _run_id: str, _regions: Iterable[str]) -> A
 
 async def listed(service: Service, arns: Iterable[str]) -> AsyncIterator[ListingPage]:
     service.calls[(Operation.LIST_STAGES,)] += 1
-    yield ListingPage(service.now_us, list(arns), flaws=service.flaws)
+    stages = decode_stages(msgspec.json.encode([service.stage_item(arn) for arn in arns])).items
+    yield ListingPage(service.now_us, stages, flaws=service.flaws)
 
 
 async def export(

@@ -75,6 +75,8 @@ class Service:
         #: What is wrong with the list of stages; and, by stage, a session that its list shows once more, at its end.
         self.flaws: list[str] = []
         self.repeated: dict[str, tuple[str, SessionDouble]] = {}
+        #: Names and tags of stages, by ARN, where they are others than the usual ones.
+        self.names: dict[str, tuple[str, dict[str, str]]] = {}
         self.on_call: Callable[[Operation, Mapping[str, Any]], None] = lambda *_: None
 
     @property
@@ -137,7 +139,7 @@ class Service:
 
     def _items(self, operation: Operation, params: Mapping[str, Any]) -> list[dict[str, Any]]:
         if operation is Operation.LIST_STAGES:
-            return [{"arn": arn} for arn in self.stages]
+            return [self.stage_item(arn) for arn in self.stages]
         sessions = self.stages.get(params["stageArn"])
         if sessions is None:
             raise Refused("no such stage", "ResourceNotFoundException")
@@ -148,11 +150,16 @@ class Service:
         if operation is Operation.LIST_PARTICIPANTS:
             name = f"{params['stageArn']}/{params['sessionId']}"
             ids = [each for each in session.participants if self.unlisted.isdisjoint((each, f"{name}/{each}"))]
-            return self._with_flaw(name, [{"participantId": participant_id} for participant_id in ids])
+            return self._with_flaw(name, [_listed(each, session) for each in ids])
         participant = session.participants[params["participantId"]]
         if participant.error is not None:
             raise participant.error
         return participant.events[::-1] if self.newest_first else participant.events
+
+    def stage_item(self, arn: str) -> dict[str, Any]:
+        """A stage as ListStages shows it."""
+        name, tags = self.names.get(arn, (arn.rpartition("/")[2], {"team": "tests"}))
+        return {"arn": arn, "name": name, "tags": tags}
 
     def _with_flaw(self, name: str, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
         place = self.flawed.get(name)
@@ -174,6 +181,17 @@ def _encoded(items: list[dict[str, Any]]) -> bytes:
         return msgspec.json.encode(items)
     except UnicodeEncodeError:  # half of a surrogate pair is JSON all the same
         return json.dumps(items).encode()
+
+
+def _listed(participant_id: str, session: SessionDouble) -> dict[str, Any]:
+    """A participant as ListParticipants shows it."""
+    return {
+        "participantId": participant_id,
+        "userId": f"user of {participant_id}",
+        "state": "CONNECTED" if session.ended_us is None else "DISCONNECTED",
+        "firstJoinTime": text_of(session.started_us),
+        "published": True,
+    }
 
 
 def _summary(session_id: str, session: SessionDouble) -> dict[str, Any]:

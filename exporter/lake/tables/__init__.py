@@ -9,6 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from exporter.lake.tables.events import EVENTS
+from exporter.lake.tables.participants import PARTICIPANTS
+from exporter.lake.tables.sessions import SESSIONS
+from exporter.lake.tables.stages import STAGES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
     from exporter.lake.tables.table import Table
 
 #: All tables of the lake.
-TABLES: tuple[Table, ...] = (EVENTS,)
+TABLES: tuple[Table, ...] = (EVENTS, STAGES, SESSIONS, PARTICIPANTS)
 #: The folder of files with events that have no time, and what a record calls the table that these are of.
 REJECTS = "_rejects"
 

@@ -1,0 +1,69 @@
+"""When the table ``sessions`` gets a row of a session, and what that row says. Pure.
+
+A session has a row when it is first listed, another one when its start or end is listed anew, and a final one when it is
+sealed. One that stays sealed has a final one more where events were added to it, or where it had none.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from exporter.lake.tables.participants import PARTICIPANTS
+from exporter.lake.tables.sessions import SESSIONS
+from exporter.normalize.listed_model import ListedSession, ListedStage
+from exporter.normalize.sessions import SessionCounts, SessionRow
+
+if TYPE_CHECKING:
+    from exporter.commit_log.records import StageEntry
+    from exporter.commit_log.sealing import SessionProgress
+    from exporter.normalize.privacy import Privacy
+    from exporter.settings import TableSettings
+
+_UNKNOWN = SessionCounts()
+
+
+def is_row_due(progress: SessionProgress, *, is_sealed: bool) -> bool:
+    """Whether the next commit adds a row of a session; ``is_sealed`` says that it seals it, or keeps it sealed."""
+    has_row = SESSIONS.name in progress.known.tables
+    if progress.was_sealed:
+        return progress.new_rows > 0 or not has_row
+    if is_sealed:
+        return True
+    if not progress.session.is_listed:
+        return False  # perhaps there is no such session
+    known, session = progress.known, progress.session
+    return not has_row or (session.started_us, session.ended_us) != (known.started_us, known.ended_us)
+
+
+def tables_of(progress: SessionProgress, tables: TableSettings, *, is_sealed: bool, is_due: bool) -> tuple[str, ...]:
+    """The tables beside ``events`` that have their rows of a session with the next commit."""
+    names = dict.fromkeys(progress.known.tables)
+    if tables.sessions and is_due:
+        names[SESSIONS.name] = None
+    if tables.participants and is_sealed and (not progress.was_sealed or progress.listed_us is not None):
+        names[PARTICIPANTS.name] = None
+    return tuple(sorted(names))
+
+
+def session_row(
+    progress: SessionProgress, stage: StageEntry, counts: SessionCounts, privacy: Privacy, *, is_sealed: bool
+) -> SessionRow:
+    """Make the row of a session. Its ``counts`` are known only where it ``is_sealed``."""
+    session = progress.session
+    is_complete = is_sealed and counts.abandoned == 0 and counts.participants is not None and not progress.has_rejects
+    return SessionRow(
+        ListedStage(stage.arn, stage.name, stage.tags),
+        ListedSession(session.session_id, session.started_us, session.ended_us, extra=privacy.extra_of(session.extra)),
+        counts if is_sealed else _UNKNOWN,
+        is_complete=is_complete,
+        is_final=is_sealed,
+    )
+
+
+def counts_of(progress: SessionProgress, events: int | None, abandoned: int) -> SessionCounts:
+    """The counts of a sealed session. ``events`` are its rows, None where nobody knows them."""
+    if not progress.session.is_listed and progress.was_sealed:
+        return _UNKNOWN  # AWS lists it no longer: nobody can say whom it had
+    if progress.is_listing_abandoned:
+        return SessionCounts(None, events, abandoned)
+    return SessionCounts(len(progress.units), events, abandoned)

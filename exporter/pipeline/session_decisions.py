@@ -1,0 +1,101 @@
+"""What a record is to say of its sessions, decided before their rows are staged: which it seals, and which have a row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from exporter.commit_log.records import StageEntry
+from exporter.commit_log.session_rows import counts_of, is_row_due, session_row, tables_of
+from exporter.errors import FileDamaged
+from exporter.lake.tables.sessions import SESSIONS
+from exporter.normalize.sessions import session_rows
+from exporter.pipeline.retired import is_retired
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pyarrow as pa
+
+    from exporter.commit_log.sealing import SessionProgress
+    from exporter.commit_log.state import ScopeState
+    from exporter.normalize.columns import Stamp
+    from exporter.normalize.privacy import Privacy
+    from exporter.normalize.sessions import SessionRow
+    from exporter.pipeline.checkpoint import Checkpoint
+    from exporter.pipeline.known_events import KnownEvents
+    from exporter.settings import TableSettings
+
+
+@dataclass(frozen=True, slots=True)
+class SessionDecisions:
+    """What was decided of the sessions of a checkpoint, by name.
+
+    ``sealed`` are those that the record seals or keeps sealed. ``tables`` are those that have rows of each then.
+    ``rows`` are of the table ``sessions``; None where there are none.
+    """
+
+    sealed: frozenset[str]
+    tables: Mapping[str, tuple[str, ...]]
+    rows: pa.RecordBatch | None
+
+    def hold(self, sessions: Mapping[str, SessionProgress]) -> bool:
+        """Whether all of them can still be sealed: a list may have shown another end meanwhile, or a file be lost."""
+        return all(sessions[name].is_sealed for name in self.sealed)
+
+
+class SessionDecider:
+    """Decides what a record says of sessions, against the ``state`` of the log."""
+
+    def __init__(self, state: ScopeState, tables: TableSettings, privacy: Privacy, known_events: KnownEvents) -> None:
+        self._state = state
+        self._tables = tables
+        self._privacy = privacy
+        self._known_events = known_events
+
+    async def decide(self, checkpoint: Checkpoint, stamp: Stamp) -> SessionDecisions:
+        """Decide of all sessions at once.
+
+        Files are read before that, where they alone say how many events a session has. Raises :class:`LakeError`.
+        """
+        events = {
+            name: await self._events_of(progress)
+            for name, progress in checkpoint.sessions.items()
+            if self._tables.sessions and progress.known.is_unsure and _has_counts(progress)
+        }
+        stages = self._state.stages | {entry.arn: entry for entry in checkpoint.stages}
+        sealed = frozenset(name for name, progress in checkpoint.sessions.items() if progress.is_sealed)
+        rows: list[SessionRow] = []
+        tables: dict[str, tuple[str, ...]] = {}
+        for name, progress in checkpoint.sessions.items():
+            is_sealed = name in sealed
+            is_due = is_row_due(progress, is_sealed=is_sealed)
+            tables[name] = tables_of(progress, self._tables, is_sealed=is_sealed, is_due=is_due)
+            if is_due and self._tables.sessions and not is_retired(progress, SESSIONS, stamp.exported_at_us):
+                stage = stages.get(progress.session.stage_arn) or StageEntry(progress.session.stage_arn)
+                rows.append(self._row(progress, stage, events, is_sealed=is_sealed))
+        return SessionDecisions(sealed, tables, session_rows(rows, stamp) if rows else None)
+
+    def _row(
+        self, progress: SessionProgress, stage: StageEntry, events: Mapping[str, int | None], *, is_sealed: bool
+    ) -> SessionRow:
+        units, name = progress.units, progress.session.name
+        abandoned = {unit_name for unit_name, unit in units.items() if unit.is_abandoned}
+        if progress.was_sealed:
+            changed = units.keys() - progress.named
+            abandoned |= {each for each in progress.named - changed if f"{name}/{each}" in self._state.abandoned}
+        count = events[name] if name in events else sum(unit.rows for unit in units.values())
+        counts = counts_of(progress, count, len(abandoned))
+        return session_row(progress, stage, counts, self._privacy, is_sealed=is_sealed)
+
+    async def _events_of(self, progress: SessionProgress) -> int | None:
+        """The events of a session: those in files, and those that the record adds. None where a file can't be read."""
+        try:
+            return await self._known_events.count(progress) + progress.new_rows
+        except FileDamaged:
+            return None
+
+
+def _has_counts(progress: SessionProgress) -> bool:
+    """Whether the next row of a session says how many events it has."""
+    return progress.is_sealed and is_row_due(progress, is_sealed=True) and progress.session.is_listed
