@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 #: The format's name and version. A reader refuses a newer major version, and passes over fields that it does not know.
-#: Records of major version 1 have no checksums, and call `lost` files ``gone``; up to 2 they know only the table of events.
+#: Records of major version 1 have no checksums, and call `lost` files ``gone``; those up to 2 know one table.
 FORMAT = "ivs-export commit log"
 FORMAT_MAJOR, FORMAT_MINOR = 3, 0
 _FIRST_WITH_CHECKSUMS = 2
@@ -44,7 +44,7 @@ LISTING = ""
 
 
 class RowWritten(IntEnum):
-    """Which row the table ``participants`` has of a unit of an open session: none, one from before its end, a final one."""
+    """Which row ``participants`` has of a unit of an open session: none, one from before the end, the final one."""
 
     NONE = 0
     FIRST = 1
@@ -125,9 +125,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     the run's records. ``at`` is the writer's local time, for people only; ``latest_us`` is the service's time, which
     never goes back but where ``void_after_us`` says that times after that one were wrong. ``previous`` is the SHA-256
     of the stored bytes of the record before this one, in hexadecimal, and empty in the first record.
-    ``unlisted`` are sealed sessions, (stage, session), that their stage no longer lists. ``stages`` are those with a new
-    row. ``has_all_tables`` says that no sealed session lacks rows of a table any more. ``tag`` is what the run was named,
-    in its first and its last record.
+    ``unlisted`` are sealed sessions, (stage, session), that their stage no longer lists. ``stages`` are those with a
+    new row. ``has_all_tables`` says that no sealed session lacks rows of a table any more. ``tag`` is what the run was
+    named, in its first and its last record.
 
     Three lists of keys say which files of earlier records are no longer there: ``lost`` are neither staged nor visible
     any more; ``replaced`` have their rows in files of this record; ``retired`` were removed on purpose.

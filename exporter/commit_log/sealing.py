@@ -43,9 +43,9 @@ class SessionProgress:
 
     The mutable state: ``status``; ``listed_us``, the service's time when a complete and flawless listing of the
     participants began, None until there was one; ``has_rejects``, whether an event of the session has no time;
-    ``new_rows``, the events that the next commit adds; and the units in three parts. ``_missing`` are committed, neither final nor abandoned, and not found yet; ``_unfinished``
-    were found and are not final; ``_changed`` have another state than ``known`` says. Thousands of sessions wait at
-    once, so a part that is empty is None.
+    ``new_rows``, the events that the next commit adds; and the units in three parts. ``_missing`` are committed,
+    neither final nor abandoned, and not found yet; ``_unfinished`` were found and are not final; ``_changed`` have
+    another state than ``known`` says. Thousands of sessions wait at once, so a part that is empty is None.
     """
 
     session: Session

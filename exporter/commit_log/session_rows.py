@@ -1,7 +1,7 @@
 """When the table ``sessions`` gets a row of a session, and what that row says. Pure.
 
-A session has a row when it is first listed, another one when its start or end is listed anew, and a final one when it is
-sealed. One that stays sealed has a final one more where events were added to it, or where it had none.
+A session has a row when it is first listed, another one when its start or end is listed anew, and a final one when it
+is sealed. One that stays sealed has one more final row where events were added to it, or where it had none.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ _log = Logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class FoundUnits:
-    """Units of a session ``to_fetch``, and the participants that one answer of ``served_us`` listed; None of no list."""
+    """Units of a session ``to_fetch``, and the participants that an answer of ``served_us`` listed; None of no list."""
 
     to_fetch: list[Unit]
     participants: list[ListedParticipant] = field(default_factory=list)
@@ -94,7 +94,7 @@ class Finder:
     async def stages(
         self, listed_stages: AsyncIterator[ListingPage], *, is_whole_region: bool
     ) -> AsyncIterator[ListedStage | MissingStage]:
-        """The stages, each once. Of a whole region, those that are gone come last, and are noted with their sessions."""
+        """The stages, each once. Of a whole region those that are gone come last, noted with their sessions."""
         missing, is_flawless = await self._committed_stages() if is_whole_region else set(), True
         async for listed in listed_stages:
             if self._began_us is None:

@@ -97,7 +97,7 @@ class Committer:
             await discard(self._store, files)
 
     async def _stage_sessions(self, checkpoint: Checkpoint) -> SessionDecisions:
-        """Decide what the record says of the sessions, and stage their rows; anew, where that did not hold meanwhile."""
+        """Decide what the record says of the sessions, and stage their rows; anew, where that does not hold then."""
         try:
             while True:
                 decisions = await self._decider.decide(checkpoint, Stamp(self._journal.run_id, self._clock.wall_us()))

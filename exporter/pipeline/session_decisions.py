@@ -1,4 +1,4 @@
-"""What a record is to say of its sessions, decided before their rows are staged: which it seals, and which have a row."""
+"""What a record says of its sessions, decided before their rows are staged: which it seals, and which have a row."""
 
 from __future__ import annotations
 
