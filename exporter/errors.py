@@ -52,6 +52,11 @@ class ExportError(Exception):
     kind = "error"
     group: str | None = None
 
+    @property
+    def is_for_good(self) -> bool:
+        """Whether AWS itself refuses for good: nothing else is a reason to give something up."""
+        return False
+
 
 class UsageError(ExportError):
     """The command, its configuration or its list of targets is wrong."""

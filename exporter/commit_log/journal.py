@@ -10,17 +10,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from exporter.commit_log.commits import NO_CHANGES, NO_ENTRIES, CommitOutcome, CommitResult
+from exporter.commit_log.layout import number_of, numbered, record_key, snapshots_prefix
 from exporter.commit_log.reader import read_on
-from exporter.commit_log.records import (
-    Record,
-    encode_record,
-    link_of,
-    number_of,
-    numbered,
-    record_key,
-    snapshots_prefix,
-)
-from exporter.commit_log.state import encode_state
+from exporter.commit_log.records import Record, encode_record, link_of
+from exporter.commit_log.snapshots import encode_state
 from exporter.errors import LakeError, Overtaken
 from exporter.lake.tables import schema_versions
 

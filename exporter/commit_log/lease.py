@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from exporter.commit_log.layout import number_of, numbered, pass_over
 from exporter.commit_log.process import Process
-from exporter.commit_log.records import number_of, numbered, pass_over
 from exporter.errors import LakeBusy, LakeError, ScopeHeld
 from exporter.telemetry.logger import Logger
 from exporter.timestamps import MINUTE_US

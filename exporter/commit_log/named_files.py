@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from exporter.commit_log.layout import record_key, records_prefix
 from exporter.commit_log.reader import records_after, scopes_in
-from exporter.commit_log.records import record_key, records_prefix
 from exporter.errors import LogDamaged, Overtaken
 from exporter.lake.data_files import epoch_of, scope_in
 from exporter.lake.tables import folders

@@ -11,19 +11,10 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from exporter.commit_log.records import (
-    Link,
-    decode_record,
-    link_of,
-    linked,
-    number_of,
-    numbered,
-    pass_over,
-    record_key,
-    records_prefix,
-    snapshots_prefix,
-)
-from exporter.commit_log.state import ScopeState, decode_state
+from exporter.commit_log.layout import number_of, numbered, pass_over, record_key, records_prefix, snapshots_prefix
+from exporter.commit_log.records import Link, decode_record, link_of, linked
+from exporter.commit_log.snapshots import decode_state
+from exporter.commit_log.state import ScopeState
 from exporter.errors import LogDamaged
 from exporter.model import Scope
 from exporter.telemetry.logger import Logger

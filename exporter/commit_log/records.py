@@ -17,11 +17,8 @@ import msgspec
 from exporter import __version__
 from exporter.errors import LakeTooNew, LogDamaged
 from exporter.lake.data_files import DataFile
-from exporter.telemetry.logger import Logger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
     from exporter.model import SessionKey
 
 
@@ -30,9 +27,6 @@ if TYPE_CHECKING:
 FORMAT = "ivs-export commit log"
 FORMAT_MAJOR, FORMAT_MINOR = 3, 0
 _FIRST_WITH_CHECKSUMS = 2
-_NAMES_SHOWN, _NAME_LENGTH_SHOWN = 10, 200
-_NUMBERED = re.compile(r"[0-9]{12}\.json")
-_log = Logger(__name__)
 _CHECKSUM = re.compile(rb',"sha256":"([0-9a-f]{64})"\}')
 #: What msgspec raises where it is handed anything at all.
 UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
@@ -260,46 +254,3 @@ def check_checksum(key: str, body: bytes) -> None:
     found = _CHECKSUM.fullmatch(body[-_CHECKSUM_SIZE_BYTES:])
     if found is None or found[1].decode() != hashlib.sha256(body[:-_CHECKSUM_SIZE_BYTES]).hexdigest():
         raise LogDamaged(f"{key} is damaged: it is not what its checksum says")
-
-
-def snapshots_prefix(scope: str) -> str:
-    """Where a scope's snapshots lie."""
-    return f"_log/{scope}/snapshots/"
-
-
-def records_prefix(scope: str) -> str:
-    """Where a scope's records lie."""
-    return f"_log/{scope}/records/"
-
-
-def record_key(scope: str, number: int) -> str:
-    """The key of a record. Numbers have twelve digits, so that keys sort as numbers do."""
-    return f"{records_prefix(scope)}{number:012d}.json"
-
-
-def numbered(prefix: str, keys: Iterable[str]) -> tuple[list[str], list[str]]:
-    """The keys of records, snapshots or leases right below ``prefix``, a folder's, and the names that are not ours.
-
-    A folder is shared: a desktop leaves ``.DS_Store`` there, a sync tool its copies.
-    """
-    own: list[str] = []
-    strange: list[str] = []
-    for key in keys:
-        name = key.removeprefix(prefix)
-        if _NUMBERED.fullmatch(name):
-            own.append(key)
-        else:
-            strange.append(name)
-    return own, strange
-
-
-def pass_over(prefix: str, names: Sequence[str]) -> None:
-    """Say that a folder of the log holds files that are not the exporter's, and that they are left alone."""
-    if names:
-        shown = [name[:_NAME_LENGTH_SHOWN] for name in names[:_NAMES_SHOWN]]
-        _log.warning("files_passed_over", folder=prefix, names=shown, count=len(names), reason="they are not ours")
-
-
-def number_of(key: str) -> int:
-    """The number in a record's, a snapshot's or a lease's key, whose form `numbered` has seen."""
-    return int(key.rpartition("/")[2].removesuffix(".json"))

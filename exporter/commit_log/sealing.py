@@ -12,7 +12,7 @@ A session is sealed when all of this is so:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -20,6 +20,7 @@ import msgspec
 from exporter.commit_log import unit_states
 from exporter.commit_log.records import LISTING, RowWritten, SessionEntry, UnitState
 from exporter.commit_log.session_status import SessionEvent, SessionStatus
+from exporter.commit_log.session_units import SessionUnits
 from exporter.commit_log.state import SessionState
 from exporter.commit_log.unit_states import UNKNOWN, Decision, SessionEnd
 from exporter.lake.tables.participants import PARTICIPANTS
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 
     from exporter.model import Session
 
-_NO_NAMES: AbstractSet[str] = frozenset()
-
 
 @dataclass(slots=True, weakref_slot=True, eq=False, repr=False)
 class SessionProgress:
@@ -43,9 +42,7 @@ class SessionProgress:
 
     The mutable state: ``status``; ``listed_us``, the service's time when a complete and flawless listing of the
     participants began, None until there was one; ``has_rejects``, whether an event of the session has no time;
-    ``new_rows``, the events that the next commit adds; and the units in three parts. ``_missing`` are committed,
-    neither final nor abandoned, and not found yet; ``_unfinished`` were found and are not final; ``_changed`` have
-    another state than ``known`` says. Thousands of sessions wait at once, so a part that is empty is None.
+    ``new_rows``, the events that the next commit adds; and the ``units``.
     """
 
     session: Session
@@ -53,25 +50,21 @@ class SessionProgress:
     known: SessionState = field(default_factory=SessionState)
     status: SessionStatus = SessionStatus.NEW
     is_refetched: bool = False
-    named: AbstractSet[str] = _NO_NAMES
+    named: InitVar[AbstractSet[str]] = frozenset()
     has_rejects: bool = field(init=False)
     listed_us: int | None = field(init=False, default=None)
     new_rows: int = field(init=False, default=0)
-    _missing: set[str] | None = field(init=False)
-    _unfinished: set[str] | None = field(init=False, default=None)
-    _changed: dict[str, UnitState] | None = field(init=False, default=None)
+    units: SessionUnits = field(init=False)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, named: AbstractSet[str]) -> None:
         self.has_rejects = self.known.has_rejects
-        units = self.known.units.items()
-        self._missing = {name for name, unit in units if name != LISTING and not self._is_over(unit)} or None
+        self.units = SessionUnits(self.known, self.end, named)
 
     def __repr__(self) -> str:
         ended = "active" if self.end is None else f"ended {text_of(self.end.ended_us)}"
         listed = "not listed" if self.listed_us is None else f"listed {text_of(self.listed_us)}"
-        counts = (("missing", self._missing), ("unfinished", self._unfinished), ("changed", self._changed))
-        units = "".join(f", {len(names)} {what}" for what, names in counts if names)
-        return f"<SessionProgress {self.session.session_id} {self.status.name}, {ended}, {listed}{units}>"
+        parts = filter(None, (self.status.name, ended, listed, repr(self.units)))
+        return f"<SessionProgress {self.session.session_id} {', '.join(parts)}>"
 
     # What is known.
 
@@ -83,7 +76,7 @@ class SessionProgress:
     @property
     def missing(self) -> AbstractSet[str]:
         """The units that are committed, neither final nor abandoned, and that nothing has found yet."""
-        return self._missing or _NO_NAMES
+        return self.units.missing
 
     @property
     def end(self) -> SessionEnd | None:
@@ -106,21 +99,16 @@ class SessionProgress:
 
     def expect(self, participant_ids: Iterable[str]) -> None:
         """Note that the lake holds events of these units, which the log no longer names: each has to be listed, too."""
-        units = self.known.units
-        expected = {name for name in participant_ids if not self._is_over(units.get(name, UNKNOWN))}
-        self._missing = (expected | self.missing) or None
+        self.units.expect(participant_ids, self.end)
 
     def find(self, participant_id: str) -> Decision:
         """Note that a unit was found, and decide what to do with it."""
-        if self._missing:
-            self._missing.discard(participant_id)
+        self.units.find(participant_id)
         if self.was_sealed and not self.is_refetched:
             return Decision.UNCHANGED
-        decision = unit_states.decide(self._before(participant_id), self.end, is_refetched=self.is_refetched)
+        decision = unit_states.decide(self.units[participant_id], self.end, is_refetched=self.is_refetched)
         if decision is Decision.FETCH:
-            if self._unfinished is None:
-                self._unfinished = set()
-            self._unfinished.add(participant_id)
+            self.units.begin(participant_id)
         return decision
 
     def listed(self, began_us: int | None, *, is_flawless: bool) -> list[str]:
@@ -132,7 +120,7 @@ class SessionProgress:
         if is_flawless and not self.missing:
             self.listed_us = began_us
         if LISTING in self.known.units:
-            self._change(LISTING, UNKNOWN, is_over=True)  # that the list failed earlier is over
+            self.units.change(LISTING, UNKNOWN, is_over=True)  # that the list failed earlier is over
         return sorted(self.missing)
 
     def listing_failed(self, now_us: int, give_up_days: float, *, is_refused: bool) -> bool:
@@ -150,14 +138,14 @@ class SessionProgress:
 
         Of a session that stays sealed and has its rows, only units that the log does not name have one.
         """
-        if self.was_sealed and PARTICIPANTS.name in self.known.tables and participant_id in self.named:
+        if self.was_sealed and PARTICIPANTS.name in self.known.tables and participant_id in self.units.named:
             return None
-        return unit_states.row_due(self._before(participant_id), self.end, served_us)
+        return unit_states.row_due(self.units[participant_id], self.end, served_us)
 
     def row_written(self, participant_id: str, row: RowWritten) -> None:
         """Note that the next commit adds this row of a unit to the table ``participants``."""
-        unit = msgspec.structs.replace(self._before(participant_id), row=row)
-        self._change(participant_id, unit, is_over=False)
+        unit = msgspec.structs.replace(self.units[participant_id], row=row)
+        self.units.change(participant_id, unit, is_over=False)
 
     # What becomes of units.
 
@@ -167,9 +155,9 @@ class SessionProgress:
         Only a fetch that began with the session's end known can be final, whatever clocks say later.
         """
         began = None if self.session.ended_us is None else began_us
-        unit = unit_states.fetched(self._before(participant_id), began, rows)
+        unit = unit_states.fetched(self.units[participant_id], began, rows)
         self.new_rows += rows
-        self._change(participant_id, unit, is_over=self._is_over(unit))
+        self.units.change(participant_id, unit, is_over=self._is_over(unit))
 
     def fetched_in_part(
         self, participant_id: str, began_us: int, *, rows: int, rejects: int, now_us: int, give_up_days: float
@@ -179,7 +167,7 @@ class SessionProgress:
         Returns True where it is abandoned: its session ended so long ago that nobody will mend them any more.
         """
         unit = unit_states.fetched_in_part(
-            self._before(participant_id),
+            self.units[participant_id],
             self.end,
             began_us,
             rows=rows,
@@ -189,7 +177,7 @@ class SessionProgress:
         )
         self.has_rejects = True
         self.new_rows += rows
-        self._change(participant_id, unit, is_over=unit.is_abandoned)
+        self.units.change(participant_id, unit, is_over=unit.is_abandoned)
         return unit.is_abandoned
 
     def failed(self, participant_id: str, now_us: int, give_up_days: float, *, is_refused: bool) -> bool:
@@ -205,8 +193,7 @@ class SessionProgress:
         Nobody knows which units had rows there: the next run asks for all of them, and this one seals nothing.
         """
         self.known.lose(keys)
-        changed = (self._changed or {}).items()
-        self._changed = {name: msgspec.structs.replace(unit, began_us=None) for name, unit in changed} or None
+        self.units.void()
         self.status = self.status.after(SessionEvent.FILES_LOST)
 
     # What the log is to say, and has said.
@@ -214,7 +201,7 @@ class SessionProgress:
     @property
     def has_news(self) -> bool:
         """Whether the next commit has something to say of the session."""
-        changed = self._changed or {}
+        changed = self.units.changed
         if self.status.is_new and not self.session.is_listed:
             # A list of targets named it, and perhaps there is no such session; where a unit was fetched, there is.
             return any(unit.failing_since_us is None or unit.rejects > 0 for unit in changed.values())
@@ -234,19 +221,12 @@ class SessionProgress:
             return True
         final_from_us = self.final_from_us
         is_listed = self.listed_us is not None and final_from_us is not None and self.listed_us >= final_from_us
-        return is_listed and not (self._unfinished or self._missing or self.status.is_contested)
-
-    @property
-    def units(self) -> dict[str, UnitState]:
-        """All units that are committed, or will be with the next commit, by name; without the list of them."""
-        units = dict.fromkeys(self.named, UNKNOWN) | self.known.units | (self._changed or {}) | self._found()
-        units.pop(LISTING, None)
-        return units
+        return is_listed and self.units.are_done and not self.status.is_contested
 
     @property
     def is_listing_abandoned(self) -> bool:
         """Whether the session's participants could never be listed, and nobody asks for them any more."""
-        return self._before(LISTING).is_abandoned
+        return self.units[LISTING].is_abandoned
 
     def line(self, file_indexes: tuple[int, ...], tables: tuple[str, ...], *, is_sealed: bool) -> SessionEntry:
         """What the next commit says of the session.
@@ -255,8 +235,9 @@ class SessionProgress:
         ``is_sealed`` says whether the record seals it, or keeps it sealed: it may do so where `is_sealed` held.
         """
         is_new = self.status.is_new
-        units = (self.known.units if is_new else {}) | (self._changed or {}) | self._found()
-        self._changed, self.new_rows = None, 0
+        units = (self.known.units if is_new else {}) | self.units.changed | self._found()
+        self.units.committing()
+        self.new_rows = 0
         if is_sealed and not self.was_sealed:
             units = {name: unit.named for name, unit in units.items()}
         return SessionEntry(
@@ -302,28 +283,13 @@ class SessionProgress:
         """
         if self.was_sealed:
             return False
-        unit = unit_states.failed(self._before(name), self.end, now_us, give_up_days * DAY_US, is_refused=is_refused)
-        self._change(name, unit, is_over=unit.is_abandoned)
+        unit = unit_states.failed(self.units[name], self.end, now_us, give_up_days * DAY_US, is_refused=is_refused)
+        self.units.change(name, unit, is_over=unit.is_abandoned)
         return unit.is_abandoned
 
-    def _before(self, participant_id: str) -> UnitState:
-        return (self._changed or {}).get(participant_id) or self.known.units.get(participant_id, UNKNOWN)
-
     def _found(self) -> dict[str, UnitState]:
-        """The units of an open session that were found and that no record names: the next list may lack them."""
-        if self.was_sealed or not self._unfinished:
-            return {}
-        named = self.known.units.keys() | (self._changed or {}).keys()
-        return dict.fromkeys(sorted(self._unfinished - named), UNKNOWN)
-
-    def _change(self, name: str, unit: UnitState, *, is_over: bool) -> None:
-        """Note another state of a unit. The same state again is no news: each night's would fill the log."""
-        if name not in self.known.units or unit != self._before(name):
-            if self._changed is None:
-                self._changed = {}
-            self._changed[name] = unit
-        if is_over and self._unfinished:
-            self._unfinished.discard(name)
+        """The units of an open session that were found and that no record names."""
+        return {} if self.was_sealed else self.units.found()
 
     def _is_over(self, unit: UnitState) -> bool:
         return unit_states.is_over(unit, self.end)

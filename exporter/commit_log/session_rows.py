@@ -66,4 +66,4 @@ def counts_of(progress: SessionProgress, events: int | None, abandoned: int) -> 
         return _UNKNOWN  # AWS lists it no longer: nobody can say whom it had
     if progress.is_listing_abandoned:
         return SessionCounts(None, events, abandoned)
-    return SessionCounts(len(progress.units), events, abandoned)
+    return SessionCounts(len(progress.units.all()), events, abandoned)

@@ -13,19 +13,13 @@ from exporter.commit_log.records import (
     FORMAT,
     FORMAT_MAJOR,
     FORMAT_MINOR,
-    UNREADABLE,
     Link,
     Record,
     RowWritten,
     SessionEntry,
     StageEntry,
     UnitState,
-    check_checksum,
-    check_head,
-    number_of,
-    with_checksum,
 )
-from exporter.errors import LogDamaged
 from exporter.lake.tables.participants import PARTICIPANTS
 from exporter.lake.tables.stages import STAGES
 
@@ -277,25 +271,3 @@ def voided(unit: UnitState, moment_us: int) -> UnitState:
         failing_since_us=None if failing_us is None else min(failing_us, moment_us),
         refused_since_us=None if refused_us is None or refused_us > moment_us else refused_us,
     )
-
-
-def encode_state(state: ScopeState) -> bytes:
-    """The state as a snapshot holds it."""
-    return with_checksum(msgspec.json.encode(state))
-
-
-def decode_state(key: str, body: bytes) -> ScopeState | None:
-    """The state in a snapshot; None for one of major version 1, which has no checksum: nothing is built on that.
-
-    Raises :class:`LakeTooNew` and :class:`LogDamaged` as `decode_record` does.
-    """
-    if check_head(key, body) < FORMAT_MAJOR:
-        return None
-    check_checksum(key, body)
-    try:
-        state = msgspec.json.decode(body, type=ScopeState)
-    except UNREADABLE as error:
-        raise LogDamaged(f"{key} is damaged: {error}") from error
-    if state.number != number_of(key):
-        raise LogDamaged(f"{key} is damaged: it holds the state after record {state.number}")
-    return state

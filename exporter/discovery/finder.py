@@ -1,4 +1,4 @@
-"""Discover: the sessions and units of one scope that a run has work with, list by list, each as its plan decides.
+"""Discover: the stages and sessions of one scope that a run has work with, list by list, each as its plan decides.
 
 A sealed session costs no call after the list that shows it. A committed session that is no longer listed is noted,
 where the list was whole: one that failed, or that has a flaw, says nothing of what it lacks.
@@ -6,24 +6,22 @@ where the list was whole: one that failed, or that has a flaw, says nothing of w
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from exporter.commit_log.closing import ListingReport
 from exporter.commit_log.records import UnitState
-from exporter.commit_log.unit_states import Decision
-from exporter.discovery.listings import MissingStage, list_participants, list_sessions
+from exporter.discovery.backfill import Backfill
+from exporter.discovery.listings import MissingStage, list_sessions
 from exporter.discovery.plan import Standing
-from exporter.errors import LogDamaged, Malformed, Refused, ShutOut
+from exporter.errors import LogDamaged, Refused, ShutOut
 from exporter.ivs.operations import Operation
 from exporter.ivs.paging import named_pages
-from exporter.model import Outcome, Session, Unit
+from exporter.model import Session
 from exporter.telemetry.logger import Logger
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-    from collections.abc import Set as AbstractSet
+    from collections.abc import AsyncIterator, Callable
 
     from exporter.commit_log.archive import Archive
     from exporter.commit_log.records import SessionEntry
@@ -34,28 +32,18 @@ if TYPE_CHECKING:
     from exporter.ivs.retry import RetryingCaller
     from exporter.ledger import ScopeLedger
     from exporter.model import SessionKey
-    from exporter.normalize.listed_model import ListedParticipant, ListedStage
+    from exporter.normalize.listed_model import ListedStage
 
-_OUTCOMES = {Decision.UNCHANGED: Outcome.UNCHANGED, Decision.ABANDONED: Outcome.ABANDONED}
 #: How many names stand in one warning.
 _NAMED_MAX = 10
 _log = Logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class FoundUnits:
-    """Units of a session ``to_fetch``, and the participants that an answer of ``served_us`` listed; None of no list."""
-
-    to_fetch: list[Unit]
-    participants: list[ListedParticipant] = field(default_factory=list)
-    served_us: int | None = None
-
-
 class Finder:
     """Lists what one scope has, and gives what its ``plan`` makes work of.
 
-    ``now_us`` is the service's clock. ``participants_in_lake`` reads which participants the lake's files hold events
-    of, for a session. Stages that are ``excluded`` are passed over: nothing of them is listed, and nothing is missed.
+    ``now_us`` is the service's clock. Stages that are ``excluded`` are passed over: nothing of them is listed, and
+    nothing is missed.
 
     The mutable state: what the lists have shown so far (`report`), the sessions of which work has begun, and of those
     the ones that anybody still works on.
@@ -69,15 +57,14 @@ class Finder:
         ledger: ScopeLedger,
         *,
         now_us: Callable[[], int],
-        participants_in_lake: Callable[[SessionProgress], Awaitable[set[str]]],
         excluded: frozenset[str] = frozenset(),
     ) -> None:
         self.plan = plan
         self._caller = caller
         self._archive = archive
+        self._backfill = Backfill(plan, archive)
         self._ledger = ledger
         self._now_us = now_us
-        self._participants_in_lake = participants_in_lake
         self._excluded = excluded
         self._began_us: int | None = None
         self._vanished: list[SessionKey] = []
@@ -99,7 +86,7 @@ class Finder:
         async for listed in listed_stages:
             if self._began_us is None:
                 self._began_us = listed.served_us
-            is_flawless &= self._note_flaws(self._ledger.name, listed)
+            is_flawless &= listed.note_in(self._ledger, self._ledger.name)
             for stage in listed.stages:
                 missing.discard(stage.arn)
                 if stage.arn not in self._excluded:
@@ -113,9 +100,7 @@ class Finder:
         """The stages that the log names; those of its old records, too, where all sessions are looked through."""
         state = self.plan.state
         named = {*state.open, *state.sealed, *state.stages}
-        if self._is_backfill:
-            named |= {stage_arn for stage_arn, _ in await self._archive.sealed_sessions()}
-        return named - self._excluded
+        return (named | await self._backfill.stages()) - self._excluded
 
     async def sessions(self, stage_arn: str) -> AsyncIterator[SessionProgress]:
         """The sessions of a stage that are wanted and not sealed."""
@@ -139,23 +124,9 @@ class Finder:
 
     async def sessions_of_missing(self, stage: MissingStage) -> AsyncIterator[SessionProgress]:
         """The sessions of a stage that is gone, which a backfill has work with."""
-        for session in await self._unlisted_sessions(stage.arn, frozenset()):
+        for session in await self._backfill.unlisted_sessions(stage.arn, frozenset()):
             if progress := await self._begin(session):
                 yield progress
-
-    async def _unlisted_sessions(self, stage_arn: str, listed: AbstractSet[str]) -> list[Session]:
-        """Of a backfill: the sealed sessions of a stage that are not ``listed`` any more and lack rows of tables."""
-        if not self._is_backfill:
-            return []
-        return [
-            Session(*session, line.started_us, line.ended_us, is_listed=False)
-            for session, line in sorted((await self._archive.sealed_sessions()).items())
-            if session[0] == stage_arn and session[1] not in listed and self.plan.lacks_rows(line.tables)
-        ]
-
-    @property
-    def _is_backfill(self) -> bool:
-        return self.plan.request.backfill_tables and self.plan.state.lacks_tables
 
     async def _listed_again(self, session: Session) -> SessionProgress | None:
         """Note that a list shows a session again, with another end; return it as work where none has begun.
@@ -172,68 +143,6 @@ class Finder:
         self._ledger.sessions_sealed -= progress is not None
         return progress
 
-    async def units(self, progress: SessionProgress) -> AsyncIterator[FoundUnits]:
-        """The units of a session, as they are listed; those that are not to be fetched have their outcome already.
-
-        Units that the log names, that are not final and that the list lacks come last. Raises what ends the list;
-        where AWS refuses it for good, those units come before.
-        """
-        session, targets = progress.session, self.plan.request.targets
-        if progress.was_sealed and not progress.is_refetched:
-            yield await self._units_for_rows(progress)
-            return
-        named = None if targets is None else targets.participants(session.stage_arn, session.session_id)
-        if named is not None:
-            yield FoundUnits(self._to_fetch(progress, named))
-            return
-        await self._expect_in_lake(progress)
-        began_us: int | None = None
-        is_flawless = True
-        try:
-            async for listed in self._listed_participants(session):
-                began_us = listed.served_us if began_us is None else began_us
-                is_flawless &= self._note_flaws(session.name, listed)
-                yield FoundUnits(
-                    self._to_fetch(progress, listed.participant_ids), listed.participants, listed.served_us
-                )
-        except Refused as error:
-            if error.is_for_good:
-                yield FoundUnits(self._to_fetch(progress, sorted(progress.missing)))
-            raise
-        if missing := progress.listed(began_us, is_flawless=is_flawless):
-            _log.warning(
-                "known participants are missing from the list of their session; they are fetched all the same",
-                session=session.name,
-                count=len(missing),
-                participants=missing[:_NAMED_MAX],
-            )
-            yield FoundUnits(self._to_fetch(progress, missing))
-
-    async def _units_for_rows(self, progress: SessionProgress) -> FoundUnits:
-        """All participants of a sealed session that lacks rows, at once: a commit has the rows of all, or of none."""
-        session = progress.session
-        if not session.is_listed:
-            progress.listed(self._now_us(), is_flawless=True)
-            return FoundUnits([])
-        participants: list[ListedParticipant] = []
-        served_us, is_flawless = None, True
-        async for listed in self._listed_participants(session):
-            served_us = listed.served_us if served_us is None else served_us
-            is_flawless &= self._note_flaws(session.name, listed)
-            participants += listed.participants
-        progress.listed(served_us, is_flawless=is_flawless)
-        self._to_fetch(progress, [participant.participant_id for participant in participants])
-        return FoundUnits([], participants if is_flawless else [], served_us)
-
-    def _listed_participants(self, session: Session) -> AsyncIterator[ListingPage]:
-        params = {"stageArn": session.stage_arn, "sessionId": session.session_id}
-        return list_participants(named_pages(self._caller, Operation.LIST_PARTICIPANTS, params))
-
-    async def _expect_in_lake(self, progress: SessionProgress) -> None:
-        """Of a session that was opened again, expect the participants in the lake: the log has let go of its units."""
-        if progress.known.is_unsure and not progress.was_sealed:
-            progress.expect(await self._participants_in_lake(progress))
-
     async def _all_sessions(self, stage_arn: str) -> AsyncIterator[tuple[Session, bool]]:
         seen: set[str] = set()
         is_flawless = True
@@ -246,7 +155,7 @@ class Finder:
                 yield session, True
         if is_flawless:
             self._note_missing(stage_arn, seen)
-            for session in await self._unlisted_sessions(stage_arn, seen):
+            for session in await self._backfill.unlisted_sessions(stage_arn, seen):
                 yield session, False
 
     async def _named_sessions(self, stage_arn: str, missing: set[str]) -> AsyncIterator[tuple[Session, bool]]:
@@ -271,7 +180,7 @@ class Finder:
     async def _listed_sessions(self, stage_arn: str) -> AsyncIterator[ListingPage]:
         pages = named_pages(self._caller, Operation.LIST_STAGE_SESSIONS, {"stageArn": stage_arn})
         async for listed in list_sessions(pages, stage_arn):
-            self._note_flaws(stage_arn, listed)
+            listed.note_in(self._ledger, stage_arn)
             if listed.doubts:
                 _log.warning(
                     "ends of sessions can't be true, and count as none",
@@ -324,25 +233,7 @@ class Finder:
             known.units = dict.fromkeys(sorted(named), UnitState()) | known.units
         return standing, known
 
-    def _to_fetch(self, progress: SessionProgress, participant_ids: Iterable[str]) -> list[Unit]:
-        """The units that are to be fetched; each of the others is noted with its outcome."""
-        to_fetch: list[Unit] = []
-        for unit, decision in self.plan.units(progress, participant_ids):
-            self._ledger.unit_found()
-            if decision is Decision.FETCH:
-                to_fetch.append(unit)
-            else:
-                self._ledger.unit_ended(_OUTCOMES[decision])
-        return to_fetch
-
     def _note_missing(self, stage_arn: str, seen: set[str]) -> None:
         state = self.plan.state
         self._vanished += [(stage_arn, gone) for gone in sorted(state.open.get(stage_arn, {}).keys() - seen)]
         self._unlisted += [(stage_arn, gone) for gone in sorted(state.sealed.get(stage_arn, {}).keys() - seen)]
-
-    def _note_flaws(self, name: str, listed: ListingPage) -> bool:
-        """Note what is wrong with a page; True where nothing is."""
-        self._ledger.note_unknown(listed.unknown_fields)
-        for flaw in listed.flaws:
-            self._ledger.listing_flawed(name, Malformed(flaw))
-        return not listed.flaws

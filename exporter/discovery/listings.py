@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from exporter.discovery.session_times import doubt
+from exporter.errors import Malformed
 from exporter.model import Scope, Session, scope_of
 from exporter.normalize.listed import decode_participants, decode_sessions, decode_stages
 from exporter.text import quoted
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from exporter.ivs.responses import Page
+    from exporter.ledger import ScopeLedger
     from exporter.normalize.listed_model import ListedParticipant, ListedSession, ListedStage
 
 # Thousands of ids wait in memory, and stand in each record. AWS's own have up to 64 letters.
@@ -47,6 +49,13 @@ class ListingPage:
     def participant_ids(self) -> list[str]:
         """The ids of the participants, in their order."""
         return [participant.participant_id for participant in self.participants]
+
+    def note_in(self, ledger: ScopeLedger, name: str) -> bool:
+        """Note in the ledger what is odd about the page of the list ``name``; True where nothing is wrong with it."""
+        ledger.note_unknown(self.unknown_fields)
+        for flaw in self.flaws:
+            ledger.listing_flawed(name, Malformed(flaw))
+        return not self.flaws
 
 
 @dataclass(frozen=True, slots=True)

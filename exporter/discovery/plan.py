@@ -18,7 +18,6 @@ from exporter.commit_log.session_status import SessionStatus
 from exporter.commit_log.state import SessionState
 from exporter.commit_log.unit_states import Decision
 from exporter.discovery.cost import Estimate, Work, estimate
-from exporter.discovery.listings import MissingStage
 from exporter.discovery.selection import is_suspect, is_wanted
 from exporter.discovery.session_times import TOLERANCE_US, believed_end
 from exporter.lake.tables.participants import PARTICIPANTS
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
 
     from exporter.commit_log.archive import Archived
     from exporter.commit_log.state import ScopeState
+    from exporter.discovery.listings import MissingStage
     from exporter.discovery.request import Request
     from exporter.model import Session
     from exporter.settings import Settings

@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from aiohttp import web
 
-from exporter.emulator.faults.syntax import kinds
+from exporter.emulator.faults.kinds import kinds
 from exporter.emulator.visitors import refusal
 
 if TYPE_CHECKING:

@@ -222,7 +222,7 @@ class ServiceOptions:
 
     ``unknown`` says what an unknown stage, session or participant answers: AWS documents it for GetParticipant alone
     (``ResourceNotFoundException``). ``error_type_url`` adds to the name of an error the colon and the URL that AWS may
-    add. ``faults`` are texts in the grammar of `exporter.emulator.faults.syntax`.
+    add. ``faults`` are texts in the grammar of `exporter.emulator.faults.kinds`.
     """
 
     quota: QuotaOptions = field(default_factory=QuotaOptions)

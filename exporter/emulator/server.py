@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
 
-    from exporter.emulator.faults.syntax import Fault
+    from exporter.emulator.faults.kinds import Fault
     from exporter.emulator.protocol.service import KnownRequest
     from exporter.emulator.world.world import World
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from exporter.commit_log.layout import numbered, records_prefix
 from exporter.commit_log.reader import scopes_in
-from exporter.commit_log.records import FORMAT_MAJOR, decode_record, numbered, records_prefix
+from exporter.commit_log.records import FORMAT_MAJOR, decode_record
 from exporter.errors import LakeError, LakeTooNew, LogDamaged
 from exporter.health.problems import Problem, ProblemKind
 from exporter.lake.identity import KEY, REMEDY, decode_identity

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import count
 from typing import TYPE_CHECKING
 
-from exporter.commit_log.records import number_of, numbered, records_prefix, snapshots_prefix
+from exporter.commit_log.layout import number_of, numbered, records_prefix, snapshots_prefix
 from exporter.errors import LakeError
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ import pyarrow.compute as pc
 
 from exporter.commit_log.lease import is_held
 from exporter.commit_log.reader import records_after, scopes_in, snapshots_of, whole_log
-from exporter.commit_log.state import ScopeState, decode_state
+from exporter.commit_log.snapshots import decode_state
+from exporter.commit_log.state import ScopeState
 from exporter.errors import FileDamaged, LakeBusy, LakeError, LakeRefused, LogDamaged
 from exporter.health.file_checks import UNIT, ids_of, read_rows, repeated, repeats_by_unit, table_of
 from exporter.health.problems import Problem, ProblemKind

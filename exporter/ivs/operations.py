@@ -1,4 +1,4 @@
-"""The calls that the exporter makes: four lists, and one thing, named as in the botocore model `ivs-realtime` 2020-07-14.
+"""The calls that the exporter makes: four lists and one thing, named as botocore's `ivs-realtime` 2020-07-14.
 
 botocore has no paginator for any of the lists.
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -74,6 +75,12 @@ class Channel(Generic[Item]):
             self._weight -= self._weigh(item)
             self._changed.notify_all()
             return item
+
+    async def drain(self) -> None:
+        """Take all items, and do nothing with them, until the channel is closed."""
+        with suppress(Closed):
+            while True:
+                await self.get()
 
     async def close(self) -> None:
         """End the channel; what is in it can still be taken."""

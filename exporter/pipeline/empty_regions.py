@@ -12,9 +12,9 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING
 
+from exporter.commit_log.layout import record_key
 from exporter.commit_log.once import Once
 from exporter.commit_log.reader import read_state, scopes_in
-from exporter.commit_log.records import record_key
 from exporter.errors import ExportError, LogDamaged, Vanished
 from exporter.ivs.operations import Operation
 from exporter.model import scope_of

@@ -16,8 +16,6 @@ from exporter.errors import (
     ApiError,
     EventUnreadable,
     FileDamaged,
-    Malformed,
-    Refused,
     ScopeLost,
     ShutOut,
     Starved,
@@ -26,11 +24,10 @@ from exporter.errors import (
 from exporter.ivs.operations import Operation
 from exporter.ivs.paging import pages
 from exporter.model import Outcome, Unit
-from exporter.normalize.listed import decode_described
 from exporter.normalize.listed_model import ListedStage
-from exporter.normalize.participants import NoDetails
 from exporter.pipeline.channel import Channel, Closed
-from exporter.pipeline.delivery import ParticipantDescribed, ParticipantsListed, SessionNews, StageListed, UnitFetched
+from exporter.pipeline.delivery import ParticipantsListed, SessionNews, StageListed, UnitFetched
+from exporter.pipeline.details import Details, params_of
 from exporter.pipeline.fetch import fetch
 from exporter.pipeline.stop import StopRequested
 
@@ -38,11 +35,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 
     from exporter.commit_log.sealing import SessionProgress
-    from exporter.discovery.finder import Finder, FoundUnits
+    from exporter.discovery.finder import Finder
+    from exporter.discovery.unit_finder import FoundUnits, UnitFinder
     from exporter.errors import ExportError
     from exporter.ivs.retry import RetryingCaller
     from exporter.ledger import ScopeLedger
-    from exporter.normalize.listed_model import DescribedParticipant
     from exporter.pipeline.delivery import Delivery
     from exporter.pipeline.stop import Stop
     from exporter.pipeline.writer import Writer
@@ -62,13 +59,14 @@ Item = TypeVar("Item")
 class Pipeline:
     """The steps of one scope, and the channels between them. ``now_us`` is the service's clock.
 
-    The mutable state: the five channels, and whether the details of participants are denied.
+    The mutable state: the five channels.
     """
 
     def __init__(
         self,
         caller: RetryingCaller,
         finder: Finder,
+        unit_finder: UnitFinder,
         ledger: ScopeLedger,
         stop: Stop,
         *,
@@ -77,6 +75,7 @@ class Pipeline:
     ) -> None:
         self._caller = caller
         self._finder = finder
+        self._unit_finder = unit_finder
         self._ledger = ledger
         self._stop = stop
         self._give_up_days = give_up_days
@@ -85,7 +84,7 @@ class Pipeline:
         self._sessions = Channel["SessionProgress"](_SESSIONS_WAITING_MAX, rank=lambda progress: rank(progress.session))
         self._units = Channel[tuple[Unit, "SessionProgress"]](_UNITS_WAITING_MAX)
         self._to_describe = Channel[tuple["SessionProgress", str]](_TO_DESCRIBE_WAITING_MAX)
-        self._are_details_denied = False
+        self._details = Details(caller, ledger, now_us)
         self._deliveries = Channel["Delivery"](
             _DELIVERIES_WAITING_SIZE_BYTES_MAX, weigh=lambda delivery: delivery.size_bytes
         )
@@ -109,9 +108,9 @@ class Pipeline:
         """Make the whole plan of what `export` would fetch, and fetch none of it. Raises as `export`."""
 
         async def take_units() -> None:
-            await asyncio.gather(_drain(self._units), _drain(self._to_describe))
+            await asyncio.gather(self._units.drain(), self._to_describe.drain())
 
-        await self._gather(stages, take_units, _drain(self._deliveries))
+        await self._gather(stages, take_units, self._deliveries.drain())
 
     async def _gather(
         self,
@@ -188,12 +187,12 @@ class Pipeline:
     async def _find_units_of(self, progress: SessionProgress) -> None:
         async with self._listing(progress.session.name):
             try:
-                async for found in self._finder.units(progress):
+                async for found in self._unit_finder.units(progress):
                     await self._pass_on_units(progress, found)
             except (Starved, ShutOut, ScopeLost):
                 raise
             except ApiError as error:
-                if not progress.listing_failed(self._now_us(), self._give_up_days, is_refused=_is_for_good(error)):
+                if not progress.listing_failed(self._now_us(), self._give_up_days, is_refused=error.is_for_good):
                     raise
         await self._deliver(SessionNews(progress))
 
@@ -212,43 +211,13 @@ class Pipeline:
             await self._units.put((unit, progress))
 
     async def _describe(self, found: tuple[SessionProgress, str]) -> None:
-        """Ask for a participant's details. One that has none has a row all the same."""
-        progress, participant_id = found
-        unit = Unit(*progress.session.key, participant_id)
-        try:
-            page = await self._caller.call(Operation.GET_PARTICIPANT, _params_of(unit))
-            served_us, described = page.served_us, self._described(unit, page.items)
-        except ScopeLost:
-            raise
-        except ApiError as error:
-            served_us, described = self._now_us(), self._not_described(unit, error)
-        await self._deliver(ParticipantDescribed(progress, participant_id, described, served_us))
-
-    def _described(self, unit: Unit, answer: bytes) -> DescribedParticipant | NoDetails:
-        """Read what GetParticipant answers. Raises :class:`Malformed`."""
-        decoded = decode_described(answer)
-        self._ledger.note_unknown(decoded.unknown_fields)
-        for flaw in decoded.flaws:
-            self._ledger.fail(unit.name, Malformed(flaw))
-        return decoded.items[0] if decoded.items else NoDetails.FAILED
-
-    def _not_described(self, unit: Unit, error: ApiError) -> NoDetails:
-        """Note why there are no details; that they are denied, once for the scope."""
-        if isinstance(error, Refused) and error.is_not_found:
-            return NoDetails.NOT_FOUND
-        if isinstance(error, ShutOut) or (isinstance(error, Refused) and not error.is_for_good):
-            if not self._are_details_denied:
-                self._ledger.fail(self._ledger.name, error)
-            self._are_details_denied = True
-            return NoDetails.DENIED
-        self._ledger.fail(unit.name, error)
-        return NoDetails.FAILED
+        await self._deliver(await self._details.describe(*found))
 
     async def _fetch_unit(self, found: tuple[Unit, SessionProgress]) -> None:
         unit, progress = found
         try:
             fetched = await fetch(
-                lambda: pages(self._caller, Operation.LIST_PARTICIPANT_EVENTS, _params_of(unit)),
+                lambda: pages(self._caller, Operation.LIST_PARTICIPANT_EVENTS, params_of(unit)),
                 unit,
                 progress.session,
                 progress.final_from_us,
@@ -272,8 +241,7 @@ class Pipeline:
 
     async def _fail(self, unit: Unit, progress: SessionProgress, error: ExportError) -> None:
         """Note a failed unit. One that AWS refuses for good is abandoned in the end; one that is denied, never."""
-        is_refused = _is_for_good(error)
-        if progress.failed(unit.participant_id, self._now_us(), self._give_up_days, is_refused=is_refused):
+        if progress.failed(unit.participant_id, self._now_us(), self._give_up_days, is_refused=error.is_for_good):
             self._ledger.unit_ended(Outcome.ABANDONED)
         else:
             self._ledger.unit_failed(unit.name, error)
@@ -315,22 +283,6 @@ class Pipeline:
             self._ledger.listing_failed(name, error)
         else:
             self._ledger.listing_read()
-
-
-def _params_of(unit: Unit) -> dict[str, str]:
-    return {"stageArn": unit.stage_arn, "sessionId": unit.session_id, "participantId": unit.participant_id}
-
-
-def _is_for_good(error: ExportError) -> bool:
-    """Whether AWS itself refuses for good: nothing else is a reason to give something up."""
-    return isinstance(error, Refused) and error.is_for_good
-
-
-async def _drain(channel: Channel[Any]) -> None:
-    """Take what comes, and do nothing with it."""
-    with suppress(Closed):
-        while True:
-            await channel.get()
 
 
 async def _run(work: Callable[[Item], Awaitable[None]], item: Item) -> None:

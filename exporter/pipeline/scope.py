@@ -15,6 +15,7 @@ from exporter.commit_log.reader import read_state
 from exporter.commit_log.recovery import recover
 from exporter.discovery.finder import Finder
 from exporter.discovery.plan import ExportPlan
+from exporter.discovery.unit_finder import UnitFinder
 from exporter.errors import ScopeLost
 from exporter.pipeline.committer import Committer
 from exporter.pipeline.fan_out import Pipeline
@@ -74,8 +75,8 @@ class ScopeExport:
         entries = await to_open_again(self.context.store, self.scope, state, now_us)
         if entries is not None:  # as the run's own first record will say
             state.take_back(now_us, entries)
-        finder = self._finder(state, self._known_events())
-        await self._pipeline(finder).survey(finder.stages(stages, is_whole_region=self.is_whole))
+        finder = self._finder(state)
+        await self._pipeline(finder, self._known_events()).survey(finder.stages(stages, is_whole_region=self.is_whole))
         return finder.plan.cost(str(self.scope), self.ledger.calls, self.caller.rate)
 
     async def _open_journal(self) -> Journal:
@@ -105,11 +106,12 @@ class ScopeExport:
 
     async def _export(self, journal: Journal, stages: AsyncIterator[ListingPage]) -> None:
         known_events = self._known_events()
-        finder = self._finder(journal.state, known_events)
+        finder = self._finder(journal.state)
         committer = Committer(self.context, journal, self.ledger, known_events, self._now_us)
         writer = Writer(self.context, committer, self.ledger, known_events, self._now_us)
+        pipeline = self._pipeline(finder, known_events)
         try:
-            await self._pipeline(finder).export(finder.stages(stages, is_whole_region=self.is_whole), writer)
+            await pipeline.export(finder.stages(stages, is_whole_region=self.is_whole), writer)
         except ScopeLost:
             await self._close(journal, committer, finder.report, is_whole=False)
             raise
@@ -139,7 +141,7 @@ class ScopeExport:
         """What the lake holds. A scope has one for all: a file that any of its steps finds gone is gone for each."""
         return KnownEvents(self.context.store, self.context.budget.known)
 
-    def _finder(self, state: ScopeState, known_events: KnownEvents) -> Finder:
+    def _finder(self, state: ScopeState) -> Finder:
         context = self.context
         self.caller.service_time.latest_us = lambda: state.latest_us
         return Finder(
@@ -148,14 +150,26 @@ class ScopeExport:
             Archive(context.store, self.scope),
             self.ledger,
             now_us=self._now_us,
-            participants_in_lake=known_events.participants,
             excluded=frozenset(context.settings.exclude_stages),
         )
 
-    def _pipeline(self, finder: Finder) -> Pipeline:
-        context = self.context
-        give_up_days = context.settings.run.give_up_days
-        return Pipeline(self.caller, finder, self.ledger, context.stop, give_up_days=give_up_days, now_us=self._now_us)
+    def _pipeline(self, finder: Finder, known_events: KnownEvents) -> Pipeline:
+        units = UnitFinder(
+            self.caller,
+            finder.plan,
+            self.ledger,
+            now_us=self._now_us,
+            participants_in_lake=known_events.participants,
+        )
+        return Pipeline(
+            self.caller,
+            finder,
+            units,
+            self.ledger,
+            self.context.stop,
+            give_up_days=self.context.settings.run.give_up_days,
+            now_us=self._now_us,
+        )
 
     def _now(self) -> str:
         """The local time, as records carry it."""

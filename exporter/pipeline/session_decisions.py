@@ -79,11 +79,11 @@ class SessionDecider:
     def _row(
         self, progress: SessionProgress, stage: StageEntry, events: Mapping[str, int | None], *, is_sealed: bool
     ) -> SessionRow:
-        units, name = progress.units, progress.session.name
+        units, name = progress.units.all(), progress.session.name
         abandoned = {unit_name for unit_name, unit in units.items() if unit.is_abandoned}
         if progress.was_sealed:
-            changed = units.keys() - progress.named
-            abandoned |= {each for each in progress.named - changed if f"{name}/{each}" in self._state.abandoned}
+            changed = units.keys() - progress.units.named
+            abandoned |= {each for each in progress.units.named - changed if f"{name}/{each}" in self._state.abandoned}
         count = events[name] if name in events else sum(unit.rows for unit in units.values())
         counts = counts_of(progress, count, len(abandoned))
         return session_row(progress, stage, counts, self._privacy, is_sealed=is_sealed)

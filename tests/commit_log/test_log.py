@@ -9,8 +9,9 @@ import pytest
 
 from exporter.commit_log.commits import CommitOutcome, CommitResult
 from exporter.commit_log.journal import SNAPSHOT_RECORDS, Journal
+from exporter.commit_log.layout import record_key
 from exporter.commit_log.reader import read_state, records_after, scopes_in
-from exporter.commit_log.records import FORMAT_MAJOR, record_key
+from exporter.commit_log.records import FORMAT_MAJOR
 from exporter.commit_log.state import ScopeState
 from exporter.errors import LakeBusy, LakeError, LakeTooNew, Overtaken
 from exporter.model import Scope

@@ -11,17 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.commit_log.journal import SNAPSHOT_RECORDS
+from exporter.commit_log.layout import number_of, record_key
 from exporter.commit_log.reader import read_state, records_after
-from exporter.commit_log.records import (
-    Record,
-    check_head,
-    decode_record,
-    encode_record,
-    number_of,
-    record_key,
-    with_checksum,
-)
-from exporter.commit_log.state import ScopeState, decode_state, encode_state
+from exporter.commit_log.records import Record, check_head, decode_record, encode_record, with_checksum
+from exporter.commit_log.snapshots import decode_state, encode_state
+from exporter.commit_log.state import ScopeState
 from exporter.discovery.request import Request
 from exporter.errors import LakeTooNew, LogDamaged
 from tests.support.logs import capture_logs

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from exporter.emulator import EmulatorOptions, ServiceOptions
-from exporter.emulator.faults.syntax import KINDS, FaultEffect, FaultFrequency, FaultMatch, kinds, parse_fault
+from exporter.emulator.faults.kinds import KINDS, FaultEffect, FaultFrequency, FaultMatch, kinds, parse_fault
 from exporter.emulator.server import Emulator
 
 

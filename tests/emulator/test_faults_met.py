@@ -17,7 +17,7 @@ from botocore.exceptions import (
 )
 
 from exporter.emulator import Emulator, Size
-from exporter.emulator.faults.syntax import KINDS
+from exporter.emulator.faults.kinds import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

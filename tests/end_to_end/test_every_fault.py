@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from exporter.emulator import Emulator, FixedWorld, Size
-from exporter.emulator.faults.syntax import kinds
+from exporter.emulator.faults.kinds import kinds
 from exporter.ivs import paging
 from exporter.settings import HttpSettings, RetrySettings, RunSettings
 from tests.support.exports import ACCOUNT, REGION, mostly_slow, options_of, stage_of

@@ -14,9 +14,9 @@ import pytest
 
 from exporter.commit_log.commits import CommitOutcome
 from exporter.commit_log.journal import Journal
+from exporter.commit_log.layout import record_key
 from exporter.commit_log.process import is_gone, this_process
 from exporter.commit_log.reader import read_state, records_after
-from exporter.commit_log.records import record_key
 from exporter.discovery.request import Request
 from exporter.errors import FileDamaged, LakeRefused, LogDamaged, Refused
 from exporter.health.problems import Problem, ProblemKind

@@ -11,10 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from exporter.commit_log.layout import record_key
 from exporter.commit_log.process import is_gone, this_process
 from exporter.commit_log.reader import read_state
-from exporter.commit_log.records import Link, Record, decode_record, encode_record, link_of, record_key
-from exporter.commit_log.state import encode_state
+from exporter.commit_log.records import Link, Record, decode_record, encode_record, link_of
+from exporter.commit_log.snapshots import encode_state
 from exporter.errors import LakeBusy, LakeError, LakeRefused, LakeTooNew
 from exporter.health.problems import Problem, ProblemKind
 from exporter.health.repair import Repair

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
+from exporter.commit_log.layout import number_of
 from exporter.commit_log.process import is_gone, this_process
-from exporter.commit_log.records import number_of
 from exporter.errors import FileDamaged, LogDamaged
 from exporter.health.repair import Repair
 from exporter.health.upkeep import Upkeep

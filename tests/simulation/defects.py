@@ -21,11 +21,13 @@ from exporter.commit_log import journal as journal_module
 from exporter.commit_log.archive import Archive, Archived
 from exporter.commit_log.commits import FileChanges
 from exporter.commit_log.journal import Journal
+from exporter.commit_log.layout import record_key
 from exporter.commit_log.reader import read_on, records_after
-from exporter.commit_log.records import encode_record, link_of, record_key
+from exporter.commit_log.records import encode_record, link_of
 from exporter.commit_log.sealing import SessionProgress
 from exporter.commit_log.session_status import SessionStatus
-from exporter.commit_log.state import ScopeState, SessionState, encode_state
+from exporter.commit_log.snapshots import encode_state
+from exporter.commit_log.state import ScopeState, SessionState
 from exporter.commit_log.unit_states import SessionEnd
 from exporter.discovery import plan as plan_module
 from exporter.errors import LakeBusy, LakeError
@@ -220,7 +222,7 @@ def _sealed_with_a_failed_unit() -> Sequence[tuple[Any, str, Any]]:
 
     def failed(self: Any, participant_id: str, *given: Any, **named: Any) -> bool:
         is_abandoned = right(self, participant_id, *given, **named)
-        self._unfinished.discard(participant_id)
+        self.units._unfinished.discard(participant_id)
         return is_abandoned
 
     return [(SessionProgress, "failed", failed)]
@@ -231,7 +233,7 @@ def _a_vanished_unit_forgotten() -> Sequence[tuple[Any, str, Any]]:
     right = SessionProgress.listed
 
     def listed(self: Any, began_us: int | None, *, is_flawless: bool) -> list[str]:
-        self._missing = None
+        self.units._missing = None
         return right(self, began_us, is_flawless=is_flawless)
 
     return [(SessionProgress, "listed", listed)]

@@ -16,7 +16,7 @@ from exporter.emulator.world.draws import draw, draw_text, fraction
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from exporter.emulator.faults.syntax import Fault
+    from exporter.emulator.faults.kinds import Fault
     from exporter.emulator.world.world import ListItem, ShownEvent
 
 

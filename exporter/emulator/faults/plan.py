@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from exporter.emulator.faults.syntax import Fault, parse_fault
+from exporter.emulator.faults.kinds import Fault, parse_fault
 from exporter.emulator.world.draws import draw, draw_text, fraction
 
 if TYPE_CHECKING:

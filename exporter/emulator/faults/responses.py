@@ -12,7 +12,7 @@ from exporter.emulator.protocol.errors import Refusal, denied, invalid, not_foun
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from exporter.emulator.faults.syntax import Fault, FaultEffect
+    from exporter.emulator.faults.kinds import Fault, FaultEffect
     from exporter.emulator.protocol.requests import CallRequest
 
 _HTML = b"<html><head><title>%s</title></head><body><h1>%s</h1></body></html>\n"

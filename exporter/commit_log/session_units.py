@@ -1,0 +1,114 @@
+"""The units of a session at work: what is committed of them, and what the next commit has to say. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from exporter.commit_log import unit_states
+from exporter.commit_log.records import LISTING
+from exporter.commit_log.unit_states import UNKNOWN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from collections.abc import Set as AbstractSet
+
+    from exporter.commit_log.records import UnitState
+    from exporter.commit_log.state import SessionState
+    from exporter.commit_log.unit_states import SessionEnd
+
+_NO_NAMES: AbstractSet[str] = frozenset()
+
+
+class SessionUnits:
+    """The units of one session, whose state in the log is ``known``.
+
+    ``named`` are the units that the log names of a session that stays sealed.
+
+    The mutable state, in three parts: ``_missing`` are committed, neither final nor abandoned, and not found yet;
+    ``_unfinished`` were found and are not final; ``_changed`` have another state than ``known`` says. Thousands of
+    sessions wait at once, so a part that is empty is None.
+    """
+
+    __slots__ = ("_changed", "_missing", "_unfinished", "known", "named")
+
+    def __init__(self, known: SessionState, end: SessionEnd | None, named: AbstractSet[str] = _NO_NAMES) -> None:
+        self.known = known
+        self.named = named
+        committed = known.units.items()
+        missing = {name for name, unit in committed if name != LISTING and not unit_states.is_over(unit, end)}
+        self._missing: set[str] | None = missing or None
+        self._unfinished: set[str] | None = None
+        self._changed: dict[str, UnitState] | None = None
+
+    def __repr__(self) -> str:
+        """Say how many are where, for a debugger."""
+        counts = (("missing", self._missing), ("unfinished", self._unfinished), ("changed", self._changed))
+        return ", ".join(f"{len(names)} {what}" for what, names in counts if names)
+
+    @property
+    def missing(self) -> AbstractSet[str]:
+        """The units that are committed, neither final nor abandoned, and that nothing has found yet."""
+        return self._missing or _NO_NAMES
+
+    @property
+    def are_done(self) -> bool:
+        """Whether all of them were found, and are final or abandoned."""
+        return not (self._unfinished or self._missing)
+
+    @property
+    def changed(self) -> dict[str, UnitState]:
+        """The units that have another state than ``known`` says."""
+        return self._changed or {}
+
+    def __getitem__(self, name: str) -> UnitState:
+        return self.changed.get(name) or self.known.units.get(name, UNKNOWN)
+
+    def all(self) -> dict[str, UnitState]:
+        """All units that are committed, or will be with the next commit, by name; without the list of them."""
+        units = dict.fromkeys(self.named, UNKNOWN) | self.known.units | self.changed | self.found()
+        units.pop(LISTING, None)
+        return units
+
+    def expect(self, names: Iterable[str], end: SessionEnd | None) -> None:
+        """Note that the lake holds events of these units, which the log no longer names: each has to be found, too."""
+        known = self.known.units
+        expected = {name for name in names if not unit_states.is_over(known.get(name, UNKNOWN), end)}
+        self._missing = (expected | self.missing) or None
+
+    def find(self, name: str) -> None:
+        """Note that a unit was found."""
+        if self._missing:
+            self._missing.discard(name)
+
+    def begin(self, name: str) -> None:
+        """Note that a unit is to be fetched."""
+        if self._unfinished is None:
+            self._unfinished = set()
+        self._unfinished.add(name)
+
+    def change(self, name: str, unit: UnitState, *, is_over: bool) -> None:
+        """Note another state of a unit. The same state again is no news: each night's would fill the log."""
+        if name not in self.known.units or unit != self[name]:
+            if self._changed is None:
+                self._changed = {}
+            self._changed[name] = unit
+        if is_over and self._unfinished:
+            self._unfinished.discard(name)
+
+    def found(self) -> dict[str, UnitState]:
+        """The units that were found and that no record names: the next list may lack them."""
+        if not self._unfinished:
+            return {}
+        named = self.known.units.keys() | self.changed.keys()
+        return dict.fromkeys(sorted(self._unfinished - named), UNKNOWN)
+
+    def void(self) -> None:
+        """Let no fetch of this run count as final: rows of them may be gone."""
+        voided = {name: msgspec.structs.replace(unit, began_us=None) for name, unit in self.changed.items()}
+        self._changed = voided or None
+
+    def committing(self) -> None:
+        """Note that what has changed is in the record that is being written."""
+        self._changed = None
