@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import duckdb
 import pytest
 
+from exporter.ivs.operations import Operation
 from exporter.lake.tables.events import EVENTS
+from tests.docs import tables_lake
 
 if TYPE_CHECKING:
     from tests.docs.conftest import Shell
@@ -74,18 +76,22 @@ def test_the_cron_line_runs_as_it_stands(shell: Shell) -> None:
     assert second["sessions"]["sealed"] >= first["sessions"]["sealed"]
 
 
-def test_the_first_sql_answers(shell: Shell) -> None:
-    """DuckDB takes the README's query."""
-    shell.run("ivs-export run --region eu-west-1 --lake ./lake")
-    query = blocks("sql")[0].replace("'lake/", f"'{shell.folder}/lake/")
-    answer = duckdb.sql(query)
-    assert answer is not None
-    assert answer.columns == ["event_date", "error_code", "failures"]
+def test_the_first_sql_answers(tmp_path: Path) -> None:
+    """DuckDB takes the README's queries, and no participant counts twice in them."""
+    tables_lake.write(tmp_path / "lake")
+    complete, people, failures = [query.replace("'lake/", f"'{tmp_path}/lake/") for query in blocks("sql")[:3]]
+    with duckdb.connect() as database:
+        rows = database.sql(complete).to_arrow_table().select(["session_id", "participant_count"]).to_pylist()
+        assert rows == [{"session_id": "st-over", "participant_count": 3}] * 2
+        assert database.execute(people).fetchall() == [("lobby", 2)]
+        assert [column[0] for column in database.execute(failures).description or ()] == [
+            *("event_date", "error_code", "failures")
+        ]
 
 
 def test_the_athena_table_has_the_schemas_columns() -> None:
     """Names and order of the external table's columns are those of the schema."""
-    ddl = blocks("sql")[1]
+    ddl = blocks("sql")[3]
     body = ddl[ddl.index("(") + 1 : ddl.index("PARTITIONED")]
     flat = re.sub(r"<.*?>(?=,?\s*(\w+ struct|extra))", "", body, flags=re.DOTALL)
     names = [
@@ -96,7 +102,7 @@ def test_the_athena_table_has_the_schemas_columns() -> None:
 
 def test_every_column_is_in_the_readme() -> None:
     """The table of columns names each column of the schema."""
-    table = README[README.index("## The table") : README.index("### DuckDB")]
+    table = README[README.index("## The tables") : README.index("### DuckDB")]
     assert all(f"`{name}`" in table for name in EVENTS.schema.names)
 
 
@@ -110,16 +116,18 @@ def test_every_link_leads_somewhere(document: Path) -> None:
             assert (document.parent / target).exists(), f"{document.name} links to {target}"
 
 
-def test_the_policy_names_what_the_stores_do() -> None:
-    """The least policy allows the four reads, and what the lake needs of its bucket, and nothing with a star."""
+def test_the_policy_names_what_the_program_calls() -> None:
+    """The least policy allows each call that the program makes of IVS, what the lake needs, and nothing with a star.
+
+    What only details need is a statement of its own, which can be left out.
+    """
     policy = json.loads((ROOT / "config/iam-policy.json").read_text())
+    of_lists, of_details = (set(statement["Action"]) for statement in policy["Statement"][:2])
+    assert of_details == {"ivs:GetParticipant"}
+    assert of_lists == {f"ivs:{operation.value}" for operation in Operation} - of_details
+    assert {statement["Resource"] for statement in policy["Statement"][:2]} == {"arn:aws:ivs:*:111122223333:stage/*"}
     actions = {action for statement in policy["Statement"] for action in statement["Action"]}
-    assert {action for action in actions if action.startswith("ivs:")} == {
-        "ivs:ListStages",
-        "ivs:ListStageSessions",
-        "ivs:ListParticipants",
-        "ivs:ListParticipantEvents",
-    }
+    assert {action for action in actions if action.startswith("ivs:")} == of_lists | of_details
     assert not any("*" in action for action in actions)
     uploads, leases = json.loads((ROOT / "config/s3-lifecycle.json").read_text())["Rules"]
     assert uploads["AbortIncompleteMultipartUpload"]
