@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from exporter.cli.invocation import Invocation
     from exporter.health.problems import Problem
     from exporter.health.retention import Partitions
+    from exporter.lake.store import Store
     from exporter.machine.clock import Clock
     from exporter.settings import Settings
 
@@ -121,13 +122,23 @@ async def _upkeep(invocation: Invocation, settings: Settings, clock: Clock) -> A
     async with open_store(settings.lake, own_session, settings.s3) as store:
 
         async def make_sure() -> None:
-            body = await store.read(KEY)
-            # Mending does not change of which kind the lake is. Where its file is lost, the settings say it.
-            lost = None if body else LakeKind(privacy=privacy_of(settings.privacy).fingerprint())
-            kind = lost or decode_identity(body or b"").kind
+            kind = await _kind_of(store, settings)
             await open_lake(store, settings.lake, kind, invocation.ledger.run_id, random.SystemRandom().random)
 
         yield Upkeep(store, invocation.ledger.run_id, clock, this_process(), is_gone, make_sure)
+
+
+async def _kind_of(store: Store, settings: Settings) -> LakeKind:
+    """Of which kind the lake is, and stays. Where its file was lost, the settings say it.
+
+    Raises as `decode_identity`, and :class:`UsageError` where the settings need a key that is not there.
+    """
+    body = await store.read(KEY)
+    if body is not None:
+        return decode_identity(body).kind
+    if await identity_problem(store) is None:
+        return LakeKind()  # from before there was such a file
+    return LakeKind(privacy=privacy_of(settings.privacy).fingerprint())
 
 
 def _outcome(problems: Sequence[Problem], verified: Verified) -> str:
