@@ -29,6 +29,7 @@ from exporter.emulator import (
 )
 from exporter.errors import UsageError
 from exporter.timestamps import read_us
+from tests.support import tables_lake
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -199,6 +200,19 @@ def test_people_present_are_counted_from_comings_and_goings(tmp_path: Path) -> N
     answers = demo_queries.first_answers(tmp_path)
     assert "The busiest session, s, had 3 participants" in answers
     assert [line.split()[:2] for line in answers.splitlines()[-3:]] == [["00:00", "2"], ["00:15", "3"], ["00:45", "2"]]
+
+
+def test_demo_shows_who_watched_longest(tmp_path: Path) -> None:
+    """Each viewer by the application's own id, with a browser and hours; who was listed twice counts once."""
+    lake = tmp_path / "it's [a] lake"
+    tables_lake.write(lake)
+    query, answers = demo_queries.first_answers(lake).partition("who watched longest")[2].rsplit("\n\n", 1)
+    assert [line.split() for line in answers.splitlines()] == [
+        ["alice", "Chrome", "1.8", "h"],
+        ["bob", "Safari", "0.5", "h"],
+    ]
+    assert "WHERE is_final" in query
+    assert len(query.strip().splitlines()) <= 15
 
 
 def test_emulator_serves_a_run_until_it_is_stopped(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from exporter.lake.tables.participants import PARTICIPANTS
 from exporter.lake.tables.sessions import SESSIONS
 from exporter.lake.tables.stages import STAGES
-from tests.docs import tables_lake
+from tests.support import tables_lake
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

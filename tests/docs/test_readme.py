@@ -12,7 +12,7 @@ import pytest
 
 from exporter.ivs.operations import Operation
 from exporter.lake.tables.events import EVENTS
-from tests.docs import tables_lake
+from tests.support import tables_lake
 
 if TYPE_CHECKING:
     from tests.docs.conftest import Shell

@@ -1,4 +1,4 @@
-"""The demo's first questions to a lake, answered by DuckDB: which events, and how full its busiest session was."""
+"""The demo's first questions to a lake, answered by DuckDB: which events, how full the busiest session, who watched."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from exporter.errors import ExportError
-from exporter.text import counted
+from exporter.text import counted, cut, plain
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _BAR_WIDTH = 40
+_NAME_WIDTH = 24
 _QUARTER_MINUTES = 15
 _HOUR_MINUTES = 60
 
@@ -32,6 +33,18 @@ _PRESENT = """
     SELECT time_us // (60000000 * $minutes) * $minutes % (24 * 60) AS minute, max(people)
     FROM present GROUP BY time_us // (60000000 * $minutes) ORDER BY time_us // (60000000 * $minutes)
 """
+# The ends less the beginnings, whichever belong together; what is still open ends with the viewer's last event.
+_WATCHED = """\
+WITH watched AS (
+    SELECT stage_arn, session_id, participant_id, max(epoch(event_time)) AS last_s,
+           sum(CASE event_name WHEN 'SUBSCRIBE_STARTED' THEN 1 WHEN 'SUBSCRIBE_STOPPED' THEN -1 END) AS still_open,
+           sum(CASE event_name WHEN 'SUBSCRIBE_STARTED' THEN -epoch(event_time)
+                               WHEN 'SUBSCRIBE_STOPPED' THEN epoch(event_time) END) AS closed_s
+    FROM '{events}' WHERE replica IS NOT TRUE GROUP BY ALL)
+SELECT user_id, mode(browser_name) AS browser, sum(closed_s + still_open * last_s) / 3600 AS hours
+FROM '{participants}' JOIN watched USING (stage_arn, session_id, participant_id)
+WHERE is_final AND user_id IS NOT NULL AND closed_s IS NOT NULL
+GROUP BY user_id ORDER BY hours DESC, user_id LIMIT 5"""
 
 
 class DuckdbMissing(Exception):
@@ -39,27 +52,47 @@ class DuckdbMissing(Exception):
 
 
 def first_answers(lake: Path) -> str:
-    """Both answers as text. Raises :class:`DuckdbMissing`, or :class:`ExportError` where DuckDB can't read it."""
+    """The answers as text. Raises :class:`DuckdbMissing`, or :class:`ExportError` where DuckDB can't read it."""
     try:
         import duckdb  # noqa: PLC0415 - an optional extra, and slow to import
     except ImportError as error:
         raise DuckdbMissing from error
-    files = re.sub(r"[*?\[]", r"[\g<0>]", str(lake)) + "/events/**/*.parquet"  # DuckDB takes names for patterns
+    files = _files(lake, "events")
     query = _BY_NAME.format(files=files.replace("'", "''"))
+    of_people = _WATCHED.format(**{name: _files(lake, name).replace("'", "''") for name in ("events", "participants")})
     try:
         with duckdb.connect() as database:
             names = database.execute(query).fetchall()
             stage_arn, session_id, participants = database.execute(_BUSIEST, {"files": files}).fetchall()[0]
             session = {"files": files, "stage_arn": stage_arn, "session_id": session_id, "minutes": _QUARTER_MINUTES}
             present = database.execute(_PRESENT, session).fetchall()
+            viewers = database.execute(of_people).fetchall() if (lake / "participants").is_dir() else []
     except duckdb.Error as error:
         raise ExportError(f"DuckDB can't read the lake: {error}") from error
     return (
         f"A first query, with DuckDB:\n\n    {query}\n\n{_table(names)}\n\n"
         f"The busiest session, {session_id}, had {counted(participants, 'participant')}."
         " Participants present, by quarter hour (UTC):\n\n"
-        f"{_bars(present)}"
+        f"{_bars(present)}" + _people(of_people, viewers)
     )
+
+
+def _files(lake: Path, table: str) -> str:
+    """The pattern of a table's files, as DuckDB reads it."""
+    root = re.sub(r"[*?\[]", r"[\g<0>]", str(lake))  # it takes names for patterns
+    return f"{root}/{table}/**/*.parquet"
+
+
+def _people(query: str, viewers: list[tuple[Any, ...]]) -> str:
+    """Who watched longest, with the query; nothing where nobody did."""
+    if not viewers:
+        return ""
+    lines = [
+        f"    {plain(cut(user_id, _NAME_WIDTH)):<{_NAME_WIDTH}} {plain(browser or 'an app'):<12} {hours:>6.1f} h"
+        for user_id, browser, hours in viewers
+    ]
+    shown_query = "\n".join(f"    {line}" for line in query.splitlines())
+    return f"\n\nThe five viewers who watched longest, with their browsers:\n\n{shown_query}\n\n" + "\n".join(lines)
 
 
 def _table(rows: list[tuple[Any, ...]]) -> str:
