@@ -212,7 +212,7 @@ def test_demo_shows_who_watched_longest(tmp_path: Path) -> None:
         ["bob", "Safari", "0.5", "h"],
     ]
     assert "WHERE is_final" in query
-    assert len(query.strip().splitlines()) <= 15
+    assert len(query.strip().splitlines()) <= 12
 
 
 def test_emulator_serves_a_run_until_it_is_stopped(tmp_path: Path) -> None:

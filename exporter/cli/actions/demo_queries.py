@@ -33,17 +33,17 @@ _PRESENT = """
     SELECT time_us // (60000000 * $minutes) * $minutes % (24 * 60) AS minute, max(people)
     FROM present GROUP BY time_us // (60000000 * $minutes) ORDER BY time_us // (60000000 * $minutes)
 """
-# The ends less the beginnings, whichever belong together; what is still open ends with the viewer's last event.
+# From a subscription's beginning to the viewer's last event, less what comes after the subscription's end. So one that
+# has no end lasts until the last event, and it does not matter which end belongs to which beginning.
 _WATCHED = """\
-WITH watched AS (
-    SELECT stage_arn, session_id, participant_id, max(epoch(event_time)) AS last_s,
-           sum(CASE event_name WHEN 'SUBSCRIBE_STARTED' THEN 1 WHEN 'SUBSCRIBE_STOPPED' THEN -1 END) AS still_open,
-           sum(CASE event_name WHEN 'SUBSCRIBE_STARTED' THEN -epoch(event_time)
-                               WHEN 'SUBSCRIBE_STOPPED' THEN epoch(event_time) END) AS closed_s
-    FROM '{events}' WHERE replica IS NOT TRUE GROUP BY ALL)
-SELECT user_id, mode(browser_name) AS browser, sum(closed_s + still_open * last_s) / 3600 AS hours
-FROM '{participants}' JOIN watched USING (stage_arn, session_id, participant_id)
-WHERE is_final AND user_id IS NOT NULL AND closed_s IS NOT NULL
+SELECT user_id, mode(browser_name) AS browser, sum(step * left_s) / 3600 AS hours
+FROM '{participants}' JOIN (
+    SELECT stage_arn, session_id, participant_id,
+        CASE event_name WHEN 'SUBSCRIBE_STARTED' THEN 1 WHEN 'SUBSCRIBE_STOPPED' THEN -1 END AS step,
+        max(epoch(event_time)) OVER (PARTITION BY stage_arn, session_id, participant_id) - epoch(event_time) AS left_s
+    FROM '{events}' WHERE replica IS NOT TRUE
+) USING (stage_arn, session_id, participant_id)
+WHERE is_final AND user_id IS NOT NULL AND step IS NOT NULL
 GROUP BY user_id ORDER BY hours DESC, user_id LIMIT 5"""
 
 
