@@ -477,14 +477,14 @@ async def test_a_session_that_is_opened_again_is_not_sealed_where_its_file_is_go
 ) -> None:
     """Whoever finds the file gone, the log lets go of it, and names whom only that file named; the list lacks them."""
     await world.night()
-    gone = set(world.store.visible)
-    world.store.visible.clear()
+    [gone] = world.store.files()
+    del world.store.visible[gone]
     world.odd.ended_us = world.service.now_us + DAY_US - HOUR_US
     world.service.unlisted |= {f"{ODD}/{participant_id}" for participant_id in unlisted}
     ledger = await world.night()
     assert (ledger.is_complete, ledger.more_to_do) == (False, True)
     assert [(failure.error, failure.count) for failure in ledger.failures] == [("file_lost", 1)]
-    assert {key async for record in records_after(world.store, SCOPE) for key in record.lost} == gone
+    assert {key async for record in records_after(world.store, SCOPE) for key in record.lost} == {gone}
     session = (await read_state(world.store, SCOPE)).session(STAGES[1], "st-1-0")
     assert session is not None
     assert set(session.units) == {"p1", "p2", "p3"}
@@ -507,7 +507,7 @@ async def test_a_unit_that_was_empty_is_not_forgotten_where_its_session_is_opene
     if opens == "a log that was ahead":
         world.service.now_us = now_us
     elif opens == "a repair":
-        [(key, data)] = world.store.visible.items()
+        [(key, data)] = world.store.files().items()
         world.store.visible[f"{key.rpartition('/')[0]}/{SCOPE}-000000000001-r0-000001.parquet"] = data
         await Repair(Upkeep(world.store, "repair", world.service.clock, this_process(), is_gone)).run()
     else:

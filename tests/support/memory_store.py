@@ -94,14 +94,13 @@ class MemoryStore:
         for key in [key for key in self.records if "/lease/" in key]:
             del self.records[key]
 
-    def rows(self) -> list[dict[str, Any]]:
-        """What any reader of the lake sees."""
-        return [
-            row
-            for key, data in self.visible.items()
-            if key.startswith("events/")
-            for row in pq.read_table(io.BytesIO(data)).to_pylist()
-        ]
+    def files(self, table: str = "events") -> dict[str, bytes]:
+        """The visible files of a table, by key, in their order."""
+        return {key: self.visible[key] for key in sorted(self.visible) if key.startswith(f"{table}/")}
+
+    def rows(self, table: str = "events") -> list[dict[str, Any]]:
+        """What any reader of the lake sees of a table."""
+        return [row for data in self.files(table).values() for row in pq.read_table(io.BytesIO(data)).to_pylist()]
 
 
 @dataclass
