@@ -26,7 +26,7 @@ from exporter.emulator import (
 )
 from exporter.errors import LakeError, UsageError
 from exporter.lake.identity import DEMO_MARKER, KEY, decode_identity
-from exporter.lake.tables import REJECTS
+from exporter.lake.tables import REJECTS, TABLES
 from exporter.model import checked_address
 from exporter.settings import HttpSettings, QuotaSettings, Settings, TableSettings
 from exporter.text import shown
@@ -41,7 +41,7 @@ _REGION = "us-east-1"
 #: AWS's documents use this account in their examples, so it is nobody's.
 _ACCOUNT = Account(account_id="111122223333")
 _MARKER_TEXT = "ivs-export demo made this lake, and makes it anew when it runs again.\n"
-_PARTS_OF_A_LAKE = ("events", "stages", "sessions", "participants", REJECTS, "_log", "_staged", "_aside")
+_PARTS_OF_A_LAKE = (*(table.name for table in TABLES), REJECTS, "_log", "_staged", "_aside")
 _CALLS_PER_SECOND = 250.0
 _CALLS_PER_SECOND_OF_AWS = 5.0
 _DAY_S = 86_400
