@@ -151,9 +151,11 @@ async def test_files_of_a_record_whose_answer_is_lost_are_not_discarded() -> Non
     lake.after = lose_the_answer
     with pytest.raises(LakeBusy):
         await export(service, lake, "r1", settings=SETTINGS)
-    assert len(lake.staged) == 2
+    staged = [staged.key for staged, _ in lake.staged.values()]
+    assert sum(key.startswith("events/") for key in staged) == 2
     lake.restart()
     service.calls.clear()
     await export(service, lake, "r2", settings=SETTINGS)
     assert lake_rows(lake) == service.truth()
+    assert set(staged) == set(lake.visible)
     assert {key[0] for key in service.calls} == {Operation.LIST_STAGES, Operation.LIST_STAGE_SESSIONS}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exporter.commit_log import records
 from exporter.commit_log.journal import SNAPSHOT_RECORDS
 from exporter.commit_log.layout import number_of, record_key
 from exporter.commit_log.reader import read_state, records_after
@@ -132,7 +134,11 @@ async def test_files_of_a_date_without_a_new_row_are_not_looked_at() -> None:
     assert listed == []
     service.add("st-9", events={"p1": 4, "p2": 4}, stage=STAGES[1])
     await export(service, store, "r9", rows_max=2)
-    assert listed == ["events/event_date=2026-11-23/"]
+    assert sorted(listed) == [
+        "events/event_date=2026-11-23/",
+        "participants/session_date=2026-11-23/",
+        "sessions/session_date=2026-11-23/",
+    ]
 
 
 async def test_a_sealed_session_that_the_archive_does_not_know_is_missed() -> None:
@@ -222,38 +228,71 @@ async def test_every_byte_of_a_snapshot_counts() -> None:
         assert msgspec.structs.replace(state, snapshot_number=whole.snapshot_number) == whole
 
 
-def as_before(store: MemoryStore) -> None:
-    """Turn every record into what the first version of the format had, and take the snapshots away."""
+def as_before(store: MemoryStore, major: int) -> None:
+    """Turn the lake into what an earlier version left: each record has its fields alone, and ``events`` is all.
+
+    The snapshots are taken away.
+    """
     remove(store, lambda key: key.startswith(SNAPSHOTS))
-    for key in [key for key in store.records if key.startswith(RECORDS)]:
-        fields = msgspec.json.decode(store.records[key])
-        for name in ("previous", "sha256", "void_after_us", "replaced", "retired", "rows_removed"):
-            fields.pop(name, None)
-        store.records[key] = msgspec.json.encode({**fields, "major": 1, "gone": fields.pop("lost")})
+    store.visible = store.files()
+    previous = ""
+    for key in sorted(key for key in store.records if key.startswith(RECORDS)):
+        fields = with_events_alone(msgspec.json.decode(store.records[key]))
+        if major == 1:
+            for name in ("previous", "void_after_us", "replaced", "retired", "rows_removed"):
+                del fields[name]
+            store.records[key] = msgspec.json.encode({**fields, "major": 1, "gone": fields.pop("lost")})
+        else:
+            store.records[key] = with_checksum(msgspec.json.encode({**fields, "major": major, "previous": previous}))
+            previous = hashlib.sha256(store.records[key]).hexdigest()
 
 
-async def test_a_log_of_the_first_version_is_read_and_continued() -> None:
-    """Its records have no checksums; the first record after them carries that of the last, and the chain begins."""
+def with_events_alone(fields: dict[str, Any]) -> dict[str, Any]:
+    """A record's fields without those that other tables than ``events`` brought, and without its checksum."""
+    for name in ("sha256", "stages", "has_all_tables"):
+        del fields[name]
+    indexes = [index for index, file in enumerate(fields["files"]) if file["table"] == "events"]
+    fields["files"] = [fields["files"][index] for index in indexes]
+    for entry in fields["sessions"]:
+        entry.pop("tables", None)
+        entry["files"] = [indexes.index(index) for index in entry.get("files", ()) if index in indexes]
+        entry["earlier_files"] = [key for key in entry.get("earlier_files", ()) if key.startswith("events/")]
+        for unit in entry.get("units", {}).values():
+            unit.pop("row", None)
+    return fields
+
+
+@pytest.mark.parametrize("major", [1, 2])
+async def test_a_log_of_an_earlier_version_is_read_and_continued(major: int) -> None:
+    """The first record of now carries the checksum of the last one before it, whether that has one of its own or not.
+
+    Its sealed sessions have no rows but of events until they are asked for again.
+    """
     service, store = await lake_of(3)
-    as_before(store)
+    as_before(store, major)
+    state = await read_state(store, SCOPE)
+    assert (state.lacks_tables, state.stages) == (True, {})
     last = numbers_in(store, RECORDS)[-1]
     service.join(service.stages[STAGES[0]]["st-active"], "p", 2)
     await export(service, store, "r9", Request(refetch=True))
     assert lake_rows(store) == service.truth()
     majors = [record.major async for record in records_after(store, SCOPE)]
-    assert majors == [1] * last + [2] * (len(majors) - last)
+    assert majors == [major] * last + [3] * (len(majors) - last)
+    assert {row["stage_arn"] for row in store.rows("stages")} == set(service.stages)
+    assert {row["session_id"] for row in store.rows("sessions")} == {"st-active", "st-0", "st-1", "st-2"}
     key = record_key(str(SCOPE), last)
     store.records[key] = store.records[key].replace(b'"at":"2026', b'"at":"2025')
     await stops(service, store, f"does not follow record {last} as it is now")
 
 
-async def test_a_snapshot_of_the_first_version_is_not_built_on() -> None:
-    """It has no checksum: all records are read once, and a new one is written."""
+@pytest.mark.parametrize("major", [1, 2])
+async def test_a_snapshot_of_an_earlier_version_is_not_built_on(major: int) -> None:
+    """It has no checksum, or does not say what tables lack: all records are read once, and a new one is written."""
     service, store = await lake_of(2, past=SNAPSHOT_RECORDS // 2)
-    as_before(store)
+    as_before(store, major)
     number = numbers_in(store, RECORDS)[-1]
-    old = {"format": "ivs-export commit log", "major": 1, "number": number, "sealed": {}}
-    store.records[f"{SNAPSHOTS}{number:012d}.json"] = msgspec.json.encode(old)
+    old = msgspec.json.encode({"format": "ivs-export commit log", "major": major, "number": number, "sealed": {}})
+    store.records[f"{SNAPSHOTS}{number:012d}.json"] = old if major == 1 else with_checksum(old)
     service.calls.clear()
     await export(service, store, "later")
     assert lake_rows(store) == service.truth()
@@ -261,21 +300,27 @@ async def test_a_snapshot_of_the_first_version_is_not_built_on() -> None:
     assert numbers_in(store, SNAPSHOTS) == [number + 1]
 
 
-async def test_a_record_of_the_first_version_after_a_newer_one_does_not_fit() -> None:
-    """An older program would refuse the newer record; whoever wrote that did not read the log."""
+@pytest.mark.parametrize("major", [1, 2])
+async def test_a_record_of_an_earlier_version_after_a_newer_one_does_not_fit(major: int) -> None:
+    """An older program would refuse the newer record: what wrote that did not read the log."""
     service, store = await lake_of(2)
     last = numbers_in(store, RECORDS)[-1]
     fields = msgspec.json.decode(store.records[record_key(str(SCOPE), last)])
-    old = {**fields, "major": 1, "number": last + 1}
-    store.records[record_key(str(SCOPE), last + 1)] = msgspec.json.encode(old)
-    await stops(service, store, "of version 1 of the commit log, after a record of 2")
+    del fields["sha256"]
+    old = msgspec.json.encode({**fields, "major": major, "number": last + 1})
+    store.records[record_key(str(SCOPE), last + 1)] = old if major == 1 else with_checksum(old)
+    await stops(service, store, f"of version {major} of the commit log, after a record of 3")
 
 
-async def test_the_program_of_before_refuses_what_is_written_now() -> None:
+async def test_the_program_of_before_refuses_what_is_written_now(monkeypatch: pytest.MonkeyPatch) -> None:
     """It refuses by the head of any record or snapshot: a greater major version than the one that it knows."""
     _, store = await lake_of(2, past=SNAPSHOT_RECORDS // 2)
     bodies = {key: body for key, body in store.records.items() if "/lease/" not in key}
-    assert {check_head(key, body) for key, body in bodies.items()} == {2}
+    assert {check_head(key, body) for key, body in bodies.items()} == {3}
+    monkeypatch.setattr(records, "FORMAT_MAJOR", 2)
+    for key, body in bodies.items():
+        with pytest.raises(LakeTooNew, match="is of version 3 of the commit log, and this ivs-export reads up to 2"):
+            check_head(key, body)
 
 
 _JSON = st.recursive(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
@@ -11,6 +12,10 @@ import pytest
 from exporter.errors import LakeBusy, Overtaken
 from exporter.health.verify import Verified, verify
 from exporter.lake.data_files import file_name, is_older
+from exporter.lake.tables import TABLES
+from exporter.lake.tables.participants import PARTICIPANTS
+from exporter.lake.tables.sessions import SESSIONS
+from exporter.lake.tables.stages import STAGES
 from exporter.settings import RunSettings
 from tests.support.memory_store import MemoryStore
 from tests.support.runs import export
@@ -28,7 +33,7 @@ SETTINGS = RunSettings(checkpoint_s=1e9)
 
 
 def world() -> Service:
-    """Sessions around midnight: each checkpoint stages one file for the day before, and one for the day after."""
+    """Sessions around midnight: a checkpoint stages events of the day before, and of the day after, a file each."""
     service = Service()
     for number in range(4):
         session = service.add(f"st-{number}")
@@ -40,14 +45,16 @@ def world() -> Service:
 
 @dataclass(frozen=True)
 class Moment:
-    """Before or after the ``count``-th operation of a kind.
+    """Before or after the ``count``-th operation of a kind, with files of a ``table``.
 
-    The kinds are the store's own, but for the making of records: ``commit`` is that of one that names files.
+    The kinds are the store's own, but for the making of records: ``record`` is that of any, with files or without, and
+    ``commit`` that of one that names files of the table.
     """
 
     when: str
     kind: str
     count: int = 1
+    table: str = "events"
 
 
 class Sleepy(MemoryStore):
@@ -72,11 +79,14 @@ class Sleepy(MemoryStore):
 
     def _kinds(self, operation: str, key: str) -> set[str]:
         if operation != "create":
-            return {operation}
+            return {operation} if self._is_of_table(key) else set()
         if "/records/" not in key:
             return set()
-        has_staged = any(f"-{self.run_id}-" in staged.key for staged, _ in self.staged.values())
-        return {"record", "commit"} if has_staged else {"record"}
+        staged = [staged.key for staged, _ in self.staged.values() if f"-{self.run_id}-" in staged.key]
+        return {"record", "commit"} if any(map(self._is_of_table, staged)) else {"record"}
+
+    def _is_of_table(self, key: str) -> bool:
+        return key.startswith(f"{self.moment.table}/")
 
     async def _sleep(self) -> None:
         self.asleep.set()
@@ -102,6 +112,10 @@ class Writer:
         return await self.run
 
 
+def events_staged(lake: MemoryStore) -> list[str]:
+    return [staged.key for staged, _ in lake.staged.values() if staged.key.startswith("events/")]
+
+
 async def run(service: Service, store: MemoryStore, run_id: str) -> ScopeLedger:
     return await export(service, store, run_id, rows_max=8, settings=SETTINGS)
 
@@ -111,6 +125,22 @@ async def check(service: Service, lake: MemoryStore) -> None:
     assert lake_rows(lake) == service.truth()
     assert not lake.staged
     assert await problems(lake) == []
+    assert_final_once(service, lake)
+
+
+def assert_final_once(service: Service, lake: MemoryStore) -> None:
+    """Each session that is over has one final row, and each of its participants; each stage has one row."""
+    over = Counter(
+        (stage, session_id)
+        for stage, sessions in service.stages.items()
+        for session_id, session in sessions.items()
+        if session.ended_us is not None
+    )
+    people = Counter((*names, name) for names in over for name in service.stages[names[0]][names[1]].participants)
+    for table, expected in ((SESSIONS, over), (PARTICIPANTS, people)):
+        rows = [row for row in lake.rows(table.name) if row["is_final"]]
+        assert Counter(tuple(row[name] for name in table.sort_by) for row in rows) == expected
+    assert Counter(row["stage_arn"] for row in lake.rows("stages")) == Counter(list(service.stages))
 
 
 async def problems(store: Store) -> list[str]:
@@ -129,14 +159,22 @@ MOMENTS = {
 }
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
-async def test_a_writer_that_slept_commits_nothing_more(moment: str) -> None:
+@pytest.mark.parametrize(
+    ("moment", "table"),
+    [
+        (name, table.name)
+        for name, moment in MOMENTS.items()
+        for table in TABLES
+        if moment.count == 1 or table is not STAGES  # all rows of stages are in one record
+    ],
+)
+async def test_a_writer_that_slept_commits_nothing_more(moment: str, table: str) -> None:
     """Wherever in its checkpoint it slept while another run did everything, it ends as overtaken.
 
     It removes what it had staged; what it had committed is in the lake, once; and a third run has nothing to do.
     """
     service, lake = world(), MemoryStore()
-    sleeper = Writer(service, lake, "sleeper", MOMENTS[moment])
+    sleeper = Writer(service, lake, "sleeper", replace(MOMENTS[moment], table=table))
     await sleeper.fall_asleep()
     await run(service, lake, "other")
     assert lake_rows(lake) == service.truth(), "the other waits for nobody"
@@ -146,7 +184,7 @@ async def test_a_writer_that_slept_commits_nothing_more(moment: str) -> None:
     await check(service, lake)
     assert lake.records == records
     third = await run(service, lake, "third")
-    assert third.events_written == 0
+    assert third.outcome == "nothing"
     await check(service, lake)
 
 
@@ -198,13 +236,15 @@ async def test_a_writer_that_wakes_up_with_staged_files_discards_its_own_alone()
     service, lake = world(), MemoryStore()
     sleeper = Writer(service, lake, "sleeper", Moment("before", "commit"))
     await sleeper.fall_asleep()
-    assert len(lake.staged) == 2
+    assert len(events_staged(lake)) == 2
     other = Writer(service, lake, "other", Moment("before", "commit"))
     await other.fall_asleep()
+    staged = set(lake.staged)
+    assert len(events_staged(lake)) == 2
     assert {staged.key.count("-other-") for staged, _ in lake.staged.values()} == {1}
     with pytest.raises(Overtaken):
         await sleeper.wake_up()
-    assert len(lake.staged) == 2
+    assert set(lake.staged) == staged
     assert (await other.wake_up()).is_complete
     await check(service, lake)
 

@@ -125,7 +125,7 @@ async def test_an_id_without_an_end_is_a_flaw() -> None:
     assert "1,025 letters" in found.flaws[0]
 
 
-@pytest.mark.parametrize("item", [b"1", b'"x"', b"null", b'{"sessionId": 5}', b'{"sessionId": "st-1", "endTime": 7.5}'])
+@pytest.mark.parametrize("item", [b"1", b'"x"', b"null", b'{"sessionId": 5}'])
 async def test_an_item_that_is_none_is_a_flaw_and_hides_no_other(item: bytes) -> None:
     """It is reported, not passed over, and its neighbours on the page are read."""
     sessions = served(b'[{"sessionId": "st-0"}, %b, {"sessionId": "st-2"}]' % item)
@@ -133,6 +133,18 @@ async def test_an_item_that_is_none_is_a_flaw_and_hides_no_other(item: bytes) ->
     assert [session.session_id for session in listed.sessions] == ["st-0", "st-2"]
     (flaw,) = listed.flaws
     assert flaw.startswith("stageSessions holds something that is none")
+
+
+async def test_a_session_whose_end_is_no_text_is_listed_with_a_flaw() -> None:
+    """It counts as active, its list as not whole, and what was sent is kept."""
+    sessions = served([{"sessionId": "st-0"}, {"sessionId": "st-1", "endTime": 7.5}, {"sessionId": "st-2"}])
+    (listed,) = [listed async for listed in list_sessions(sessions, STAGE)]
+    assert [(session.session_id, session.ended_us, session.extra) for session in listed.sessions] == [
+        ("st-0", None, None),
+        ("st-1", None, '{"endTime":7.5}'),
+        ("st-2", None, None),
+    ]
+    assert listed.flaws == ["session 'st-1' ended at '7.5', which is not a time"]
 
 
 async def test_a_page_that_is_no_text_fails_its_listing() -> None:

@@ -37,7 +37,8 @@ PLENTY = QuotaOptions(calls_per_second=1e6, burst=10**6)
 FAST = QuotaSettings(calls_per_second=5_000.0)
 
 _LAYOUT = re.compile(
-    r"events/event_date=\d{4}-\d\d-\d\d/\d{12}-[a-z0-9-]+-\d{9}-run\d+-\d{6}\.parquet"
+    r"(?:events/event|stages/exported|sessions/session|participants/session)_date=\d{4}-\d\d-\d\d"
+    r"/\d{12}-[a-z0-9-]+-\d{9}-run\d+-\d{6}\.parquet"
     r"|_log/lake\.json"
     r"|_rejects/\d{12}-[a-z0-9-]+-\d{9}-run\d+-\d{6}\.jsonl"
     r"|_log/\d{12}-[a-z0-9-]+/(?:records|snapshots|lease)/\d{12}\.json"
