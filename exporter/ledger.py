@@ -36,8 +36,9 @@ class ScopeLedger:
 
     Units, lists, files and failures are noted by verbs alone, so that found is the sum of the outcomes, always, and
     every failure has a name. ``account_id`` is None as long as nobody knows it. ``is_dry`` says that nothing was to be
-    fetched, and ``is_empty`` that the region has no stage, and so is no scope. ``complete_until_us`` is the moment
-    before which every session that ended is sealed, or None where nothing is known.
+    fetched, ``details_lacking`` counts rows of participants whose details were denied or failed, and ``is_empty`` says
+    that the region has no stage, and so is no scope. ``complete_until_us`` is the moment before which every session
+    that ended is sealed, or None where nothing is known.
     """
 
     def __init__(self, region: str, account_id: str | None = None) -> None:
@@ -51,6 +52,7 @@ class ScopeLedger:
         self.calls: Counter[str] = Counter()
         self.throttled = 0
         self.retries = 0
+        self.details_lacking = 0
         self.unknown_fields: Counter[str] = Counter()
         self.is_dry = False
         self.is_empty = False
@@ -171,6 +173,11 @@ class ScopeLedger:
     def fail(self, name: str, error: ExportError) -> None:
         """Note what failed beside units and lists, under its name."""
         self._failures.add(name, error)
+
+    def details_late(self, count: int) -> None:
+        """Note participants whose rows were committed before their details had come."""
+        if count:
+            self._failures.defer(self.name, "details of participants came too late for the rows that name them", count)
 
     def files_lost(self, error: ExportError) -> None:
         """Note that files of the lake are gone, and that the next run exports again what was in them."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from collections.abc import Set as AbstractSet
 
-    from exporter.commit_log.records import Record, SessionEntry
+    from exporter.commit_log.records import Record, SessionEntry, UnitState
     from exporter.lake.store import Records
     from exporter.model import Scope, SessionKey
 
@@ -51,6 +51,7 @@ class Archived:
             has_rejects=line.has_rejects,
             retired=list(line.retired),
             tables=list(line.tables),
+            lacks_details=line.lacks_details,
         )
 
 
@@ -78,14 +79,23 @@ class SessionsInLog:
 
         The records that name some are read again.
         """
-        named: dict[SessionKey, set[str]] = {session: set() for session in sessions}
+        named = await self.unit_states(records, scope, sessions)
+        return {session: units.keys() for session, units in named.items()}
+
+    async def unit_states(
+        self, records: Records, scope: Scope, sessions: Iterable[SessionKey]
+    ) -> dict[SessionKey, dict[str, UnitState]]:
+        """The units as `units` finds them, each with the last state that the log names."""
+        named: dict[SessionKey, dict[str, UnitState]] = {session: {} for session in sessions}
         numbers = sorted({number for session in named for number in self._naming.get(session, ())})
         async for record in read_records(records, scope, numbers):
             for line in record.sessions:
                 session = (line.stage_arn, line.session_id)
                 if session in named:
-                    named[session].update(line.units.keys() - {LISTING})
-        return {**named}
+                    named[session].update(line.units)
+        for units in named.values():
+            units.pop(LISTING, None)
+        return named
 
 
 class Archive:
@@ -105,6 +115,12 @@ class Archive:
         """The units that the log has ever named of the session, final or not."""
         session = (stage_arn, session_id)
         return (await (await self._log.get()).units(self._records, self._scope, [session]))[session]
+
+    async def lacking_details(self, stage_arn: str, session_id: str) -> AbstractSet[str]:
+        """The participants of the session whose details were denied or failed."""
+        session = (stage_arn, session_id)
+        units = (await (await self._log.get()).unit_states(self._records, self._scope, [session]))[session]
+        return {name for name, unit in units.items() if unit.lacks_details}
 
     async def sealed_sessions(self) -> dict[SessionKey, SessionEntry]:
         """The last entries of all sessions that are sealed."""

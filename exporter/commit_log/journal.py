@@ -134,6 +134,7 @@ class Journal:
             "summary": end.summary,
             "complete_until_us": end.complete_until_us,
             "has_all_tables": end.has_all_tables,
+            "has_all_details": end.has_all_details,
             "tag": self.tag,
         }
 

@@ -52,7 +52,8 @@ class UnitState(msgspec.Struct, frozen=True, omit_defaults=True):
     are in the lake. ``failing_since_us`` is when the first of its failures came, one after another in each run, of
     whatever kind; ``refused_since_us``, when AWS itself first refused it for good after its session's end, with no
     success since. Only that counts for giving it up. ``rejects`` are its events without a time that are kept beside the
-    tables. ``row`` says which row the table ``participants`` has of it.
+    tables. ``row`` says which row the table ``participants`` has of it, ``lacks_details`` that this row's details were
+    denied or failed.
     """
 
     began_us: int | None = None
@@ -62,25 +63,26 @@ class UnitState(msgspec.Struct, frozen=True, omit_defaults=True):
     rejects: int = 0
     is_abandoned: bool = False
     row: RowWritten = RowWritten.NONE
+    lacks_details: bool = False
 
     @property
     def named(self) -> UnitState:
-        """What is left of it where only its name is kept, and whether it is abandoned."""
-        return self if self.is_abandoned else UnitState()
+        """What is left of it where only its name is kept, and whether it is abandoned or lacks details."""
+        return self if self.is_abandoned else UnitState(lacks_details=self.lacks_details)
 
 
 class SessionEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a commit says of one session.
 
-    ``status`` says what it is from now on: ``open``; ``sealed``; or ``vanished``, known and no longer listed.
-    ``units`` are those whose state is another one now; where the session is sealed, only their names are kept, and
-    which of them are abandoned. ``files`` are the indexes, among the record's files, of those
-    that hold rows of the session. ``earlier_files`` are the keys of others that do: all of them where the
-    session is sealed or opened again. One that is opened again is ``is_unsure``: they may hold rows of units that are
-    not named. ``latest_end_us`` is the latest end that was ever listed of it, where ``ended_us`` is not.
-    ``has_rejects`` says that an event of it had no time, ever: the tables are not all that there was.
-    ``retired`` are the folders from which files with rows of it were removed on purpose. ``tables`` are those beside
-    ``events`` that have their rows of it, as far as it has come.
+    ``status`` says what it is from now on: ``open``; ``sealed``; or ``vanished``, known and no longer listed. ``units``
+    are those whose state is another one now; where the session is sealed, only their names are kept, and which of them
+    are abandoned or lack details. ``files`` are the indexes, among the record's files, of those that hold rows of the
+    session. ``earlier_files`` are the keys of others that do: all of them where the session is sealed or opened again.
+    One that is opened again is ``is_unsure``: they may hold rows of units that are not named. ``latest_end_us`` is the
+    latest end that was ever listed of it, where ``ended_us`` is not. ``has_rejects`` says that an event of it had no
+    time, ever: the tables are not all that there was. ``retired`` are the folders from which files with rows of it were
+    removed on purpose. ``tables`` are those beside ``events`` that have their rows of it, as far as it has come.
+    ``lacks_details`` says of a sealed session that details of some of its participants were denied or failed.
     """
 
     stage_arn: str
@@ -96,6 +98,7 @@ class SessionEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     has_rejects: bool = False
     retired: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
+    lacks_details: bool = False
 
     @property
     def key(self) -> SessionKey:
@@ -118,10 +121,11 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     A ``begin`` opens a run's epoch, fences earlier writers off, and names no files; ``epoch`` is its number, in all of
     the run's records. ``at`` is the writer's local time, for people only; ``latest_us`` is the service's time, which
     never goes back but where ``void_after_us`` says that times after that one were wrong. ``previous`` is the SHA-256
-    of the stored bytes of the record before this one, in hexadecimal, and empty in the first record.
-    ``unlisted`` are sealed sessions, (stage, session), that their stage no longer lists. ``stages`` are those with a
-    new row. ``has_all_tables`` says that no sealed session lacks rows of a table any more. ``tag`` is what the run was
-    named, in its first and its last record.
+    of the stored bytes of the record before this one, in hexadecimal, and empty in the first record. ``unlisted`` are
+    sealed sessions, (stage, session), that their stage no longer lists. ``stages`` are those with a new row.
+    ``has_all_tables`` says that no sealed session lacks rows of a table any more, and ``has_all_details`` that details
+    which were denied or failed were asked for again, with success. ``tag`` is what the run was named, in its first and
+    its last record.
 
     Three lists of keys say which files of earlier records are no longer there: ``lost`` are neither staged nor visible
     any more; ``replaced`` have their rows in files of this record; ``retired`` were removed on purpose.
@@ -151,6 +155,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     unlisted: tuple[tuple[str, str], ...] = ()
     stages: tuple[StageEntry, ...] = ()
     has_all_tables: bool = False
+    has_all_details: bool = False
     complete_until_us: int | None = None
     summary: dict[str, Any] | None = None
     tag: str | None = None

@@ -7,6 +7,7 @@ A session is sealed when all of this is so:
 - every unit that was committed and not final stood in that list: one that did not is fetched all the same, and a list
   that lacks it is not trusted to be whole;
 - all its units are final, or abandoned (`exporter.commit_log.unit_states`);
+- the rows of all participants that were listed are made;
 - its status lets this run seal it (`exporter.commit_log.session_status`).
 """
 
@@ -38,11 +39,13 @@ class SessionProgress:
     """A session at work. ``grace_us`` is how long after its end events may come.
 
     ``known`` is the session as the log has it, or had it before it let go of it. ``is_refetched`` says that final units
-    are fetched again. ``named`` are the units that the log names of a session that stays sealed.
+    are fetched again. ``named`` are the units that the log names of a session that stays sealed, ``lacking_details``
+    those of them whose details were denied or failed, where they are asked for again.
 
     The mutable state: ``status``; ``listed_us``, the service's time when a complete and flawless listing of the
     participants began, None until there was one; ``has_rejects``, whether an event of the session has no time;
-    ``new_rows``, the events that the next commit adds; and the ``units``.
+    ``new_rows``, the events that the next commit adds; ``rows_awaited``, the participants that were listed and whose
+    rows are not made yet; and the ``units``.
     """
 
     session: Session
@@ -51,9 +54,11 @@ class SessionProgress:
     status: SessionStatus = SessionStatus.NEW
     is_refetched: bool = False
     named: InitVar[AbstractSet[str]] = frozenset()
+    lacking_details: AbstractSet[str] = frozenset()
     has_rejects: bool = field(init=False)
     listed_us: int | None = field(init=False, default=None)
     new_rows: int = field(init=False, default=0)
+    rows_awaited: int = field(init=False, default=0)
     units: SessionUnits = field(init=False)
 
     def __post_init__(self, named: AbstractSet[str]) -> None:
@@ -136,15 +141,24 @@ class SessionProgress:
     def row_due(self, participant_id: str, served_us: int) -> RowWritten | None:
         """The row that the table ``participants`` lacks of a unit that an answer of ``served_us`` lists.
 
-        Of a session that stays sealed and has its rows, only units that the log does not name have one.
+        Of a session that stays sealed and has its rows, only units that the log does not name have one, and those whose
+        details are asked for again.
         """
-        if self.was_sealed and PARTICIPANTS.name in self.known.tables and participant_id in self.units.named:
+        has_row = self.was_sealed and PARTICIPANTS.name in self.known.tables and participant_id in self.units.named
+        if has_row and participant_id not in self.lacking_details:
             return None
         return unit_states.row_due(self.units[participant_id], self.end, served_us)
 
-    def row_written(self, participant_id: str, row: RowWritten) -> None:
-        """Note that the next commit adds this row of a unit to the table ``participants``."""
-        unit = msgspec.structs.replace(self.units[participant_id], row=row)
+    def is_only_for_details(self, participant_id: str) -> bool:
+        """Whether a unit has its final row, and is listed again for its details alone."""
+        return participant_id in self.lacking_details and PARTICIPANTS.name in self.known.tables
+
+    def row_written(self, participant_id: str, row: RowWritten, *, lacks_details: bool = False) -> None:
+        """Note that the next commit adds this row of a unit to the table ``participants``.
+
+        ``lacks_details`` says that its details were denied or failed.
+        """
+        unit = msgspec.structs.replace(self.units[participant_id], row=row, lacks_details=lacks_details)
         self.units.change(participant_id, unit, is_over=False)
 
     # What becomes of units.
@@ -208,11 +222,16 @@ class SessionProgress:
         if changed or self._found():
             return True
         if self.status is SessionStatus.KEPT_SEALED:
-            return not self.is_refetched and self.listed_us is not None and not self.known.tables
+            return self.has_rows_of_list and not self.is_refetched and not self.known.tables
         if self.status is SessionStatus.SEALED:
             return False
         times_us = (self.session.started_us, self.session.ended_us)
         return self.is_sealed or self.status.is_new or times_us != (self.known.started_us, self.known.ended_us)
+
+    @property
+    def has_rows_of_list(self) -> bool:
+        """Whether all participants were listed without a flaw, and the rows of all of them are made."""
+        return self.listed_us is not None and not self.rows_awaited
 
     @property
     def is_sealed(self) -> bool:
@@ -221,7 +240,7 @@ class SessionProgress:
             return True
         final_from_us = self.final_from_us
         is_listed = self.listed_us is not None and final_from_us is not None and self.listed_us >= final_from_us
-        return is_listed and self.units.are_done and not self.status.is_contested
+        return is_listed and self.units.are_done and not (self.rows_awaited or self.status.is_contested)
 
     @property
     def is_listing_abandoned(self) -> bool:
@@ -254,7 +273,13 @@ class SessionProgress:
             has_rejects=self.has_rejects,
             retired=tuple(self.known.retired) if is_sealed or is_new else (),
             tables=tables,
+            lacks_details=is_sealed and self._lacks_details(units),
         )
+
+    def _lacks_details(self, units: dict[str, UnitState]) -> bool:
+        """Whether any unit lacks details once these ``units`` are committed."""
+        units = self.known.units | units
+        return bool(self.lacking_details - units.keys()) or any(unit.lacks_details for unit in units.values())
 
     def committed(self, line: SessionEntry, keys: list[str]) -> bool:
         """Note that ``line`` was committed, and that the files ``keys`` hold rows of the session.

@@ -40,7 +40,7 @@ def tables_of(progress: SessionProgress, tables: TableSettings, *, is_sealed: bo
     names = dict.fromkeys(progress.known.tables)
     if tables.sessions and is_due:
         names[SESSIONS.name] = None
-    if tables.participants and is_sealed and (not progress.was_sealed or progress.listed_us is not None):
+    if tables.participants and is_sealed and (not progress.was_sealed or progress.has_rows_of_list):
         names[PARTICIPANTS.name] = None
     return tuple(sorted(names))
 

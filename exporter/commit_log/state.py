@@ -35,7 +35,7 @@ class SessionState(msgspec.Struct, omit_defaults=True):
     ``latest_end_us`` is the latest end that was ever listed, where ``ended_us`` is not. ``files`` are the keys of those
     that hold rows of it. ``is_unsure`` says that they may hold rows of units that ``units`` does not name.
     ``has_rejects`` says that some of its events have no time. ``tables`` are those beside ``events`` that have a row of
-    it.
+    it. ``lacks_details`` says of a sealed session that details of some of its participants were denied or failed.
     """
 
     started_us: int | None = None
@@ -47,6 +47,7 @@ class SessionState(msgspec.Struct, omit_defaults=True):
     has_rejects: bool = False
     retired: list[str] = []
     tables: list[str] = []
+    lacks_details: bool = False
 
     def files_of(self, folder: str) -> list[str]:
         """The keys of the files with rows of the session that lie in a table's folder, or in that of the rejects."""
@@ -75,13 +76,14 @@ class ScopeState(msgspec.Struct, kw_only=True):
     """Everything that a run needs to know of the runs before it.
 
     ``link`` is that of the last record that was folded in, and ``last`` the last commit; ``snapshot_number`` is that of
-    the record up to which the newest sound snapshot goes, 0 where there is none. ``latest_us`` is the
-    service's time, as far as the log knows it; ``newest_us`` the latest start or end of any session; ``let_go_us`` the
-    later of the two when the state last let go of a session that was no longer listed. ``rows``, ``files`` and the
-    dates are of all that was committed. ``abandoned`` are the units (or sessions, where their participants could never
-    be listed), by name, that AWS refused until they were abandoned, with the time of the first refusal. ``sealed``
-    names sessions with the end by which they were sealed. ``stages`` are the last rows of stages, by ARN, and
-    ``lacks_tables`` says that some sealed sessions have no rows in a table beside ``events``.
+    the record up to which the newest sound snapshot goes, 0 where there is none. ``latest_us`` is the service's time,
+    as far as the log knows it; ``newest_us`` the latest start or end of any session; ``let_go_us`` the later of the two
+    when the state last let go of a session that was no longer listed. ``rows``, ``files`` and the dates are of all that
+    was committed. ``abandoned`` are the units (or sessions, where their participants could never be listed), by name,
+    that AWS refused until they were abandoned, with the time of the first refusal. ``sealed`` names sessions with the
+    end by which they were sealed. ``stages`` are the last rows of stages, by ARN, and ``lacks_tables`` says that some
+    sealed sessions have no rows in a table beside ``events``, and ``lacks_details`` that details of participants of
+    some were denied or failed.
     """
 
     format: str = FORMAT
@@ -102,6 +104,7 @@ class ScopeState(msgspec.Struct, kw_only=True):
     sealed: dict[str, dict[str, int | None]] = {}
     stages: dict[str, StageEntry] = {}
     lacks_tables: bool = False
+    lacks_details: bool = False
     last: Record | None = None
 
     @property
@@ -174,6 +177,7 @@ class ScopeState(msgspec.Struct, kw_only=True):
             self._let_go()
         self.stages.update({stage.arn: stage for stage in record.stages})
         self.lacks_tables = self.lacks_tables and not record.has_all_tables
+        self.lacks_details = self.lacks_details and not record.has_all_details
         if record.kind == "commit":
             self.last = record
 
@@ -207,6 +211,7 @@ class ScopeState(msgspec.Struct, kw_only=True):
             if line.status == "sealed":
                 self.sealed.setdefault(line.stage_arn, {})[line.session_id] = line.latest_end_us or line.ended_us
                 self.lacks_tables |= not line.tables
+                self.lacks_details |= line.lacks_details
             else:
                 self._let_go()
             return
@@ -250,8 +255,9 @@ def has_file_of(table: str, keys: Iterable[str]) -> bool:
 
 def opened_unit(unit: UnitState, lost: Iterable[str]) -> UnitState:
     """The state of a unit whose session is opened again because files with these keys are lost."""
-    row = RowWritten.NONE if has_file_of(PARTICIPANTS.name, lost) else unit.row
-    return UnitState(rows=unit.rows, row=row)
+    if has_file_of(PARTICIPANTS.name, lost):
+        return UnitState(rows=unit.rows)
+    return UnitState(rows=unit.rows, row=unit.row, lacks_details=unit.lacks_details)
 
 
 def retired_by(record: Record, files: Iterable[str], retired: Iterable[str]) -> list[str]:

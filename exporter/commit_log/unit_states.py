@@ -59,7 +59,13 @@ def decide(unit: UnitState, end: SessionEnd | None, *, is_refetched: bool) -> De
 
 def fetched(before: UnitState, began_us: int | None, rows: int) -> UnitState:
     """The state after a whole fetch that gave ``rows`` more; ``began_us`` is None where it can't be final."""
-    return UnitState(began_us=began_us, rows=before.rows + rows, rejects=before.rejects, row=before.row)
+    return UnitState(
+        began_us=began_us,
+        rows=before.rows + rows,
+        rejects=before.rejects,
+        row=before.row,
+        lacks_details=before.lacks_details,
+    )
 
 
 def fetched_in_part(
@@ -72,6 +78,7 @@ def fetched_in_part(
         failing_since_us=now_us if before.failing_since_us is None else before.failing_since_us,
         rejects=before.rejects + rejects,
         row=before.row,
+        lacks_details=before.lacks_details,
         is_abandoned=is_late and end is not None and began_us >= end.final_from_us,
     )
 

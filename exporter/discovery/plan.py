@@ -99,7 +99,15 @@ class ExportPlan:
         """Whether a run has nothing to do with such a session. ``known`` is its state, where that was looked up."""
         if standing is not Standing.SEALED or self.request.refetch:
             return False
-        return not self.request.backfill_tables or (known is not None and not self.lacks_rows(known.tables))
+        return not self.request.backfill_tables or (known is not None and not self._lacks_something(known))
+
+    @property
+    def asks_for_details(self) -> bool:
+        """Whether rows of participants are to have details."""
+        return self.tables.participants and self.tables.details
+
+    def _lacks_something(self, known: SessionState) -> bool:
+        return self.lacks_rows(known.tables) or (self.asks_for_details and known.lacks_details)
 
     def lacks_rows(self, tables: Iterable[str]) -> bool:
         """Whether a sealed session with rows in these ``tables`` lacks some in others."""
@@ -123,10 +131,12 @@ class ExportPlan:
         now_us: int,
         *,
         named: AbstractSet[str] = frozenset(),
+        lacking_details: AbstractSet[str] = frozenset(),
     ) -> SessionProgress:
         """The session as work that begins. ``known`` is what the log says of it, ``now_us`` the service's time.
 
-        ``named`` are the units that the log names of a session that stays sealed.
+        ``named`` are the units that the log names of a session that stays sealed, ``lacking_details`` those of them
+        whose details are asked for again.
         """
         known = _with_believed_ends(known or SessionState(), now_us)
         return SessionProgress(
@@ -136,6 +146,7 @@ class ExportPlan:
             self._status(session, standing),
             is_refetched=self.request.refetch,
             named=named,
+            lacking_details=lacking_details,
         )
 
     def _status(self, session: Session, standing: Standing) -> SessionStatus:
@@ -152,7 +163,7 @@ class ExportPlan:
 
     def describe(self, progress: SessionProgress, participant_ids: Iterable[str], served_us: int) -> list[str]:
         """Choose the participants to ask for details of: those that an answer of ``served_us`` gives a row."""
-        if not (self.tables.participants and self.tables.details):
+        if not self.asks_for_details:
             return []
         due = [name for name in participant_ids if progress.row_due(name, served_us) is not None]
         self.to_describe += len(due)

@@ -55,6 +55,11 @@ class Channel(Generic[Item]):
             self._push(item)
             self._changed.notify_all()
 
+    @property
+    def is_full(self) -> bool:
+        """Whether `put` would wait for room."""
+        return not self._has_room()
+
     def put_over_bound(self, item: Item) -> None:
         """Add an item at once, over the bound, from a task that is being cancelled; `close` must follow."""
         self._push(item)

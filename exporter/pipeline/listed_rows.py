@@ -1,12 +1,12 @@
 """Rows of stages and participants, from when they are listed until their commit.
 
 A row is committed no later than the first event that it explains. One that waits for its participant's details waits
-until that commit at most.
+until that commit at most. The rows of a session that was sealed without them are committed all at once.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from exporter.lake.tables.participants import PARTICIPANTS
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from exporter.commit_log.records import RowWritten
     from exporter.commit_log.sealing import SessionProgress
+    from exporter.ledger import ScopeLedger
+    from exporter.model import SessionKey
     from exporter.normalize.columns import Stamp
     from exporter.normalize.listed_model import ListedParticipant, ParticipantDetails
     from exporter.normalize.privacy import Privacy
@@ -39,30 +41,65 @@ _PARTICIPANT_SIZE_BYTES = 500
 
 @dataclass(frozen=True, slots=True)
 class _Due:
-    """A row that the table ``participants`` lacks, and which one it is."""
+    """A row that the table ``participants`` lacks, and which one it is.
+
+    ``is_only_for_details`` says that it replaces one whose details were denied or failed: without details it is none.
+    """
 
     progress: SessionProgress
     listed: ListedParticipant
     row: RowWritten
+    is_only_for_details: bool = False
+
+    @property
+    def can_wait(self) -> bool:
+        """Whether a later run makes the row where this one does not: of a session that is not sealed."""
+        return not self.progress.was_sealed
+
+    @property
+    def unit(self) -> Unit:
+        """The participant."""
+        return Unit(*self.progress.session.key, self.listed.participant_id)
+
+
+_Described = tuple[_Due, "ParticipantDetails | NoDetails"]
+
+
+@dataclass(slots=True)
+class _WholeSession:
+    """The participants of one session whose rows are committed at once: how many details are missing, and the rest."""
+
+    missing: int = 0
+    ready: list[_Described] = field(default_factory=list)
 
 
 class ListedRows:
     """The rows of one scope's stages and participants that wait for their commit.
 
-    The mutable state: the participants whose row is ready, and those that wait for their details, by session and id.
+    The mutable state: the participants whose row is ready; those that wait for their details; and, of a session that
+    was sealed without its rows, those that wait for the others' details.
     """
 
-    def __init__(self, tables: TableSettings, privacy: Privacy, stamp: Callable[[], Stamp]) -> None:
+    def __init__(
+        self, tables: TableSettings, privacy: Privacy, stamp: Callable[[], Stamp], ledger: ScopeLedger
+    ) -> None:
         self._tables = tables
         self._privacy = privacy
         self._stamp = stamp
-        self._ready: list[tuple[_Due, ParticipantDetails | NoDetails]] = []
-        self._waiting: dict[tuple[str, str], _Due] = {}
+        self._ledger = ledger
+        self._ready: list[_Described] = []
+        self._waiting: dict[Unit, _Due] = {}
+        self._whole: dict[SessionKey, _WholeSession] = {}
 
     @property
     def size_bytes(self) -> int:
         """What the participants take that are no rows yet, about."""
-        return _PARTICIPANT_SIZE_BYTES * (len(self._ready) + len(self._waiting))
+        waiting = len(self._waiting) + sum(len(session.ready) for session in self._whole.values())
+        return _PARTICIPANT_SIZE_BYTES * (len(self._ready) + waiting)
+
+    def waits_for(self, units: Iterable[Unit]) -> bool:
+        """Whether the row of any of these waits for its details."""
+        return any(unit in self._waiting for unit in units)
 
     def take_stage(self, delivery: StageListed, checkpoint: Checkpoint) -> None:
         """Add a stage's row."""
@@ -72,55 +109,92 @@ class ListedRows:
 
     def take_participants(self, delivery: ParticipantsListed, checkpoint: Checkpoint) -> None:
         """Take participants that were listed; those whose row is due wait for their details, or for the commit."""
-        checkpoint.work_on(delivery.progress)
+        progress = delivery.progress
+        checkpoint.work_on(progress)
+        progress.rows_awaited -= len(delivery.participants)
         if not self._tables.participants:
             return
         for listed in delivery.participants:
-            row = delivery.progress.row_due(listed.participant_id, delivery.served_us)
-            if row is None:
-                continue
-            due = _Due(delivery.progress, listed, row)
-            if self._tables.details:
-                self._waiting[delivery.progress.session.name, listed.participant_id] = due
-            else:
-                self._ready.append((due, NoDetails.OFF))
+            row = progress.row_due(listed.participant_id, delivery.served_us)
+            if row is not None:
+                is_only_for_details = progress.is_only_for_details(listed.participant_id)
+                self._await_details(_Due(progress, listed, row, is_only_for_details))
         self._make_rows(checkpoint, at_least=_ROWS_AT_ONCE)
 
     def take_details(self, delivery: ParticipantDescribed, checkpoint: Checkpoint) -> None:
         """Take a participant's details. Of one that no list showed, they are the row."""
         progress, described = delivery.progress, delivery.described
-        due = self._waiting.pop((progress.session.name, delivery.participant_id), None)
-        if due is None and isinstance(described, DescribedParticipant):
-            row = progress.row_due(delivery.participant_id, delivery.served_us)
-            due = None if row is None else _Due(progress, described.listed, row)
+        due = self._waiting.pop(Unit(*progress.session.key, delivery.participant_id), None)
+        details = described.details if isinstance(described, DescribedParticipant) else described
         if due is not None:
-            checkpoint.work_on(progress)
-            details = described.details if isinstance(described, DescribedParticipant) else described
-            self._ready.append((due, details))
-            self._make_rows(checkpoint, at_least=_ROWS_AT_ONCE)
+            self._described(due, details, checkpoint)
+        elif isinstance(described, DescribedParticipant):
+            row = progress.row_due(delivery.participant_id, delivery.served_us)
+            if row is not None:
+                progress.rows_awaited += 1
+                self._described(_Due(progress, described.listed, row), details, checkpoint)
+        self._make_rows(checkpoint, at_least=_ROWS_AT_ONCE)
 
-    def flush(self, checkpoint: Checkpoint, taken: AbstractSet[Unit], *, is_last: bool) -> None:
+    def flush(
+        self, checkpoint: Checkpoint, taken: AbstractSet[Unit], *, is_last: bool = False, is_stopped: bool = False
+    ) -> None:
         """Add all rows that the next commit has to have.
 
-        Those are the ones that are ready, and of the others those whose units' events are ``taken`` into it, and those
-        whose session it seals; in the last commit all.
+        Those are the ones that are ready, and of the others those whose units' events are ``taken`` into it. In the
+        last commit they are all; but where the run ``is_stopped``, those that no event needs are left to the next run.
         """
-        for key, due in list(self._waiting.items()):
-            unit = Unit(*due.progress.session.key, due.listed.participant_id)
-            if is_last or due.progress.is_sealed or unit in taken:
-                del self._waiting[key]
-                checkpoint.work_on(due.progress)
-                self._ready.append((due, NoDetails.FAILED))
+        late = [
+            due
+            for unit, due in self._waiting.items()
+            if unit in taken or (is_last and not (is_stopped and due.can_wait))
+        ]
+        for due in late:
+            del self._waiting[due.unit]
+            self._described(due, NoDetails.FAILED, checkpoint)
+        self._ledger.details_late(len(late))
         self._make_rows(checkpoint, at_least=1)
+
+    def _await_details(self, due: _Due) -> None:
+        due.progress.rows_awaited += 1
+        if not self._tables.details:
+            self._ready.append((due, NoDetails.OFF))
+            return
+        self._waiting[due.unit] = due
+        if due.progress.was_sealed and not due.is_only_for_details:
+            self._whole.setdefault(due.progress.session.key, _WholeSession()).missing += 1
+
+    def _described(self, due: _Due, details: ParticipantDetails | NoDetails, checkpoint: Checkpoint) -> None:
+        """Note what came of a participant's details: its row is ready, unless it has to wait for others."""
+        if due.is_only_for_details and _is_lacking(details):
+            due.progress.rows_awaited -= 1
+            self._ledger.details_lacking += 1
+            return
+        checkpoint.work_on(due.progress)
+        session = self._whole.get(due.progress.session.key)
+        if session is None or due.is_only_for_details:
+            self._ready.append((due, details))
+            return
+        session.missing -= 1
+        session.ready.append((due, details))
+        if not session.missing:
+            self._ready += self._whole.pop(due.progress.session.key).ready
 
     def _make_rows(self, checkpoint: Checkpoint, *, at_least: int) -> None:
         while len(self._ready) >= at_least:
             ready, self._ready = self._ready[:_ROWS_AT_ONCE], self._ready[_ROWS_AT_ONCE:]
             rows = participant_rows([self._row(due, details) for due, details in ready], self._stamp())
             sessions = {due.progress.session.name: due.progress for due, _ in ready}
+            for progress in sessions.values():
+                checkpoint.work_on(progress)
             kept, _ = without_retired(PARTICIPANTS, rows, sessions.values())
             checkpoint.add(PARTICIPANTS, kept)
-            _note_written(due for due, _ in ready)
+            for due, details in ready:
+                self._note_written(due, lacks_details=_is_lacking(details))
+
+    def _note_written(self, due: _Due, *, lacks_details: bool) -> None:
+        due.progress.rows_awaited -= 1
+        due.progress.row_written(due.listed.participant_id, due.row, lacks_details=lacks_details)
+        self._ledger.details_lacking += lacks_details
 
     def _row(self, due: _Due, details: ParticipantDetails | NoDetails) -> ParticipantRow:
         if not isinstance(details, NoDetails):
@@ -129,6 +203,6 @@ class ListedRows:
         return ParticipantRow(due.progress.session, listed, details, is_final=due.row is due.row.FINAL)
 
 
-def _note_written(dues: Iterable[_Due]) -> None:
-    for due in dues:
-        due.progress.row_written(due.listed.participant_id, due.row)
+def _is_lacking(details: ParticipantDetails | NoDetails) -> bool:
+    """Whether there are no details now, and may be some later."""
+    return details in {NoDetails.DENIED, NoDetails.FAILED} if isinstance(details, NoDetails) else False

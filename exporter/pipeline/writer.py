@@ -8,6 +8,8 @@ unit.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from exporter.errors import EventUndated
@@ -42,6 +44,9 @@ _BATCH_SIZE_BYTES = 1 << 18
 # Large enough that a piece's fixed cost does not show, small enough for little memory: it takes some ten times as much.
 _PIECE_SIZE_BYTES = 1 << 20
 _BATCH_UNITS = 1_024
+# Details are asked for before events are, at the same pace: those of the last units are on their way at a checkpoint.
+_DETAILS_WAIT_S = 5.0
+_LATER_UNITS_MAX = 256
 # A large unit's rows are staged when they are this part of the bound, so that they come on top of little.
 _LARGE_PART = 2
 
@@ -67,6 +72,7 @@ class Writer:
         self._ledger = ledger
         self._clock = context.clock
         self._now_us = now_us
+        self._stop = context.stop
         self._run_id = context.run_id
         self._checkpoint_s = context.settings.run.checkpoint_s
         self._give_up_days = context.settings.run.give_up_days
@@ -77,7 +83,7 @@ class Writer:
         self._large_units = LargeUnits(
             context.store, self._row_maker, committer, size_bytes_max // _LARGE_PART, self._use_with
         )
-        self._listed = ListedRows(context.settings.tables, context.privacy, self._stamp)
+        self._listed = ListedRows(context.settings.tables, context.privacy, self._stamp, ledger)
         self._taken: set[Unit] = set()
         self._batch: list[tuple[SessionProgress, FetchedUnit]] = []
         self._batch_size_bytes = 0
@@ -114,8 +120,30 @@ class Writer:
             if delivery is not None:
                 await self._take(delivery)
             if self._clock.monotonic_s() >= due_s or self._is_due:
+                later = await self._await_details(deliveries)
                 await self._commit()
                 due_s = self._clock.monotonic_s() + self._checkpoint_s
+                for unit in later:
+                    await self._take(unit)
+
+    async def _await_details(self, deliveries: Channel[Delivery]) -> list[UnitFetched]:
+        """Wait a little for details of participants whose events are about to be committed.
+
+        Returns units that came meanwhile: they belong to the next checkpoint. Some of them are enough to end the wait.
+        """
+        later: list[UnitFetched] = []
+        with suppress(Closed, TimeoutError):
+            async with asyncio.timeout(_DETAILS_WAIT_S):
+                while self._waits_for_details() and len(later) < _LATER_UNITS_MAX:
+                    delivery = await deliveries.get()
+                    if isinstance(delivery, UnitFetched):
+                        later.append(delivery)
+                    else:
+                        await self._take(delivery)
+        return later
+
+    def _waits_for_details(self) -> bool:
+        return self._listed.waits_for(chain(self._taken, (fetched.unit for _, fetched in self._batch)))
 
     def _wake(self) -> None:
         """Commit soon: the rows of all scopes take too much memory, and this scope has the most of them."""
@@ -217,7 +245,8 @@ class Writer:
     async def _commit(self, *, is_last: bool = False) -> None:
         """Commit all that was taken so far."""
         await self._normalize()
-        self._listed.flush(self._checkpoint, self._taken, is_last=is_last)
+        is_stopped = self._stop.reason is not None
+        self._listed.flush(self._checkpoint, self._taken, is_last=is_last, is_stopped=is_stopped)
         self._taken = set()
         checkpoint, self._checkpoint = self._checkpoint, Checkpoint()
         await self._committer.commit(checkpoint)

@@ -17,7 +17,7 @@ from exporter.pipeline.run_context import RunContext
 from exporter.pipeline.scope import ScopeExport
 from exporter.pipeline.stop import Stop
 from exporter.pipeline.surroundings import Surroundings
-from exporter.settings import RunSettings, Settings
+from exporter.settings import RunSettings, Settings, TableSettings
 from tests.support.service import SCOPE, Service
 
 if TYPE_CHECKING:
@@ -42,11 +42,12 @@ def a_context(
     *,
     request: Request | None = None,
     settings: RunSettings | None = None,
+    tables: TableSettings | None = None,
     stop: Stop | None = None,
 ) -> RunContext:
     """What the scopes of one run share, without a way to AWS."""
     surroundings = Surroundings(clock, this_process(), is_gone, no_services)
-    all_settings = Settings(run=settings or RunSettings())
+    all_settings = Settings(run=settings or RunSettings(), tables=tables or TableSettings())
     return RunContext(run_id, all_settings, request or Request(), stop or Stop(), store, budget, surroundings)
 
 
@@ -68,6 +69,7 @@ async def export(
     *,
     rows_max: int = 1_000_000,
     settings: RunSettings | None = None,
+    tables: TableSettings | None = None,
     stop: Stop | None = None,
     known: KnownIds | None = None,
     call_with: Callable[[ScopeLedger], Any] | None = None,
@@ -80,15 +82,19 @@ async def export(
     ledger.listing_needed()
     caller: Any = service if call_with is None else call_with(ledger)
     budget = Budget(rows_max * ROW_SIZE_BYTES, known=known)
-    context = a_context(store, budget, service.clock, run_id, request=request, settings=settings, stop=stop)
+    context = a_context(
+        store, budget, service.clock, run_id, request=request, settings=settings, tables=tables, stop=stop
+    )
     await ScopeExport(context, SCOPE, caller, ledger, is_whole=True).export(listed(service, service.stages))
     ledger.close()
     return ledger
 
 
-async def survey(service: Service, store: MemoryStore) -> Estimate:
+async def survey(
+    service: Service, store: MemoryStore, request: Request | None = None, tables: TableSettings | None = None
+) -> Estimate:
     caller: Any = service
     ledger = ScopeLedger(SCOPE.region, SCOPE.account_id)
     ledger.calls = service.calls_by_operation
-    context = a_context(store, Budget(1), service.clock, "dry")
+    context = a_context(store, Budget(1), service.clock, "dry", request=request, tables=tables)
     return await ScopeExport(context, SCOPE, caller, ledger, is_whole=True).survey(listed(service, service.stages))

@@ -65,7 +65,7 @@ class Service:
         self.calls: Counter[tuple[str, ...]] = Counter()
         self.calls_by_operation: Counter[str] = Counter()
         self.concurrency = 4
-        self.rate = 5.0
+        self.rate = self.rate_of_details = 5.0
         self.service_time = ServiceTime(lambda: self.now_us)
         self.date: Callable[[], str] = lambda: formatdate(self.now_us // SECOND_US, usegmt=True)
         #: Participants, by id or by name, that no list shows; and, by what a list is of, where in it an item without a
@@ -116,11 +116,14 @@ class Service:
 
         self.on_call = refuse
 
-    def pace(self, _operation: Operation) -> Any:
+    def pace(self, operation: Operation) -> Any:
         async def free() -> None:
             await asyncio.sleep(0)
 
-        return SimpleNamespace(free=free)
+        return SimpleNamespace(
+            free=free,
+            calls_per_second=self.rate_of_details if operation is Operation.GET_PARTICIPANT else self.rate,
+        )
 
     async def call(self, operation: Operation, params: Mapping[str, Any]) -> Page:
         self.calls[
@@ -129,6 +132,9 @@ class Service:
         self.calls_by_operation[operation] += 1
         await asyncio.sleep(0)
         self.on_call(operation, params)
+        if operation is Operation.GET_PARTICIPANT:
+            served_us = self.service_time.answered(self.date(), self.service_time.asked())
+            return Page(_encoded(self.described(params)), None, served_us)
         items = self._items(operation, params)
         start = int(params.get("nextToken", "0"))
         end = start + self.page_size
@@ -161,6 +167,11 @@ class Service:
         name, tags = self.names.get(arn, (arn.rpartition("/")[2], {"team": "tests"}))
         return {"arn": arn, "name": name, "tags": tags}
 
+    def described(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """A participant as GetParticipant shows it."""
+        session = self.stages[params["stageArn"]][params["sessionId"]]
+        return _listed(params["participantId"], session) | {"browserName": "Firefox", "attributes": {"plan": "free"}}
+
     def _with_flaw(self, name: str, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
         place = self.flawed.get(name)
         return items if place is None else [*items[:place], {}, *items[place:]]
@@ -176,7 +187,7 @@ class Service:
         )
 
 
-def _encoded(items: list[dict[str, Any]]) -> bytes:
+def _encoded(items: list[dict[str, Any]] | dict[str, Any]) -> bytes:
     try:
         return msgspec.json.encode(items)
     except UnicodeEncodeError:  # half of a surrogate pair is JSON all the same

@@ -1,4 +1,4 @@
-"""Details of participants: one GetParticipant each, in that operation's own pace, beside the events."""
+"""Asks for the details of participants, one call each, in that operation's own pace."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from exporter.model import Unit
 from exporter.normalize.listed import decode_described
 from exporter.normalize.participants import NoDetails
 from exporter.pipeline.delivery import ParticipantDescribed
+from exporter.pipeline.fetch import params_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,36 +21,37 @@ if TYPE_CHECKING:
     from exporter.normalize.listed_model import DescribedParticipant
 
 
-def params_of(unit: Unit) -> dict[str, str]:
-    """What a call about one unit asks."""
-    return {"stageArn": unit.stage_arn, "sessionId": unit.session_id, "participantId": unit.participant_id}
-
-
-class Details:
+class Describer:
     """Asks for the details of one scope's participants. ``now_us`` is the service's clock.
 
-    The mutable state: whether they are denied, which is one failure of the scope.
+    The mutable state: whether a failure says already that the details are denied.
     """
 
     def __init__(self, caller: RetryingCaller, ledger: ScopeLedger, now_us: Callable[[], int]) -> None:
         self._caller = caller
         self._ledger = ledger
         self._now_us = now_us
-        self._are_denied = False
+        self._is_denial_noted = False
 
-    async def describe(self, progress: SessionProgress, participant_id: str) -> ParticipantDescribed:
-        """Ask for one participant's details, or say why there are none. Raises a :class:`ScopeLost`."""
+    async def describe(self, progress: SessionProgress, participant_id: str) -> ParticipantDescribed | None:
+        """Ask for a participant's details; where there are none, return the reason.
+
+        Returns None, without a call, where the participant's row was committed meanwhile. Raises a :class:`ScopeLost`;
+        any other failure is noted.
+        """
+        if progress.row_due(participant_id, self._now_us()) is None:
+            return None
         unit = Unit(*progress.session.key, participant_id)
         try:
             page = await self._caller.call(Operation.GET_PARTICIPANT, params_of(unit))
-            served_us, described = page.served_us, self._read(unit, page.items)
+            served_us, described = page.served_us, self._described(unit, page.items)
         except ScopeLost:
             raise
         except ApiError as error:
-            served_us, described = self._now_us(), self._failed(unit, error)
+            served_us, described = self._now_us(), self._not_described(unit, error)
         return ParticipantDescribed(progress, participant_id, described, served_us)
 
-    def _read(self, unit: Unit, answer: bytes) -> DescribedParticipant | NoDetails:
+    def _described(self, unit: Unit, answer: bytes) -> DescribedParticipant | NoDetails:
         """Read what GetParticipant answers. Raises :class:`Malformed`."""
         decoded = decode_described(answer)
         self._ledger.note_unknown(decoded.unknown_fields)
@@ -57,14 +59,14 @@ class Details:
             self._ledger.fail(unit.name, Malformed(flaw))
         return decoded.items[0] if decoded.items else NoDetails.FAILED
 
-    def _failed(self, unit: Unit, error: ApiError) -> NoDetails:
+    def _not_described(self, unit: Unit, error: ApiError) -> NoDetails:
         """Note why there are no details; that they are denied, once for the scope."""
         if isinstance(error, Refused) and error.is_not_found:
             return NoDetails.NOT_FOUND
         if isinstance(error, ShutOut) or (isinstance(error, Refused) and not error.is_for_good):
-            if not self._are_denied:
+            if not self._is_denial_noted:
                 self._ledger.fail(self._ledger.name, error)
-            self._are_denied = True
+            self._is_denial_noted = True
             return NoDetails.DENIED
         self._ledger.fail(unit.name, error)
         return NoDetails.FAILED
