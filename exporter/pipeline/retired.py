@@ -31,7 +31,7 @@ def without_retired(
         progress.session.key: frozenset(progress.known.retired) for progress in sessions if progress.known.retired
     }
     left_out = Counter[Unit]()
-    if not retired:
+    if not retired or not rows.num_rows:
         return rows, left_out
     kept: list[pa.RecordBatch] = []
     for day in dates_in(table, rows):

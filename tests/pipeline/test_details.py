@@ -186,7 +186,7 @@ async def test_throttled_details_let_the_events_pass(monkeypatch: pytest.MonkeyP
 async def test_a_row_is_committed_with_its_events_and_waits_for_its_details_until_then() -> None:
     """At each checkpoint there is a row of every participant whose events it has."""
     service, store = Service(), MemoryStore()
-    service.add("st-1", events={f"p{index:02}": 3 for index in range(40)})
+    service.add("st-1", events={f"p{index:02}": 3 for index in range(12)})
     seen: list[tuple[set[str], set[str]]] = []
 
     def look(operation: str, key: str) -> None:
@@ -202,7 +202,7 @@ async def test_a_row_is_committed_with_its_events_and_waits_for_its_details_unti
     await export(service, store, "r1", rows_max=20, tables=DETAILS)
     assert len(seen) > 3
     assert all(events <= participants for events, participants in seen)
-    assert details_in(store) == {"fetched": 40}
+    assert details_in(store) == {"fetched": 12}
 
 
 async def test_a_stop_fails_only_the_details_that_events_can_not_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
