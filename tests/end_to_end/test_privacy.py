@@ -18,7 +18,7 @@ from exporter.cli.app import main
 from exporter.discovery.request import Request
 from exporter.emulator import Emulator, FixedWorld
 from exporter.errors import UsageError
-from exporter.settings import PrivacySettings
+from exporter.settings import PrivacySettings, TableSettings
 from tests.support.exports import ACCOUNT, REGION, options_of, stage_of
 
 if TYPE_CHECKING:
@@ -68,9 +68,13 @@ def events() -> list[Any]:
 
 def world(extra_events: list[Any]) -> dict[tuple[str, str], FixedWorld]:
     """One session that is over, with a participant of each kind of list item."""
-    participants = [
+    attributes = {"displayName": "RAW-NAME-44", "plan": "RAW-PLAN-44"}
+    details = {"browserName": "Firefox", "attributes": attributes, "owner": {"userId": "RAW-USER-44"}}
+    participants: list[dict[str, Any]] = [
         {"participantId": "p1", "userId": "RAW-USER-40", "events": events() + extra_events},
         {"participantId": "p2", "userId": ["RAW-USER-41"], "events": [], "observedBy": "RAW-EXTRA-41"},
+        {"participantId": "p4", "userId": "RAW-USER-43", "attributes": ["RAW-NAME-43"], "events": []},
+        {"participantId": "p5", "userId": "RAW-USER-45", "events": [], "details": details},
         {"participantId": "p3", "attributes": {"displayName": "RAW-NAME-42", "plan": "RAW-PLAN-42"}, "events": []},
     ]
     session = {"sessionId": "st-0000000000001", "startTime": STARTED, "endTime": ENDED, "participants": participants}
@@ -124,7 +128,7 @@ async def test_no_byte_of_a_lake_says_what_is_hidden(mode: str, exports: Exports
     later = {"name": "TOKEN_EXCHANGED", "eventTime": AT, "newToken": token(50), "previousToken": token(20)}
     for request, more in ((Request(), []), (Request(refetch=True), [later, later]), (Request(refetch=True), [later])):
         async with Emulator(options_of(), world(more)) as emulator:
-            exported = await exports.run(emulator, request, privacy=privacy)
+            exported = await exports.run(emulator, request, privacy=privacy, tables=TableSettings(details=True))
             assert exported.exit_code == exit_codes.PARTIAL  # for the rejects
     found = raw_values(bytes_of(exports.lake))
     assert found == left
