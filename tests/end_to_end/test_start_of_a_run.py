@@ -16,7 +16,18 @@ ROOT = Path(exporter.__file__).parents[1]
 #: S3's library, what rows are made and read with, what draws on a terminal, and what serves.
 NOT_YET = {"aioboto3", "boto3", "pyarrow.compute", "pyarrow.parquet", "rich", "aiohttp.web", "duckdb"}
 AWS = {"botocore", "aiobotocore", "aiohttp"}
-CODE = "import sys; from exporter.__main__ import main; code = main(); print(*sys.modules); sys.exit(code)"
+# PyArrow imports pandas wherever it is installed, and all that pandas needs: it counts as not installed.
+CODE = """
+import sys
+class Missing:
+    def find_spec(name, *_):
+        if name == "pandas": raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Missing)
+from exporter.__main__ import main
+code = main()
+print(*sys.modules)
+sys.exit(code)
+"""
 EVENTS = [{"name": name, "eventTime": "2020-01-01T10:00:00Z"} for name in ("JOINED", "LEFT")]
 SESSION = {
     "sessionId": "st-0000000000001",
