@@ -89,10 +89,18 @@ def test_no_secret_is_logged(level: str, monkeypatch: pytest.MonkeyPatch) -> Non
     """The environment's secrets are masked wherever they stand, also in a traceback, and named ones by their name."""
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
     monkeypatch.setenv("AWS_SESSION_TOKEN", "token-of-the-session")
+    monkeypatch.setenv("IVS_EXPORT_PRIVACY__KEY", "key-of-the-user-ids")
 
     def write() -> None:
         log = Logger("exporter.x")
-        log.error("signed", by=SECRET, next_token="abc", Authorization="AWS4", nested={"deep": [SECRET]})
+        log.error(
+            "signed",
+            by=SECRET,
+            hashed_with="key-of-the-user-ids",
+            next_token="abc",
+            Authorization="AWS4",
+            nested={"deep": [SECRET]},
+        )
         error = RuntimeError(f"token-of-the-session and {SECRET}")
         log.error("failed", exc_info=error)
         logging.getLogger("botocore").error("failed %s", SECRET, exc_info=error)
@@ -100,6 +108,7 @@ def test_no_secret_is_logged(level: str, monkeypatch: pytest.MonkeyPatch) -> Non
     text = json.dumps(lines_of(write, level))
     assert SECRET not in text
     assert "token-of-the-session" not in text
+    assert "key-of-the-user-ids" not in text
     assert "abc" not in text
     assert "AWS4" not in text
     assert "RuntimeError: *** and ***" in text
