@@ -39,6 +39,7 @@ MEMBERS = {
     Operation.LIST_STAGE_SESSIONS: ("stageArn", "maxResults", "nextToken"),
     Operation.LIST_PARTICIPANTS: ("stageArn", "sessionId", "maxResults", "nextToken"),
     Operation.LIST_PARTICIPANT_EVENTS: tuple(PARAMS),
+    Operation.GET_PARTICIPANT: ("stageArn", "sessionId", "participantId"),
 }
 
 # Of a header: botocore takes spaces at a text's ends away, and aiohttp sends no line break.
@@ -114,7 +115,10 @@ class _Connections:
 
     async def post(self, what: str, url: str, body: bytes, headers: dict[str, str], _proxy: str | None) -> Answer:
         self.sent.append((url, body, headers))
-        return Answer(200, {}, json.dumps({Operation(what).member: []}).encode())
+        operation = Operation(what)
+        return Answer(
+            200, {}, b'{"%b":%b}' % (operation.member.encode(), b"[]" if operation.opening == b"[" else b"{}")
+        )
 
 
 @pytest.mark.parametrize("operation", list(Operation))
