@@ -378,10 +378,10 @@ def _deferred_units_forgotten() -> Sequence[tuple[Any, str, Any]]:
 def _an_outcome_dropped() -> Sequence[tuple[Any, str, Any]]:
     right = Writer._commit
 
-    async def commit(self: Any) -> None:
+    async def commit(self: Any, *, is_last: bool = False) -> None:
         await self._normalize()
         self._checkpoint.outcomes = self._checkpoint.outcomes[1:]
-        await right(self)
+        await right(self, is_last=is_last)
 
     return [(Writer, "_commit", commit)]
 
