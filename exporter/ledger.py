@@ -35,10 +35,9 @@ class ScopeLedger:
     """What was found, called, fetched and written in one scope, so far.
 
     Units, lists, files and failures are noted by verbs alone, so that found is the sum of the outcomes, always, and
-    every failure has a name. ``account_id`` is None as long as nobody knows it. ``is_dry`` says that nothing was to be
-    fetched, ``details_lacking`` counts rows of participants whose details were denied or failed, and ``is_empty`` says
-    that the region has no stage, and so is no scope. ``complete_until_us`` is the moment before which every session
-    that ended is sealed, or None where nothing is known.
+    every failure has a name. ``account_id`` is None as long as nobody knows it. Of participants' rows some may lack
+    details, and some of those because they came too late. ``is_dry`` says that nothing was to be fetched, ``is_empty``
+    that the region has no stage. Sessions that ended before ``complete_until_us`` are sealed, where that is known.
     """
 
     def __init__(self, region: str, account_id: str | None = None) -> None:
@@ -50,9 +49,8 @@ class ScopeLedger:
         self.sessions_vanished = 0
         self.events_fetched = 0
         self.calls: Counter[str] = Counter()
-        self.throttled = 0
-        self.retries = 0
-        self.details_lacking = 0
+        self.throttled = self.retries = 0
+        self.details_lacking = self.details_late = 0
         self.unknown_fields: Counter[str] = Counter()
         self.is_dry = False
         self.is_empty = False
@@ -174,11 +172,6 @@ class ScopeLedger:
         """Note what failed beside units and lists, under its name."""
         self._failures.add(name, error)
 
-    def details_late(self, count: int) -> None:
-        """Note participants whose rows were committed before their details had come."""
-        if count:
-            self._failures.defer(self.name, "details of participants came too late for the rows that name them", count)
-
     def files_lost(self, error: ExportError) -> None:
         """Note that files of the lake are gone, and that the next run exports again what was in them."""
         self._failures.add(self.name, error)
@@ -201,6 +194,8 @@ class ScopeLedger:
         self._is_closed = True
         if self.units_open:
             self._outcomes[Outcome.DEFERRED] += self.units_open
+        if self.details_late:
+            self._failures.defer(self.name, "details of participants came too late for their rows", self.details_late)
         if self._listings_open:
             lists = counted(self._listings_open, "list")
             self._failures.defer(

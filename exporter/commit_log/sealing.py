@@ -39,8 +39,7 @@ class SessionProgress:
     """A session at work. ``grace_us`` is how long after its end events may come.
 
     ``known`` is the session as the log has it, or had it before it let go of it. ``is_refetched`` says that final units
-    are fetched again. ``named`` are the units that the log names of a session that stays sealed, ``lacking_details``
-    those of them whose details were denied or failed, where they are asked for again.
+    are fetched again. ``named`` and ``lacking_details`` are those of `SessionUnits`.
 
     The mutable state: ``status``; ``listed_us``, the service's time when a complete and flawless listing of the
     participants began, None until there was one; ``has_rejects``, whether an event of the session has no time;
@@ -54,16 +53,16 @@ class SessionProgress:
     status: SessionStatus = SessionStatus.NEW
     is_refetched: bool = False
     named: InitVar[AbstractSet[str]] = frozenset()
-    lacking_details: AbstractSet[str] = frozenset()
+    lacking_details: InitVar[AbstractSet[str]] = frozenset()
     has_rejects: bool = field(init=False)
     listed_us: int | None = field(init=False, default=None)
     new_rows: int = field(init=False, default=0)
     rows_awaited: int = field(init=False, default=0)
     units: SessionUnits = field(init=False)
 
-    def __post_init__(self, named: AbstractSet[str]) -> None:
+    def __post_init__(self, named: AbstractSet[str], lacking_details: AbstractSet[str]) -> None:
         self.has_rejects = self.known.has_rejects
-        self.units = SessionUnits(self.known, self.end, named)
+        self.units = SessionUnits(self.known, self.end, named, lacking_details)
 
     def __repr__(self) -> str:
         ended = "active" if self.end is None else f"ended {text_of(self.end.ended_us)}"
@@ -77,11 +76,6 @@ class SessionProgress:
     def was_sealed(self) -> bool:
         """Whether the session was sealed before this run, and stays so."""
         return self.status is SessionStatus.KEPT_SEALED
-
-    @property
-    def missing(self) -> AbstractSet[str]:
-        """The units that are committed, neither final nor abandoned, and that nothing has found yet."""
-        return self.units.missing
 
     @property
     def end(self) -> SessionEnd | None:
@@ -122,11 +116,11 @@ class SessionProgress:
         Those are units that are committed and not final. Such a list does not seal the session, nor does one with a
         flaw.
         """
-        if is_flawless and not self.missing:
+        if is_flawless and not self.units.missing:
             self.listed_us = began_us
         if LISTING in self.known.units:
             self.units.change(LISTING, UNKNOWN, is_over=True)  # that the list failed earlier is over
-        return sorted(self.missing)
+        return sorted(self.units.missing)
 
     def listing_failed(self, now_us: int, give_up_days: float, *, is_refused: bool) -> bool:
         """Note that the participants could not be listed. ``is_refused`` says that AWS itself refuses it for good.
@@ -141,23 +135,14 @@ class SessionProgress:
     def row_due(self, participant_id: str, served_us: int) -> RowWritten | None:
         """The row that the table ``participants`` lacks of a unit that an answer of ``served_us`` lists.
 
-        Of a session that stays sealed and has its rows, only units that the log does not name have one, and those whose
-        details are asked for again.
+        Of a session that stays sealed and has its rows, units that the log does not name or that lack details have one.
         """
-        has_row = self.was_sealed and PARTICIPANTS.name in self.known.tables and participant_id in self.units.named
-        if has_row and participant_id not in self.lacking_details:
+        if self.was_sealed and PARTICIPANTS.name in self.known.tables and self.units.has_row(participant_id):
             return None
         return unit_states.row_due(self.units[participant_id], self.end, served_us)
 
-    def is_only_for_details(self, participant_id: str) -> bool:
-        """Whether a unit has its final row, and is listed again for its details alone."""
-        return participant_id in self.lacking_details and PARTICIPANTS.name in self.known.tables
-
     def row_written(self, participant_id: str, row: RowWritten, *, lacks_details: bool = False) -> None:
-        """Note that the next commit adds this row of a unit to the table ``participants``.
-
-        ``lacks_details`` says that its details were denied or failed.
-        """
+        """Note that the next commit adds this row of a unit, whose details may have been denied, or have failed."""
         unit = msgspec.structs.replace(self.units[participant_id], row=row, lacks_details=lacks_details)
         self.units.change(participant_id, unit, is_over=False)
 
@@ -240,7 +225,7 @@ class SessionProgress:
             return True
         final_from_us = self.final_from_us
         is_listed = self.listed_us is not None and final_from_us is not None and self.listed_us >= final_from_us
-        return is_listed and self.units.are_done and not (self.rows_awaited or self.status.is_contested)
+        return is_listed and not self.rows_awaited and self.units.are_done and not self.status.is_contested
 
     @property
     def is_listing_abandoned(self) -> bool:
@@ -273,13 +258,8 @@ class SessionProgress:
             has_rejects=self.has_rejects,
             retired=tuple(self.known.retired) if is_sealed or is_new else (),
             tables=tables,
-            lacks_details=is_sealed and self._lacks_details(units),
+            lacks_details=is_sealed and self.units.lack_details(units),
         )
-
-    def _lacks_details(self, units: dict[str, UnitState]) -> bool:
-        """Whether any unit lacks details once these ``units`` are committed."""
-        units = self.known.units | units
-        return bool(self.lacking_details - units.keys()) or any(unit.lacks_details for unit in units.values())
 
     def committed(self, line: SessionEntry, keys: list[str]) -> bool:
         """Note that ``line`` was committed, and that the files ``keys`` hold rows of the session.

@@ -24,18 +24,26 @@ _NO_NAMES: AbstractSet[str] = frozenset()
 class SessionUnits:
     """The units of one session, whose state in the log is ``known``.
 
-    ``named`` are the units that the log names of a session that stays sealed.
+    ``named`` are the units that the log names of a session that stays sealed, ``lacking_details`` those of them whose
+    details were denied or failed, where they are asked for again.
 
     The mutable state, in three parts: ``_missing`` are committed, neither final nor abandoned, and not found yet;
     ``_unfinished`` were found and are not final; ``_changed`` have another state than ``known`` says. Thousands of
     sessions wait at once, so a part that is empty is None.
     """
 
-    __slots__ = ("_changed", "_missing", "_unfinished", "known", "named")
+    __slots__ = ("_changed", "_missing", "_unfinished", "known", "lacking_details", "named")
 
-    def __init__(self, known: SessionState, end: SessionEnd | None, named: AbstractSet[str] = _NO_NAMES) -> None:
+    def __init__(
+        self,
+        known: SessionState,
+        end: SessionEnd | None,
+        named: AbstractSet[str] = _NO_NAMES,
+        lacking_details: AbstractSet[str] = _NO_NAMES,
+    ) -> None:
         self.known = known
         self.named = named
+        self.lacking_details = lacking_details
         committed = known.units.items()
         missing = {name for name, unit in committed if name != LISTING and not unit_states.is_over(unit, end)}
         self._missing: set[str] | None = missing or None
@@ -70,6 +78,15 @@ class SessionUnits:
         units = dict.fromkeys(self.named, UNKNOWN) | self.known.units | self.changed | self.found()
         units.pop(LISTING, None)
         return units
+
+    def has_row(self, name: str) -> bool:
+        """Whether a unit of a session that stays sealed has a row that nothing is to replace."""
+        return name in self.named and name not in self.lacking_details
+
+    def lack_details(self, committed: dict[str, UnitState]) -> bool:
+        """Whether any of them lacks details once these states are ``committed``."""
+        units = self.known.units | committed
+        return bool(self.lacking_details - units.keys()) or any(unit.lacks_details for unit in units.values())
 
     def expect(self, names: Iterable[str], end: SessionEnd | None) -> None:
         """Note that the lake holds events of these units, which the log no longer names: each has to be found, too."""

@@ -22,7 +22,6 @@ from exporter.telemetry.logger import Logger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
-    from collections.abc import Set as AbstractSet
 
     from exporter.commit_log.archive import Archive
     from exporter.commit_log.records import SessionEntry
@@ -206,9 +205,8 @@ class Finder:
                 "a sealed session is listed with a later end, or none: it is opened again", session=session.name
             )
         named = await self._archive.units(*session.key) if standing is Standing.SEALED else frozenset()
-        lacking: AbstractSet[str] = frozenset()
-        if named and known is not None and known.lacks_details and self.plan.asks_for_details:
-            lacking = await self._archive.lacking_details(*session.key)
+        is_asked_again = bool(named) and known is not None and self.plan.asks_again(known)
+        lacking = await self._archive.lacking_details(*session.key) if is_asked_again else frozenset()
         progress = self.plan.progress(session, standing, known, self._now_us(), named=named, lacking_details=lacking)
         self._begun.add(session.key)
         self._at_work[session.key] = progress

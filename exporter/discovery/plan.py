@@ -106,8 +106,12 @@ class ExportPlan:
         """Whether rows of participants are to have details."""
         return self.tables.participants and self.tables.details
 
+    def asks_again(self, known: SessionState) -> bool:
+        """Whether a backfill asks for details of a sealed session that were denied or failed."""
+        return self.request.backfill_tables and self.asks_for_details and known.lacks_details
+
     def _lacks_something(self, known: SessionState) -> bool:
-        return self.lacks_rows(known.tables) or (self.asks_for_details and known.lacks_details)
+        return self.lacks_rows(known.tables) or self.asks_again(known)
 
     def lacks_rows(self, tables: Iterable[str]) -> bool:
         """Whether a sealed session with rows in these ``tables`` lacks some in others."""

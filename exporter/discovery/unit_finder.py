@@ -87,7 +87,7 @@ class UnitFinder:
                 )
         except Refused as error:
             if error.is_for_good:
-                yield FoundUnits(self._to_fetch(progress, sorted(progress.missing)))
+                yield FoundUnits(self._to_fetch(progress, sorted(progress.units.missing)))
             raise
         if missing := progress.listed(began_us, is_flawless=is_flawless):
             _log.warning(

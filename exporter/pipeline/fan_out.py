@@ -27,8 +27,8 @@ from exporter.model import Outcome, Unit
 from exporter.normalize.listed_model import ListedStage
 from exporter.pipeline.channel import Channel, Closed
 from exporter.pipeline.delivery import ParticipantsListed, SessionNews, StageListed, UnitFetched
-from exporter.pipeline.describing import Describer
-from exporter.pipeline.fetch import fetch, params_of
+from exporter.pipeline.details import Details, params_of
+from exporter.pipeline.fetch import fetch
 from exporter.pipeline.stop import StopRequested
 
 if TYPE_CHECKING:
@@ -48,12 +48,7 @@ if TYPE_CHECKING:
 _STAGES_WAITING_MAX = 1_000
 _SESSIONS_WAITING_MAX = 10_000
 _UNITS_WAITING_MAX = 1_000
-# More than that: where they are slow, units are found and fetched all the same.
 _TO_DESCRIBE_WAITING_MAX = 10_000
-# How much later than the last events details may come, and how often it is looked whether they still come: while their
-# pace is this share of the full one at least.
-_DETAILS_LATE_S, _DETAILS_LOOK_S = 10.0, 1.0
-_KEPT_PACE_SHARE = 0.9
 # What is fetched and not yet rows: a quarter of a minute at AWS's quota, for as long as a checkpoint may take.
 _DELIVERIES_WAITING_SIZE_BYTES_MAX = 1 << 20
 
@@ -63,7 +58,7 @@ Item = TypeVar("Item")
 class Pipeline:
     """The steps of one scope, and the channels between them. ``now_us`` is the service's clock.
 
-    The mutable state: the five channels, and what the describer has met.
+    The mutable state: the five channels.
     """
 
     def __init__(
@@ -88,7 +83,7 @@ class Pipeline:
         self._sessions = Channel["SessionProgress"](_SESSIONS_WAITING_MAX, rank=lambda progress: rank(progress.session))
         self._units = Channel[tuple[Unit, "SessionProgress"]](_UNITS_WAITING_MAX)
         self._to_describe = Channel[tuple["SessionProgress", str]](_TO_DESCRIBE_WAITING_MAX)
-        self._describer = Describer(caller, ledger, now_us)
+        self._details = Details(caller, ledger, now_us)
         self._deliveries = Channel["Delivery"](
             _DELIVERIES_WAITING_SIZE_BYTES_MAX, weigh=lambda delivery: delivery.size_bytes
         )
@@ -170,27 +165,14 @@ class Pipeline:
         await self._to_describe.close()
 
     async def _take_units(self) -> None:
-        """Fetch the units, and describe participants beside that, each as fast as its own quota allows.
-
-        Once all units are fetched, describing goes on as `_finish` says, so that no run takes longer for it.
-        """
+        """Fetch the units, and describe participants beside that: no run but a backfill takes longer for it."""
         async with asyncio.TaskGroup() as steps:
             describing = steps.create_task(
                 self._each(self._to_describe, Operation.GET_PARTICIPANT, self._describe, self._deliveries)
             )
             await self._each(self._units, Operation.LIST_PARTICIPANT_EVENTS, self._fetch_unit, self._deliveries)
             if not self._finder.plan.request.backfill_tables:
-                await self._finish(describing)
-
-    async def _finish(self, describing: asyncio.Task[None]) -> None:
-        """Let describing go on while its operation keeps its pace, for as long as what waits for it needs then."""
-        pace, rate = self._caller.pace(Operation.GET_PARTICIPANT), self._caller.rate
-        left_s = _DETAILS_LATE_S + len(self._to_describe) / rate
-        while left_s > 0 and pace.calls_per_second >= _KEPT_PACE_SHARE * rate:
-            if (await asyncio.wait((describing,), timeout=_DETAILS_LOOK_S))[0]:
-                return
-            left_s -= _DETAILS_LOOK_S
-        describing.cancel()
+                await self._details.finish(describing, len(self._to_describe))
 
     async def _find_sessions_of(self, stage_arn: str) -> None:
         async with self._listing(stage_arn):
@@ -231,7 +213,7 @@ class Pipeline:
             await self._units.put((unit, progress))
 
     async def _describe(self, found: tuple[SessionProgress, str]) -> None:
-        if (described := await self._describer.describe(*found)) is not None:
+        if (described := await self._details.describe(*found)) is not None:
             await self._deliver(described)
 
     async def _fetch_unit(self, found: tuple[Unit, SessionProgress]) -> None:

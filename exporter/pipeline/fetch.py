@@ -35,11 +35,6 @@ if TYPE_CHECKING:
 _decoded_events = DecodedEvents(32 << 20)
 
 
-def params_of(unit: Unit) -> dict[str, str]:
-    """What a call about one unit asks for."""
-    return {"stageArn": unit.stage_arn, "sessionId": unit.session_id, "participantId": unit.participant_id}
-
-
 async def fetch(pages: Readings, unit: Unit, session: Session, final_from_us: int | None) -> FetchedUnit:
     """Fetch all events of ``unit``; ``pages`` begins a new reading of its list each time it is called.
 

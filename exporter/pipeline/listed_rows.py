@@ -117,7 +117,8 @@ class ListedRows:
         for listed in delivery.participants:
             row = progress.row_due(listed.participant_id, delivery.served_us)
             if row is not None:
-                is_only_for_details = progress.is_only_for_details(listed.participant_id)
+                is_only_for_details = PARTICIPANTS.name in progress.known.tables and progress.was_sealed
+                is_only_for_details &= listed.participant_id in progress.units.lacking_details
                 self._await_details(_Due(progress, listed, row, is_only_for_details))
         self._make_rows(checkpoint, at_least=_ROWS_AT_ONCE)
 
@@ -151,7 +152,7 @@ class ListedRows:
         for due in late:
             del self._waiting[due.unit]
             self._described(due, NoDetails.FAILED, checkpoint)
-        self._ledger.details_late(len(late))
+        self._ledger.details_late += len(late)
         self._make_rows(checkpoint, at_least=1)
 
     def _await_details(self, due: _Due) -> None:
