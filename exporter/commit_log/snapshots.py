@@ -16,7 +16,9 @@ def encode_state(state: ScopeState) -> bytes:
 
 
 def decode_state(key: str, body: bytes) -> ScopeState | None:
-    """The state in a snapshot; None for one of major version 1, which has no checksum: nothing is built on that.
+    """The state in a snapshot; None for one of an earlier major version: nothing is built on that.
+
+    Version 1 has no checksum, and neither of them says which sealed sessions lack rows of a table.
 
     Raises :class:`LakeTooNew` and :class:`LogDamaged` as `decode_record` does.
     """
