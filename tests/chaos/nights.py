@@ -161,11 +161,15 @@ class _Night:
         if summary["calls"] != calls["granted"]:
             raise BrokenLawError(f"the run counts {summary['calls']}, and the service {calls['granted']}")
         own = [record for record in lake.records() if record["run_id"] == summary["run_id"]]
-        rows = sum(file["rows"] for record in own for file in record["files"])
-        if summary["events"]["written"] != rows:
-            raise BrokenLawError(f"the run counts {summary['events']} written, and its records {rows}")
+        rows = Counter[str]()
+        for file in (file for record in own for file in record["files"]):
+            rows[file["table"]] += file["rows"]
+        if Counter(summary["rows"]) != rows:
+            raise BrokenLawError(f"the run counts {summary['rows']} written, and its records {dict(rows)}")
+        if summary["events"]["written"] != rows["events"]:
+            raise BrokenLawError(f"the run counts {summary['events']} written, and its records {rows['events']}")
         self.month.active += summary["sessions"]["active"]
-        self.month.written += rows
+        self.month.written += rows["events"]
 
 
 def _check_once(month: Month, settled: Settled) -> None:
