@@ -63,6 +63,9 @@ class SessionProgress:
     def __post_init__(self, named: AbstractSet[str], lacking_details: AbstractSet[str]) -> None:
         self.has_rejects = self.known.has_rejects
         self.units = SessionUnits(self.known, self.end, named, lacking_details)
+        known_ended_us = max(self.known.ended_us or 0, self.known.latest_end_us or 0)
+        if self.end is not None and self.end.ended_us > known_ended_us:
+            self.units.void_final_rows()
 
     def __repr__(self) -> str:
         ended = "active" if self.end is None else f"ended {text_of(self.end.ended_us)}"
@@ -136,10 +139,12 @@ class SessionProgress:
         """The row that the table ``participants`` lacks of a unit that an answer of ``served_us`` lists.
 
         Of a session that stays sealed and has its rows, units that the log does not name or that lack details have one.
+        Where one list showed two ends, nobody knows yet which row is final.
         """
         if self.was_sealed and PARTICIPANTS.name in self.known.tables and self.units.has_row(participant_id):
             return None
-        return unit_states.row_due(self.units[participant_id], self.end, served_us)
+        end = None if self.status.is_contested else self.end
+        return unit_states.row_due(self.units[participant_id], end, served_us)
 
     def row_written(self, participant_id: str, row: RowWritten, *, lacks_details: bool = False) -> None:
         """Note that the next commit adds this row of a unit, whose details may have been denied, or have failed."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from exporter.commit_log import unit_states
-from exporter.commit_log.records import LISTING
+from exporter.commit_log.records import LISTING, RowWritten
 from exporter.commit_log.unit_states import UNKNOWN
 
 if TYPE_CHECKING:
@@ -125,6 +125,12 @@ class SessionUnits:
         """Let no fetch of this run count as final: rows of them may be gone."""
         voided = {name: msgspec.structs.replace(unit, began_us=None) for name, unit in self.changed.items()}
         self._changed = voided or None
+
+    def void_final_rows(self) -> None:
+        """Let no committed row count as final: the session has ended later than those rows knew."""
+        for name, unit in self.known.units.items():
+            if unit.row is RowWritten.FINAL:
+                self.change(name, msgspec.structs.replace(unit, row=RowWritten.FIRST), is_over=False)
 
     def committing(self) -> None:
         """Note that what has changed is in the record that is being written."""

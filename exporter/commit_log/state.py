@@ -267,13 +267,13 @@ def retired_by(record: Record, files: Iterable[str], retired: Iterable[str]) -> 
 
 
 def voided(unit: UnitState, moment_us: int) -> UnitState:
-    """The unit's state where no time after ``moment_us`` counts; a row that was final by such a time is none."""
+    """The unit's state where no time after ``moment_us`` counts; a final row may be so by such a time, and is none."""
     began_us, failing_us, refused_us = unit.began_us, unit.failing_since_us, unit.refused_since_us
     is_voided = began_us is not None and began_us > moment_us
     return msgspec.structs.replace(
         unit,
         began_us=None if is_voided else began_us,
-        row=min(unit.row, RowWritten.FIRST) if is_voided else unit.row,
+        row=min(unit.row, RowWritten.FIRST),
         failing_since_us=None if failing_us is None else min(failing_us, moment_us),
         refused_since_us=None if refused_us is None or refused_us > moment_us else refused_us,
     )
