@@ -207,8 +207,8 @@ class SessionProgress:
         """Whether the next commit has something to say of the session."""
         changed = self.units.changed
         if self.status.is_new and not self.session.is_listed:
-            # A list of targets named it, and perhaps there is no such session; where a unit was fetched, there is.
-            return any(unit.failing_since_us is None or unit.rejects > 0 for unit in changed.values())
+            # A list of targets named it, and perhaps there is none such; where a unit was listed or fetched, there is.
+            return any(unit.failing_since_us is None or unit.rejects or unit.row for unit in changed.values())
         if changed or self._found():
             return True
         if self.status is SessionStatus.KEPT_SEALED:
