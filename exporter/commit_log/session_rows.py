@@ -1,7 +1,8 @@
 """When the table ``sessions`` gets a row of a session, and what that row says. Pure.
 
 A session has a row when it is first listed, another one when its start or end is listed anew, and a final one when it
-is sealed. One that stays sealed has one more final row where events were added to it, or where it had none.
+is sealed. One that stays sealed has one more final row where events or participants were added to it, or where it had
+none.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def is_row_due(progress: SessionProgress, *, is_sealed: bool) -> bool:
     """Whether the next commit adds a row of a session; ``is_sealed`` says that it seals it, or keeps it sealed."""
     has_row = SESSIONS.name in progress.known.tables
     if progress.was_sealed:
-        return progress.new_rows > 0 or not has_row
+        return progress.new_rows > 0 or progress.units.has_new or not has_row
     if is_sealed:
         return True
     if not progress.session.is_listed:
@@ -50,7 +51,8 @@ def session_row(
 ) -> SessionRow:
     """Make the row of a session. Its ``counts`` are known only where it ``is_sealed``."""
     session = progress.session
-    is_complete = is_sealed and counts.abandoned == 0 and counts.participants is not None and not progress.has_rejects
+    is_counted = counts.participants is not None and counts.events is not None
+    is_complete = is_sealed and is_counted and counts.abandoned == 0 and not progress.has_rejects
     return SessionRow(
         ListedStage(stage.arn, stage.name, stage.tags),
         ListedSession(session.session_id, session.started_us, session.ended_us, extra=privacy.extra_of(session.extra)),

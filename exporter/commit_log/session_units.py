@@ -70,6 +70,11 @@ class SessionUnits:
         """The units that have another state than ``known`` says."""
         return self._changed or {}
 
+    @property
+    def has_new(self) -> bool:
+        """Whether the next commit names units of a sealed session that the log does not name."""
+        return bool(self.changed.keys() - self.known.units.keys() - self.named - {LISTING})
+
     def __getitem__(self, name: str) -> UnitState:
         return self.changed.get(name) or self.known.units.get(name, UNKNOWN)
 
