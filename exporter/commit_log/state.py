@@ -125,6 +125,10 @@ class ScopeState(msgspec.Struct, kw_only=True):
         """Whether the session is known to be sealed."""
         return session_id in self.sealed.get(stage_arn, ())
 
+    def names(self, stage_arn: str, session_id: str) -> bool:
+        """Whether the state has the session, open or sealed."""
+        return self.is_sealed(stage_arn, session_id) or self.session(stage_arn, session_id) is not None
+
     def sealed_by_us(self, stage_arn: str, session_id: str) -> int | None:
         """The end by which a sealed session was sealed, as far as that is known."""
         return self.sealed.get(stage_arn, {}).get(session_id)

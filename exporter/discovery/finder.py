@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 from exporter.commit_log.closing import ListingReport
 from exporter.commit_log.records import UnitState
 from exporter.discovery.backfill import Backfill
-from exporter.discovery.listings import MissingStage, list_sessions
+from exporter.discovery.listings import MissingStage, NamedStage, list_sessions
 from exporter.discovery.plan import Standing
 from exporter.errors import LogDamaged, Refused, ShutOut
 from exporter.ivs.operations import Operation
@@ -27,12 +27,11 @@ if TYPE_CHECKING:
     from exporter.commit_log.records import SessionEntry
     from exporter.commit_log.sealing import SessionProgress
     from exporter.commit_log.state import SessionState
-    from exporter.discovery.listings import ListingPage
+    from exporter.discovery.listings import ListingPage, StageFound
     from exporter.discovery.plan import ExportPlan
     from exporter.ivs.retry import RetryingCaller
     from exporter.ledger import ScopeLedger
     from exporter.model import SessionKey
-    from exporter.normalize.listed_model import ListedStage
 
 #: How many names stand in one warning.
 _NAMED_MAX = 10
@@ -79,9 +78,12 @@ class Finder:
         return ListingReport(self._began_us, tuple(self._vanished), tuple(self._unlisted), tuple(self._returned))
 
     async def stages(
-        self, listed_stages: AsyncIterator[ListingPage], *, is_whole_region: bool
-    ) -> AsyncIterator[ListedStage | MissingStage]:
-        """The stages, each once. Of a whole region those that are gone come last, noted with their sessions."""
+        self, listed_stages: AsyncIterator[ListingPage], *, is_whole_region: bool, is_empty: bool = False
+    ) -> AsyncIterator[StageFound]:
+        """The stages, each once. Of a whole region those that are gone come last, noted with their sessions.
+
+        Of a region that ``is_empty`` none does: it may be the wrong one, so their open sessions are noted, and no more.
+        """
         missing, is_flawless = await self._committed_stages() if is_whole_region else set(), True
         async for listed in listed_stages:
             if self._began_us is None:
@@ -90,11 +92,12 @@ class Finder:
             for stage in listed.stages:
                 missing.discard(stage.arn)
                 if stage.arn not in self._excluded:
-                    yield stage
+                    yield NamedStage(stage.arn) if listed.served_us is None else stage
         if is_flawless:
             for stage_arn in sorted(missing):
                 self._note_missing(stage_arn, set())
-                yield MissingStage(stage_arn)
+                if not is_empty:
+                    yield MissingStage(stage_arn)
 
     async def _committed_stages(self) -> set[str]:
         """The stages that the log names; those of its old records, too, where all sessions are looked through."""
@@ -112,7 +115,7 @@ class Finder:
                 if progress := await self._listed_again(session):
                     yield progress
             elif named is None and not session.is_listed:
-                if progress := await self._begin(session):
+                if self.plan.wants(session) and (progress := await self._begin(session)):
                     yield progress
             elif self.plan.wants(session):
                 self._ledger.sessions_found += 1
@@ -125,7 +128,7 @@ class Finder:
     async def sessions_of_missing(self, stage: MissingStage) -> AsyncIterator[SessionProgress]:
         """The sessions of a stage that is gone, which a backfill has work with."""
         for session in await self._backfill.unlisted_sessions(stage.arn, frozenset()):
-            if progress := await self._begin(session):
+            if self.plan.wants(session) and (progress := await self._begin(session)):
                 yield progress
 
     async def _listed_again(self, session: Session) -> SessionProgress | None:

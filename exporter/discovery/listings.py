@@ -13,6 +13,7 @@ from exporter.discovery.session_times import doubt
 from exporter.errors import Malformed
 from exporter.model import Scope, Session, scope_of
 from exporter.normalize.listed import decode_participants, decode_sessions, decode_stages
+from exporter.normalize.listed_model import ListedStage
 from exporter.text import quoted
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from exporter.ivs.responses import Page
     from exporter.ledger import ScopeLedger
-    from exporter.normalize.listed_model import ListedParticipant, ListedSession, ListedStage
+    from exporter.normalize.listed_model import ListedParticipant, ListedSession
 
 # Thousands of ids wait in memory, and stand in each record. AWS's own have up to 64 letters.
 _ID_LENGTH_MAX = 1_024
@@ -63,6 +64,16 @@ class MissingStage:
     """A stage that the log names and that a complete list of stages lacks."""
 
     arn: str
+
+
+@dataclass(frozen=True, slots=True)
+class NamedStage:
+    """A stage that the settings or a list of targets name; no list of stages was asked for."""
+
+    arn: str
+
+
+StageFound = ListedStage | NamedStage | MissingStage
 
 
 async def list_stages(pages: AsyncIterator[Page], region: str) -> AsyncIterator[ListingPage]:

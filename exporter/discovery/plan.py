@@ -18,6 +18,7 @@ from exporter.commit_log.session_status import SessionStatus
 from exporter.commit_log.state import SessionState
 from exporter.commit_log.unit_states import Decision
 from exporter.discovery.cost import Estimate, Work, estimate
+from exporter.discovery.listings import NamedStage
 from exporter.discovery.selection import is_suspect, is_wanted
 from exporter.discovery.session_times import TOLERANCE_US, believed_end
 from exporter.lake.tables.participants import PARTICIPANTS
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from exporter.commit_log.archive import Archived
     from exporter.commit_log.state import ScopeState
-    from exporter.discovery.listings import MissingStage
+    from exporter.discovery.listings import StageFound
     from exporter.discovery.request import Request
     from exporter.model import Session
     from exporter.settings import Settings
@@ -56,8 +57,8 @@ class Standing(Enum):
 class ExportPlan:
     """The plan of one scope: which sessions it works on, and what that costs.
 
-    The mutable state: ``units_to_fetch``, the units so far that a run has to fetch, and ``to_describe``, the
-    participants that it asks for details of.
+    The mutable state: ``units_to_fetch``, the units so far that a run has to fetch; ``to_describe``, the participants
+    that it asks for details of; and ``listed_stages``, what the list of stages has shown, by ARN.
     """
 
     def __init__(self, state: ScopeState, request: Request, settings: Settings) -> None:
@@ -66,6 +67,7 @@ class ExportPlan:
         self.tables = settings.tables
         self.units_to_fetch = 0
         self.to_describe = 0
+        self.listed_stages: dict[str, StageEntry] = {}
         self._settings = settings.run
 
     def wants(self, session: Session) -> bool:
@@ -84,12 +86,16 @@ class ExportPlan:
             return Standing.UNNAMED
         return _sealed(session, archived.state.latest_end_us or archived.state.ended_us)
 
-    def stage_due(self, stage: ListedStage | MissingStage) -> StageEntry | None:
-        """What a new row of the table ``stages`` says of a stage; None where it would say what the last one does."""
+    def stage_due(self, stage: StageFound) -> StageEntry | None:
+        """What a new row of the table ``stages`` says of a stage; None where it would say what the last one does.
+
+        Of one that was named and not listed, nothing is known that a row could say.
+        """
         last = self.state.stages.get(stage.arn)
         if isinstance(stage, ListedStage):
             entry = StageEntry(stage.arn, stage.name, None if stage.tags is None else dict(stage.tags))
-        elif last is None:
+            self.listed_stages[stage.arn] = entry
+        elif last is None or isinstance(stage, NamedStage):
             return None
         else:
             entry = msgspec.structs.replace(last, is_listed=False)

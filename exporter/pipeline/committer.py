@@ -18,9 +18,10 @@ from exporter.pipeline.session_decisions import SessionDecider
 from exporter.timestamps import text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from exporter.commit_log.journal import Journal
+    from exporter.commit_log.records import StageEntry
     from exporter.lake.data_files import DataFile
     from exporter.ledger import ScopeLedger
     from exporter.pipeline.checkpoint import Checkpoint
@@ -33,7 +34,7 @@ class Committer:
     """Stages, commits and publishes the checkpoints of one scope. ``now_us`` is the service's clock.
 
     ``known_events`` has the files that any step has found gone: the log lets go of them before anything is committed
-    that was made without them.
+    that was made without them. ``listed_stages`` are those that this run's list has shown so far, by ARN.
     """
 
     def __init__(
@@ -43,6 +44,8 @@ class Committer:
         ledger: ScopeLedger,
         known_events: KnownEvents,
         now_us: Callable[[], int],
+        *,
+        listed_stages: Mapping[str, StageEntry],
     ) -> None:
         self.losses = Losses(context.store, journal, ledger, context.clock, known_events)
         self._store = context.store
@@ -52,7 +55,9 @@ class Committer:
         self._known_events = known_events
         self._now_us = now_us
         self._named = NamedFiles(context.store, journal.scope)
-        self._decider = SessionDecider(journal.state, context.settings.tables, context.privacy, known_events)
+        self._decider = SessionDecider(
+            journal.state, context.settings.tables, context.privacy, known_events, listed_stages
+        )
         self._stagings = 0
 
     async def commit(self, checkpoint: Checkpoint) -> None:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from exporter.commit_log.sealing import SessionProgress
     from exporter.discovery.finder import Finder
+    from exporter.discovery.listings import StageFound
     from exporter.discovery.unit_finder import FoundUnits, UnitFinder
     from exporter.errors import ExportError
     from exporter.ivs.retry import RetryingCaller
@@ -95,7 +96,7 @@ class Pipeline:
             f" units {self._units!r}, deliveries {self._deliveries!r}>"
         )
 
-    async def export(self, stages: AsyncIterator[ListedStage | MissingStage], writer: Writer) -> None:
+    async def export(self, stages: AsyncIterator[StageFound], writer: Writer) -> None:
         """Export the ``stages``; what was fetched whole is committed, whatever happens.
 
         Raises a :class:`ScopeLost` or a :class:`LakeError`, which end the run. Any other failure is noted under the
@@ -103,7 +104,7 @@ class Pipeline:
         """
         await self._gather(stages, self._take_units, writer.write(self._deliveries))
 
-    async def survey(self, stages: AsyncIterator[ListedStage | MissingStage]) -> None:
+    async def survey(self, stages: AsyncIterator[StageFound]) -> None:
         """Make the whole plan of what `export` would fetch, and fetch none of it. Raises as `export`."""
 
         async def take_units() -> None:
@@ -113,7 +114,7 @@ class Pipeline:
 
     async def _gather(
         self,
-        stages: AsyncIterator[ListedStage | MissingStage],
+        stages: AsyncIterator[StageFound],
         take_units: Callable[[], Coroutine[Any, Any, None]],
         take_deliveries: Coroutine[Any, Any, None],
     ) -> None:
@@ -127,7 +128,7 @@ class Pipeline:
             await taking
 
     async def _find(
-        self, stages: AsyncIterator[ListedStage | MissingStage], take_units: Callable[[], Coroutine[Any, Any, None]]
+        self, stages: AsyncIterator[StageFound], take_units: Callable[[], Coroutine[Any, Any, None]]
     ) -> None:
         """Discover and plan, each list as fast as its own quota and the room after it allow."""
         try:
@@ -139,13 +140,12 @@ class Pipeline:
         except BaseExceptionGroup as group:
             raise _first_of(group) from group
 
-    async def _find_stages(self, stages: AsyncIterator[ListedStage | MissingStage]) -> None:
+    async def _find_stages(self, stages: AsyncIterator[StageFound]) -> None:
         async with self._listing(self._ledger.name):
             async for stage in stages:
                 if entry := self._finder.plan.stage_due(stage):
-                    listed = (
-                        ListedStage(entry.arn, entry.name, entry.tags) if isinstance(stage, MissingStage) else stage
-                    )
+                    named = ListedStage(entry.arn, entry.name, entry.tags)
+                    listed = stage if isinstance(stage, ListedStage) else named
                     await self._deliver(StageListed(listed, entry))
                 if isinstance(stage, MissingStage):
                     async for progress in self._finder.sessions_of_missing(stage):

@@ -42,10 +42,6 @@ class Losses:
         self._opened: set[SessionKey] = set()
         self._unsealed: set[str] = set()
 
-    def has_opened(self, session: SessionKey) -> bool:
-        """Whether a session is open again, for a file of it was lost."""
-        return session in self._opened
-
     async def let_go(self, at_work: Mapping[str, SessionProgress]) -> None:
         """Commit which files were found gone, before what was fetched without them; so one of them is named no more.
 

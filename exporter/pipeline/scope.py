@@ -76,7 +76,9 @@ class ScopeExport:
         if entries is not None:  # as the run's own first record will say
             state.take_back(now_us, entries)
         finder = self._finder(state)
-        await self._pipeline(finder, self._known_events()).survey(finder.stages(stages, is_whole_region=self.is_whole))
+        await self._pipeline(finder, self._known_events()).survey(
+            finder.stages(stages, is_whole_region=self.is_whole, is_empty=self.is_empty)
+        )
         return finder.plan.cost(str(self.scope), self.ledger.calls, self.caller.rate)
 
     async def _open_journal(self) -> Journal:
@@ -107,11 +109,13 @@ class ScopeExport:
     async def _export(self, journal: Journal, stages: AsyncIterator[ListingPage]) -> None:
         known_events = self._known_events()
         finder = self._finder(journal.state)
-        committer = Committer(self.context, journal, self.ledger, known_events, self._now_us)
+        committer = Committer(
+            self.context, journal, self.ledger, known_events, self._now_us, listed_stages=finder.plan.listed_stages
+        )
         writer = Writer(self.context, committer, self.ledger, known_events, self._now_us)
         pipeline = self._pipeline(finder, known_events)
         try:
-            await pipeline.export(finder.stages(stages, is_whole_region=self.is_whole), writer)
+            await pipeline.export(finder.stages(stages, is_whole_region=self.is_whole, is_empty=self.is_empty), writer)
         except ScopeLost:
             await self._close(journal, committer, finder.report, is_whole=False)
             raise
@@ -123,9 +127,7 @@ class ScopeExport:
         """Write the run's last record, once the log has let go of all files that were found gone."""
         await committer.losses.let_go({})
         committer.losses.report()
-        returned = tuple(
-            entry for entry in report.returned if not committer.losses.has_opened((entry.stage_arn, entry.session_id))
-        )
+        returned = tuple(entry for entry in report.returned if not journal.state.names(*entry.key))
         report = replace(report, returned=returned)
         await close(
             journal,

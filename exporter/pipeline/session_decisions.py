@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from exporter.commit_log.records import StageEntry
@@ -45,10 +45,21 @@ class SessionDecisions:
 
 
 class SessionDecider:
-    """Decides what a record says of sessions, against the ``state`` of the log."""
+    """Decides what a record says of sessions, against the ``state`` of the log.
 
-    def __init__(self, state: ScopeState, tables: TableSettings, privacy: Privacy, known_events: KnownEvents) -> None:
+    ``listed_stages`` are those that this run's list has shown so far, by ARN.
+    """
+
+    def __init__(
+        self,
+        state: ScopeState,
+        tables: TableSettings,
+        privacy: Privacy,
+        known_events: KnownEvents,
+        listed_stages: Mapping[str, StageEntry],
+    ) -> None:
         self._state = state
+        self._listed_stages = listed_stages
         self._tables = tables
         self._privacy = privacy
         self._known_events = known_events
@@ -63,7 +74,6 @@ class SessionDecider:
             for name, progress in checkpoint.sessions.items()
             if self._tables.sessions and progress.known.is_unsure and _has_counts(progress)
         }
-        stages = self._state.stages | {entry.arn: entry for entry in checkpoint.stages}
         sealed = frozenset(name for name, progress in checkpoint.sessions.items() if progress.is_sealed)
         rows: list[SessionRow] = []
         tables: dict[str, tuple[str, ...]] = {}
@@ -72,13 +82,14 @@ class SessionDecider:
             is_due = is_row_due(progress, is_sealed=is_sealed)
             tables[name] = tables_of(progress, self._tables, is_sealed=is_sealed, is_due=is_due)
             if is_due and self._tables.sessions and not is_retired(progress, SESSIONS, stamp.exported_at_us):
-                stage = stages.get(progress.session.stage_arn) or StageEntry(progress.session.stage_arn)
-                rows.append(self._row(progress, stage, events, is_sealed=is_sealed))
+                rows.append(self._row(progress, events, is_sealed=is_sealed))
         return SessionDecisions(sealed, tables, session_rows(rows, stamp) if rows else None)
 
-    def _row(
-        self, progress: SessionProgress, stage: StageEntry, events: Mapping[str, int | None], *, is_sealed: bool
-    ) -> SessionRow:
+    def _stage(self, stage_arn: str) -> StageEntry:
+        """The stage as this run's list shows it, else as the log has it."""
+        return self._listed_stages.get(stage_arn) or self._state.stages.get(stage_arn) or StageEntry(stage_arn)
+
+    def _row(self, progress: SessionProgress, events: Mapping[str, int | None], *, is_sealed: bool) -> SessionRow:
         units, name = progress.units.all(), progress.session.name
         abandoned = {unit_name for unit_name, unit in units.items() if unit.is_abandoned}
         if progress.was_sealed:
@@ -86,6 +97,9 @@ class SessionDecider:
             abandoned |= {each for each in progress.units.named - changed if f"{name}/{each}" in self._state.abandoned}
         count = events[name] if name in events else sum(unit.rows for unit in units.values())
         counts = counts_of(progress, count, len(abandoned))
+        if progress.was_sealed and name in self._state.abandoned:  # the log says for ever that its list was given up
+            counts = replace(counts, participants=None)
+        stage = self._stage(progress.session.stage_arn)
         return session_row(progress, stage, counts, self._privacy, is_sealed=is_sealed)
 
     async def _events_of(self, progress: SessionProgress) -> int | None:

@@ -82,7 +82,7 @@ async def test_a_writer_can_be_woken_at_any_moment() -> None:
     clock = Clock(lambda: 0.0, lambda: 0, asyncio.sleep, lambda: 0.5)
     context = runs.a_context(store, budget, clock, "r1", settings=RunSettings(checkpoint_s=1e9))
     known_events = KnownEvents(store, budget.known)
-    committer = Committer(context, journal, ledger, known_events, lambda: 0)
+    committer = Committer(context, journal, ledger, known_events, lambda: 0, listed_stages={})
     writer = Writer(context, committer, ledger, known_events, lambda: 0)
     writing = asyncio.create_task(writer.write(deliveries))
     for _ in range(20):
