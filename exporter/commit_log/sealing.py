@@ -25,6 +25,7 @@ from exporter.commit_log.session_units import SessionUnits
 from exporter.commit_log.state import SessionState
 from exporter.commit_log.unit_states import UNKNOWN, Decision, SessionEnd
 from exporter.lake.tables.participants import PARTICIPANTS
+from exporter.lake.tables.sessions import SESSIONS
 from exporter.timestamps import DAY_US, text_of
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from exporter.model import Session
+
+_ROWS_OF_SESSIONS = frozenset({SESSIONS.name, PARTICIPANTS.name})
 
 
 @dataclass(slots=True, weakref_slot=True, eq=False, repr=False)
@@ -212,7 +215,8 @@ class SessionProgress:
         if changed or self._found():
             return True
         if self.status is SessionStatus.KEPT_SEALED:
-            return self.has_rows_of_list and not self.is_refetched and not self.known.tables
+            lacks_rows = not _ROWS_OF_SESSIONS.issubset(self.known.tables)
+            return self.has_rows_of_list and not self.is_refetched and lacks_rows
         if self.status is SessionStatus.SEALED:
             return False
         times_us = (self.session.started_us, self.session.ended_us)

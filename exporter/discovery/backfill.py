@@ -36,4 +36,4 @@ class Backfill:
 
     @property
     def _is_asked_for(self) -> bool:
-        return self._plan.request.backfill_tables and self._plan.state.lacks_tables
+        return self._plan.request.backfill_tables
