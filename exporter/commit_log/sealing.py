@@ -141,11 +141,14 @@ class SessionProgress:
     def row_due(self, participant_id: str, served_us: int) -> RowWritten | None:
         """The row that the table ``participants`` lacks of a unit that an answer of ``served_us`` lists.
 
-        Of a session that stays sealed and has its rows, units that the log does not name or that lack details have one.
+        Of a session that stays sealed and has its rows, units that the log does not name or that lack details have one;
+        where it has none, a backfill writes all of them in one commit, and a refetch, which comes in several, none.
         Where one list showed two ends, nobody knows yet which row is final.
         """
-        if self.was_sealed and PARTICIPANTS.name in self.known.tables and self.units.has_row(participant_id):
-            return None
+        if self.was_sealed:
+            has_rows = PARTICIPANTS.name in self.known.tables
+            if self.units.has_row(participant_id) if has_rows else self.is_refetched:
+                return None
         end = None if self.status.is_contested else self.end
         return unit_states.row_due(self.units[participant_id], end, served_us)
 

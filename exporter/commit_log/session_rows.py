@@ -41,7 +41,8 @@ def tables_of(progress: SessionProgress, tables: TableSettings, *, is_sealed: bo
     names = dict.fromkeys(progress.known.tables)
     if tables.sessions and is_due:
         names[SESSIONS.name] = None
-    if tables.participants and is_sealed and (not progress.was_sealed or progress.has_rows_of_list):
+    is_backfilled = progress.has_rows_of_list and not progress.is_refetched
+    if tables.participants and is_sealed and (is_backfilled or not progress.was_sealed):
         names[PARTICIPANTS.name] = None
     return tuple(sorted(names))
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
+from itertools import count
 
 import pytest
 
@@ -11,7 +13,7 @@ from exporter.ledger import ScopeLedger
 from exporter.pipeline.budget import Budget
 from exporter.pipeline.scope import ScopeExport
 from exporter.settings import TableSettings
-from tests.support.memory_store import MemoryStore
+from tests.support.memory_store import Crash, MemoryStore
 from tests.support.runs import a_context, export, listed
 from tests.support.service import HOUR_US, SCOPE, STAGE, Service, SessionDouble
 
@@ -97,3 +99,26 @@ async def test_a_region_that_shows_no_stage_ends_nothing() -> None:
     await ScopeExport(context, SCOPE, caller, ledger, is_whole=True, is_empty=True).export(listed(service, []))  # type: ignore[arg-type]
     assert [row["is_listed"] for row in store.rows("stages")] == [True]
     assert store.rows("sessions") == []
+
+
+@pytest.mark.parametrize("step", range(8))
+async def test_a_refetch_that_is_cut_short_leaves_all_participants_to_a_backfill(step: int) -> None:
+    """It commits in between, and nobody could say afterwards which of them have a row."""
+    service, store = await sealed_without(OFF)
+    session = service.stages[STAGE]["st-1"]
+    for number in range(6):
+        service.join(session, f"c{number}", 2)
+    created = count()
+
+    def crash(operation: str, key: str) -> None:
+        if operation == "create" and "/records/" in key and next(created) >= step:
+            raise Crash
+
+    store.after = crash
+    with suppress(Crash):
+        await export(service, store, "r2", Request(refetch=True), rows_max=1)
+    store.restart()
+    for run_id in ("r3", "r4"):
+        service.now_us += HOUR_US
+        await export(service, store, run_id, BACKFILL)
+    assert final_participants(store) == dict.fromkeys(session.participants, 1)
