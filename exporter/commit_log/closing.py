@@ -66,9 +66,11 @@ async def close(
     is_complete = is_whole and not ledger.listings_open and not ledger.listings_failed
     listed_us = _listed_us(report.began_us, journal.state, now_us) if is_complete else None
     ledger.complete_until_us = journal.state.sealed_until_us(listed_us)
+    # What this run has committed of a session says more than the log's old records.
+    returned = [entry for entry in report.returned if not journal.state.is_sealed(*entry.key)]
     result = await journal.commit(
         at,
-        entries=LogEntries(sessions=[*entries, *report.returned], unlisted=report.unlisted),
+        entries=LogEntries(sessions=[*entries, *returned], unlisted=tuple(dict.fromkeys(report.unlisted))),
         latest_us=now_us,
         end=RunEnd(
             ledger.summary(),

@@ -109,7 +109,7 @@ class SessionProgress:
     def find(self, participant_id: str) -> Decision:
         """Note that a unit was found, and decide what to do with it."""
         self.units.find(participant_id)
-        if self.was_sealed and not self.is_refetched:
+        if self.was_sealed and not self.is_refetched and participant_id in self.units.named:
             return Decision.UNCHANGED
         decision = unit_states.decide(self.units[participant_id], self.end, is_refetched=self.is_refetched)
         if decision is Decision.FETCH:
@@ -134,6 +134,8 @@ class SessionProgress:
         Returns True where the list is abandoned for that.
         """
         is_abandoned = self._failed(LISTING, now_us, give_up_days, is_refused=is_refused)
+        if self.was_sealed:
+            is_abandoned = is_refused and self.is_listing_abandoned
         if is_abandoned:
             self.listed_us = now_us
         return is_abandoned
@@ -145,6 +147,8 @@ class SessionProgress:
         where it has none, a backfill writes all of them in one commit, and a refetch, which comes in several, none.
         Where one list showed two ends, nobody knows yet which row is final.
         """
+        if self.status is SessionStatus.SEALED:
+            return None
         if self.was_sealed:
             has_rows = PARTICIPANTS.name in self.known.tables
             if self.units.has_row(participant_id) if has_rows else self.is_refetched:
@@ -278,7 +282,7 @@ class SessionProgress:
 
         Returns True where that sealed it.
         """
-        self.known.units.update(line.units)
+        self.units.committed(line.units)
         self.known.files += [key for key in keys if key not in self.known.files]
         self.known.started_us, self.known.ended_us = line.started_us, line.ended_us
         self.known.latest_end_us = line.latest_end_us

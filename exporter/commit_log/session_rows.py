@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from exporter.commit_log.records import RowWritten
 from exporter.lake.tables.participants import PARTICIPANTS
 from exporter.lake.tables.sessions import SESSIONS
 from exporter.normalize.listed_model import ListedSession, ListedStage
@@ -27,7 +28,7 @@ def is_row_due(progress: SessionProgress, *, is_sealed: bool) -> bool:
     """Whether the next commit adds a row of a session; ``is_sealed`` says that it seals it, or keeps it sealed."""
     has_row = SESSIONS.name in progress.known.tables
     if progress.was_sealed:
-        return progress.new_rows > 0 or progress.units.has_new or not has_row
+        return progress.new_rows > 0 or progress.units.has_new or progress.units.are_recovered or not has_row
     if is_sealed:
         return True
     if not progress.session.is_listed:
@@ -37,14 +38,27 @@ def is_row_due(progress: SessionProgress, *, is_sealed: bool) -> bool:
 
 
 def tables_of(progress: SessionProgress, tables: TableSettings, *, is_sealed: bool, is_due: bool) -> tuple[str, ...]:
-    """The tables beside ``events`` that have their rows of a session with the next commit."""
-    names = dict.fromkeys(progress.known.tables)
-    if tables.sessions and is_due:
-        names[SESSIONS.name] = None
-    is_backfilled = progress.has_rows_of_list and not progress.is_refetched
-    if tables.participants and is_sealed and (is_backfilled or not progress.was_sealed):
-        names[PARTICIPANTS.name] = None
+    """The tables beside ``events`` that have their rows of a session with the next commit.
+
+    Of a sealed session these are final ones: a table that was switched off when they were due does not have them.
+    """
+    names = set(progress.known.tables)
+    if is_due:
+        names = names | {SESSIONS.name} if tables.sessions else names - {SESSIONS.name}
+    is_backfilled = progress.was_sealed and progress.has_rows_of_list and not progress.is_refetched
+    if is_sealed and not progress.was_sealed:
+        names -= {PARTICIPANTS.name}
+        if tables.participants or _have_final_rows(progress):
+            names |= {PARTICIPANTS.name}
+    elif tables.participants and is_backfilled:
+        names |= {PARTICIPANTS.name}
     return tuple(sorted(names))
+
+
+def _have_final_rows(progress: SessionProgress) -> bool:
+    """Whether all units had their last rows before their table was switched off."""
+    units = progress.units.all().values()
+    return bool(units) and all(unit.row is RowWritten.FINAL for unit in units)
 
 
 def session_row(
@@ -53,7 +67,8 @@ def session_row(
     """Make the row of a session. Its ``counts`` are known only where it ``is_sealed``."""
     session = progress.session
     is_counted = counts.participants is not None and counts.events is not None
-    is_complete = is_sealed and is_counted and counts.abandoned == 0 and not progress.has_rejects
+    is_whole = progress.units.are_fetched and not progress.has_rejects
+    is_complete = is_sealed and is_counted and is_whole and counts.abandoned == 0
     return SessionRow(
         ListedStage(stage.arn, stage.name, stage.tags),
         ListedSession(session.session_id, session.started_us, session.ended_us, extra=privacy.extra_of(session.extra)),

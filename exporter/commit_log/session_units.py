@@ -27,12 +27,13 @@ class SessionUnits:
     ``named`` are the units that the log names of a session that stays sealed, ``lacking_details`` those of them whose
     details were denied or failed, where they are asked for again.
 
-    The mutable state, in three parts: ``_missing`` are committed, neither final nor abandoned, and not found yet;
-    ``_unfinished`` were found and are not final; ``_changed`` have another state than ``known`` says. Thousands of
-    sessions wait at once, so a part that is empty is None.
+    The mutable state, in four parts: ``_missing`` are committed, neither final nor abandoned, and not found yet;
+    ``_unfinished`` were found and are not final; ``_changed`` have another state than ``known`` says, and
+    ``_committing`` had it when the record that is being written was made. Thousands of sessions wait at once, so a part
+    that is empty is None.
     """
 
-    __slots__ = ("_changed", "_missing", "_unfinished", "known", "lacking_details", "named")
+    __slots__ = ("_changed", "_committing", "_missing", "_unfinished", "known", "lacking_details", "named")
 
     def __init__(
         self,
@@ -49,6 +50,7 @@ class SessionUnits:
         self._missing: set[str] | None = missing or None
         self._unfinished: set[str] | None = None
         self._changed: dict[str, UnitState] | None = None
+        self._committing: dict[str, UnitState] | None = None
 
     def __repr__(self) -> str:
         """Say how many are where, for a debugger."""
@@ -66,6 +68,17 @@ class SessionUnits:
         return not (self._unfinished or self._missing)
 
     @property
+    def are_fetched(self) -> bool:
+        """Whether all that were found are fetched, or abandoned; of a session that stays sealed, a named one was."""
+        return all(name in self.named for name in self._unfinished or ())
+
+    @property
+    def are_recovered(self) -> bool:
+        """Whether the next commit takes back that one of them is abandoned."""
+        known = self.known.units
+        return any(known.get(name, UNKNOWN).is_abandoned > unit.is_abandoned for name, unit in self.changed.items())
+
+    @property
     def changed(self) -> dict[str, UnitState]:
         """The units that have another state than ``known`` says."""
         return self._changed or {}
@@ -76,7 +89,10 @@ class SessionUnits:
         return bool(self.changed.keys() - self.known.units.keys() - self.named - {LISTING})
 
     def __getitem__(self, name: str) -> UnitState:
-        return self.changed.get(name) or self.known.units.get(name, UNKNOWN)
+        for states in (self._changed, self._committing, self.known.units):
+            if states and name in states:
+                return states[name]
+        return UNKNOWN
 
     def all(self) -> dict[str, UnitState]:
         """All units that are committed, or will be with the next commit, by name; without the list of them."""
@@ -123,7 +139,7 @@ class SessionUnits:
         """The units that were found and that no record names: the next list may lack them."""
         if not self._unfinished:
             return {}
-        named = self.known.units.keys() | self.changed.keys()
+        named = self.known.units.keys() | self.changed.keys() | (self._committing or {}).keys()
         return dict.fromkeys(sorted(self._unfinished - named), UNKNOWN)
 
     def void(self) -> None:
@@ -139,4 +155,9 @@ class SessionUnits:
 
     def committing(self) -> None:
         """Note that what has changed is in the record that is being written."""
-        self._changed = None
+        self._changed, self._committing = None, self._changed
+
+    def committed(self, units: dict[str, UnitState]) -> None:
+        """Note that the record is written, and says this of units."""
+        self.known.units.update(units)
+        self._committing = None

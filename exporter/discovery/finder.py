@@ -22,6 +22,7 @@ from exporter.telemetry.logger import Logger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from collections.abc import Set as AbstractSet
 
     from exporter.commit_log.archive import Archive
     from exporter.commit_log.records import SessionEntry
@@ -127,9 +128,14 @@ class Finder:
 
     async def sessions_of_missing(self, stage: MissingStage) -> AsyncIterator[SessionProgress]:
         """The sessions of a stage that is gone, which a backfill has work with."""
-        for session in await self._backfill.unlisted_sessions(stage.arn, frozenset()):
+        for session in await self._unlisted_sessions(stage.arn, frozenset()):
             if self.plan.wants(session) and (progress := await self._begin(session)):
                 yield progress
+
+    async def _unlisted_sessions(self, stage_arn: str, listed: AbstractSet[str]) -> list[Session]:
+        sessions = await self._backfill.unlisted_sessions(stage_arn, listed)
+        self._unlisted += [session.key for session in sessions]  # the record with their rows names them once more
+        return sessions
 
     async def _listed_again(self, session: Session) -> SessionProgress | None:
         """Note that a list shows a session again, with another end; return it as work where none has begun.
@@ -158,7 +164,7 @@ class Finder:
                 yield session, True
         if is_flawless:
             self._note_missing(stage_arn, seen)
-            for session in await self._backfill.unlisted_sessions(stage_arn, seen):
+            for session in await self._unlisted_sessions(stage_arn, seen):
                 yield session, False
 
     async def _named_sessions(self, stage_arn: str, missing: set[str]) -> AsyncIterator[tuple[Session, bool]]:
@@ -230,7 +236,7 @@ class Finder:
         known = archived.state
         if standing is Standing.UNNAMED:
             standing = self.plan.standing_in_archive(session, archived)
-            if standing is Standing.SEALED:
+            if standing is Standing.SEALED and session.is_listed:
                 self._returned.append(archived.line)
         if standing is not Standing.SEALED:
             # The file that holds events of a unit may be lost, and one without events is in no file.

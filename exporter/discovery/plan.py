@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from exporter.commit_log.records import StageEntry
+from exporter.commit_log.records import LISTING, StageEntry, UnitState
 from exporter.commit_log.sealing import SessionProgress
 from exporter.commit_log.session_status import SessionStatus
 from exporter.commit_log.state import SessionState
@@ -149,6 +149,8 @@ class ExportPlan:
         whose details are asked for again.
         """
         known = _with_believed_ends(known or SessionState(), now_us)
+        if standing is Standing.SEALED:
+            known = msgspec.structs.replace(known, units=self._abandoned(session, named) | known.units)
         return SessionProgress(
             _with_known_times(session, known),
             int(min(self._settings.grace_s * SECOND_US, _GRACE_US_MAX)),
@@ -158,6 +160,15 @@ class ExportPlan:
             named=named,
             lacking_details=lacking_details,
         )
+
+    def _abandoned(self, session: Session, named: AbstractSet[str]) -> dict[str, UnitState]:
+        """Those of the named units of a sealed session that are abandoned, and their list where that is."""
+        full_names = {name: f"{session.name}/{name}".rstrip("/") for name in sorted(named | {LISTING})}
+        return {
+            name: UnitState(refused_since_us=self.state.abandoned[full_name], is_abandoned=True)
+            for name, full_name in full_names.items()
+            if full_name in self.state.abandoned
+        }
 
     def _status(self, session: Session, standing: Standing) -> SessionStatus:
         if standing is Standing.SEALED:

@@ -99,7 +99,10 @@ class UnitFinder:
             yield FoundUnits(self._to_fetch(progress, missing))
 
     async def _units_for_rows(self, progress: SessionProgress) -> FoundUnits:
-        """All participants of a sealed session that lacks rows, at once: a commit has the rows of all, or of none."""
+        """All participants of a sealed session that lacks rows, at once: a commit has the rows of all, or of none.
+
+        Those that no record names are fetched.
+        """
         session = progress.session
         if not session.is_listed:
             progress.listed(self._now_us(), is_flawless=True)
@@ -111,8 +114,8 @@ class UnitFinder:
             is_flawless &= listed.note_in(self._ledger, session.name)
             participants += listed.participants
         progress.listed(served_us, is_flawless=is_flawless)
-        self._to_fetch(progress, [participant.participant_id for participant in participants])
-        return FoundUnits([], participants if is_flawless else [], served_us)
+        to_fetch = self._to_fetch(progress, [participant.participant_id for participant in participants])
+        return FoundUnits(to_fetch, participants if is_flawless else [], served_us)
 
     def _listed_participants(self, session: Session) -> AsyncIterator[ListingPage]:
         params = {"stageArn": session.stage_arn, "sessionId": session.session_id}

@@ -79,6 +79,9 @@ class OldestUnsealed:
 class SessionsStatus:
     """The count of sessions that are sealed or vanished, of all time; that have ended and are not sealed; are active.
 
+    ``without_rows`` are sealed ones that lack rows in the tables beside ``events``: an earlier program sealed them, or
+    the tables were switched off.
+
     ``complete_until_us`` is the moment before which every session that ended is sealed, None where no whole run has
     said so. ``oldest`` is None where no session waits to be sealed.
     """
@@ -89,6 +92,7 @@ class SessionsStatus:
     active: int
     complete_until_us: int | None
     oldest: OldestUnsealed | None
+    without_rows: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +134,7 @@ class ScopeStatus:
                 "waiting": sessions.waiting,
                 "active": sessions.active,
                 "vanished": sessions.vanished,
+                "without_rows": sessions.without_rows,
             },
             "oldest_unsealed": None if oldest is None else oldest.name,
             "oldest_unsealed_ended": None if oldest is None else text_of(oldest.ended_us),
@@ -156,12 +161,14 @@ class _LogReading:
     """What a log's records say beside the state: the last runs, the sessions that the state has let go of, the files.
 
     ``is_sealed`` says of a session, by the hash of its name, that was last said to be sealed or vanished, whether it is
-    sealed. ``files`` are those of tables, by key, each with its date and the count of its rows.
+    sealed; ``without_rows`` are those of the sealed ones that lack rows of tables. ``files`` are those of tables, by
+    key, each with its date and the count of its rows.
     """
 
     runs_max: int
     runs: dict[str, RunLine] = field(init=False, default_factory=dict)
     is_sealed: dict[int, bool] = field(init=False, default_factory=dict)
+    without_rows: set[int] = field(init=False, default_factory=set)
     files: dict[str, tuple[str, int]] = field(init=False, default_factory=dict)
 
     def add(self, record: Record) -> None:
@@ -178,6 +185,9 @@ class _LogReading:
                 self.is_sealed.pop(name, None)
             else:
                 self.is_sealed[name] = line.status == "sealed"
+            self.without_rows.discard(name)
+            if line.status == "sealed" and not line.tables:
+                self.without_rows.add(name)
 
     def lake(self, files: int) -> LakeContents:
         """What the lake holds in all its ``files``."""
@@ -258,6 +268,7 @@ def _sessions(
         active=len(sessions) - len(ended),
         complete_until_us=state.sealed_until_us(),
         oldest=oldest,
+        without_rows=len(reading.without_rows),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from exporter.commit_log.records import StageEntry
@@ -90,15 +90,9 @@ class SessionDecider:
         return self._listed_stages.get(stage_arn) or self._state.stages.get(stage_arn) or StageEntry(stage_arn)
 
     def _row(self, progress: SessionProgress, events: Mapping[str, int | None], *, is_sealed: bool) -> SessionRow:
-        units, name = progress.units.all(), progress.session.name
-        abandoned = {unit_name for unit_name, unit in units.items() if unit.is_abandoned}
-        if progress.was_sealed:
-            changed = units.keys() - progress.units.named
-            abandoned |= {each for each in progress.units.named - changed if f"{name}/{each}" in self._state.abandoned}
-        count = events[name] if name in events else sum(unit.rows for unit in units.values())
-        counts = counts_of(progress, count, len(abandoned))
-        if progress.was_sealed and name in self._state.abandoned:  # the log says for ever that its list was given up
-            counts = replace(counts, participants=None)
+        units, name = progress.units.all().values(), progress.session.name
+        count = events[name] if name in events else sum(unit.rows for unit in units)
+        counts = counts_of(progress, count, sum(unit.is_abandoned for unit in units))
         stage = self._stage(progress.session.stage_arn)
         return session_row(progress, stage, counts, self._privacy, is_sealed=is_sealed)
 

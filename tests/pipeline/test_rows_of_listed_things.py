@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from exporter.commit_log.reader import read_state
 from exporter.discovery.listings import ListingPage
 from exporter.discovery.request import Request
 from exporter.discovery.target_list import Targets
@@ -15,7 +16,7 @@ from exporter.settings import RunSettings, TableSettings
 from tests.support import runs
 from tests.support.memory_store import MemoryStore
 from tests.support.runs import export
-from tests.support.service import HOUR_US, SECOND_US, STAGE, Service, SessionDouble
+from tests.support.service import HOUR_US, SCOPE, SECOND_US, STAGE, Service, SessionDouble
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
@@ -109,8 +110,8 @@ async def test_a_participant_that_a_refetch_finds_is_counted_though_it_has_no_ev
     assert Counter(row["participant_id"] for row in final_rows(store, "participants")) == {"a": 1, "b": 1, "c": 1}
 
 
-async def test_a_session_whose_list_was_given_up_is_complete_in_no_row() -> None:
-    """The log and `status` count it as abandoned for ever; so no row may say anything else."""
+async def test_a_session_whose_list_was_given_up_is_complete_once_a_refetch_has_listed_it() -> None:
+    """Until then no row says so; from then on neither the log nor `status` counts it as abandoned."""
     service, store, session = a_session()
     service.refuse(Operation.LIST_PARTICIPANTS, "ValidationException")
     settings = RunSettings(give_up_days=1.0)
@@ -123,7 +124,8 @@ async def test_a_session_whose_list_was_given_up_is_complete_in_no_row() -> None
     await export(service, store, "r4", REFETCH, settings=settings)
     newest = newest_session(store)
     assert (newest["run_id"], newest["event_count"]) == ("r4", 4)
-    assert (newest["is_complete"], newest["participant_count"]) == (False, None)
+    assert (newest["is_complete"], newest["participant_count"]) == (True, len(session.participants))
+    assert not (await read_state(store, SCOPE)).abandoned
 
 
 # Targets.

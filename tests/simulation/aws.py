@@ -73,7 +73,7 @@ class Aws:
     def items(self, scope: Scope, operation: Operation, params: Mapping[str, Any], now_us: int) -> list[Any] | str:
         """The whole list that a call asks for, or the code of its refusal."""
         if operation is Operation.LIST_STAGES:
-            return [{"arn": stage.arn, "name": "x"} for stage in self.of_scope.get(scope, ()) if stage.is_shown(now_us)]
+            return [stage.item(now_us) for stage in self.of_scope.get(scope, ()) if stage.is_shown(now_us)]
         stage = self.stages.get(params["stageArn"], Stage("", ()))
         if not stage.is_shown(now_us) or not stage.arn:
             return "ResourceNotFoundException"
@@ -83,8 +83,9 @@ class Aws:
         if session is None or not session.is_shown(now_us):
             return "ValidationException"
         if operation is Operation.LIST_PARTICIPANTS:
-            return [{"participantId": each.participant_id} for each in session.participants if each.is_shown(now_us)]
-        return _events(session, params["participantId"], now_us)
+            return [each.item(now_us) for each in session.participants if each.is_shown(now_us)]
+        of_one = _details if operation is Operation.GET_PARTICIPANT else _events
+        return of_one(session, params["participantId"], now_us)
 
     def is_denied(self, operation: Operation, params: Mapping[str, Any], now_us: int) -> bool:
         """Whether a permission is missing for this call."""
@@ -93,6 +94,9 @@ class Aws:
 
     def page(self, scope: Scope, operation: Operation, params: Mapping[str, Any], now_us: int) -> dict[str, Any] | str:
         """One page of a list, or the code of its refusal."""
+        if operation is Operation.GET_PARTICIPANT:
+            found = self.items(scope, operation, params, now_us)
+            return found if isinstance(found, str) else {operation.member: found[0]}
         token = params.get("nextToken")
         is_shifting = "shifting lists" in self.plan.features and operation in {
             Operation.LIST_PARTICIPANTS,
@@ -227,6 +231,13 @@ def _events(session: Session, participant_id: str, now_us: int) -> list[Any] | s
             is_refused = any(now_us in span for span in participant.refused)
             return participant.refusal if is_refused else [event.fields for event in participant.shown(now_us)]
     return "ValidationException"
+
+
+def _details(session: Session, participant_id: str, now_us: int) -> list[Any] | str:
+    for participant in session.participants:
+        if participant.participant_id == participant_id and participant.visible_us <= now_us:
+            return [participant.details(now_us)]
+    return "ResourceNotFoundException"
 
 
 def _told(answer: Answer | Exception | None) -> str:

@@ -18,9 +18,10 @@ from exporter.pipeline import run as run_module
 from exporter.pipeline.run_ledger import RunLedger
 from exporter.pipeline.stop import DEADLINE, Stop
 from exporter.pipeline.surroundings import Services, Surroundings
-from exporter.settings import AccountSettings, QuotaSettings, RetrySettings, RunSettings, Settings
+from exporter.settings import AccountSettings, QuotaSettings, RetrySettings, RunSettings, Settings, TableSettings
 from tests.simulation.aws import Connections, Credentials, endpoint
 from tests.simulation.lake import LakeHandle
+from tests.simulation.plan import ALL_TABLES
 from tests.simulation.process import Killed, true_us
 
 if TYPE_CHECKING:
@@ -136,6 +137,7 @@ class Commands:
                 grace_s=self.plan.grace_s,
             ),
             retry=RetrySettings(attempts=step.attempts, timeout_s=step.timeout_s),
+            tables=TableSettings(**{name: name in step.tables for name in sorted(ALL_TABLES | {"details"})}),
         )
 
     def _surroundings(self, process: SimulatedProcess) -> Surroundings:
@@ -174,7 +176,13 @@ def _request(step: Step) -> Request:
             if session_id:
                 sessions[session_id] = f"{sessions.get(session_id, '')} {participant_id}".strip()
         targets = Targets(stages)
-    return Request(targets, Period(step.since_us, step.until_us), refetch=step.kind == "refetch", wait=step.wait)
+    return Request(
+        targets,
+        Period(step.since_us, step.until_us),
+        refetch=step.kind == "refetch",
+        backfill_tables=step.backfills,
+        wait=step.wait,
+    )
 
 
 def _draw_targets(random: Random, truth: Truth) -> tuple[tuple[str, str, str], ...]:

@@ -16,7 +16,7 @@ from unittest.mock import patch
 import msgspec
 import pyarrow as pa
 
-from exporter.commit_log import archive, closing, healing, recovery, rejects
+from exporter.commit_log import archive, closing, healing, recovery, rejects, session_rows, unit_states
 from exporter.commit_log import journal as journal_module
 from exporter.commit_log.archive import Archive, Archived
 from exporter.commit_log.commits import FileChanges
@@ -42,11 +42,12 @@ from exporter.lake.tables import folders
 from exporter.ledger import ScopeLedger
 from exporter.normalize import equals
 from exporter.pipeline import checkpoint as checkpoint_module
-from exporter.pipeline import committer, fetch, run
+from exporter.pipeline import committer, fetch, run, session_decisions
 from exporter.pipeline import scope as scope_module
 from exporter.pipeline.committer import Committer
 from exporter.pipeline.known_events import KnownEvents
 from exporter.pipeline.known_ids import KnownIds
+from exporter.pipeline.listed_rows import ListedRows
 from exporter.pipeline.new_rows import EventRowMaker
 from exporter.pipeline.writer import Writer
 from exporter.timestamps import text_of
@@ -431,3 +432,39 @@ def _the_overtaken_go_on() -> Sequence[tuple[Any, str, Any]]:
         return await right(self, msgspec.structs.replace(record, **fresh))
 
     return [(Journal, "_append", append)]
+
+
+@defect("a row forgotten", "That a participant has its row is not noted, and it gets another one each night.")
+def _a_row_forgotten() -> Sequence[tuple[Any, str, Any]]:
+    return [(SessionProgress, "row_written", lambda *_: None)]
+
+
+@defect("final before the grace", "A participant's row is called final as soon as its session has ended.")
+def _final_before_the_grace() -> Sequence[tuple[Any, str, Any]]:
+    right = unit_states.row_due
+
+    def row_due(unit: Any, end: Any, served_us: int) -> Any:
+        return right(unit, None if end is None else end._replace(grace_us=0), served_us)
+
+    return [(unit_states, "row_due", row_due)]
+
+
+@defect("rows after their events", "Rows of participants wait for the run's last commit, whatever it commits before.")
+def _rows_after_their_events() -> Sequence[tuple[Any, str, Any]]:
+    right = ListedRows.flush
+
+    def flush(self: Any, checkpoint: Any, taken: Any, *, is_last: bool) -> None:
+        if is_last:
+            right(self, checkpoint, taken, is_last=True)
+
+    return [(ListedRows, "flush", flush)]
+
+
+@defect("sealed without a row", "A session that is sealed has no final row where it had one before.")
+def _sealed_without_a_row() -> Sequence[tuple[Any, str, Any]]:
+    right = session_rows.is_row_due
+
+    def is_row_due(progress: Any, *, is_sealed: bool) -> bool:
+        return right(progress, is_sealed=is_sealed) and not progress.known.tables
+
+    return [(session_decisions, "is_row_due", is_row_due)]

@@ -14,7 +14,7 @@ from tests.simulation.truth import UNDATED, Row, SessionKey, UnitKey
 if TYPE_CHECKING:
     from tests.simulation.lake import Lake
     from tests.simulation.loop import SeededLoop
-    from tests.simulation.truth import Session, Truth
+    from tests.simulation.truth import Participant, Session, Truth
 
 
 @dataclass(slots=True)
@@ -84,6 +84,19 @@ class Facts:
             self._rows_in[key] = read_rows(key, data)
         return self._rows_in[key]
 
+    def data_of(self, key: str) -> bytes:
+        """A data file, staged or visible."""
+        found = self.lake.visible.get(key)
+        return next(data for staged, data in self.lake.staged.values() if staged.key == key) if found is None else found
+
+    def rows_in(self, key: str) -> list[tuple[int | None, Row]]:
+        """The rows of a file of events or rejects that a record names."""
+        return self._rows_in[key]
+
+    def participant(self, unit: UnitKey) -> Participant | None:
+        """A participant, if there is such a one."""
+        return self._participants.get(unit)
+
     def shown(self, row: Row) -> int:
         """How many of such events the API has shown by now."""
         return bisect_right(self._shown_us.get(row, ()), self.now_us)
@@ -91,7 +104,7 @@ class Facts:
     def spoil(self, key: str) -> None:
         """Note that a visible file is removed or changed by something else: readers have its rows no longer."""
         self.spoilt.add(key)
-        for number, row in self._rows_in[key]:
+        for number, row in self._rows_in.get(key, ()):
             self.visible[row] -= 1
             self.identities[row[:-1]] -= 1
             self.committed[row[0], row[1]][row] -= 1
@@ -101,7 +114,7 @@ class Facts:
     def is_spoilt(self, session: SessionKey) -> bool:
         """Whether rows of a session were lost, and the log does not know it yet: to find that is a repair's work."""
         unknown = self.spoilt - self.lost
-        return any((row[0], row[1]) == session for key in unknown for _, row in self._rows_in[key])
+        return any((row[0], row[1]) == session for key in unknown for _, row in self._rows_in.get(key, ()))
 
     def lacks(self, session: Session, held: Counter[Row]) -> Counter[Row]:
         """Those of a session's rows that are not held, those to come included, but for units that are excused."""

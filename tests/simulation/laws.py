@@ -13,7 +13,8 @@ from exporter.cli.exit_codes import FAILED
 from exporter.ivs.operations import Operation
 from tests.simulation.facts import ScopeLog, lacking, scope_of
 from tests.simulation.plan import EPOCH_US, SECOND_US, Faults
-from tests.simulation.reading import read_record, scope_name
+from tests.simulation.reading import read_record, scope_name, table_of
+from tests.simulation.table_laws import TableLaws
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 _OUTCOMES = ("exported", "empty", "unchanged", "failed", "deferred", "abandoned")
 _DENIED_MAX = 20
 _GIVE_UP_DAYS_MIN = 1.0
+_OTHER_TABLES = frozenset({"stages", "sessions", "participants"})
 _LISTS = (Operation.LIST_STAGES, Operation.LIST_STAGE_SESSIONS)
 
 
@@ -45,6 +47,7 @@ class Laws:
     def __init__(self, facts: Facts, loop: SeededLoop) -> None:
         self.facts = facts
         self.loop = loop
+        self.tables = TableLaws(facts, self.broken)
         self._denied: Counter[tuple[int, str, str]] = Counter()
         self._sealed_before: dict[int, frozenset[SessionKey]] = {}
         self._open_before: dict[int, frozenset[SessionKey]] = {}
@@ -64,6 +67,7 @@ class Laws:
         log = facts.logs.setdefault(scope_name(key), ScopeLog())
         self._check_order(key, record, log)
         self._check_files(key, record, log)
+        before = dict(log.status)
         for line in record.get("sessions", ()):
             session = (line["stage_arn"], line["session_id"])
             if line["status"] == "vanished" and log.status.get(session) != "vanished":
@@ -71,8 +75,10 @@ class Laws:
             log.status[session] = line["status"]
             for participant_id, state in line.get("units", {}).items():
                 self._note_unit((*session, participant_id), is_abandoned=state.get("is_abandoned", False))
-            if line["status"] == "sealed" and not facts.is_spoilt(session):
+            is_backfilled = self.tables.is_backfill(record["run_id"]) and before.get(session) == "sealed"
+            if line["status"] == "sealed" and not facts.is_spoilt(session) and not is_backfilled:
                 self._check_whole(session, f"{key} seals")
+        self.tables.committed(key, record, before)
 
     def _check_order(self, key: str, record: Mapping[str, Any], log: ScopeLog) -> None:
         if record["number"] != log.number + 1:
@@ -103,12 +109,18 @@ class Laws:
             if data is None or (staged is not None and staged[0].key != file["key"]):
                 self.broken("a record names only what is durable", f"{key} names {file['key']}, which is not there")
                 return
+            if table_of(file["key"]) in _OTHER_TABLES:
+                self._check_length(key, file, data, len(self.tables.rows(file["key"])))
+                continue
             rows = facts.rows(file["key"], data)
-            if (file["key"].endswith(".parquet") and len(rows) != file["rows"]) or len(data) != file["size_bytes"]:
-                self.broken("a record tells what is in its files", f"{key}: {file['key']} has {len(rows)} rows")
+            self._check_length(key, file, data, len(rows))
             for _, row in rows:
                 facts.committed.setdefault((row[0], row[1]), Counter())[row] += 1
                 facts.units.add((row[0], row[1], row[2]))
+
+    def _check_length(self, key: str, file: Mapping[str, Any], data: bytes, count: int) -> None:
+        if (file["key"].endswith(".parquet") and count != file["rows"]) or len(data) != file["size_bytes"]:
+            self.broken("a record tells what is in its files", f"{key}: {file['key']} has {count} rows")
 
     def _note_unit(self, unit: UnitKey, *, is_abandoned: bool) -> None:
         facts, name = self.facts, "/".join(unit).rstrip("/")
@@ -127,6 +139,8 @@ class Laws:
             self.broken("a store that ignores conditions is not used", f"{key} was published in one")
         if key not in facts.named:
             self.broken("readers see committed rows only", f"{key} is visible, and no record names it")
+        if table_of(key) in _OTHER_TABLES:
+            return
         for number, row in facts.rows(key, data):
             unit = (row[0], row[1], row[2])
             if number is not None and (unit, number) in facts.ids:
@@ -167,13 +181,14 @@ class Laws:
 
     def begun(self, step: Step) -> None:
         """A command begins: what is sealed by now is asked for no more."""
+        self.tables.begun(step)
         logs = self.facts.logs.values()
         self._sealed_before[step.number] = frozenset().union(*(log.sessions("sealed") for log in logs))
         self._open_before[step.number] = frozenset().union(*(log.sessions("open") for log in logs))
 
     def called(self, step: Step, operation: Operation, params: Mapping[str, Any]) -> None:
         """The service gets a call: none for what is sealed, but by a refetch."""
-        if step.kind == "refetch" or operation in _LISTS:
+        if step.kind == "refetch" or step.backfills or operation in _LISTS:
             return
         if step.kind == "survey" and step.faults.stale:
             return  # a run's own record shows that a list of records was stale; a dry run writes none
@@ -296,6 +311,7 @@ class Laws:
             status = facts.log_of(key).status.get(key)
             if status != "sealed":
                 self.broken("what is over is sealed", f"{key} is {status}")
+        self.tables.at_the_end(began_us)
         # What a new lake was tried out with is left where that was cut short: nobody looks for it again.
         left = [staged.key for staged, _ in facts.lake.staged.values() if not staged.key.startswith("_log/trial-")]
         if left:

@@ -16,7 +16,15 @@ if TYPE_CHECKING:
     from tests.simulation.plan import Plan
 
 _NAMES = ("JOINED", "LEFT", "PUBLISH_STARTED", "PUBLISH_STOPPED", "SUBSCRIBE_STARTED", "SOMETHING_NEW")
-_OPERATIONS = ("ListStageSessions", "ListParticipants", "ListParticipantEvents", "ListParticipantEvents")
+_OPERATIONS = (
+    "ListStageSessions",
+    "ListParticipants",
+    "ListParticipantEvents",
+    "ListParticipantEvents",
+    "GetParticipant",
+)
+_STAGE_NAMES = ("arena", "arena", "studio", None)
+_TAGS: tuple[dict[str, str] | None, ...] = ({"team": "a"}, {"team": "b", "": "x"}, {}, None)
 #: Longer than a unit is read twice, whatever it meets.
 _READINGS_US = 300 * SECOND_US
 _LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
@@ -42,8 +50,17 @@ def _draw_stages(plan: Plan, random: Random, scope: Scope, size: float) -> tuple
         denied: tuple[tuple[str, Span], ...] = ()
         if "denied stages" in plan.features and random.random() < 0.4:
             denied = ((random.choice(_OPERATIONS), _draw_span(plan, random)),)
-        stages.append(Stage(arn, tuple(sorted(sessions, key=lambda each: each.started_us)), hidden, denied))
+        in_order = tuple(sorted(sessions, key=lambda each: each.started_us))
+        stages.append(Stage(arn, in_order, hidden, denied, _draw_names(plan, arn)))
     return tuple(stages)
+
+
+def _draw_names(plan: Plan, arn: str) -> tuple[tuple[int, str | None, dict[str, str] | None], ...]:
+    random = plan.random(f"names {arn}")
+    moments_us = [0]
+    if "renamed stages" in plan.features:
+        moments_us += sorted(_draw_moment(plan, random) for _ in range(random.choice((0, 1, 1, 3))))
+    return tuple((moment_us, random.choice(_STAGE_NAMES), random.choice(_TAGS)) for moment_us in moments_us)
 
 
 def _session_count(plan: Plan, random: Random, size: float) -> int:
@@ -113,13 +130,15 @@ def _draw_participant(  # noqa: PLR0917 - all of them are of its session
     else:
         events.sort(key=lambda event: event.row[3], reverse=order == "newest first")
     refused, refusal = _draw_refusal(plan, random)
+    visible_us = random.choice((first_us, min(joined_us, first_us), _draw_visible(random, first_us, latest_us)))
     return Participant(
         participant_id,
-        random.choice((first_us, min(joined_us, first_us), _draw_visible(random, first_us, latest_us))),
+        visible_us,
         tuple(events),
         refused,
         refusal,
         (_draw_span(plan, random),) if "vanished units" in plan.features and random.random() < 0.2 else (),
+        max(visible_us, (visible_us + lasted.until_us) // 2),
     )
 
 

@@ -19,6 +19,8 @@ EPOCH_US = 1_795_132_800 * SECOND_US
 ACCOUNTS = ("111122223333", "444455556666")
 REGIONS = ("us-east-1", "eu-west-1")
 HOSTS = ("anna", "bert")
+#: The tables beside ``events``.
+ALL_TABLES = frozenset({"stages", "sessions", "participants"})
 
 #: What a world may have beyond the ordinary.
 FEATURES = frozenset(
@@ -43,6 +45,9 @@ FEATURES = frozenset(
         "denied stages",
         "no conditions",
         "damage",
+        "renamed stages",
+        "details",
+        "tables off",
     }
 )
 #: How likely a world has a feature; what makes all else unlikely is rare.
@@ -53,6 +58,8 @@ _RARE = {
     "denied stages": 0.15,
     "refused units": 0.25,
     "stale lists": 0.2,
+    "tables off": 0.2,
+    "details": 0.3,
 }
 _USUAL = 0.35
 
@@ -82,7 +89,8 @@ class Step:
     ``targets`` are (stage, session, participant), with ``""`` for all. ``skew_us`` is by how much its clock is ahead.
     ``killed_after`` and ``asleep_after`` count operations of the lake and calls, or where ``is_asleep_by_changes``
     the records and data files that it makes or removes; it sleeps for ``asleep_s``, or until others have made
-    ``woken_after`` such changes. ``killed_s`` and ``stopped_s`` are seconds after its start.
+    ``woken_after`` such changes. ``killed_s`` and ``stopped_s`` are seconds after its start. ``tables`` are those
+    that it writes beside ``events``, perhaps with ``details``; ``backfills`` says that it makes up for missing rows.
     """
 
     number: int
@@ -112,6 +120,8 @@ class Step:
     stopped_by: str = "SIGTERM"
     faults: Faults = field(default_factory=Faults)
     dates: str = "true"
+    tables: frozenset[str] = ALL_TABLES
+    backfills: bool = False
 
     def words(self) -> str:
         """The step in words."""
@@ -133,7 +143,11 @@ class Step:
             told.append("with faults")
         if self.dates != "true":
             told.append(f"answers' dates {self.dates}")
-        return ", ".join(told)
+        return ", ".join((*told, *self._words_of_tables()))
+
+    def _words_of_tables(self) -> list[str]:
+        told = [f"with {', '.join(sorted(self.tables)) or 'events alone'}"] if self.tables != ALL_TABLES else []
+        return [*told, "making up for missing rows"] if self.backfills else told
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +159,7 @@ class Bounds:
     batch_size_bytes: int
     snapshot_records: int
     known_size_bytes: int
+    rows_at_once: int = 1_024
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +255,7 @@ def _draw_bounds(random: Random) -> Bounds:
         batch_size_bytes=random.choice((500, 4_000, 1 << 18)),
         snapshot_records=random.choice((2, 5, 64)),
         known_size_bytes=random.choice((200, 32 << 20)),
+        rows_at_once=random.choice((1, 3, 1_024)),
     )
 
 
@@ -321,7 +337,14 @@ def _draw_step(random: Random, features: frozenset[str], number: int, at_s: floa
         stopped_by=random.choice(("SIGTERM", "SIGINT", "deadline")),
         faults=_draw_faults(random, has),
         dates=dates,
+        tables=_draw_tables(random, has),
+        backfills="tables off" in features and kind == "nightly" and random.random() < 0.3,
     )
+
+
+def _draw_tables(random: Random, has: set[str]) -> frozenset[str]:
+    tables = {name for name in sorted(ALL_TABLES) if "tables off" not in has or random.random() < 0.5}
+    return frozenset(tables | {"details"} if "details" in has and "participants" in tables else tables)
 
 
 def _asleep(random: Random, step: Step) -> Step:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from exporter.commit_log import journal
-from exporter.pipeline import budget, known_ids, writer
+from exporter.pipeline import budget, known_ids, listed_rows, writer
 from tests.support.logs import logs_to
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def small_bounds(bounds: Bounds) -> Iterator[None]:
         (known_ids.KnownIds.__init__, "__defaults__", (bounds.known_size_bytes,)),
         (writer, "_PIECE_SIZE_BYTES", bounds.piece_size_bytes),
         (writer, "_BATCH_SIZE_BYTES", bounds.batch_size_bytes),
+        (listed_rows, "_ROWS_AT_ONCE", bounds.rows_at_once),
         (journal, "SNAPSHOT_RECORDS", bounds.snapshot_records),
     ]
     before = [(module, name, getattr(module, name)) for module, name, _ in changes]

@@ -36,6 +36,25 @@ def read_rows(key: str, data: bytes) -> list[tuple[int | None, Row]]:
     return list(zip(ids, zip(*others, plain, strict=True), strict=True))
 
 
+def read_table(data: bytes) -> list[dict[str, Any]]:
+    """The rows of a data file of any table, with their times in microseconds since the epoch, and maps as dicts."""
+    with pq.ParquetFile(pa.BufferReader(data), pre_buffer=False) as file:
+        table = file.read(use_threads=False)
+    for index, column in enumerate(table.schema):
+        if pa.types.is_timestamp(column.type):
+            table = table.set_column(index, column.name, table.column(index).cast(pa.int64()))
+    maps = [column.name for column in table.schema if pa.types.is_map(column.type)]
+    rows: list[dict[str, Any]] = table.to_pylist()
+    for row in rows:
+        row.update({name: None if row[name] is None else dict(row[name]) for name in maps})
+    return rows
+
+
+def table_of(key: str) -> str:
+    """The table in a data file's key."""
+    return key.split("/", maxsplit=1)[0]
+
+
 def _reject(line: dict[str, Any]) -> Row:
     unit = (line["stage_arn"], line["session_id"], line["participant_id"])
     return (*unit, UNDATED, "reject", None, None, canonical(line["event"]))

@@ -48,7 +48,7 @@ class Participant:
     """A participant, listed from ``visible_us`` on, with its events in the order in which the API lists them.
 
     ``refused`` are the times in which its events are asked for in vain, and ``refusal`` what is answered then;
-    ``hidden`` are those in which no list shows it.
+    ``hidden`` are those in which no list shows it. It counts as a publisher from ``published_us`` on.
     """
 
     participant_id: str
@@ -57,6 +57,19 @@ class Participant:
     refused: tuple[Span, ...] = ()
     refusal: str = "ValidationException"
     hidden: tuple[Span, ...] = ()
+    published_us: int = 0
+
+    def item(self, now_us: int) -> dict[str, Any]:
+        """It, as ListParticipants shows it."""
+        return {
+            "participantId": self.participant_id,
+            "userId": f"user of {self.participant_id}",
+            "published": now_us >= self.published_us,
+        }
+
+    def details(self, now_us: int) -> dict[str, Any]:
+        """It, as GetParticipant shows it."""
+        return {**self.item(now_us), "attributes": {"plan": self.participant_id[:1]}, "browserName": "Firefox"}
 
     def is_shown(self, now_us: int) -> bool:
         """Whether ListParticipants shows it."""
@@ -116,12 +129,27 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A stage, in no list in the times that are ``hidden``; ``denied`` says which operation is not allowed when."""
+    """A stage, in no list in the times that are ``hidden``; ``denied`` says which operation is not allowed when.
+
+    ``names`` are its names and tags, each from a moment on.
+    """
 
     arn: str
     sessions: tuple[Session, ...]
     hidden: tuple[Span, ...] = ()
     denied: tuple[tuple[str, Span], ...] = ()
+    names: tuple[tuple[int, str | None, dict[str, str] | None], ...] = ((0, "x", None),)
+
+    @property
+    def told(self) -> list[tuple[str | None, dict[str, str] | None]]:
+        """Its names and tags, at any time."""
+        return [(name, tags) for _, name, tags in self.names]
+
+    def item(self, now_us: int) -> dict[str, Any]:
+        """It, as ListStages shows it."""
+        _, name, tags = [each for each in self.names if each[0] <= now_us][-1]
+        shown = {"arn": self.arn, "name": name, "tags": tags}
+        return {key: value for key, value in shown.items() if value is not None}
 
     def is_shown(self, now_us: int) -> bool:
         """Whether ListStages shows it."""

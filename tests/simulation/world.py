@@ -6,7 +6,7 @@ import asyncio
 import gc
 import hashlib
 from contextvars import copy_context
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from exporter.commit_log.reader import read_state
@@ -120,6 +120,8 @@ class _World:
             await asyncio.sleep(DAY_S)
             began_us = true_us(self.loop)
             step = Step(_LAST_FROM + number, "nightly", self.loop.time(), "anna", wait=True, give_up_days=1.0)
+            if "tables off" in self.plan.features:
+                step = replace(step, backfills=True)
             process = self._start(step)
             await process.has_ended
             successes += process.exit_code == 0

@@ -66,6 +66,8 @@ def _status_text(status: ScopeStatus) -> str:
     if (oldest := sessions.oldest) is not None:
         ended, ago = text_of(oldest.ended_us), duration_of(oldest.waits_s)
         lines.append(f"  oldest waiting  {oldest.name}, ended {ended}, {ago} ago")
+    if sessions.without_rows:
+        lines.append(f"  without rows    {counted(sessions.without_rows, 'sealed session')}: run --backfill-tables")
     lines += _some("failing", [f"{name}, for {_days(days)}" for name, days in status.units.failing.items()])
     lines += _some("abandoned", list(status.units.abandoned))
     lines.append("  last runs")
