@@ -23,7 +23,7 @@ from exporter.commit_log.commits import FileChanges
 from exporter.commit_log.journal import Journal
 from exporter.commit_log.layout import record_key
 from exporter.commit_log.reader import read_on, records_after
-from exporter.commit_log.records import encode_record, link_of
+from exporter.commit_log.records import RowWritten, encode_record, link_of
 from exporter.commit_log.sealing import SessionProgress
 from exporter.commit_log.session_status import SessionStatus
 from exporter.commit_log.snapshots import encode_state
@@ -434,9 +434,10 @@ def _the_overtaken_go_on() -> Sequence[tuple[Any, str, Any]]:
     return [(Journal, "_append", append)]
 
 
-@defect("a row forgotten", "That a participant has its row is not noted, and it gets another one each night.")
-def _a_row_forgotten() -> Sequence[tuple[Any, str, Any]]:
-    return [(SessionProgress, "row_written", lambda *_: None)]
+@defect("a final row forgotten", "That a participant has its final row is not noted, and it gets another one.")
+def _a_final_row_forgotten() -> Sequence[tuple[Any, str, Any]]:
+    right = SessionProgress.row_written
+    return [(SessionProgress, "row_written", lambda self, name, _: right(self, name, RowWritten.FIRST))]
 
 
 @defect("final before the grace", "A participant's row is called final as soon as its session has ended.")
