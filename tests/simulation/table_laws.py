@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 TableRow = dict[str, Any]
 #: What of a participant stands in two answers, or in one alone.
 _END = "the end"
+_COUNTS = ("participant_count", "event_count", "abandoned_count", "is_complete")
 _DETAILS = ("off", "fetched", "denied", "not_found", "failed")
 
 
@@ -132,7 +133,7 @@ class TableLaws:
         if table == "stages":
             self._take_stage(key, row)
         elif table == "sessions":
-            self._take_session(key, record, row, before)
+            self._take_session(key, row, before)
         else:
             self._take_participant(key, row)
 
@@ -145,9 +146,7 @@ class TableLaws:
             self._broken("no row twice", f"{key} says of a stage what its last row does: {row}")
         last.append(row)
 
-    def _take_session(
-        self, key: str, record: Mapping[str, Any], row: TableRow, before: Mapping[SessionKey, str]
-    ) -> None:
+    def _take_session(self, key: str, row: TableRow, before: Mapping[SessionKey, str]) -> None:
         session = (row["stage_arn"], row["session_id"])
         rows = self._sessions[session]
         self._with_row.add(session)
@@ -156,14 +155,8 @@ class TableLaws:
                 self._broken("no row twice", f"{key} says of a session what its last row does: {row}")
             rows.opened.append(row)
             return
-        has_new_events = any(
-            (each[0], each[1]) == session
-            for file in record.get("files", ())
-            if table_of(file["key"]) in {"events", "_rejects"}
-            for _, each in self._facts.rows_in(file["key"])
-        )
-        is_recovered = rows.final and not rows.final[-1]["is_complete"]
-        if rows.final and not (before.get(session) == "sealed" and (has_new_events or is_recovered)):
+        is_news = rows.final and any(rows.final[-1][name] != row[name] for name in _COUNTS)
+        if rows.final and not (before.get(session) == "sealed" and is_news):
             self._broken("one final row of each thing", f"{key} has another one of a session: {row}")
         rows.final.append(row)
         self._check_counts(key, session, row)
