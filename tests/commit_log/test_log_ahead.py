@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from exporter.commit_log.reader import read_state, records_after
+from exporter.commit_log.records import RowWritten, UnitState
+from exporter.commit_log.state import voided
 from exporter.discovery.request import Request
 from exporter.errors import Refused
 from exporter.ivs.operations import Operation
@@ -198,3 +200,10 @@ async def test_a_refetch_of_a_healed_lake_finds_all_there() -> None:
     rows = lake_rows(store)
     await run(service, store, "r2", request=Request(refetch=True))
     assert lake_rows(store) == rows
+
+
+@pytest.mark.parametrize("began_us", [None, NOW_US - HOUR_US, NOW_US + YEARS_US])
+def test_a_row_that_may_be_final_by_a_far_date_is_followed_by_another(began_us: int | None) -> None:
+    """The log does not say when a row was listed: a unit of it may have been fetched long before, or never."""
+    unit = UnitState(began_us=began_us, rows=1, row=RowWritten.FINAL)
+    assert voided(unit, NOW_US).row is RowWritten.FIRST
