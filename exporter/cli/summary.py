@@ -47,9 +47,10 @@ def plan_of(summary: dict[str, Any]) -> str:
             f"    pages    {pages}",
         ]
     if summary["plan"]:
-        lines.append(
-            "  ListParticipantEvents was not called: a permission for it that is missing shows in the run alone"
-        )
+        has_details = any("GetParticipant" in plan["calls"] for plan in summary["plan"])
+        what = "GetParticipant and ListParticipantEvents were" if has_details else "ListParticipantEvents was"
+        one = "one of them" if has_details else "it"
+        lines.append(f"  {what} not called: a permission for {one} that is missing shows in the run alone")
     else:
         lines.append("  nothing: no stage was found")
     lines += _empty_regions(summary)
