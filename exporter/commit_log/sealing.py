@@ -46,8 +46,8 @@ class SessionProgress:
 
     The mutable state: ``status``; ``listed_us``, the service's time when a complete and flawless listing of the
     participants began, None until there was one; ``has_rejects``, whether an event of the session has no time;
-    ``new_rows``, the events that the next commit adds; ``rows_awaited``, the participants that were listed and whose
-    rows are not made yet; and the ``units``.
+    ``new_rows``, the events that the next commit adds; ``rows_on_their_way``, the participants that were listed and
+    whose rows are not made yet; and the ``units``.
     """
 
     session: Session
@@ -60,7 +60,7 @@ class SessionProgress:
     has_rejects: bool = field(init=False)
     listed_us: int | None = field(init=False, default=None)
     new_rows: int = field(init=False, default=0)
-    rows_awaited: int = field(init=False, default=0)
+    rows_on_their_way: int = field(init=False, default=0)
     units: SessionUnits = field(init=False)
 
     def __post_init__(self, named: AbstractSet[str], lacking_details: AbstractSet[str]) -> None:
@@ -232,7 +232,7 @@ class SessionProgress:
     @property
     def has_rows_of_list(self) -> bool:
         """Whether all participants were listed without a flaw, and the rows of all of them are made."""
-        return self.listed_us is not None and not self.rows_awaited
+        return self.listed_us is not None and not self.rows_on_their_way
 
     @property
     def is_sealed(self) -> bool:
@@ -241,7 +241,7 @@ class SessionProgress:
             return True
         final_from_us = self.final_from_us
         is_listed = self.listed_us is not None and final_from_us is not None and self.listed_us >= final_from_us
-        return is_listed and not self.rows_awaited and self.units.are_done and not self.status.is_contested
+        return is_listed and not self.rows_on_their_way and self.units.are_done and not self.status.is_contested
 
     @property
     def is_listing_abandoned(self) -> bool:

@@ -203,7 +203,7 @@ class Pipeline:
             names = [unit.participant_id for unit in found.to_fetch]
         to_describe = self._finder.plan.describe(progress, names, served_us)
         if found.participants:
-            progress.rows_awaited += len(found.participants)
+            progress.rows_on_their_way += len(found.participants)
             await self._deliver(ParticipantsListed(progress, found.participants, served_us))
         for participant_id in to_describe:
             if found.to_fetch and self._to_describe.is_full:

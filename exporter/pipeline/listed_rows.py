@@ -111,7 +111,7 @@ class ListedRows:
         """Take participants that were listed; those whose row is due wait for their details, or for the commit."""
         progress = delivery.progress
         checkpoint.work_on(progress)
-        progress.rows_awaited -= len(delivery.participants)
+        progress.rows_on_their_way -= len(delivery.participants)
         if not self._tables.participants:
             return
         for listed in delivery.participants:
@@ -132,7 +132,7 @@ class ListedRows:
         elif isinstance(described, DescribedParticipant):
             row = progress.row_due(delivery.participant_id, delivery.served_us)
             if row is not None:
-                progress.rows_awaited += 1
+                progress.rows_on_their_way += 1
                 self._described(_Due(progress, described.listed, row), details, checkpoint)
         self._make_rows(checkpoint, at_least=_ROWS_AT_ONCE)
 
@@ -156,7 +156,7 @@ class ListedRows:
         self._make_rows(checkpoint, at_least=1)
 
     def _await_details(self, due: _Due) -> None:
-        due.progress.rows_awaited += 1
+        due.progress.rows_on_their_way += 1
         if not self._tables.details:
             self._ready.append((due, NoDetails.OFF))
             return
@@ -167,7 +167,7 @@ class ListedRows:
     def _described(self, due: _Due, details: ParticipantDetails | NoDetails, checkpoint: Checkpoint) -> None:
         """Note what came of a participant's details: its row is ready, unless it has to wait for others."""
         if due.is_only_for_details and _is_lacking(details):
-            due.progress.rows_awaited -= 1
+            due.progress.rows_on_their_way -= 1
             self._ledger.details_lacking += 1
             return
         checkpoint.work_on(due.progress)
@@ -193,7 +193,7 @@ class ListedRows:
                 self._note_written(due, lacks_details=_is_lacking(details))
 
     def _note_written(self, due: _Due, *, lacks_details: bool) -> None:
-        due.progress.rows_awaited -= 1
+        due.progress.rows_on_their_way -= 1
         due.progress.row_written(due.listed.participant_id, due.row, lacks_details=lacks_details)
         self._ledger.details_lacking += lacks_details
 
