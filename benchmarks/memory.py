@@ -37,7 +37,8 @@ class World:
 
     Its export must stay below ``target_mib``; None for one that only shows where the others begin. ``active_share`` is
     that of the stages whose last session goes on, so that what is read may shift, and is read twice where it does.
-    Where ``letters`` is not 0, each event has a text of so many, and no two are alike.
+    Where ``letters`` is not 0, each event has a text of so many, and no two are alike. Where it ``never_sleeps``, each
+    stage has one session that never ends, and participants' details are asked for.
     """
 
     what: str
@@ -48,6 +49,7 @@ class World:
     target_mib: int | None = 200
     active_share: float = 0.0
     letters: int = 0
+    never_sleeps: bool = False
 
     def shrunk(self, events_max: int) -> World:
         """The world with at most so many events: with fewer sessions, then participants, then events of each."""
@@ -72,6 +74,9 @@ WORLDS = {
     "wide-unit": World("1,000,000 events of one unit, 1 kB each", 1, 1, 1, 1_000_000, 300, letters=1_000),
     "one-session": World("one session of 30,000 participants", 1, 1, 30_000, 10),
     "many-sessions": World("30,000 sessions on 30 stages", 30, 1_000, 1, 10),
+    "sleepless": World(
+        "a stage that never sleeps, 100,000 participants with details", 1, 1, 100_000, 2, never_sleeps=True
+    ),
     "twenty-million": World("20,000,000 events of 20,000 units", 1, 200, 100, 1_000),
 }
 
@@ -89,7 +94,8 @@ def figures(*, quick: bool, names: Sequence[str] = ()) -> Iterator[Figure]:
 
 def measure(world: World) -> Measured:
     """Export one world into an empty lake."""
-    options = ("--region", "us-east-1", "--calls-per-second", _CALLS_PER_SECOND)
+    details = ("--details",) if world.never_sleeps else ()
+    options = ("--region", "us-east-1", "--calls-per-second", _CALLS_PER_SECOND, *details)
     with tempfile.TemporaryDirectory(prefix="ivs-export-benchmark-") as folder, _serving(world) as url:
         return run(url, Path(folder, "lake"), *options)
 
@@ -104,6 +110,7 @@ def _serving(world: World) -> AbstractContextManager[str]:
         "participants": world.participants,
         "events": world.events,
         "active-share": world.active_share,
+        "sleepless-share": float(world.never_sleeps),
         "calls-per-second": _CALLS_PER_SECOND,
     }
     return emulator(sizes)
