@@ -46,8 +46,8 @@ class SessionProgress:
 
     The mutable state: ``status``; ``listed_us``, the service's time when a complete and flawless listing of the
     participants began, None until there was one; ``has_rejects``, whether an event of the session has no time;
-    ``new_rows``, the events that the next commit adds; ``rows_on_their_way``, the participants that were listed and
-    whose rows are not made yet; and the ``units``.
+    ``new_rows``, the events that the next commit adds, and ``has_new_units``, whether it adds a unit that no record
+    names; ``rows_on_their_way``, the participants that were listed and whose rows are not made yet; and the ``units``.
     """
 
     session: Session
@@ -60,6 +60,7 @@ class SessionProgress:
     has_rejects: bool = field(init=False)
     listed_us: int | None = field(init=False, default=None)
     new_rows: int = field(init=False, default=0)
+    has_new_units: bool = field(init=False, default=False)
     rows_on_their_way: int = field(init=False, default=0)
     units: SessionUnits = field(init=False)
 
@@ -102,10 +103,6 @@ class SessionProgress:
         """Note that one list showed two ends of the session: it is not sealed in this run."""
         self.status = self.status.after(SessionEvent.OTHER_END_LISTED)
 
-    def expect(self, participant_ids: Iterable[str]) -> None:
-        """Note that the lake holds events of these units, which the log no longer names: each has to be listed, too."""
-        self.units.expect(participant_ids, self.end)
-
     def find(self, participant_id: str) -> Decision:
         """Note that a unit was found, and decide what to do with it."""
         self.units.find(participant_id)
@@ -133,9 +130,9 @@ class SessionProgress:
 
         Returns True where the list is abandoned for that.
         """
-        is_abandoned = self._failed(LISTING, now_us, give_up_days, is_refused=is_refused)
+        is_abandoned = self.failed(LISTING, now_us, give_up_days, is_refused=is_refused)
         if self.was_sealed:
-            is_abandoned = is_refused and self.is_listing_abandoned
+            is_abandoned = is_refused and self.units[LISTING].is_abandoned
         if is_abandoned:
             self.listed_us = now_us
         return is_abandoned
@@ -158,6 +155,7 @@ class SessionProgress:
 
     def row_written(self, participant_id: str, row: RowWritten, *, lacks_details: bool = False) -> None:
         """Note that the next commit adds this row of a unit, whose details may have been denied, or have failed."""
+        self.has_new_units |= participant_id not in self.units.named
         unit = msgspec.structs.replace(self.units[participant_id], row=row, lacks_details=lacks_details)
         self.units.change(participant_id, unit, is_over=False)
 
@@ -171,7 +169,8 @@ class SessionProgress:
         began = None if self.session.ended_us is None else began_us
         unit = unit_states.fetched(self.units[participant_id], began, rows)
         self.new_rows += rows
-        self.units.change(participant_id, unit, is_over=self._is_over(unit))
+        self.has_new_units |= participant_id not in self.units.named
+        self.units.change(participant_id, unit, is_over=unit_states.is_over(unit, self.end))
 
     def fetched_in_part(
         self, participant_id: str, began_us: int, *, rows: int, rejects: int, now_us: int, give_up_days: float
@@ -194,12 +193,17 @@ class SessionProgress:
         self.units.change(participant_id, unit, is_over=unit.is_abandoned)
         return unit.is_abandoned
 
-    def failed(self, participant_id: str, now_us: int, give_up_days: float, *, is_refused: bool) -> bool:
-        """Note that a unit failed. ``is_refused`` says that AWS itself refuses it for good.
+    def failed(self, name: str, now_us: int, give_up_days: float, *, is_refused: bool) -> bool:
+        """Note that a unit failed, or the list of them. ``is_refused`` says that AWS itself refuses it for good.
 
-        Returns True where that has gone on until the unit is abandoned.
+        Returns True where that has gone on until it is abandoned. Of a session that stays sealed the log names
+        abandoned units alone, and a failure changes nothing of that.
         """
-        return self._failed(participant_id, now_us, give_up_days, is_refused=is_refused)
+        if self.was_sealed:
+            return False
+        unit = unit_states.failed(self.units[name], self.end, now_us, give_up_days * DAY_US, is_refused=is_refused)
+        self.units.change(name, unit, is_over=unit.is_abandoned)
+        return unit.is_abandoned
 
     def lose(self, keys: Iterable[str]) -> None:
         """Note that files are gone, and that the log has opened the session again for that.
@@ -243,11 +247,6 @@ class SessionProgress:
         is_listed = self.listed_us is not None and final_from_us is not None and self.listed_us >= final_from_us
         return is_listed and not self.rows_on_their_way and self.units.are_done and not self.status.is_contested
 
-    @property
-    def is_listing_abandoned(self) -> bool:
-        """Whether the session's participants could never be listed, and nobody asks for them any more."""
-        return self.units[LISTING].is_abandoned
-
     def line(self, file_indexes: tuple[int, ...], tables: tuple[str, ...], *, is_sealed: bool) -> SessionEntry:
         """What the next commit says of the session.
 
@@ -257,7 +256,7 @@ class SessionProgress:
         is_new = self.status.is_new
         units = (self.known.units if is_new else {}) | self.units.changed | self._found()
         self.units.committing()
-        self.new_rows = 0
+        self.new_rows, self.has_new_units = 0, False
         if is_sealed and not self.was_sealed:
             units = {name: unit.named for name, unit in units.items()}
         return SessionEntry(
@@ -297,20 +296,6 @@ class SessionProgress:
         latest_us = max(self.session.ended_us or 0, self.known.ended_us or 0, self.known.latest_end_us or 0)
         return None if latest_us == (self.session.ended_us or 0) else latest_us
 
-    def _failed(self, name: str, now_us: int, give_up_days: float, *, is_refused: bool) -> bool:
-        """Note a failure of a unit, or of the list. Returns True where it is abandoned.
-
-        Of a session that stays sealed the log names abandoned units alone, and a failure changes nothing of that.
-        """
-        if self.was_sealed:
-            return False
-        unit = unit_states.failed(self.units[name], self.end, now_us, give_up_days * DAY_US, is_refused=is_refused)
-        self.units.change(name, unit, is_over=unit.is_abandoned)
-        return unit.is_abandoned
-
     def _found(self) -> dict[str, UnitState]:
         """The units of an open session that were found and that no record names."""
         return {} if self.was_sealed else self.units.found()
-
-    def _is_over(self, unit: UnitState) -> bool:
-        return unit_states.is_over(unit, self.end)

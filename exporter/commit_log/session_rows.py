@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from exporter.commit_log.records import RowWritten
+from exporter.commit_log.records import LISTING, RowWritten
 from exporter.lake.tables.participants import PARTICIPANTS
 from exporter.lake.tables.sessions import SESSIONS
 from exporter.normalize.listed_model import ListedSession, ListedStage
@@ -28,7 +28,7 @@ def is_row_due(progress: SessionProgress, *, is_sealed: bool) -> bool:
     """Whether the next commit adds a row of a session; ``is_sealed`` says that it seals it, or keeps it sealed."""
     has_row = SESSIONS.name in progress.known.tables
     if progress.was_sealed:
-        return progress.new_rows > 0 or progress.units.has_new or progress.units.are_recovered or not has_row
+        return progress.new_rows > 0 or progress.has_new_units or progress.units.are_recovered or not has_row
     if is_sealed:
         return True
     if not progress.session.is_listed:
@@ -82,6 +82,6 @@ def counts_of(progress: SessionProgress, events: int | None, abandoned: int) -> 
     """The counts of a sealed session. ``events`` are its rows, None where nobody knows them."""
     if not progress.session.is_listed and progress.was_sealed:
         return _UNKNOWN  # AWS lists it no longer: nobody can say whom it had
-    if progress.is_listing_abandoned:
+    if progress.units[LISTING].is_abandoned:
         return SessionCounts(None, events, abandoned)
     return SessionCounts(len(progress.units.all()), events, abandoned)

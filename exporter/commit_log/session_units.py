@@ -83,11 +83,6 @@ class SessionUnits:
         """The units that have another state than ``known`` says."""
         return self._changed or {}
 
-    @property
-    def has_new(self) -> bool:
-        """Whether the next commit names units of a sealed session that the log does not name."""
-        return bool(self.changed.keys() - self.known.units.keys() - self.named - {LISTING})
-
     def __getitem__(self, name: str) -> UnitState:
         for states in (self._changed, self._committing, self.known.units):
             if states and name in states:

@@ -124,7 +124,7 @@ class UnitFinder:
     async def _expect_in_lake(self, progress: SessionProgress) -> None:
         """Of a session that was opened again, expect the participants in the lake: the log has let go of its units."""
         if progress.known.is_unsure and not progress.was_sealed:
-            progress.expect(await self._participants_in_lake(progress))
+            progress.units.expect(await self._participants_in_lake(progress), progress.end)
 
     def _to_fetch(self, progress: SessionProgress, participant_ids: Iterable[str]) -> list[Unit]:
         """The units that are to be fetched; each of the others is noted with its outcome."""

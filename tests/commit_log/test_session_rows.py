@@ -86,9 +86,9 @@ def test_a_unit_that_fails_while_its_row_is_committed_keeps_the_row() -> None:
 def test_a_session_is_not_sealed_while_rows_of_it_are_on_their_way() -> None:
     """Its list may end, and its last unit be given up, while the last page still waits for the writer."""
     progress = listed(progress_of())
-    progress.rows_awaited += 1
+    progress.rows_on_their_way += 1
     assert not progress.is_sealed
-    progress.rows_awaited -= 1
+    progress.rows_on_their_way -= 1
     assert progress.is_sealed
 
 

@@ -75,8 +75,8 @@ class Laws:
             log.status[session] = line["status"]
             for participant_id, state in line.get("units", {}).items():
                 self._note_unit((*session, participant_id), is_abandoned=state.get("is_abandoned", False))
-            is_backfilled = self.tables.is_backfill(record["run_id"]) and before.get(session) == "sealed"
-            if line["status"] == "sealed" and not facts.is_spoilt(session) and not is_backfilled:
+            is_sealed_now = line["status"] == "sealed" and before.get(session) != "sealed"
+            if is_sealed_now and not facts.is_spoilt(session):
                 self._check_whole(session, f"{key} seals")
         self.tables.committed(key, record, before)
 

@@ -58,10 +58,6 @@ class TableLaws:
         """A run begins: what it writes follows from its settings."""
         self._steps[f"r{step.number}"] = step
 
-    def is_backfill(self, run_id: str) -> bool:
-        """Whether a run makes up for rows: it may find what no list showed before, and fetches that afterwards."""
-        return run_id in self._steps and self._steps[run_id].backfills
-
     def committed(self, key: str, record: Mapping[str, Any], before: Mapping[SessionKey, str]) -> None:
         """A record is made; ``before`` is what the log said of sessions until then."""
         for line in record.get("sessions", ()):
@@ -159,7 +155,7 @@ class TableLaws:
         if rows.final and not (before.get(session) == "sealed" and is_news):
             self._broken("one final row of each thing", f"{key} has another one of a session: {row}")
         rows.final.append(row)
-        self._check_counts(key, session, row)
+        self._check_counts(key, session, row, may_be_short=before.get(session) == "sealed")
 
     def _take_participant(self, key: str, row: TableRow) -> None:
         unit = (row["stage_arn"], row["session_id"], row["participant_id"])
@@ -180,8 +176,11 @@ class TableLaws:
         if row["is_final"] and not row["published"]:
             self._broken("a final row is from after the end", f"{key}: {row}")
 
-    def _check_counts(self, key: str, session: SessionKey, row: TableRow) -> None:
-        """What the final row of a session counts is what the log and the lake have."""
+    def _check_counts(self, key: str, session: SessionKey, row: TableRow, *, may_be_short: bool) -> None:
+        """What the final row of a session counts is what the log and the lake have.
+
+        It ``may_be_short`` where a refetch or a backfill finds what no list showed before, and fetches that next.
+        """
         facts = self._facts
         if facts.is_spoilt(session):
             return
@@ -198,8 +197,7 @@ class TableLaws:
         found = (row["participant_count"], row["event_count"], row["abandoned_count"])
         if found == (None, None, None) and not row["is_complete"] and facts.was_ever_hidden(session):
             return  # no list shows it any more
-        if self.is_backfill(row["run_id"]) and not row["is_complete"] and key != _END:
-            is_complete = False  # it may have found what no list showed before, and fetch that next
+        is_complete = is_complete and not (may_be_short and not row["is_complete"])
         if found != counts or row["is_complete"] != is_complete:
             said = f"{found}, complete: {row['is_complete']}"
             self._broken("a session's counts are true", f"{key}: {session} has {counts}, {is_complete}, not {said}")
@@ -269,7 +267,7 @@ class TableLaws:
         if last["session_start"] != session.started_us or last["session_end"] != session.ended_us:
             self._broken("a session's last row is the truth", f"{session.started_us}, {session.ended_us}: {last}")
         if last["participant_count"] is not None:
-            self._check_counts(_END, key, last)
+            self._check_counts(_END, key, last, may_be_short=False)
         self._check_participants(_END, key, rows)
 
 
