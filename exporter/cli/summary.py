@@ -20,6 +20,7 @@ def text_of(summary: dict[str, Any]) -> str:
         f"  units      {_parts(summary['units'])}",
         f"  sessions   {_parts(summary['sessions'])}",
         f"  events     {events['fetched']:,} fetched, {events['written']:,} written",
+        *_other_rows(summary["rows"]),
         f"  files      {summary['files']:,}, {size_of(summary['bytes'])}",
         f"  calls      {sum(calls.values()):,}{by_name}; {summary['throttled']:,} throttled",
     ]
@@ -92,6 +93,12 @@ def _unknown_fields(counts: dict[str, int]) -> list[str]:
     rest = len(counts) - len(most)
     names = ", ".join(f"{plain(name)} ({count:,})" for name, count in most) + (f" and {rest:,} more" if rest else "")
     return [f"  unknown fields, kept in the column extra: {names}"]
+
+
+def _other_rows(rows: dict[str, int]) -> list[str]:
+    """A line with the rows of the tables beside ``events``; none where none were written."""
+    written = [f"{count:,} of {name}" for name, count in sorted(rows.items()) if name != "events" and count]
+    return [f"  rows       {', '.join(written)}"] if written else []
 
 
 def _empty_regions(summary: dict[str, Any]) -> list[str]:

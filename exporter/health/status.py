@@ -126,6 +126,7 @@ class ScopeStatus:
             "error": None if self.error is None else {"error": self.error.kind, "message": str(self.error)},
             "complete_until": _text(sessions.complete_until_us),
             "events": lake.rows[_EVENTS],
+            "rows": dict(lake.rows),
             "files": lake.files,
             "first_date": lake.first_date,
             "last_date": lake.last_date,

@@ -51,6 +51,12 @@ async def _lake(settings: Settings) -> AsyncIterator[Store]:
         yield store
 
 
+def _rows_beside_events(status: ScopeStatus) -> list[str]:
+    """A line with the rows of the other tables; none where they have none."""
+    rows = [f"{count:,} of {name}" for name, count in sorted(status.lake.rows.items()) if name != "events"]
+    return [f"  other rows      {', '.join(rows)}"] if rows else []
+
+
 def _status_text(status: ScopeStatus) -> str:
     name = f"{status.scope.account_id} in {status.scope.region}"
     if status.error is not None:
@@ -60,6 +66,7 @@ def _status_text(status: ScopeStatus) -> str:
         name,
         f"  complete until  {_time(status.sessions.complete_until_us)}",
         f"  lake            {counted(lake.rows['events'], 'event')} in {counted(lake.files, 'file')}{_dates(status)}",
+        *_rows_beside_events(status),
         f"  sessions        {sessions.sealed:,} sealed, {sessions.waiting:,} ended and waiting"
         f", {sessions.active:,} active" + (f", {sessions.vanished:,} vanished" if sessions.vanished else ""),
     ]
