@@ -106,11 +106,10 @@ class TableLaws:
     ) -> None:
         session = (line["stage_arn"], line["session_id"])
         rows = self._sessions[session]
-        was_let_go = before.get(session) in {"sealed", "vanished"} and line["status"] != "sealed"
+        was_let_go = before.get(session) == "sealed" and line["status"] != "sealed"
         end_us = max(line.get("ended_us") or 0, line.get("latest_end_us") or 0)
         is_moved = rows.end_us > 0 and end_us > rows.end_us
-        was_vanished = before.get(session) == "vanished"
-        if was_let_go or was_vanished or is_moved or record.get("void_after_us") is not None:
+        if was_let_go or is_moved or record.get("void_after_us") is not None:
             rows.open_again()
         rows.end_us = max(rows.end_us, end_us)
 
