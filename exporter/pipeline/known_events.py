@@ -5,6 +5,7 @@ A row's id says which event it is, however and whenever it was fetched.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 _log = Logger(__name__)
 _UNIT_COLUMNS = ("stage_arn", "session_id", "participant_id")
 _ID_COLUMNS = (*_UNIT_COLUMNS, "event_id")
+_SESSION_COLUMNS = pa.schema([("stage_arn", pa.string()), ("session_id", pa.string())])
 _IDS_AT_ONCE = 65_536
 # Texts of any length may stand in a row.
 _ROWS_AT_ONCE = 4_096
@@ -112,16 +114,28 @@ class KnownEvents:
                 found |= await compute(_participants_in, key, data, tracked.session.key)
         return found
 
-    async def count(self, progress: SessionProgress) -> int:
-        """The events of a session that the lake's files hold.
+    async def counts(self, sessions: Iterable[SessionProgress]) -> dict[SessionKey, int | None]:
+        """Count the events of sessions that the lake's files hold, each file once; None where one of them is damaged.
 
-        Raises :class:`FileDamaged` where a file of it can't be read, and any other :class:`LakeError`.
+        Raises :class:`LakeError` where the lake can't be read.
         """
-        events = 0
-        for key in progress.known.files_of(EVENTS.name):
+        counts: dict[SessionKey, int | None] = {}
+        of_file: dict[str, list[SessionKey]] = {}
+        for progress in sessions:
+            counts[progress.session.key] = 0
+            for key in progress.known.files_of(EVENTS.name):
+                of_file.setdefault(key, []).append(progress.session.key)
+        for key, held in of_file.items():
             if data := await self._read(key):
-                events += await compute(_count_in, key, data, progress.session.key)
-        return events
+                try:
+                    found = await compute(_counts_in, key, data, held)
+                except FileDamaged:
+                    counts |= dict.fromkeys(held)
+                    continue
+                for session in held:
+                    before = counts[session]
+                    counts[session] = None if before is None else before + found[session]
+        return counts
 
     def forget(self, session: SessionKey) -> None:
         """Drop the ids of a session that needs no more comparing, or whose files have changed."""
@@ -234,13 +248,15 @@ def _participants_in(key: str, data: bytes, session: SessionKey) -> set[str]:
     return found
 
 
-def _count_in(key: str, data: bytes, session: SessionKey) -> int:
-    """The rows of one session that a file holds."""
-    stage_arn, session_id = session
-    batches = _batches(key, data, _UNIT_COLUMNS, pa.array([session_id], pa.string()), _IDS_AT_ONCE)
-    return sum(
-        pc.sum(pc.equal(table.column("stage_arn").cast(pa.string()), stage_arn)).as_py() or 0 for table in batches
-    )
+def _counts_in(key: str, data: bytes, sessions: Sequence[SessionKey]) -> Counter[SessionKey]:
+    """The rows of some sessions that a file holds."""
+    counts: Counter[SessionKey] = Counter()
+    ids = pa.array([session_id for _, session_id in sessions], pa.string())
+    for table in _batches(key, data, _UNIT_COLUMNS, ids, _IDS_AT_ONCE):
+        named = table.select(["stage_arn", "session_id"]).cast(_SESSION_COLUMNS)
+        for row in named.group_by(["stage_arn", "session_id"]).aggregate([([], "count_all")]).to_pylist():
+            counts[row["stage_arn"], row["session_id"]] += row["count_all"]
+    return counts
 
 
 def _batches(

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from exporter.commit_log.records import StageEntry
 from exporter.commit_log.session_rows import counts_of, is_row_due, session_row, tables_of
-from exporter.errors import FileDamaged
 from exporter.lake.tables.sessions import SESSIONS
 from exporter.normalize.sessions import session_rows
 from exporter.pipeline.retired import is_retired
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
     from exporter.commit_log.sealing import SessionProgress
     from exporter.commit_log.state import ScopeState
+    from exporter.model import SessionKey
     from exporter.normalize.columns import Stamp
     from exporter.normalize.privacy import Privacy
     from exporter.normalize.sessions import SessionRow
@@ -69,11 +69,12 @@ class SessionDecider:
 
         Files are read before that, where they alone say how many events a session has. Raises :class:`LakeError`.
         """
-        events = {
-            name: await self._events_of(progress)
-            for name, progress in checkpoint.sessions.items()
+        unsure = [
+            progress
+            for progress in checkpoint.sessions.values()
             if self._tables.sessions and progress.known.is_unsure and _has_counts(progress)
-        }
+        ]
+        events = await self._known_events.counts(unsure)
         sealed = frozenset(name for name, progress in checkpoint.sessions.items() if progress.is_sealed)
         rows: list[SessionRow] = []
         tables: dict[str, tuple[str, ...]] = {}
@@ -89,19 +90,17 @@ class SessionDecider:
         """The stage as this run's list shows it, else as the log has it."""
         return self._listed_stages.get(stage_arn) or self._state.stages.get(stage_arn) or StageEntry(stage_arn)
 
-    def _row(self, progress: SessionProgress, events: Mapping[str, int | None], *, is_sealed: bool) -> SessionRow:
-        units, name = progress.units.all().values(), progress.session.name
-        count = events[name] if name in events else sum(unit.rows for unit in units)
+    def _row(
+        self, progress: SessionProgress, events: Mapping[SessionKey, int | None], *, is_sealed: bool
+    ) -> SessionRow:
+        units, session = progress.units.all().values(), progress.session.key
+        count: int | None = sum(unit.rows for unit in units)
+        if session in events:  # the log does not say how many were in which unit
+            held = events[session]
+            count = None if held is None else held + progress.new_rows
         counts = counts_of(progress, count, sum(unit.is_abandoned for unit in units))
         stage = self._stage(progress.session.stage_arn)
         return session_row(progress, stage, counts, self._privacy, is_sealed=is_sealed)
-
-    async def _events_of(self, progress: SessionProgress) -> int | None:
-        """The events of a session: those in files, and those that the record adds. None where a file can't be read."""
-        try:
-            return await self._known_events.count(progress) + progress.new_rows
-        except FileDamaged:
-            return None
 
 
 def _has_counts(progress: SessionProgress) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from exporter.commit_log.reader import read_state
 from exporter.discovery.listings import ListingPage
 from exporter.discovery.request import Request
@@ -20,8 +22,6 @@ from tests.support.service import HOUR_US, SCOPE, SECOND_US, STAGE, Service, Ses
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
-
-    import pytest
 
 REFETCH = Request(refetch=True)
 
@@ -144,3 +144,29 @@ async def test_a_listed_participant_of_a_session_that_only_a_target_names_has_a_
     service.on_call = refuse
     await export(service, store, "r1", Request(targets=Targets({STAGE: {"st-1": ""}})))
     assert {row["participant_id"] for row in store.rows("participants")} == {"a", "b"}
+
+
+# Seals.
+
+
+@pytest.mark.parametrize("rows_max", [1, 5, 20])
+async def test_no_session_is_sealed_before_the_rows_of_its_participants_are_made(rows_max: int) -> None:
+    """All units are final, from a run before the grace time was over; a commit comes in the middle of their list."""
+    service, store = Service(), MemoryStore()
+    service.page_size = 2
+    names = [f"p{number}" for number in range(9)]
+    session = service.add("st-1", events=dict.fromkeys(names, 1), stage=STAGE)
+    ended_us = session.ended_us = service.now_us - 890 * SECOND_US
+
+    def later(operation: Operation, _params: Mapping[str, Any]) -> None:
+        if operation is Operation.LIST_PARTICIPANT_EVENTS and service.now_us < ended_us + 901 * SECOND_US:
+            service.now_us += 20 * SECOND_US
+
+    service.on_call = later
+    await export(service, store, "r1", rows_max=rows_max)
+    service.on_call = lambda *_: None
+    for run_id in ("r2", "r3"):
+        service.now_us += HOUR_US
+        await export(service, store, run_id, rows_max=rows_max)
+    assert [(row["event_count"], row["is_complete"]) for row in final_rows(store, "sessions")] == [(9, True)]
+    assert sorted(row["participant_id"] for row in final_rows(store, "participants")) == names
