@@ -169,7 +169,7 @@ async def test_a_denied_operation_costs_some_dozen_calls_and_one_failure(
         assert "ivs:ListParticipantEvents" in failure.message
         assert (ledger.is_complete, ledger.more_to_do) == (False, True)
         # That a unit was found is said once, so that no shorter list can hide it; a name takes some bytes here.
-        assert size_of_records(store, f"night{night}") < 60_000 + (12 * units if night == 0 else 0)
+        assert size_of_records(store, f"night{night}") < 60_000 + (18 * units if night == 0 else 0)
         service.now_us += 3 * 86_400_000_000
     if units < 10_000:
         ledger = await run(Denying(service, {}), store, "after")

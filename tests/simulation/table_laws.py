@@ -168,7 +168,8 @@ class TableLaws:
             self._broken("a row is what was listed", f"{key}: {row}")
             return
         session = self._facts.sessions[unit[:2]]
-        if row["session_start"] != session.started_us:
+        is_unlisted = row["session_start"] is None and self._facts.was_ever_hidden(unit[:2])
+        if row["session_start"] != session.started_us and not is_unlisted:
             self._broken("a row is what was listed", f"{key}: {row}")
         if row["details"] == "fetched" and row["attributes"] != {"plan": unit[2][:1]}:
             self._broken("a row is what was listed", f"{key}: {row}")

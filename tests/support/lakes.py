@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import boto3
 
+from exporter.lake.tables import TABLES
 from tests.support.servers.seaweedfs import ACCESS_KEY, SECRET_KEY, seaweedfs
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ class DirectoryLake:
         return {}
 
     def visible(self) -> set[str]:
-        return {path.relative_to(self.root).as_posix() for path in self.root.glob("events/**/*.parquet")}
+        paths = (path for table in TABLES for path in self.root.glob(f"{table.name}/**/*.parquet"))
+        return {path.relative_to(self.root).as_posix() for path in paths}
 
     def staged(self) -> set[str]:
         files = self.root.glob("_staged/**/*.part")
@@ -108,13 +110,14 @@ class S3Lake:
         return {"AWS_ENDPOINT_URL_S3": self.endpoint}
 
     def visible(self) -> set[str]:
-        return {key for key in self._keys("events/") if key.endswith(".parquet")}
+        return {key for table in TABLES for key in self._keys(f"{table.name}/") if key.endswith(".parquet")}
 
     def staged(self) -> set[str]:
         pages = self.client.get_paginator("list_multipart_uploads")
         return {
             upload["Key"].removeprefix(f"{self.prefix}/")
-            for page in pages.paginate(Bucket=_BUCKET, Prefix=f"{self.prefix}/events/")
+            for table in TABLES
+            for page in pages.paginate(Bucket=_BUCKET, Prefix=f"{self.prefix}/{table.name}/")
             for upload in page.get("Uploads", ())
         }
 
