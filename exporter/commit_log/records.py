@@ -102,7 +102,7 @@ class SessionEntry(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def key(self) -> SessionKey:
-        """What tells the session from all others."""
+        """What no other session has: ids are unique in their stage alone."""
         return (self.stage_arn, self.session_id)
 
 
