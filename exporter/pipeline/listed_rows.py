@@ -76,8 +76,9 @@ class _WholeSession:
 class ListedRows:
     """The rows of one scope's stages and participants that wait for their commit.
 
-    The mutable state: the participants whose row is ready; those that wait for their details; and, of a session that
-    was sealed without its rows, those that wait for the others' details.
+    The mutable state: the participants whose row is ready; those that wait for their details; of a session that was
+    sealed without its rows, those that wait for the others' details; and those of sealed sessions that no record names:
+    their rows come with their events, or not at all, since nobody would ask for those events again.
     """
 
     def __init__(
@@ -90,12 +91,13 @@ class ListedRows:
         self._ready: list[_Described] = []
         self._waiting: dict[Unit, _Due] = {}
         self._whole: dict[SessionKey, _WholeSession] = {}
+        self._unnamed: dict[Unit, _Described] = {}
 
     @property
     def size_bytes(self) -> int:
         """What the participants take that are no rows yet, about."""
         waiting = len(self._waiting) + sum(len(session.ready) for session in self._whole.values())
-        return _PARTICIPANT_SIZE_BYTES * (len(self._ready) + waiting)
+        return _PARTICIPANT_SIZE_BYTES * (len(self._ready) + len(self._unnamed) + waiting)
 
     def waits_for(self, units: Iterable[Unit]) -> bool:
         """Whether the row of any of these waits for its details."""
@@ -125,9 +127,12 @@ class ListedRows:
     def take_details(self, delivery: ParticipantDescribed, checkpoint: Checkpoint) -> None:
         """Take a participant's details. Of one that no list showed, they are the row."""
         progress, described = delivery.progress, delivery.described
-        due = self._waiting.pop(Unit(*progress.session.key, delivery.participant_id), None)
+        unit = Unit(*progress.session.key, delivery.participant_id)
+        due = self._waiting.pop(unit, None)
         details = described.details if isinstance(described, DescribedParticipant) else described
-        if due is not None:
+        if unit in self._unnamed:
+            self._unnamed[unit] = (self._unnamed[unit][0], details)
+        elif due is not None:
             self._described(due, details, checkpoint)
         elif isinstance(described, DescribedParticipant):
             row = progress.row_due(delivery.participant_id, delivery.served_us)
@@ -153,9 +158,16 @@ class ListedRows:
             del self._waiting[due.unit]
             self._described(due, NoDetails.FAILED, checkpoint)
         self._ledger.details_late += len(late)
+        for unit in self._unnamed.keys() & taken:
+            described = self._unnamed.pop(unit)
+            described[0].progress.rows_on_their_way += 1
+            self._ready.append(described)
         self._make_rows(checkpoint, at_least=1)
 
     def _await_details(self, due: _Due) -> None:
+        if due.progress.was_sealed and due.listed.participant_id not in due.progress.units.named:
+            self._unnamed[due.unit] = (due, NoDetails.FAILED if self._tables.details else NoDetails.OFF)
+            return
         due.progress.rows_on_their_way += 1
         if not self._tables.details:
             self._ready.append((due, NoDetails.OFF))

@@ -11,7 +11,7 @@ from exporter.discovery.request import Request
 from exporter.errors import Refused
 from exporter.health.status import statuses
 from exporter.health.verify import Verified, verify
-from exporter.settings import RunSettings
+from exporter.settings import RunSettings, TableSettings
 from tests.support.memory_store import Crash, Failing, MemoryStore
 from tests.support.runs import export
 from tests.support.service import HOUR_US, STAGES, Service, lake_rows
@@ -126,3 +126,34 @@ async def test_a_backfill_that_is_killed_and_run_again_writes_no_row_twice(step:
         ("st-abandoned", "gone"),
     }
     assert await lacking(old) == 0
+
+
+@pytest.mark.parametrize("request_", [BACKFILL, Request(refetch=True)])
+async def test_a_participant_that_no_list_showed_before_has_its_row_with_its_events(request_: Request) -> None:
+    """Where these are refused it has none, for nobody would ask again; once they come, the session is complete."""
+    service, _ = old_world()
+    service.unlisted = {"p1"}
+    new = MemoryStore()
+    await export(service, new, "new-1", settings=SETTINGS)
+    if request_.backfill_tables:
+        no_tables = TableSettings(stages=False, sessions=False, participants=False)
+        new = MemoryStore()
+        await export(service, new, "new-1", settings=SETTINGS, tables=no_tables)
+    service.unlisted = set()
+    late = service.stages[STAGES[0]]["st-sealed"].participants["p1"]
+    key = (STAGES[0], "st-sealed", "p1")
+    late.error = Refused("not now", "ValidationException")
+    await export(service, new, "new-2", request_, settings=SETTINGS)
+    assert key not in newest(new, "participants")
+    late.error = None
+    await export(service, new, "new-3", Request(refetch=True), settings=SETTINGS)
+    assert newest(new, "participants")[key]["is_final"]
+    row = newest(new, "sessions")[key[:2]]
+    assert (row["participant_count"], row["event_count"], row["is_complete"]) == (3, 6, True)
+    assert (
+        sum(
+            each["participant_id"] == "p1" and each["session_id"] == "st-sealed"
+            for each in rows_of(new, "participants")
+        )
+        == 1
+    )
