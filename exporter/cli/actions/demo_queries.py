@@ -66,7 +66,7 @@ def first_answers(lake: Path) -> str:
             stage_arn, session_id, participants = database.execute(_BUSIEST, {"files": files}).fetchall()[0]
             session = {"files": files, "stage_arn": stage_arn, "session_id": session_id, "minutes": _QUARTER_MINUTES}
             present = database.execute(_PRESENT, session).fetchall()
-            viewers = database.execute(of_people).fetchall()
+            viewers = database.execute(of_people).fetchall() if (lake / "participants").is_dir() else []
     except duckdb.Error as error:
         raise ExportError(f"DuckDB can't read the lake: {error}") from error
     return (
