@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-WORLDS = 200
+WORLDS = 40
 #: Each stands for a kind of defect that is found within few worlds; `scripts/simulate --defects` puts all of them back.
 QUICKLY_FOUND = ("half an archive", "publish before record", "a lease believed", "sealed without the grace")
 
