@@ -43,14 +43,11 @@ class HiddenIdentities:
     def known(self, row: LakeRow) -> LakeRow:
         """Return a row of the lake with the identity of the event that it is; itself where it is none of these.
 
-        Where several events look the same now, the row's id is made of one of them.
+        Events that look the same may differ in what is hidden. So it is the one of them that the row's id is made of.
         """
-        events = self._by_shown.get(row.event_hash, set())
-        if len(events) == 1:
-            return replace(row, event_hash=next(iter(events)))
         numbered = (
             event_hash
-            for event_hash in sorted(events)
+            for event_hash in sorted(self._by_shown.get(row.event_hash, ()))
             if any(event_id(event_hash, number) == row.event_id for number in range(_NUMBERS_TRIED))
         )
         return replace(row, event_hash=next(numbered, row.event_hash))

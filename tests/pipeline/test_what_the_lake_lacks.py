@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from exporter.commit_log.records import UnitState
@@ -144,6 +144,15 @@ _held = st.dictionaries(st.tuples(st.integers(0, 4), st.integers(0, 4)), _unknow
     piece_size_bytes=st.sampled_from([1, 250, 100_000]),
     room=st.sampled_from([0, 1 << 20]),
     privacy=st.sampled_from(PRIVACIES),
+)
+@example(
+    # The lake has a row that looks as the event does, and that is of another user, whose id is hidden.
+    pages=[[[(1, None)]], [], []],
+    held=[[{(4, 0): None}, {}], [{}, {}], [{}, {}]],
+    limits={},
+    piece_size_bytes=100_000,
+    room=0,
+    privacy=Privacy(user_id="drop", attributes="drop"),
 )
 def test_the_lake_has_what_it_lacked(
     pages: list[list[list[tuple[int, str | None]]]],
