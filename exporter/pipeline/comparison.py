@@ -34,7 +34,7 @@ class Comparison(NamedTuple):
     written.
     """
 
-    tracked: SessionProgress
+    progress: SessionProgress
     fetched: FetchedUnit
     rows: range
     hashes: pa.Int64Array
@@ -74,12 +74,12 @@ def comparisons_of(
     is_repeated = pc.is_in(hashes, value_set=several) if len(several) else None
     rows_of = dict(normal.slices)
     comparisons = []
-    for tracked, fetched in batch:
+    for progress, fetched in batch:
         rows, ids = rows_of[fetched.unit], lake_ids[fetched.unit]
         failure = ids if isinstance(ids, LOOKUP_FAILURES) else None
         comparisons.append(
             Comparison(
-                tracked,
+                progress,
                 fetched,
                 rows,
                 hashes.slice(rows.start, len(rows)),
@@ -122,7 +122,7 @@ async def _compared(
     """Number units of which the lake may hold events: by ids, then by rows where ids don't suffice."""
     numberings = await compute(_numberings, comparisons)
     asked = {
-        unit: AskedRows(numbering.asked, comparisons[unit].tracked.known.files_of(EVENTS.name))
+        unit: AskedRows(numbering.asked, comparisons[unit].progress.known.files_of(EVENTS.name))
         for unit, numbering in numberings.items()
     }
     identities = {unit: await reader.identities(comparisons[unit]) for unit in asked if len(asked[unit].ids)}

@@ -71,14 +71,14 @@ class KnownEvents:
         """
         found: dict[Unit, pa.Int64Array | LookupFailure] = dict.fromkeys(units, NO_IDS)
         with_rows = {
-            unit: tracked
-            for unit, tracked in units.items()
-            if tracked.known.may_have_rows_of(unit.participant_id, EVENTS.name)
+            unit: progress
+            for unit, progress in units.items()
+            if progress.known.may_have_rows_of(unit.participant_id, EVENTS.name)
         }
         if not with_rows:
             return found
         # From here on they are this batch's own, whatever becomes of what is kept.
-        sessions = await self._sessions({tracked.session.key: tracked for tracked in with_rows.values()})
+        sessions = await self._sessions({progress.session.key: progress for progress in with_rows.values()})
         if any(isinstance(ids, SessionIds) and ids.is_spilled for ids in sessions.values()):
             return found | await compute(_ids_of, with_rows, sessions)
         return found | _ids_of(with_rows, sessions)
@@ -103,15 +103,15 @@ class KnownEvents:
                     for unit, rows in found.items():
                         yield unit, rows
 
-    async def participants(self, tracked: SessionProgress) -> set[str]:
+    async def participants(self, progress: SessionProgress) -> set[str]:
         """The participants of whom the lake holds events of a session.
 
         Raises :class:`FileDamaged` where a file of it can't be read, and any other :class:`LakeError`.
         """
         found: set[str] = set()
-        for key in tracked.known.files_of(EVENTS.name):
+        for key in progress.known.files_of(EVENTS.name):
             if data := await self._read(key):
-                found |= await compute(_participants_in, key, data, tracked.session.key)
+                found |= await compute(_participants_in, key, data, progress.session.key)
         return found
 
     async def counts(self, sessions: Iterable[SessionProgress]) -> dict[SessionKey, int | None]:
@@ -144,10 +144,10 @@ class KnownEvents:
     async def _sessions(self, asked: Mapping[SessionKey, SessionProgress]) -> IdsOfSessions:
         found: IdsOfSessions = {}
         missing: dict[SessionKey, SessionProgress] = {}
-        for session, tracked in asked.items():
+        for session, progress in asked.items():
             ids = self._known.get(session)
             if ids is None:
-                missing[session] = tracked
+                missing[session] = progress
             else:
                 found[session] = ids
         return found | await self._load(missing)
@@ -156,8 +156,8 @@ class KnownEvents:
         """Read the ids of some sessions, each file once; they are kept when all of them are there."""
         loading: IdsOfSessions = {session: SessionIds(self._known.file) for session in missing}
         of_file: dict[str, list[SessionKey]] = {}
-        for session, tracked in missing.items():
-            for key in tracked.known.files_of(EVENTS.name):
+        for session, progress in missing.items():
+            for key in progress.known.files_of(EVENTS.name):
                 of_file.setdefault(key, []).append(session)
         size_bytes = 0
         try:
@@ -190,8 +190,8 @@ def _ids_of(
     units: Mapping[Unit, SessionProgress], sessions: IdsOfSessions
 ) -> dict[Unit, pa.Int64Array | LookupFailure]:
     found: dict[Unit, pa.Int64Array | LookupFailure] = {}
-    for unit, tracked in units.items():
-        ids = sessions[tracked.session.key]
+    for unit, progress in units.items():
+        ids = sessions[progress.session.key]
         try:
             found[unit] = ids.of(unit.participant_id) if isinstance(ids, SessionIds) else ids
         except TemporaryFolderRefused as error:

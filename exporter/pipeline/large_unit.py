@@ -86,7 +86,7 @@ class LargeUnits:
 
     async def _fill(self, apart: UnitApart, stamp: Stamp) -> None:
         """Add the unit's rows, piece by piece."""
-        progress, left_out = apart.result.tracked, 0
+        progress, left_out = apart.result.progress, 0
         async for piece in self._row_maker.pieces(progress, apart.result.fetched, stamp):
             apart.result = piece.units[-1] if piece.units else apart.result
             add_names(apart.unknown_fields, piece.unknown_fields)
@@ -102,7 +102,7 @@ class LargeUnits:
         """Add those of the unit's rejects that the lake lacks."""
         checkpoint = apart.checkpoint
         async for line in parted.lines(stamp, self._row_maker.privacy):
-            checkpoint.reject(line, apart.result.tracked.session.key)
+            checkpoint.reject(line, apart.result.progress.session.key)
             if checkpoint.rejects_size_bytes >= min(_REJECTS_SIZE_BYTES, self._staged_from_bytes):
                 await self._committer.stage_rejects(checkpoint)
             self._use(checkpoint.size_bytes)

@@ -55,10 +55,10 @@ class Losses:
             self._opened |= opened
             for session in opened:
                 known_events.forget(session)
-        for name, tracked in at_work.items():
-            if name not in self._unsealed and tracked.session.key in self._opened:
+        for name, progress in at_work.items():
+            if name not in self._unsealed and progress.session.key in self._opened:
                 self._unsealed.add(name)
-                tracked.lose(self._lost)
+                progress.lose(self._lost)
 
     def report(self) -> None:
         """Report in the ledger which files were lost, once for all of them."""

@@ -43,7 +43,7 @@ _TURN_SIZE_BYTES = 1 << 19
 class UnitResult:
     """What became of one unit: how many events it has and how many of them the lake lacked, or why it has no rows."""
 
-    tracked: SessionProgress
+    progress: SessionProgress
     fetched: FetchedUnit
     events: int = 0
     lacked: int = 0
@@ -79,7 +79,7 @@ class EventRowMaker:
     async def take(self, batch: Sequence[tuple[SessionProgress, FetchedUnit]], stamp: Stamp) -> NewEventRows:
         """Make the new rows of many units at once."""
         normal = await self._normalized([fetched for _, fetched in batch], stamp)
-        lake_ids = await self.known.ids({fetched.unit: tracked for tracked, fetched in batch})
+        lake_ids = await self.known.ids({fetched.unit: progress for progress, fetched in batch})
         comparisons = comparisons_of(batch, normal, lake_ids)
 
         reading = _InRows(normal.rows, hides=not self.privacy.keeps_all)
@@ -90,21 +90,23 @@ class EventRowMaker:
             rows = joined(_written(numbered[comparison.unit], comparison) for comparison in comparisons).of(rows)
         return NewEventRows(units, rows, normal.unknown_fields)
 
-    async def pieces(self, tracked: SessionProgress, fetched: FetchedUnit, stamp: Stamp) -> AsyncIterator[NewEventRows]:
+    async def pieces(
+        self, progress: SessionProgress, fetched: FetchedUnit, stamp: Stamp
+    ) -> AsyncIterator[NewEventRows]:
         """Make the new rows of one unit piece by piece; it is whole with the last one, which has its result.
 
         All of its events are numbered before the first piece. Raises :class:`EventUnreadable` and
         :class:`TemporaryFolderRefused` where the unit can't be read, and :class:`FileDamaged` where a file that holds
         rows of it can't: the pieces before are worth nothing then.
         """
-        numbered = await self._numbered_whole(tracked, fetched, stamp)
+        numbered = await self._numbered_whole(progress, fetched, stamp)
         start, end = 0, len(numbered.ids)
         async for normal in self.rows_by_piece(fetched, stamp):
             count = normal.slices.row_count
             rows = numbered.slice(start, count).of(normal.rows)
             start += count
             is_last = start == end
-            units = [UnitResult(tracked, fetched, numbered.events, numbered.written)] if is_last else []
+            units = [UnitResult(progress, fetched, numbered.events, numbered.written)] if is_last else []
             yield NewEventRows(units, rows, normal.unknown_fields)
 
     async def rows_by_piece(self, fetched: FetchedUnit, stamp: Stamp) -> AsyncIterator[EventRows]:
@@ -122,13 +124,13 @@ class EventRowMaker:
         async with self.turns.take():
             return event_rows(fetched, stamp, self.privacy)
 
-    async def _numbered_whole(self, tracked: SessionProgress, fetched: FetchedUnit, stamp: Stamp) -> Numbered:
+    async def _numbered_whole(self, progress: SessionProgress, fetched: FetchedUnit, stamp: Stamp) -> Numbered:
         """Say which events of a large unit are written, under which ids. Raises what `pieces` does."""
         hashes = await _hashes(fetched)
-        lake_ids = (await self.known.ids({fetched.unit: tracked}))[fetched.unit]
+        lake_ids = (await self.known.ids({fetched.unit: progress}))[fetched.unit]
         if isinstance(lake_ids, LOOKUP_FAILURES):
             raise lake_ids
-        comparison = Comparison(tracked, fetched, range(len(hashes)), hashes, has_equals=True, lake_ids=lake_ids)
+        comparison = Comparison(progress, fetched, range(len(hashes)), hashes, has_equals=True, lake_ids=lake_ids)
         numbered = (await compare([comparison], self.known, _InPages(self, stamp)))[fetched.unit]
         if isinstance(numbered, FileDamaged):
             raise numbered
@@ -225,8 +227,8 @@ async def _hashes_by_page(fetched: FetchedUnit) -> AsyncIterator[pa.Int64Array]:
 
 def _result(comparison: Comparison, numbered: Numbered | FileDamaged) -> UnitResult:
     if isinstance(numbered, FileDamaged):
-        return UnitResult(comparison.tracked, comparison.fetched, error=numbered)
-    return UnitResult(comparison.tracked, comparison.fetched, numbered.events, numbered.written, comparison.error)
+        return UnitResult(comparison.progress, comparison.fetched, error=numbered)
+    return UnitResult(comparison.progress, comparison.fetched, numbered.events, numbered.written, comparison.error)
 
 
 def _written(numbered: Numbered | FileDamaged, comparison: Comparison) -> Numbered:

@@ -183,13 +183,13 @@ class Writer:
         batch, self._batch, self._batch_size_bytes = self._batch, [], 0
         new = await self._row_maker.take(batch, self._stamp())
         self._ledger.note_unknown(new.unknown_fields)
-        rows, left_out = without_retired(EVENTS, new.rows, [unit.tracked for unit in new.units])
+        rows, left_out = without_retired(EVENTS, new.rows, [unit.progress for unit in new.units])
         self._checkpoint.add(EVENTS, rows)
         self._use_with(0)
         for unit in new.units:
             unit.lacked -= left_out[unit.fetched.unit]
             if isinstance(unit.error, EventUndated):
-                await self._take_apart(unit.tracked, unit.fetched)
+                await self._take_apart(unit.progress, unit.fetched)
             else:
                 self._note(unit)
 
@@ -210,7 +210,7 @@ class Writer:
 
     def _note(self, unit: UnitResult) -> None:
         """Note what came of a unit: at once where it failed, else with the commit that makes it true."""
-        progress, fetched = unit.tracked, unit.fetched
+        progress, fetched = unit.progress, unit.fetched
         participant_id = fetched.unit.participant_id
         self._taken.add(fetched.unit)
         self._checkpoint.work_on(progress)
@@ -226,9 +226,9 @@ class Writer:
     def _note_in_part(self, unit: UnitResult, parted: Parted) -> None:
         """Note a unit of which some events are rejects: it fails by name, until it is abandoned."""
         self._taken.add(unit.fetched.unit)
-        self._checkpoint.work_on(unit.tracked)
+        self._checkpoint.work_on(unit.progress)
         self._ledger.events_fetched += unit.events + parted.count
-        is_abandoned = unit.tracked.fetched_in_part(
+        is_abandoned = unit.progress.fetched_in_part(
             unit.fetched.unit.participant_id,
             unit.fetched.began_us,
             rows=unit.lacked,

@@ -89,7 +89,7 @@ class Lake:
 
     privacy: Privacy = KEEP_ALL
     store: MemoryStore = field(default_factory=MemoryStore)
-    tracked: dict[str, SessionProgress] = field(default_factory=dict)
+    progress: dict[str, SessionProgress] = field(default_factory=dict)
 
     def hold(self, key: str, rows: dict[Unit, list[HeldRow]]) -> None:
         """A file with rows of units: the kind of each, its number, and what was unknown of it."""
@@ -102,7 +102,7 @@ class Lake:
             known.units[unit.participant_id] = UnitState(rows=before.rows + len(held))
 
     def session(self, unit: Unit) -> SessionProgress:
-        return self.tracked.setdefault(
+        return self.progress.setdefault(
             unit.session_id,
             SessionProgress(Session(unit.stage_arn, unit.session_id, DAY_US, DAY_US), 0, SessionState()),
         )
