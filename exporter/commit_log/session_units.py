@@ -90,8 +90,12 @@ class SessionUnits:
         return UNKNOWN
 
     def all(self) -> dict[str, UnitState]:
-        """All units that are committed, or will be with the next commit, by name; without the list of them."""
-        units = dict.fromkeys(self.named, UNKNOWN) | self.known.units | self.changed | self.found()
+        """All units that are committed, or will be with a commit that seals the session; without the list of them.
+
+        What was found and is not fetched is not among them: it keeps a session open, and of one that stays sealed no
+        record names it yet.
+        """
+        units = dict.fromkeys(self.named, UNKNOWN) | self.known.units | self.changed
         units.pop(LISTING, None)
         return units
 

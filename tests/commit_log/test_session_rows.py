@@ -8,7 +8,7 @@ import pytest
 
 from exporter.commit_log.records import RowWritten, SessionEntry, UnitState
 from exporter.commit_log.sealing import SessionProgress
-from exporter.commit_log.session_rows import is_row_due, tables_of
+from exporter.commit_log.session_rows import counts_of, is_row_due, tables_of
 from exporter.commit_log.session_status import SessionStatus
 from exporter.commit_log.state import SessionState
 from exporter.model import Session
@@ -112,6 +112,17 @@ def test_what_is_recovered_of_a_sealed_session_gives_it_another_final_row() -> N
     assert not progress.units.are_fetched
     progress.fetched("new", FINAL_US, 0)
     assert is_row_due(progress, is_sealed=True)
+
+
+def test_a_unit_that_a_sealed_session_shows_anew_counts_once_a_record_names_it() -> None:
+    """A final row that is committed before that unit is fetched counts what the log has, and is not complete."""
+    known = SessionState(SESSION.started_us, ENDED_US)
+    progress = SessionProgress(SESSION, GRACE_US, known, SessionStatus.KEPT_SEALED, named=frozenset({"old"}))
+    listed(progress, "old", "new")
+    assert counts_of(progress, 5, 0).participants == len(line_of(progress, is_sealed=True).units | {"old": None}) == 1
+    assert not progress.units.are_fetched
+    progress.fetched("new", FINAL_US, 0)
+    assert counts_of(progress, 5, 0).participants == len(line_of(progress, is_sealed=True).units | {"old": None}) == 2
 
 
 def test_a_session_without_participants_is_made_up_for_once() -> None:
