@@ -185,6 +185,7 @@ class Connections:
         page = self._aws.page(scope, operation, params, now_us)
         if isinstance(page, str):
             return self._refusal(400, page)
+        self._aws.laws.answered(process.step, operation, params, page)
         return Answer(200, self._dated(), json.dumps(page).encode())
 
     def _fault(self, kind: str) -> Answer | Exception | None:

@@ -198,6 +198,11 @@ class Laws:
                 return  # it is opened again where its other end was seen too late
             self.broken("a sealed session costs no call", f"{operation} for {session} in step {step.number}")
 
+    def answered(self, step: Step, operation: Operation, params: Mapping[str, Any], page: Mapping[str, Any]) -> None:
+        """A call is answered: who was listed has a row no later than events."""
+        if operation is Operation.LIST_PARTICIPANTS:
+            self.tables.listed(step, (params["stageArn"], params["sessionId"]), page[operation.member])
+
     def denied(self, step: Step, operation: Operation, params: Mapping[str, Any]) -> None:
         """A call is denied: after a few dozens of them none is made any more."""
         key = (step.number, operation, params["stageArn"])

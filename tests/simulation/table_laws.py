@@ -10,7 +10,7 @@ from tests.simulation.reading import read_table, table_of
 from tests.simulation.truth import UNDATED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from tests.simulation.facts import Facts
     from tests.simulation.plan import Step
@@ -53,10 +53,15 @@ class TableLaws:
         self._stages: dict[str, list[TableRow]] = defaultdict(list)
         self._units: set[UnitKey] = set()
         self._with_row: set[SessionKey] = set()
+        self._listed: defaultdict[int, set[UnitKey]] = defaultdict(set)
 
     def begun(self, step: Step) -> None:
         """A run begins: what it writes follows from its settings."""
         self._steps[f"r{step.number}"] = step
+
+    def listed(self, step: Step, session: SessionKey, participants: Iterable[Mapping[str, Any]]) -> None:
+        """A page of a list shows these participants to a run."""
+        self._listed[step.number].update((*session, each["participantId"]) for each in participants)
 
     def committed(self, key: str, record: Mapping[str, Any], before: Mapping[SessionKey, str]) -> None:
         """A record is made; ``before`` is what the log said of sessions until then."""
@@ -241,8 +246,7 @@ class TableLaws:
         return step.kind == "refetch" and self._facts.log_of(session).status.get(session) == "sealed"
 
     def _check_explained(self, key: str, step: Step, unit: UnitKey) -> None:
-        participant = self._facts.participant(unit)
-        is_listed = participant is not None and not participant.hidden
+        is_listed = unit in self._listed[step.number]
         lacks = [
             name
             for name, has_row in (
