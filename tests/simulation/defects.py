@@ -437,7 +437,7 @@ def _the_overtaken_go_on() -> Sequence[tuple[Any, str, Any]]:
 @defect("a final row forgotten", "That a participant has its final row is not noted, and it gets another one.")
 def _a_final_row_forgotten() -> Sequence[tuple[Any, str, Any]]:
     right = SessionProgress.row_written
-    return [(SessionProgress, "row_written", lambda self, name, _: right(self, name, RowWritten.FIRST))]
+    return [(SessionProgress, "row_written", lambda self, name, _, **more: right(self, name, RowWritten.FIRST, **more))]
 
 
 @defect("final before the grace", "A participant's row is called final as soon as its session has ended.")
@@ -454,9 +454,9 @@ def _final_before_the_grace() -> Sequence[tuple[Any, str, Any]]:
 def _rows_after_their_events() -> Sequence[tuple[Any, str, Any]]:
     right = ListedRows.flush
 
-    def flush(self: Any, checkpoint: Any, taken: Any, *, is_last: bool) -> None:
+    def flush(self: Any, checkpoint: Any, taken: Any, *, is_last: bool = False, is_stopped: bool = False) -> None:
         if is_last:
-            right(self, checkpoint, taken, is_last=True)
+            right(self, checkpoint, taken, is_last=True, is_stopped=is_stopped)
 
     return [(ListedRows, "flush", flush)]
 
