@@ -13,6 +13,7 @@ from exporter.commit_log.records import LISTING, RowWritten
 from exporter.lake.tables.participants import PARTICIPANTS
 from exporter.lake.tables.sessions import SESSIONS
 from exporter.normalize.listed_model import ListedSession, ListedStage
+from exporter.normalize.privacy import private_extra
 from exporter.normalize.sessions import SessionCounts, SessionRow
 
 if TYPE_CHECKING:
@@ -66,12 +67,13 @@ def session_row(
 ) -> SessionRow:
     """Make the row of a session. Its ``counts`` are known only where it ``is_sealed``."""
     session = progress.session
+    listed = ListedSession(session.session_id, session.started_us, session.ended_us, extra=session.extra)
     is_counted = counts.participants is not None and counts.events is not None
     is_whole = progress.units.are_fetched and not progress.has_rejects
     is_complete = is_sealed and is_counted and is_whole and counts.abandoned == 0
     return SessionRow(
         ListedStage(stage.arn, stage.name, stage.tags),
-        ListedSession(session.session_id, session.started_us, session.ended_us, extra=privacy.extra_of(session.extra)),
+        private_extra(privacy, listed),
         counts if is_sealed else _UNKNOWN,
         is_complete=is_complete,
         is_final=is_sealed,

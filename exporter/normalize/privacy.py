@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 import msgspec
 
 from exporter.errors import UsageError
-from exporter.normalize.listed_model import DescribedParticipant
 from exporter.normalize.private_json import PrivateMembers
 
 if TYPE_CHECKING:
@@ -138,14 +137,11 @@ def private_token(privacy: Privacy, token: Token) -> Token:
     )
 
 
-def private_stage(privacy: Privacy, stage: ListedStage) -> ListedStage:
-    """Return a stage as it is written; its tags are the stage's own, and stay."""
-    return _with_extra(privacy, stage)
-
-
-def private_session(privacy: Privacy, session: ListedSession) -> ListedSession:
-    """Return a session as it is written."""
-    return _with_extra(privacy, session)
+def private_extra(privacy: Privacy, listed: Listed) -> Listed:
+    """Return a stage or a session as it is written; a stage's tags are its own, and stay."""
+    if privacy.keeps_all or listed.extra is None:
+        return listed
+    return msgspec.structs.replace(listed, extra=privacy.extra_of(listed.extra))
 
 
 def private_participant(privacy: Privacy, participant: ListedParticipant) -> ListedParticipant:
@@ -169,16 +165,3 @@ def private_details(privacy: Privacy, details: ParticipantDetails) -> Participan
         attributes=privacy.attributes_of(details.attributes),
         extra=privacy.extra_of(details.extra),
     )
-
-
-def private_described(privacy: Privacy, described: DescribedParticipant) -> DescribedParticipant:
-    """Return a described participant as it is written."""
-    return DescribedParticipant(
-        private_participant(privacy, described.listed), private_details(privacy, described.details)
-    )
-
-
-def _with_extra(privacy: Privacy, item: Listed) -> Listed:
-    if privacy.keeps_all or item.extra is None:
-        return item
-    return msgspec.structs.replace(item, extra=privacy.extra_of(item.extra))

@@ -14,7 +14,7 @@ from exporter.lake.tables.stages import STAGES
 from exporter.model import Unit
 from exporter.normalize.listed_model import DescribedParticipant
 from exporter.normalize.participants import NoDetails, ParticipantRow, participant_rows
-from exporter.normalize.privacy import private_details, private_participant, private_stage
+from exporter.normalize.privacy import private_details, private_extra, private_participant
 from exporter.normalize.stages import StageRow, stage_rows
 from exporter.pipeline.retired import without_retired
 
@@ -105,7 +105,7 @@ class ListedRows:
 
     def take_stage(self, delivery: StageListed, checkpoint: Checkpoint) -> None:
         """Add a stage's row."""
-        row = StageRow(private_stage(self._privacy, delivery.stage), delivery.entry.is_listed)
+        row = StageRow(private_extra(self._privacy, delivery.stage), delivery.entry.is_listed)
         checkpoint.add(STAGES, stage_rows([row], self._stamp()))
         checkpoint.stages.append(delivery.entry)
 

@@ -20,11 +20,9 @@ from exporter.normalize.listed import decode_described, decode_participants, dec
 from exporter.normalize.listed_model import ListedParticipant, ListedSession, ListedStage, ParticipantDetails
 from exporter.normalize.privacy import (
     Privacy,
-    private_described,
     private_details,
+    private_extra,
     private_participant,
-    private_session,
-    private_stage,
     private_token,
 )
 
@@ -69,8 +67,8 @@ def test_attributes_are_kept_dropped_or_chosen() -> None:
 def test_each_kind_of_value() -> None:
     """Every value is written with what is hidden of it, and with nothing else changed."""
     stage, session = (ListedStage("a", "n", {"tag": "t"}, '{"userId":1}'), ListedSession("s", extra='{"userId":1}'))
-    assert private_stage(DROP, stage) == ListedStage("a", "n", {"tag": "t"})
-    assert private_session(DROP, session) == ListedSession("s")
+    assert private_extra(DROP, stage) == ListedStage("a", "n", {"tag": "t"})
+    assert private_extra(DROP, session) == ListedSession("s")
     assert private_participant(HASH, PARTICIPANT) == ListedParticipant("p", hashed("alice"), extra='{"new":1}')
     details = ParticipantDetails({"team": "red"}, "ISP", extra='{"attributes":{"x":1}}')
     assert private_details(DROP, details) == ParticipantDetails(isp_name="ISP", extra='{"attributes":{}}')
@@ -267,12 +265,13 @@ def test_no_raw_value_of_a_listing_gets_through(item: bytes, privacy: Privacy) -
     for participant in decode_participants(b"[%b]" % item).items:
         assert MARK not in repr(private_participant(privacy, participant))
     for described in decode_described(item).items:
-        assert MARK not in repr(private_described(privacy, described))
+        assert MARK not in repr(private_participant(privacy, described.listed))
+        assert MARK not in repr(private_details(privacy, described.details))
     others = item.replace(b'"participantId"', b'"arn": "a", "sessionId"')
     for stage in decode_stages(b"[%b]" % others).items:
-        assert MARK not in repr(private_stage(privacy, stage))
+        assert MARK not in repr(private_extra(privacy, stage))
     for session in decode_sessions(b"[%b]" % others).items:
-        assert MARK not in repr(private_session(privacy, session))
+        assert MARK not in repr(private_extra(privacy, session))
 
 
 _anything: st.SearchStrategy[Any] = st.recursive(
