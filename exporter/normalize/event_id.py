@@ -135,17 +135,12 @@ def hash_column(unit: Unit, events: Sequence[Event]) -> pa.Int64Array:
     return pa.array(hashes(UnitSlices.of([(unit, len(events))]), fields_of(events, times_us)), pa.int64())
 
 
-def page_hashes(unit: Unit, page: bytes) -> list[int]:
-    """Hash the events of one page, without making rows of them.
-
-    Raises :class:`~exporter.errors.EventUnreadable` where the page can't be read.
-    """
-    hashed: list[int] = hash_column(unit, decode(unit, (page,)).events).to_pylist()
-    return hashed
-
-
 def page_hash_column(unit: Unit, page: bytes) -> pa.Int64Array:
-    """The same as a column: 8 bytes an event. A page of any size takes the memory of a small one beside its own."""
+    """Hash the events of one page, without making rows of them: 8 bytes an event.
+
+    A page of any size takes the memory of a small one beside its own. Raises
+    :class:`~exporter.errors.EventUnreadable` where it can't be read.
+    """
     parts = [hash_column(unit, decode(unit, (part,)).events) for part in cut(page, _SLICE_SIZE_BYTES)]
     return parts[0] if len(parts) == 1 else pa.concat_arrays(parts)
 

@@ -15,9 +15,10 @@ from xxhash import xxh3_64_intdigest
 from exporter.errors import EventUnreadable
 from exporter.lake.tables.events import VERSION
 from exporter.model import Unit
-from exporter.normalize.event_id import Destinations, IdentityFields, Tokens, event_id, hashes, page_hashes
+from exporter.normalize.event_id import Destinations, IdentityFields, Tokens, event_id, hashes
 from exporter.normalize.event_model import Token
 from exporter.normalize.unit_slices import UnitSlices
+from tests.support.page_hashes import page_hashes
 
 UNIT = Unit("arn:aws:ivs:us-east-1:123456789012:stage/abc", "st-AbCdEfGhIjKlM", "p1")
 _FILE: dict[str, Any] = json.loads((Path(__file__).parent / "event_id_vectors.json").read_text())

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from exporter.model import FetchedUnit, Session, Unit
 from exporter.normalize.decode import decode
-from exporter.normalize.event_id import page_hashes
 from exporter.normalize.hashed_pages import DecodedEvents, HashedPages, decoded_of, hash_pages
+from tests.support.page_hashes import page_hashes
 
 UNIT = Unit("arn:aws:ivs:eu-west-1:123456789012:stage/abc", "st-a", "p1")
 _event = st.fixed_dictionaries(

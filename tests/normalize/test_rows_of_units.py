@@ -16,8 +16,8 @@ from exporter.lake.partitions import dates_in, of_date
 from exporter.lake.tables.events import EVENTS
 from exporter.model import FetchedUnit, Session, Unit
 from exporter.normalize.columns import Stamp
-from exporter.normalize.event_id import page_hashes
 from exporter.normalize.events import event_rows
+from tests.support.page_hashes import page_hashes
 
 STAGE = "arn:aws:ivs:eu-west-1:123456789012:stage/abc"
 SESSION = "st-AbCdEfGhIjKlM"

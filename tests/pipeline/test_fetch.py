@@ -11,9 +11,9 @@ import pytest
 from exporter.errors import TokenRefused
 from exporter.ivs.responses import Page
 from exporter.model import FetchedUnit, Session, Unit
-from exporter.normalize.event_id import page_hashes
 from exporter.normalize.hashed_pages import HashedPages
 from exporter.pipeline.fetch import fetch
+from tests.support.page_hashes import page_hashes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
