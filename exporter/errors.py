@@ -25,6 +25,7 @@
     └── LakeError               the lake can't be read or written
         ├── LakeBusy            a passing fault; try again
         ├── LakeRefused         no such bucket, no permission, no space
+        │   └── StagedGone      something else removed a file while it was being staged
         ├── LakeTooNew          written by a newer major version of the format
         ├── LogDamaged          a scope's commit log is not whole, or does not fit the files
         ├── FileDamaged         a data file is not what its record says
@@ -242,6 +243,10 @@ class LakeRefused(LakeError):
     """The lake refuses for good: no such bucket, no permission, no space."""
 
     kind = "lake_refused"
+
+
+class StagedGone(LakeRefused):
+    """Something else removed a file while it was being staged: a newer run does so with what older ones staged."""
 
 
 class LakeTooNew(LakeError):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from exporter.commit_log.commits import NO_CHANGES, NO_ENTRIES, CommitOutcome, CommitResult
-from exporter.commit_log.layout import number_of, numbered, record_key, snapshots_prefix
+from exporter.commit_log.layout import number_of, numbered, record_key, records_prefix, snapshots_prefix
 from exporter.commit_log.reader import read_on
 from exporter.commit_log.records import Record, encode_record, link_of
 from exporter.commit_log.snapshots import encode_state
@@ -101,6 +101,12 @@ class Journal:
         fields = {"sessions": tuple(sessions), "latest_us": moment_us, "void_after_us": moment_us}
         return await self._commit(self._record("commit", at, **fields))
 
+    async def check_is_newest(self) -> None:
+        """Raise :class:`Overtaken` where the log has records that this run does not know: another run goes on."""
+        scope = str(self.scope)
+        if await self.records.keys(records_prefix(scope), record_key(scope, self.state.number)):
+            raise _overtaken(self.scope)
+
     async def snapshot(self) -> None:
         """Write the state down where many records have come since that was last done, so that a start stays short.
 
@@ -145,8 +151,7 @@ class Journal:
             return CommitResult(CommitOutcome.UNKNOWN, error)
         if is_made:
             return CommitResult(CommitOutcome.COMMITTED)
-        overtaken = Overtaken(f"another run has committed to {self.scope} in the meantime")
-        return CommitResult(CommitOutcome.OVERTAKEN, overtaken)
+        return CommitResult(CommitOutcome.OVERTAKEN, _overtaken(self.scope))
 
     async def _append(self, record: Record) -> bool:
         """Make the next record; False where its number is taken. Raises :class:`LakeError` where that is not known."""
@@ -155,3 +160,7 @@ class Journal:
             return False
         self.state.fold(record, link_of(record, body))
         return True
+
+
+def _overtaken(scope: Scope) -> Overtaken:
+    return Overtaken(f"another run has committed to {scope} in the meantime")

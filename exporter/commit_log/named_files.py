@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from exporter.commit_log.layout import record_key, records_prefix
 from exporter.commit_log.reader import records_after, scopes_in
-from exporter.errors import LogDamaged, Overtaken
+from exporter.errors import LogDamaged
 from exporter.lake.data_files import epoch_of, scope_in
 from exporter.lake.tables import folders
 from exporter.text import counted
@@ -14,6 +13,7 @@ from exporter.text import counted
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from exporter.commit_log.journal import Journal
     from exporter.lake.data_files import DataFile
     from exporter.lake.store import Store
     from exporter.model import Scope
@@ -42,27 +42,25 @@ class NamedFiles:
     The mutable state: which partitions were looked at, and what the records from number ``_from`` on say of files.
     """
 
-    def __init__(self, store: Store, scope: Scope) -> None:
+    def __init__(self, store: Store, journal: Journal) -> None:
         self._store = store
-        self._scope = scope
+        self._journal = journal
+        self._scope = journal.scope
         self._looked_at: set[str] = set()
         self._is_named: dict[str, bool] = {}
         self._from: int | None = None
 
-    async def check(self, files: Iterable[DataFile], number: int) -> None:
+    async def check(self, files: Iterable[DataFile]) -> None:
         """Raise :class:`LogDamaged` where, beside one of the files, a visible one of this scope is named by no record.
 
         Each partition is listed once, when it is first asked for: so ask before the run's own first file is there.
-        ``number`` is that of the last record that this run knows: where there are others after it, what is not known
-        here may be theirs, and :class:`Overtaken` is raised instead.
+        Where another run has committed meanwhile, what is not known here may be its own, and :class:`Overtaken` is
+        raised instead.
         """
         for prefix in sorted({file.key.rpartition("/")[0] + "/" for file in files} - self._looked_at):
             unnamed = await self._unnamed(await self._store.keys(prefix))
-            if unnamed and await self._store.keys(
-                records_prefix(str(self._scope)), record_key(str(self._scope), number)
-            ):
-                raise Overtaken(f"another run has committed to {self._scope} in the meantime")
             if unnamed:
+                await self._journal.check_is_newest()
                 others = f" (and {counted(len(unnamed) - 1, 'other')})" if len(unnamed) > 1 else ""
                 raise LogDamaged(
                     f"the commit log of {self._scope} does not name a file that is there: {min(unnamed)}{others}. The"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from exporter.commit_log.commits import CommitOutcome, FileChanges, LogEntries
 from exporter.commit_log.named_files import NamedFiles
-from exporter.errors import LakeError, LogDamaged, Overtaken
+from exporter.errors import LakeError, LogDamaged, Overtaken, StagedGone
 from exporter.lake.data_files import file_name
 from exporter.lake.staging import discard, publish, stage, stage_lines
 from exporter.lake.tables import REJECTS, TABLES
@@ -54,7 +54,7 @@ class Committer:
         self._ledger = ledger
         self._known_events = known_events
         self._now_us = now_us
-        self._named = NamedFiles(context.store, journal.scope)
+        self._named = NamedFiles(context.store, journal)
         self._decider = SessionDecider(
             journal.state, context.settings.tables, context.privacy, known_events, listed_stages
         )
@@ -79,8 +79,8 @@ class Committer:
             if rows := checkpoint.rows_of(table):
                 try:
                     files = await stage(self._store, table, rows, self._next_name())
-                except LakeError:
-                    await self.discard(checkpoint.files)
+                except LakeError as error:
+                    await self._give_up_staging(checkpoint, error)
                     raise
                 checkpoint.staged(table, files)
         await self.stage_rejects(checkpoint)
@@ -91,8 +91,8 @@ class Committer:
             return
         try:
             file = await stage_lines(self._store, REJECTS, checkpoint.rejects, self._next_name())
-        except LakeError:
-            await self.discard(checkpoint.files)
+        except LakeError as error:
+            await self._give_up_staging(checkpoint, error)
             raise
         checkpoint.rejects_staged(file)
 
@@ -100,6 +100,12 @@ class Committer:
         """Remove staged files that no record names; what can't be removed now, the next run removes."""
         with suppress(LakeError):
             await discard(self._store, files)
+
+    async def _give_up_staging(self, checkpoint: Checkpoint, error: LakeError) -> None:
+        """Remove what was staged before ``error``; raise :class:`Overtaken` where a newer run's recovery caused it."""
+        await self.discard(checkpoint.files)
+        if isinstance(error, StagedGone):
+            await self._journal.check_is_newest()
 
     async def _stage_sessions(self, checkpoint: Checkpoint) -> SessionDecisions:
         """Decide what the record says of the sessions, and stage their rows; anew, where that does not hold then."""
@@ -110,7 +116,7 @@ class Committer:
                 if decisions.rows is not None:
                     checkpoint.add(SESSIONS, decisions.rows)
                     await self.stage(checkpoint)
-                await self._named.check(checkpoint.files, self._journal.state.number)
+                await self._named.check(checkpoint.files)
                 await self.losses.let_go(checkpoint.sessions)  # sessions were looked up in their files meanwhile
                 if decisions.hold(checkpoint.sessions):
                     return decisions

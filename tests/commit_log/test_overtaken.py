@@ -63,6 +63,7 @@ class Sleepy(MemoryStore):
     def __init__(self, lake: MemoryStore, run_id: str, moment: Moment) -> None:
         super().__init__()
         self.visible, self.staged, self.records = lake.visible, lake.staged, lake.records
+        self.uploads = lake.uploads
         self.run_id, self.moment, self.left = run_id, moment, moment.count
         self.asleep, self.awake = asyncio.Event(), asyncio.Event()
 
@@ -150,6 +151,7 @@ async def problems(store: Store) -> list[str]:
 MOMENTS = {
     "before it recovers": Moment("after", "record"),
     "before it stages": Moment("before", "stage"),
+    "while it stages": Moment("before", "upload"),
     "between two files": Moment("after", "stage"),
     "before its record": Moment("before", "commit"),
     "before the answer to its record": Moment("after", "commit"),

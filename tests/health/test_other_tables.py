@@ -135,9 +135,9 @@ async def test_a_file_that_no_record_names_is_named_again() -> None:
     store, file = await recovered()
     stranger = file.key.replace("-r1-", "-r0-")
     store.visible[stranger] = store.visible[file.key]
-    named = NamedFiles(store, SCOPE)
+    named = NamedFiles(store, Journal(store, SCOPE, "r2", await read_state(store, SCOPE)))
     with pytest.raises(LogDamaged, match="does not name a file that is there"):
-        await named.check([file], (await read_state(store, SCOPE)).number)
+        await named.check([file])
     assert await kinds(store) == [ProblemKind.UNNAMED]
     assert (await Repair(Upkeep(store, "r3", Service().clock, this_process(), is_gone)).run()).left == []
     verified = Verified()

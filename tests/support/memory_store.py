@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import io
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow.parquet as pq
 
+from exporter.errors import StagedGone
 from exporter.lake.store import Staged
 
 if TYPE_CHECKING:
@@ -23,17 +25,22 @@ class Crash(BaseException):
 
 
 class MemoryStore:
-    """A lake in memory. ``before`` and ``after`` are called with each operation's name, and may raise."""
+    """A lake in memory. ``before`` and ``after`` are called with each operation's name, and may raise.
+
+    As on S3, a file is staged in two steps, and may be discarded between them.
+    """
 
     def __init__(self) -> None:
         self.visible: dict[str, bytes] = {}
         self.staged: dict[str, tuple[Staged, bytes]] = {}
         self.records: dict[str, bytes] = {}
+        self.uploads = itertools.count()
         self.before: Callable[[str, str], None] = lambda *_: None
         self.after: Callable[[str, str], None] = lambda *_: None
 
     async def stage(self, key: str, data: bytes | memoryview) -> Staged:
-        return await self._do("stage", key, lambda: self._stage(key, bytes(data)))
+        staged = await self._do("stage", key, lambda: self._stage(key, bytes(data)))
+        return await self._do("upload", key, lambda: self._upload(staged))
 
     async def publish(self, staged: Staged) -> bool:
         return await self._do("publish", staged.key, lambda: self._publish(staged))
@@ -78,8 +85,13 @@ class MemoryStore:
         return is_there
 
     def _stage(self, key: str, data: bytes) -> Staged:
-        staged = Staged(key, len(data), (f"{key}#{len(self.staged)}",))
+        staged = Staged(key, len(data), (f"{key}#{next(self.uploads)}",))
         self.staged[staged.handle[0]] = (staged, data)
+        return staged
+
+    def _upload(self, staged: Staged) -> Staged:
+        if staged.handle[0] not in self.staged:
+            raise StagedGone(f"something else ended the upload of {staged.key}")
         return staged
 
     def _publish(self, staged: Staged) -> bool:

@@ -11,7 +11,7 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from exporter.errors import LakeBusy, LakeError, LakeRefused
+from exporter.errors import LakeBusy, LakeError, LakeRefused, StagedGone
 from exporter.lake.store import Staged
 from exporter.lake.stores.keys import checked_key, checked_prefix
 from exporter.lake.stores.s3.calls import S3Request
@@ -66,7 +66,7 @@ class S3Store:
         try:
             etags = await asyncio.gather(*uploads)
         except Missing as error:
-            raise LakeRefused(f"{self._lake}: something else ended the upload of {key}") from error
+            raise StagedGone(f"{self._lake}: something else ended the upload of {key}") from error
         finally:
             for part in uploads:
                 part.cancel()  # where one failed, the others are of no use
