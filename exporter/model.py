@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os.path
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 
 #: Where IVS Real-Time was served in 2026: a help against slips of the pen, for the list grows.
@@ -119,15 +119,13 @@ class RawPages(Protocol):
 class FetchedUnit:
     """Every page of one unit's events, each the raw bytes of a JSON array, in the order of the answer.
 
-    ``began_us`` is the service's time of the first page's answer. ``limits`` says of some events, by their identity's
-    hash, how many equal ones to believe at most. ``size_bytes`` is that of the pages together.
+    ``began_us`` is the service's time of the first page's answer, ``size_bytes`` the size of the pages together.
     """
 
     unit: Unit
     session: Session
     pages: RawPages
     began_us: int
-    limits: Mapping[int, int] = field(default_factory=dict)
     size_bytes: int = 0
 
 

@@ -17,7 +17,6 @@ from msgspec import UNSET
 from xxhash import xxh3_64_intdigest
 
 from exporter.model import Unit
-from exporter.normalize.decode import cut, decode
 from exporter.normalize.event_model import Token
 from exporter.normalize.time_columns import read_column_us
 from exporter.normalize.unit_slices import UnitSlices
@@ -44,8 +43,6 @@ IDENTITY_COLUMNS = (
     "new_token",
 )
 
-# A decoded event takes some ten times its JSON.
-_SLICE_SIZE_BYTES = 1 << 20
 _SIGN = 1 << 63
 _hash_and_number = Struct("<qQ")
 _encoder = msgspec.json.Encoder()
@@ -133,16 +130,6 @@ def hash_column(unit: Unit, events: Sequence[Event]) -> pa.Int64Array:
     """Hash decoded events of one unit. One without a readable time has a hash as if its time were absent."""
     times_us = read_column_us([event.event_time or None for event in events]).to_pylist()
     return pa.array(hashes(UnitSlices.of([(unit, len(events))]), fields_of(events, times_us)), pa.int64())
-
-
-def page_hash_column(unit: Unit, page: bytes) -> pa.Int64Array:
-    """Hash the events of one page, without making rows of them: 8 bytes an event.
-
-    A page of any size takes the memory of a small one beside its own. Raises
-    :class:`~exporter.errors.EventUnreadable` where it can't be read.
-    """
-    parts = [hash_column(unit, decode(unit, (part,)).events) for part in cut(page, _SLICE_SIZE_BYTES)]
-    return parts[0] if len(parts) == 1 else pa.concat_arrays(parts)
 
 
 def row_hashes(rows: pa.RecordBatch) -> list[int]:

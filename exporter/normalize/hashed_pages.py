@@ -6,16 +6,17 @@ events take some three times their JSON, so those that wait in a process have a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakKeyDictionary
 
 import pyarrow as pa
 
-from exporter.normalize.decode import decode, decode_page
+from exporter.normalize.decode import cut, decode, decode_page
 from exporter.normalize.event_id import hash_column
 from exporter.normalize.event_model import Decoded
+from exporter.normalize.shifts import content_column
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,17 +25,28 @@ if TYPE_CHECKING:
 
 # Of everyday events 2.7 bytes for each byte of JSON, of events with tokens 4.
 _SIZE_BYTES_PER_JSON_BYTE = 4
+# A decoded event takes some ten times its JSON.
+_SLICE_SIZE_BYTES = 1 << 20
+
+
+class HashedPage(NamedTuple):
+    """The hashes of a page's events: those of their identities, and those of all that they say."""
+
+    hashes: pa.Int64Array
+    contents: pa.Int64Array
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class HashedPages:
-    """Pages of a unit that can be read any number of times, and the identities of the events on each of them.
+    """Pages of a unit that can be read any number of times, and the hashes of the events on each of them.
 
-    ``decoded`` are the events themselves, where they are kept.
+    ``hashes_by_page`` are those of their identities, ``contents_by_page`` those of all that they say. ``decoded`` are
+    the events themselves, where they are kept.
     """
 
     pages: RawPages
     hashes_by_page: tuple[pa.Int64Array, ...]
+    contents_by_page: tuple[pa.Int64Array, ...]
     decoded: Decoded | None = None
 
     def __iter__(self) -> Iterator[bytes]:
@@ -68,7 +80,7 @@ class DecodedEvents:
             return pages
         size_bytes = _SIZE_BYTES_PER_JSON_BYTE * json_size_bytes
         if self.size_bytes + size_bytes > self._size_bytes_max:
-            return HashedPages(pages.pages, pages.hashes_by_page)
+            return replace(pages, decoded=None)
         self._waiting[pages] = size_bytes
         return pages
 
@@ -80,7 +92,20 @@ def hash_pages(unit: Unit, pages: RawPages) -> HashedPages:
         decode_page(unit, page, decoded)
         ends.append(len(decoded.events))
     hashes = hash_column(unit, decoded.events)
-    return HashedPages(pages, tuple(hashes.slice(start, end - start) for start, end in pairwise(ends)), decoded)
+    contents = content_column(hashes, decoded.extras)
+    return HashedPages(pages, _cut(hashes, ends), _cut(contents, ends), decoded)
+
+
+def hash_page(unit: Unit, page: bytes) -> HashedPage:
+    """Hash the events of one page, without making rows of them: 16 bytes an event, 8 where none says anything more.
+
+    A page of any size takes the memory of a small one beside its own. Raises
+    :class:`~exporter.errors.EventUnreadable` where it can't be read.
+    """
+    parts = [_hashed(unit, part) for part in cut(page, _SLICE_SIZE_BYTES)]
+    if len(parts) == 1:
+        return parts[0]
+    return HashedPage(*map(pa.concat_arrays, zip(*parts, strict=True)))
 
 
 def decoded_of(fetched: FetchedUnit) -> Decoded:
@@ -89,3 +114,13 @@ def decoded_of(fetched: FetchedUnit) -> Decoded:
     if isinstance(pages, HashedPages) and pages.decoded is not None:
         return pages.decoded
     return decode(fetched.unit, tuple(pages))
+
+
+def _hashed(unit: Unit, page: bytes) -> HashedPage:
+    decoded = decode(unit, (page,))
+    hashes = hash_column(unit, decoded.events)
+    return HashedPage(hashes, content_column(hashes, decoded.extras))
+
+
+def _cut(column: pa.Int64Array, ends: list[int]) -> tuple[pa.Int64Array, ...]:
+    return tuple(column.slice(start, end - start) for start, end in pairwise(ends))

@@ -50,12 +50,10 @@ class Numbered:
     """What is to be written of one unit.
 
     ``ids`` has an id for each of its events, in their order, and ``is_written`` says of each whether it is written.
-    ``events`` counts those that are believed: all but the ones beyond the unit's limits.
     """
 
     ids: pa.Int64Array
     is_written: pa.BooleanArray
-    events: int
 
     @property
     def written(self) -> int:
@@ -64,8 +62,8 @@ class Numbered:
         return count
 
     def slice(self, start: int, length: int) -> Numbered:
-        """What is written of some of the events, which all count as believed."""
-        return Numbered(self.ids.slice(start, length), self.is_written.slice(start, length), length)
+        """What is written of some of the events."""
+        return Numbered(self.ids.slice(start, length), self.is_written.slice(start, length))
 
     def of(self, rows: pa.RecordBatch) -> pa.RecordBatch:
         """Those of the events' rows that are written, with their ids."""
@@ -77,12 +75,11 @@ class Numbered:
 class _Family:
     """Equal events of a unit, of which it must be decided which are written.
 
-    ``indexes`` are theirs among the unit's events, in order, and ``believed`` is how many of them to believe. Of the
-    ids of their numbers, ``in_lake`` are those that the lake holds, and ``free`` the others, the lowest number first.
+    ``indexes`` are theirs among the unit's events, in order. Of the ids of their numbers, ``in_lake`` are those that
+    the lake holds, and ``free`` the others, the lowest number first.
     """
 
     indexes: Sequence[int]
-    believed: int
     in_lake: list[int] = field(default_factory=list)
     free: list[int] = field(default_factory=list)
 
@@ -94,32 +91,20 @@ class Numbering:
     `settle` needs.
     """
 
-    def __init__(
-        self,
-        hashes: pa.Int64Array,
-        limits: Mapping[int, int],
-        lake_ids: pa.Int64Array = NO_IDS,
-        *,
-        has_equals: bool = True,
-    ) -> None:
+    def __init__(self, hashes: pa.Int64Array, lake_ids: pa.Int64Array = NO_IDS, *, has_equals: bool = True) -> None:
         """Compare a unit's events with the ids that the lake holds of it.
 
-        ``hashes`` are their identities; of some of them no more events are believed than ``limits`` say.
-        ``has_equals`` is False where no two are equal.
+        ``hashes`` are their identities. ``has_equals`` is False where no two are equal.
         """
         self._hashes = hashes
-        self._limits = limits
-        self._events = len(hashes)
         self._families: dict[int, _Family] = {}
         self._lake_extras: defaultdict[int, list[Extra]] = defaultdict(list)
         # Each event under its own number: those of them that the lake lacks are written, unless a family is decided.
         self._ids = self._index.ids() if has_equals else hashes
         self._is_written = pc.invert(pc.is_in(self._ids, value_set=lake_ids))
         if has_equals:
-            limited = [event_hash for event_hash in limits if len(self._index.of(event_hash)) > limits[event_hash]]
-            for event_hash in {*limited, *self._index.divided(self._is_written)}:
-                family = self._families[event_hash] = self._family(event_hash)
-                self._events -= len(family.indexes) - family.believed
+            for event_hash in self._index.divided(self._is_written):
+                self._families[event_hash] = self._family(event_hash)
         self._hash_of = {
             lake_id: event_hash
             for event_hash, family in self._families.items()
@@ -149,14 +134,14 @@ class Numbering:
     def settle(self, extras: Mapping[int, Extra]) -> Numbered:
         """Decide, with the other fields of the events that are `undecided`, by their index."""
         if not self._families:
-            return Numbered(self._ids, self._is_written, self._events)
+            return Numbered(self._ids, self._is_written)
         ids, is_written = numbers_of(self._ids), bytearray(self._is_written.cast(pa.uint8()).to_pylist())
         for event_hash, family in self._families.items():
             for index in family.indexes:
                 is_written[index] = False
             for index, free in zip(self._chosen(event_hash, family, extras), family.free, strict=False):
                 ids[index], is_written[index] = free, True
-        return Numbered(array_of(ids), pa.array(is_written, pa.uint8()).cast(pa.bool_()), self._events)
+        return Numbered(array_of(ids), pa.array(is_written, pa.uint8()).cast(pa.bool_()))
 
     def _chosen(self, event_hash: int, family: _Family, extras: Mapping[int, Extra]) -> Sequence[int]:
         """The indexes of those of a family that are written."""
@@ -176,16 +161,15 @@ class Numbering:
         return Equals(self._hashes)
 
     def _family(self, event_hash: int) -> _Family:
-        indexes = self._index.of(event_hash)
-        family = _Family(indexes, min(len(indexes), self._limits.get(event_hash, len(indexes))))
-        for index in indexes:
+        family = _Family(self._index.of(event_hash))
+        for index in family.indexes:
             (family.free if self._is_written[index].as_py() else family.in_lake).append(self._ids[index].as_py())
         return family
 
     def _lacking(self, event_hash: int, family: _Family) -> int:
         """How many of a family the lake lacks."""
         in_lake = max(len(self._lake_extras.get(event_hash, ())), len(family.in_lake))
-        return max(0, family.believed - in_lake)
+        return max(0, len(family.indexes) - in_lake)
 
     def _not_explained(self, lake_ids: pa.Int64Array) -> pa.Int64Array:
         """The ids that the lake holds and no event here has, where that can matter."""
@@ -194,24 +178,22 @@ class Numbering:
         return lake_ids.filter(pc.invert(pc.is_in(lake_ids, value_set=self._ids)))
 
 
-def number(
-    hashes: Sequence[int], extras: Sequence[Extra], limits: Mapping[int, int], lake: Iterable[LakeRow]
-) -> Numbered:
+def number(hashes: Sequence[int], extras: Sequence[Extra], lake: Iterable[LakeRow]) -> Numbered:
     """Say what is written of a unit, with all its events and all rows that the lake holds of it at hand."""
     rows = {row.event_id: row for row in lake}
-    numbering = Numbering(pa.array(hashes, pa.int64()), limits, pa.array(rows, pa.int64()))
+    numbering = Numbering(pa.array(hashes, pa.int64()), pa.array(rows, pa.int64()))
     numbering.learn([rows[lake_id] for lake_id in numbering.asked.to_pylist()])
     return numbering.settle({index: extras[index] for index in numbering.undecided()})
 
 
 def plain(hashes: pa.Int64Array) -> Numbered:
     """Every event written under its hash: there are no equal ones, and the lake holds nothing of their unit."""
-    return Numbered(hashes, pa.repeat(pa.scalar(value=True), len(hashes)), len(hashes))
+    return Numbered(hashes, pa.repeat(pa.scalar(value=True), len(hashes)))
 
 
 def nothing(hashes: pa.Int64Array) -> Numbered:
     """Nothing written, of a unit that has failed."""
-    return Numbered(hashes, pa.repeat(pa.scalar(value=False), len(hashes)), 0)
+    return Numbered(hashes, pa.repeat(pa.scalar(value=False), len(hashes)))
 
 
 def joined(of_units: Iterable[Numbered]) -> Numbered:
@@ -219,7 +201,7 @@ def joined(of_units: Iterable[Numbered]) -> Numbered:
     numbered = list(of_units)
     ids = pa.concat_arrays([unit.ids for unit in numbered])
     is_written = pa.concat_arrays([unit.is_written for unit in numbered])
-    return Numbered(ids, is_written, sum(unit.events for unit in numbered))
+    return Numbered(ids, is_written)
 
 
 def choose(ours: Sequence[Extra], theirs: Iterable[Extra], count: int) -> list[int]:

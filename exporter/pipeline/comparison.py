@@ -142,8 +142,6 @@ async def _compared(
 
 def _numberings(comparisons: Mapping[Unit, Comparison]) -> dict[Unit, Numbering]:
     return {
-        unit: Numbering(
-            comparison.hashes, comparison.fetched.limits, comparison.lake_ids, has_equals=comparison.has_equals
-        )
+        unit: Numbering(comparison.hashes, comparison.lake_ids, has_equals=comparison.has_equals)
         for unit, comparison in comparisons.items()
     }

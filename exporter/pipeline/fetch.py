@@ -1,30 +1,24 @@
 """Fetch: every page of one unit's events.
 
 A list whose page token is refused half-way starts over, once. A list may shift while it is read: an event that is added
-moves others to the next page, where they are read again. So equal events on different pages, of a session to which
-events may still be added, have the list read once more, and the smaller of the two counts holds for them.
+moves others to the next page, where they are read again. So events that say the same on different pages, of a session
+to which events may still be added, have the list read once more, and the smaller of the two counts holds for them.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
 from exporter.compute import compute
 from exporter.errors import TokenRefused
-from exporter.lake.arrow import pc
 from exporter.model import FetchedUnit, Session, Unit
-from exporter.normalize.equals import repeated
-from exporter.normalize.event_id import page_hash_column
-from exporter.normalize.hashed_pages import DecodedEvents, HashedPages, hash_pages
-from exporter.normalize.numbering import NO_IDS
+from exporter.normalize.hashed_pages import DecodedEvents, HashedPages, hash_page, hash_pages
+from exporter.normalize.shifts import doubted, on_several, without
 from exporter.pipeline.page_spool import MEMORY_SIZE_BYTES_MAX, PageSpool
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Container, Mapping
 
     from exporter.ivs.responses import Page
 
@@ -47,9 +41,9 @@ async def fetch(pages: Readings, unit: Unit, session: Session, final_from_us: in
     if _is_final(first, final_from_us) or len(first.pages) == 1:
         return first
     hashed = await _hashed(first)
-    before = hashed.hashes_by_page
+    before = hashed.contents_by_page
     # 2. It shows no event on two pages: where it has shifted, nothing came of it.
-    if not len(await compute(_on_several, before)):
+    if not len(await compute(on_several, before)):
         return _with_hashes(first, hashed)
     del first, hashed  # the second reading shall not stand in memory beside the first
     second = await _whole(pages, unit, session)
@@ -58,8 +52,10 @@ async def fetch(pages: Readings, unit: Unit, session: Session, final_from_us: in
     if _is_final(second, final_from_us):
         return _with_hashes(second, hashed)
     # 4. It may have shifted: of the events that stand on several pages, the smaller count holds.
-    limits = await compute(_limits, before, hashed.hashes_by_page)
-    return replace(_with_hashes(second, hashed), limits=limits)
+    if by_page := await compute(doubted, before, hashed.contents_by_page):
+        second = await _without(second, by_page)
+        hashed = await _hashed(second)
+    return _with_hashes(second, hashed)
 
 
 def _is_final(fetched: FetchedUnit, final_from_us: int | None) -> bool:
@@ -82,35 +78,22 @@ async def _read(pages: AsyncIterator[Page], unit: Unit, session: Session) -> Fet
     return FetchedUnit(unit, session, bodies, began_us or 0, size_bytes=bodies.size_bytes)
 
 
+async def _without(fetched: FetchedUnit, doubted_by_page: Mapping[int, Container[int]]) -> FetchedUnit:
+    believed = PageSpool()
+    for number, page in enumerate(fetched.pages):
+        indexes = doubted_by_page.get(number)
+        believed.add(await compute(without, page, indexes) if indexes else page)
+    return replace(fetched, pages=believed, size_bytes=believed.size_bytes)
+
+
 async def _hashed(fetched: FetchedUnit) -> HashedPages:
     """The pages with the identities of their events, and with the events themselves where they are few."""
     if fetched.size_bytes <= MEMORY_SIZE_BYTES_MAX:
         return await compute(hash_pages, fetched.unit, fetched.pages)
     # Page by page, so that other work does not wait for a long list.
-    by_page = [await compute(page_hash_column, fetched.unit, page) for page in fetched.pages]
-    return HashedPages(fetched.pages, tuple(by_page))
+    by_page = [await compute(hash_page, fetched.unit, page) for page in fetched.pages]
+    return HashedPages(fetched.pages, tuple(page.hashes for page in by_page), tuple(page.contents for page in by_page))
 
 
 def _with_hashes(fetched: FetchedUnit, hashed: HashedPages) -> FetchedUnit:
     return replace(fetched, pages=_decoded_events.keep(hashed, fetched.size_bytes))
-
-
-def _on_several(hashes_by_page: Sequence[pa.Int64Array]) -> pa.Int64Array:
-    """The identities of events that stand on more than one page."""
-    return repeated(pa.concat_arrays([NO_IDS, *map(pc.unique, hashes_by_page)]))
-
-
-def _limits(before: Sequence[pa.Int64Array], now: Sequence[pa.Int64Array]) -> dict[int, int]:
-    """How many to believe of events that stand on several pages, where a second reading shows more than the first."""
-    doubtful = pc.unique(pa.concat_arrays([_on_several(before), _on_several(now)]))
-    counts = _counts(before, doubtful)
-    return {event: max(1, counts[event]) for event, count in _counts(now, doubtful).items() if count > counts[event]}
-
-
-def _counts(hashes_by_page: Sequence[pa.Int64Array], events: pa.Int64Array) -> Counter[int]:
-    """How often some events stand on all pages together."""
-    # One look at all pages: a look costs as much as there are events.
-    hashes = pa.concat_arrays([NO_IDS, *hashes_by_page])
-    counted = pc.value_counts(hashes.filter(pc.is_in(hashes, value_set=events)))
-    values, counts = counted.field("values").to_pylist(), counted.field("counts").to_pylist()
-    return Counter(dict(zip(values, counts, strict=True)))

@@ -14,9 +14,8 @@ import pyarrow as pa
 from exporter.compute import compute
 from exporter.errors import EventUnreadable, FileDamaged
 from exporter.normalize.decode import cut, decode
-from exporter.normalize.event_id import page_hash_column
 from exporter.normalize.events import EventRows, event_rows
-from exporter.normalize.hashed_pages import HashedPages
+from exporter.normalize.hashed_pages import HashedPages, hash_page
 from exporter.normalize.hidden_identities import HiddenIdentities
 from exporter.normalize.numbering import NO_IDS, extra_of, joined, nothing
 from exporter.pipeline.comparison import LOOKUP_FAILURES, Comparison, compare, comparisons_of
@@ -106,13 +105,13 @@ class EventRowMaker:
             rows = numbered.slice(start, count).of(normal.rows)
             start += count
             is_last = start == end
-            units = [UnitResult(progress, fetched, numbered.events, numbered.written)] if is_last else []
+            units = [UnitResult(progress, fetched, len(numbered.ids), numbered.written)] if is_last else []
             yield NewEventRows(units, rows, normal.unknown_fields)
 
     async def rows_by_piece(self, fetched: FetchedUnit, stamp: Stamp) -> AsyncIterator[EventRows]:
         """Make all rows of one unit piece by piece. Raises the error of a piece that can't be read."""
         async for pages in self._pieces(fetched):
-            piece = replace(fetched, pages=pages, limits={}, size_bytes=sum(map(len, pages)))
+            piece = replace(fetched, pages=pages, size_bytes=sum(map(len, pages)))
             normal = await self._normalized([piece], stamp)
             if fetched.unit in normal.unreadable:
                 raise normal.unreadable[fetched.unit]
@@ -222,13 +221,15 @@ async def _hashes_by_page(fetched: FetchedUnit) -> AsyncIterator[pa.Int64Array]:
             yield hashes
     else:
         for page in fetched.pages:
-            yield await compute(page_hash_column, fetched.unit, page)
+            yield (await compute(hash_page, fetched.unit, page)).hashes
 
 
 def _result(comparison: Comparison, numbered: Numbered | FileDamaged) -> UnitResult:
     if isinstance(numbered, FileDamaged):
         return UnitResult(comparison.progress, comparison.fetched, error=numbered)
-    return UnitResult(comparison.progress, comparison.fetched, numbered.events, numbered.written, comparison.error)
+    if comparison.error:
+        return UnitResult(comparison.progress, comparison.fetched, error=comparison.error)
+    return UnitResult(comparison.progress, comparison.fetched, len(numbered.ids), numbered.written)
 
 
 def _written(numbered: Numbered | FileDamaged, comparison: Comparison) -> Numbered:

@@ -32,11 +32,11 @@ STAMP = Stamp("r1", DAY_US)
 SETTINGS = RunSettings(checkpoint_s=1e9)
 
 
-def fetched(events: list[dict[str, Any]], page_size: int, limits: dict[int, int] | None = None) -> FetchedUnit:
+def fetched(events: list[dict[str, Any]], page_size: int) -> FetchedUnit:
     pages = PageSpool(memory_size_bytes_max=200)
     for start in range(0, len(events), page_size):
         pages.add(msgspec.json.encode(events[start : start + page_size]))
-    return FetchedUnit(UNIT, SESSION, pages, DAY_US, limits or {}, pages.size_bytes)
+    return FetchedUnit(UNIT, SESSION, pages, DAY_US, pages.size_bytes)
 
 
 def an_event(second: int) -> dict[str, Any]:

@@ -75,12 +75,12 @@ def hash_of(unit: Unit, kind: int) -> int:
     return found
 
 
-def fetched(unit: Unit, events: list[list[dict[str, Any]]], limits: dict[int, int] | None = None) -> FetchedUnit:
+def fetched(unit: Unit, events: list[list[dict[str, Any]]]) -> FetchedUnit:
     pages = PageSpool(memory_size_bytes_max=300)
     for page in events:
         pages.add(msgspec.json.encode(page))
     session = Session(unit.stage_arn, unit.session_id, DAY_US, DAY_US)
-    return FetchedUnit(unit, session, pages, DAY_US, limits or {}, pages.size_bytes)
+    return FetchedUnit(unit, session, pages, DAY_US, pages.size_bytes)
 
 
 @dataclass
@@ -140,7 +140,6 @@ _held = st.dictionaries(st.tuples(st.integers(0, 4), st.integers(0, 4)), _unknow
 @given(
     pages=st.lists(_events, min_size=3, max_size=3),
     held=st.lists(st.lists(_held, min_size=2, max_size=2), min_size=3, max_size=3),
-    limits=st.dictionaries(st.integers(0, 3), st.integers(1, 2), max_size=1),
     piece_size_bytes=st.sampled_from([1, 250, 100_000]),
     room=st.sampled_from([0, 1 << 20]),
     privacy=st.sampled_from(PRIVACIES),
@@ -149,7 +148,6 @@ _held = st.dictionaries(st.tuples(st.integers(0, 4), st.integers(0, 4)), _unknow
     # The lake has a row that looks as the event does, and that is of another user, whose id is hidden.
     pages=[[[(1, None)]], [], []],
     held=[[{(4, 0): None}, {}], [{}, {}], [{}, {}]],
-    limits={},
     piece_size_bytes=100_000,
     room=0,
     privacy=Privacy(user_id="drop", attributes="drop"),
@@ -157,7 +155,6 @@ _held = st.dictionaries(st.tuples(st.integers(0, 4), st.integers(0, 4)), _unknow
 def test_the_lake_has_what_it_lacked(
     pages: list[list[list[tuple[int, str | None]]]],
     held: list[list[dict[tuple[int, int], str | None]]],
-    limits: dict[int, int],
     piece_size_bytes: int,
     room: int,
     *,
@@ -185,11 +182,7 @@ def test_the_lake_has_what_it_lacked(
             },
         )
     batch = [
-        fetched(
-            unit,
-            [[event(*each) for each in page] for page in of_unit],
-            {hash_of(unit, kind): count for kind, count in limits.items()},
-        )
+        fetched(unit, [[event(*each) for each in page] for page in of_unit])
         for unit, of_unit in zip(UNITS, pages, strict=True)
     ]
     taken = asyncio.run(take(lake, batch, piece_size_bytes, KnownIds(room)))
@@ -212,8 +205,7 @@ def test_the_lake_has_what_it_lacked(
             ours = Counter(unknown for each, unknown in shown if each == kind)
             theirs = Counter(unknown for (each, _), unknown in rows[unit].items() if each == kind)
             news = {n: unknown for (each, n), unknown in added.items() if each == kind}
-            many = min(ours.total(), limits.get(kind, ours.total()))
-            assert len(news) == max(0, many - theirs.total())
+            assert len(news) == max(0, ours.total() - theirs.total())
             assert sorted(news) == [n for n in range(40) if (kind, n) not in rows[unit]][: len(news)]
             assert Counter(news.values()) <= ours - theirs
 

@@ -179,7 +179,7 @@ def _anothers_file_discarded() -> Sequence[tuple[Any, str, Any]]:
 def _numbered_by_piece() -> Sequence[tuple[Any, str, Any]]:
     async def pieces(self: Any, tracked: Any, fetched: Any, stamp: Any) -> Any:
         async for pages in self._pieces(fetched):
-            piece = replace(fetched, pages=pages, limits={}, size_bytes=sum(map(len, pages)))
+            piece = replace(fetched, pages=pages, size_bytes=sum(map(len, pages)))
             yield await self.take([(tracked, piece)], stamp)
 
     return [(EventRowMaker, "pieces", pieces)]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from exporter.normalize.event_id import page_hash_column
+from exporter.normalize.hashed_pages import hash_page
 
 if TYPE_CHECKING:
     from exporter.model import Unit
 
 
 def page_hashes(unit: Unit, page: bytes) -> list[int]:
-    found: list[int] = page_hash_column(unit, page).to_pylist()
+    found: list[int] = hash_page(unit, page).hashes.to_pylist()
     return found
