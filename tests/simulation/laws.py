@@ -202,6 +202,8 @@ class Laws:
         """A call is answered: who was listed has a row no later than events."""
         if operation is Operation.LIST_PARTICIPANTS:
             self.tables.listed(step, (params["stageArn"], params["sessionId"]), page[operation.member])
+        if operation is Operation.LIST_STAGE_SESSIONS:
+            self.tables.listed_sessions(step, params["stageArn"], page[operation.member])
 
     def denied(self, step: Step, operation: Operation, params: Mapping[str, Any]) -> None:
         """A call is denied: after a few dozens of them none is made any more."""

@@ -54,6 +54,8 @@ class TableLaws:
         self._units: set[UnitKey] = set()
         self._with_row: set[SessionKey] = set()
         self._listed: defaultdict[int, set[UnitKey]] = defaultdict(set)
+        self._listed_sessions: defaultdict[int, set[SessionKey]] = defaultdict(set)
+        self._begun: set[SessionKey] = set()
 
     def begun(self, step: Step) -> None:
         """A run begins: what it writes follows from its settings."""
@@ -62,6 +64,10 @@ class TableLaws:
     def listed(self, step: Step, session: SessionKey, participants: Iterable[Mapping[str, Any]]) -> None:
         """A page of a list shows these participants to a run."""
         self._listed[step.number].update((*session, each["participantId"]) for each in participants)
+
+    def listed_sessions(self, step: Step, stage_arn: str, sessions: Iterable[Mapping[str, Any]]) -> None:
+        """A page of a list shows these sessions to a run."""
+        self._listed_sessions[step.number].update((stage_arn, each["sessionId"]) for each in sessions)
 
     def committed(self, key: str, record: Mapping[str, Any], before: Mapping[SessionKey, str]) -> None:
         """A record is made; ``before`` is what the log said of sessions until then."""
@@ -73,6 +79,8 @@ class TableLaws:
             if table in {"stages", "sessions", "participants"}:
                 for row in self.rows(file["key"]):
                     self._take(key, record, table, row, before)
+        lines = record.get("sessions", ())
+        self._begun |= {(line["stage_arn"], line["session_id"]) for line in lines if line.get("started_us") is not None}
         step = self._steps.get(record["run_id"])
         if step is None:
             return
@@ -173,8 +181,8 @@ class TableLaws:
             self._broken("a row is what was listed", f"{key}: {row}")
             return
         session = self._facts.sessions[unit[:2]]
-        is_unlisted = row["session_start"] is None and self._facts.was_ever_hidden(unit[:2])
-        if row["session_start"] != session.started_us and not is_unlisted:
+        is_known = unit[:2] in self._begun | self._listed_sessions[int(row["run_id"][1:])]
+        if row["session_start"] != session.started_us and (row["session_start"] is not None or is_known):
             self._broken("a row is what was listed", f"{key}: {row}")
         if row["details"] == "fetched" and row["attributes"] != {"plan": unit[2][:1]}:
             self._broken("a row is what was listed", f"{key}: {row}")
