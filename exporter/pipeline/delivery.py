@@ -59,6 +59,19 @@ class ParticipantsListed:
 
 
 @dataclass(frozen=True, slots=True)
+class ParticipantAwaited:
+    """A participant that no list shows, and whose details are asked for: they alone can give it a row."""
+
+    progress: SessionProgress
+    participant_id: str
+
+    @property
+    def size_bytes(self) -> int:
+        """What it takes in memory, about."""
+        return _SIZE_BYTES
+
+
+@dataclass(frozen=True, slots=True)
 class ParticipantDescribed:
     """A participant's details, or why there are none; ``served_us`` is the answer's time."""
 
@@ -86,4 +99,4 @@ class UnitFetched:
         return _SIZE_BYTES + self.fetched.size_bytes
 
 
-Delivery = StageListed | SessionNews | ParticipantsListed | ParticipantDescribed | UnitFetched
+Delivery = StageListed | SessionNews | ParticipantsListed | ParticipantAwaited | ParticipantDescribed | UnitFetched

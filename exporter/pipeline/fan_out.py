@@ -26,13 +26,13 @@ from exporter.ivs.paging import pages
 from exporter.model import Outcome, Unit
 from exporter.normalize.listed_model import ListedStage
 from exporter.pipeline.channel import Channel, Closed
-from exporter.pipeline.delivery import ParticipantsListed, SessionNews, StageListed, UnitFetched
+from exporter.pipeline.delivery import ParticipantAwaited, ParticipantsListed, SessionNews, StageListed, UnitFetched
 from exporter.pipeline.details import Details, params_of
 from exporter.pipeline.fetch import fetch
 from exporter.pipeline.stop import StopRequested
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+    from collections.abc import AsyncIterator, Callable, Coroutine
 
     from exporter.commit_log.sealing import SessionProgress
     from exporter.discovery.finder import Finder
@@ -208,6 +208,8 @@ class Pipeline:
         for participant_id in to_describe:
             if found.to_fetch and self._to_describe.is_full:
                 break  # events do not wait for details: these rows go without
+            if found.served_us is None:
+                await self._deliver(ParticipantAwaited(progress, participant_id))
             await self._to_describe.put((progress, participant_id))
         for unit in found.to_fetch:
             await self._units.put((unit, progress))
@@ -251,7 +253,11 @@ class Pipeline:
         await self._deliver(SessionNews(progress))
 
     async def _each(
-        self, items: Channel[Item], operation: Operation, work: Callable[[Item], Awaitable[None]], after: Channel[Any]
+        self,
+        items: Channel[Item],
+        operation: Operation,
+        work: Callable[[Item], Coroutine[Any, Any, None]],
+        after: Channel[Any],
     ) -> None:
         """Work on items side by side.
 
@@ -268,7 +274,7 @@ class Pipeline:
                     item = await items.get()
                 except Closed:
                     return
-                tasks.create_task(_run(work, item)).add_done_callback(lambda _: slots.release())
+                tasks.create_task(work(item)).add_done_callback(lambda _: slots.release())
                 await asyncio.sleep(0)  # so that its first call waits for its token before the next one is begun
 
     @asynccontextmanager
@@ -286,10 +292,6 @@ class Pipeline:
             self._ledger.listing_failed(name, error)
         else:
             self._ledger.listing_read()
-
-
-async def _run(work: Callable[[Item], Awaitable[None]], item: Item) -> None:
-    await work(item)
 
 
 def _first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -1,7 +1,8 @@
 """Rows of stages and participants, from when they are listed until their commit.
 
 A row is committed no later than the first event that it explains. One that waits for its participant's details waits
-until that commit at most. The rows of a session that was sealed without them are committed all at once.
+until that commit at most; a participant that no list shows has no row where its details come later. The rows of a
+session that was sealed without them are committed all at once.
 """
 
 from __future__ import annotations
@@ -76,7 +77,8 @@ class _WholeSession:
 class ListedRows:
     """The rows of one scope's stages and participants that wait for their commit.
 
-    The mutable state: the participants whose row is ready; those that wait for their details; of a session that was
+    The mutable state: the participants whose row is ready; those that wait for their details; those that no list shows
+    and whose details are awaited; of a session that was
     sealed without its rows, those that wait for the others' details; and those of sealed sessions that no record names:
     their rows come with their events, or not at all, since nobody would ask for those events again.
     """
@@ -90,6 +92,7 @@ class ListedRows:
         self._ledger = ledger
         self._ready: list[_Described] = []
         self._waiting: dict[Unit, _Due] = {}
+        self._awaited: set[Unit] = set()
         self._whole: dict[SessionKey, _WholeSession] = {}
         self._unnamed: dict[Unit, _Described] = {}
 
@@ -97,11 +100,11 @@ class ListedRows:
     def size_bytes(self) -> int:
         """What the participants take that are no rows yet, about."""
         waiting = len(self._waiting) + sum(len(session.ready) for session in self._whole.values())
-        return _PARTICIPANT_SIZE_BYTES * (len(self._ready) + len(self._unnamed) + waiting)
+        return _PARTICIPANT_SIZE_BYTES * (len(self._ready) + len(self._unnamed) + len(self._awaited) + waiting)
 
     def waits_for(self, units: Iterable[Unit]) -> bool:
         """Whether the row of any of these waits for its details."""
-        return any(unit in self._waiting for unit in units)
+        return any(unit in self._waiting or unit in self._awaited for unit in units)
 
     def take_stage(self, delivery: StageListed, checkpoint: Checkpoint) -> None:
         """Add a stage's row."""
@@ -124,8 +127,12 @@ class ListedRows:
                 self._await_details(_Due(progress, listed, row, is_only_for_details))
         self._make_rows(checkpoint, at_least=_ROWS_AT_ONCE)
 
+    def await_participant(self, progress: SessionProgress, participant_id: str) -> None:
+        """Note that the details are asked for of a participant that no list shows."""
+        self._awaited.add(Unit(*progress.session.key, participant_id))
+
     def take_details(self, delivery: ParticipantDescribed, checkpoint: Checkpoint) -> None:
-        """Take a participant's details. Of one that no list showed, they are the row."""
+        """Take a participant's details. Of one that no list showed, they are the row, where they come in time."""
         progress, described = delivery.progress, delivery.described
         unit = Unit(*progress.session.key, delivery.participant_id)
         due = self._waiting.pop(unit, None)
@@ -134,11 +141,12 @@ class ListedRows:
             self._unnamed[unit] = (self._unnamed[unit][0], details)
         elif due is not None:
             self._described(due, details, checkpoint)
-        elif isinstance(described, DescribedParticipant):
+        elif unit in self._awaited and isinstance(described, DescribedParticipant):
             row = progress.row_due(delivery.participant_id, delivery.served_us)
             if row is not None:
                 progress.rows_on_their_way += 1
                 self._described(_Due(progress, described.listed, row), details, checkpoint)
+        self._awaited.discard(unit)
         self._make_rows(checkpoint, at_least=_ROWS_AT_ONCE)
 
     def flush(
@@ -157,7 +165,8 @@ class ListedRows:
         for due in late:
             del self._waiting[due.unit]
             self._described(due, NoDetails.FAILED, checkpoint)
-        self._ledger.details_late += len(late)
+        self._ledger.details_late += len(late) + len(self._awaited & taken)
+        self._awaited -= taken
         for unit in self._unnamed.keys() & taken:
             described = self._unnamed.pop(unit)
             described[0].progress.rows_on_their_way += 1

@@ -19,7 +19,14 @@ from exporter.model import Outcome
 from exporter.normalize.columns import Stamp
 from exporter.pipeline.channel import Channel, Closed
 from exporter.pipeline.checkpoint import Checkpoint
-from exporter.pipeline.delivery import ParticipantDescribed, ParticipantsListed, SessionNews, StageListed, UnitFetched
+from exporter.pipeline.delivery import (
+    ParticipantAwaited,
+    ParticipantDescribed,
+    ParticipantsListed,
+    SessionNews,
+    StageListed,
+    UnitFetched,
+)
 from exporter.pipeline.large_unit import LargeUnits
 from exporter.pipeline.listed_rows import ListedRows
 from exporter.pipeline.new_rows import EventRowMaker
@@ -159,6 +166,8 @@ class Writer:
                 self._listed.take_stage(delivery, self._checkpoint)
             case ParticipantsListed():
                 self._listed.take_participants(delivery, self._checkpoint)
+            case ParticipantAwaited(progress, participant_id):
+                self._listed.await_participant(progress, participant_id)
             case ParticipantDescribed():
                 self._listed.take_details(delivery, self._checkpoint)
             case SessionNews(progress):

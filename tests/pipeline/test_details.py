@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.parquet as pq
 
 from exporter.discovery.request import Request
+from exporter.discovery.target_list import Targets
 from exporter.errors import GaveUp, Refused, Starved
 from exporter.ivs.operations import Operation
 from exporter.pipeline.stop import Stop
@@ -41,6 +42,23 @@ def rows(store: MemoryStore, table: str = "participants") -> list[dict[str, Any]
 
 def details_in(store: MemoryStore) -> Counter[str]:
     return Counter(row["details"] for row in rows(store))
+
+
+def rows_at_records(store: MemoryStore) -> list[tuple[set[str], set[str]]]:
+    """The participants that have events, and those that have rows, whenever a record is about to be made."""
+    seen: list[tuple[set[str], set[str]]] = []
+
+    def look(operation: str, key: str) -> None:
+        if operation == "create" and "/records/" in key:
+            seen.append(
+                (
+                    {row["participant_id"] for row in rows(store, "events")},
+                    {row["participant_id"] for row in rows(store)},
+                )
+            )
+
+    store.before = look
+    return seen
 
 
 def answering(answer: Callable[[str], Exception | None]) -> Callable[[Operation, Mapping[str, Any]], None]:
@@ -187,22 +205,62 @@ async def test_a_row_is_committed_with_its_events_and_waits_for_its_details_unti
     """At each checkpoint there is a row of every participant whose events it has."""
     service, store = Service(), MemoryStore()
     service.add("st-1", events={f"p{index:02}": 3 for index in range(12)})
-    seen: list[tuple[set[str], set[str]]] = []
-
-    def look(operation: str, key: str) -> None:
-        if operation == "create" and "/records/" in key:
-            seen.append(
-                (
-                    {row["participant_id"] for row in rows(store, "events")},
-                    {row["participant_id"] for row in rows(store)},
-                )
-            )
-
-    store.before = look
+    seen = rows_at_records(store)
     await export(service, store, "r1", rows_max=20, tables=DETAILS)
     assert len(seen) > 3
     assert all(events <= participants for events, participants in seen)
     assert details_in(store) == {"fetched": 12}
+
+
+async def test_participants_that_targets_alone_name_have_rows_no_later_than_their_events(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No list shows them: their details are their rows, and the checkpoint with their events waits for these."""
+    service, store = Service(), MemoryStore()
+    call = service.call
+
+    async def answered(operation: Operation, params: Mapping[str, Any]) -> Any:
+        if operation is Operation.GET_PARTICIPANT:
+            for _ in range(500):
+                await asyncio.sleep(0)  # events are there first
+        return await call(operation, params)
+
+    monkeypatch.setattr(service, "call", answered)
+    names = [f"p{index:02}" for index in range(12)]
+    service.add("st-1", events=dict.fromkeys(names, 3))
+    seen = rows_at_records(store)
+    request = Request(targets=Targets({STAGE: {"st-1": " ".join(names)}}))
+    await export(service, store, "r1", request, settings=RunSettings(checkpoint_s=1e-9), tables=DETAILS)
+    assert not service.calls_by_operation[Operation.LIST_PARTICIPANTS]
+    assert len(seen) > 3
+    assert all(events <= participants for events, participants in seen)
+    assert details_in(store) == {"fetched": 12}
+
+
+async def test_details_that_come_after_the_events_of_a_target_make_no_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row that is later than its events would leave them unexplained: a run that lists the participant writes it."""
+    service, store = Service(), MemoryStore()
+    service.add("st-1", events={"a": 3, "b": 3})
+    monkeypatch.setattr("exporter.pipeline.writer._DETAILS_WAIT_S", 0.0)
+    seen = rows_at_records(store)
+    call, is_committed = service.call, asyncio.Event()
+    store.after = lambda operation, key: (
+        is_committed.set() if "/events/" in f"/{key}" and operation == "publish" else None
+    )
+
+    async def answered(operation: Operation, params: Mapping[str, Any]) -> Any:
+        if operation is Operation.GET_PARTICIPANT or params.get("participantId") == "b":
+            await is_committed.wait()
+        return await call(operation, params)
+
+    monkeypatch.setattr(service, "call", answered)
+    request = Request(targets=Targets({STAGE: {"st-1": "a b"}}))
+    ledger = await export(service, store, "r1", request, settings=RunSettings(checkpoint_s=1e-9), tables=DETAILS)
+    assert all(events <= participants | {"a"} for events, participants in seen)
+    assert {row["participant_id"] for row in rows(store)} == {"b"}
+    assert causes(ledger) == [("deferred", 1)]
+    await export(service, store, "r2", tables=DETAILS)
+    assert {row["participant_id"] for row in rows(store)} == {"a", "b"}
 
 
 async def test_a_stop_fails_only_the_details_that_events_can_not_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
