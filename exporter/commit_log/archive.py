@@ -14,7 +14,8 @@ import msgspec
 
 from exporter.commit_log.once import Once
 from exporter.commit_log.reader import read_records, records_after
-from exporter.commit_log.records import LISTING
+from exporter.commit_log.records import LISTING, RowWritten
+from exporter.commit_log.session_units import NamedUnits
 from exporter.commit_log.state import SessionState, retired_by, voided
 
 if TYPE_CHECKING:
@@ -116,11 +117,15 @@ class Archive:
         session = (stage_arn, session_id)
         return (await (await self._log.get()).units(self._records, self._scope, [session]))[session]
 
-    async def lacking_details(self, stage_arn: str, session_id: str) -> AbstractSet[str]:
-        """The participants of the session whose details were denied or failed."""
+    async def named_units(self, stage_arn: str, session_id: str) -> NamedUnits:
+        """The units that the log names of a sealed session: which lack details, and which have their final row."""
         session = (stage_arn, session_id)
         units = (await (await self._log.get()).unit_states(self._records, self._scope, [session]))[session]
-        return {name for name, unit in units.items() if unit.lacks_details}
+        return NamedUnits(
+            frozenset(units),
+            frozenset(name for name, unit in units.items() if unit.lacks_details),
+            frozenset(name for name, unit in units.items() if unit.row is RowWritten.FINAL),
+        )
 
     async def sealed_sessions(self) -> dict[SessionKey, SessionEntry]:
         """The last entries of all sessions that are sealed."""

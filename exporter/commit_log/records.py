@@ -65,10 +65,15 @@ class UnitState(msgspec.Struct, frozen=True, omit_defaults=True):
     row: RowWritten = RowWritten.NONE
     lacks_details: bool = False
 
-    @property
-    def named(self) -> UnitState:
-        """What is left of it where only its name is kept, and whether it is abandoned or lacks details."""
-        return self if self.is_abandoned else UnitState(lacks_details=self.lacks_details)
+    def named(self, *, has_rows: bool) -> UnitState:
+        """What is left of it in a session that is sealed: its name, and whether it is abandoned or lacks details.
+
+        ``has_rows`` says that all units of the session have their final rows; else it is kept which of them do.
+        """
+        if self.is_abandoned:
+            return self
+        is_kept = not has_rows and self.row is RowWritten.FINAL
+        return UnitState(lacks_details=self.lacks_details, row=RowWritten.FINAL if is_kept else RowWritten.NONE)
 
 
 class SessionEntry(msgspec.Struct, frozen=True, omit_defaults=True):

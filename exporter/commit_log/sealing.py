@@ -21,7 +21,7 @@ import msgspec
 from exporter.commit_log import unit_states
 from exporter.commit_log.records import LISTING, RowWritten, SessionEntry, UnitState
 from exporter.commit_log.session_status import SessionEvent, SessionStatus
-from exporter.commit_log.session_units import SessionUnits
+from exporter.commit_log.session_units import NO_NAMED_UNITS, NamedUnits, SessionUnits
 from exporter.commit_log.state import SessionState
 from exporter.commit_log.unit_states import UNKNOWN, Decision, SessionEnd
 from exporter.lake.tables.participants import PARTICIPANTS
@@ -30,7 +30,6 @@ from exporter.timestamps import DAY_US, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from collections.abc import Set as AbstractSet
 
     from exporter.model import Session
 
@@ -42,7 +41,7 @@ class SessionProgress:
     """A session at work. ``grace_us`` is how long after its end events may come.
 
     ``known`` is the session as the log has it, or had it before it let go of it. ``is_refetched`` says that final units
-    are fetched again. ``named`` and ``lacking_details`` are those of `SessionUnits`.
+    are fetched again. ``named`` are those of `SessionUnits`.
 
     The mutable state: ``status``; ``listed_us``, the service's time when a complete and flawless listing of the
     participants began, None until there was one; ``has_rejects``, whether an event of the session has no time;
@@ -55,8 +54,7 @@ class SessionProgress:
     known: SessionState = field(default_factory=SessionState)
     status: SessionStatus = SessionStatus.NEW
     is_refetched: bool = False
-    named: InitVar[AbstractSet[str]] = frozenset()
-    lacking_details: InitVar[AbstractSet[str]] = frozenset()
+    named: InitVar[NamedUnits] = NO_NAMED_UNITS
     has_rejects: bool = field(init=False)
     listed_us: int | None = field(init=False, default=None)
     new_rows: int = field(init=False, default=0)
@@ -64,9 +62,9 @@ class SessionProgress:
     rows_on_their_way: int = field(init=False, default=0)
     units: SessionUnits = field(init=False)
 
-    def __post_init__(self, named: AbstractSet[str], lacking_details: AbstractSet[str]) -> None:
+    def __post_init__(self, named: NamedUnits) -> None:
         self.has_rejects = self.known.has_rejects
-        self.units = SessionUnits(self.known, self.end, named, lacking_details)
+        self.units = SessionUnits(self.known, self.end, named)
         known_ended_us = max(self.known.ended_us or 0, self.known.latest_end_us or 0)
         if self.end is not None and self.end.ended_us > known_ended_us:
             self.units.void_final_rows()
@@ -106,7 +104,7 @@ class SessionProgress:
     def find(self, participant_id: str) -> Decision:
         """Note that a unit was found, and decide what to do with it."""
         self.units.find(participant_id)
-        if self.was_sealed and not self.is_refetched and participant_id in self.units.named:
+        if self.was_sealed and not self.is_refetched and participant_id in self.units.named.names:
             return Decision.UNCHANGED
         decision = unit_states.decide(self.units[participant_id], self.end, is_refetched=self.is_refetched)
         if decision is Decision.FETCH:
@@ -148,14 +146,14 @@ class SessionProgress:
             return None
         if self.was_sealed:
             has_rows = PARTICIPANTS.name in self.known.tables
-            if self.units.has_row(participant_id) if has_rows else self.is_refetched:
+            if self.units.has_row(participant_id, are_all_written=has_rows) or (self.is_refetched and not has_rows):
                 return None
         end = None if self.status.is_contested else self.end
         return unit_states.row_due(self.units[participant_id], end, served_us)
 
     def row_written(self, participant_id: str, row: RowWritten, *, lacks_details: bool = False) -> None:
         """Note that the next commit adds this row of a unit, whose details may have been denied, or have failed."""
-        self.has_new_units |= participant_id not in self.units.named
+        self.has_new_units |= participant_id not in self.units.named.names
         unit = msgspec.structs.replace(self.units[participant_id], row=row, lacks_details=lacks_details)
         self.units.change(participant_id, unit, is_over=False)
 
@@ -169,7 +167,7 @@ class SessionProgress:
         began = None if self.session.ended_us is None else began_us
         unit = unit_states.fetched(self.units[participant_id], began, rows)
         self.new_rows += rows
-        self.has_new_units |= participant_id not in self.units.named
+        self.has_new_units |= participant_id not in self.units.named.names
         self.units.change(participant_id, unit, is_over=unit_states.is_over(unit, self.end))
 
     def fetched_in_part(
@@ -258,7 +256,7 @@ class SessionProgress:
         self.units.committing()
         self.new_rows, self.has_new_units = 0, False
         if is_sealed and not self.was_sealed:
-            units = {name: unit.named for name, unit in units.items()}
+            units = {name: unit.named(has_rows=PARTICIPANTS.name in tables) for name, unit in units.items()}
         return SessionEntry(
             self.session.stage_arn,
             self.session.session_id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -21,11 +22,26 @@ if TYPE_CHECKING:
 _NO_NAMES: AbstractSet[str] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class NamedUnits:
+    """The units that the log names of a session that stays sealed.
+
+    ``lacking_details`` are those of them whose details were denied or failed, where they are asked for again.
+    ``with_final_row`` are those that have their row in a session where others have none.
+    """
+
+    names: AbstractSet[str] = _NO_NAMES
+    lacking_details: AbstractSet[str] = _NO_NAMES
+    with_final_row: AbstractSet[str] = _NO_NAMES
+
+
+NO_NAMED_UNITS = NamedUnits()
+
+
 class SessionUnits:
     """The units of one session, whose state in the log is ``known``.
 
-    ``named`` are the units that the log names of a session that stays sealed, ``lacking_details`` those of them whose
-    details were denied or failed, where they are asked for again.
+    ``named`` are the units that the log names of it where it stays sealed.
 
     The mutable state, in four parts: ``_missing`` are committed, neither final nor abandoned, and not found yet;
     ``_unfinished`` were found and are not final; ``_changed`` have another state than ``known`` says, and
@@ -33,18 +49,11 @@ class SessionUnits:
     that is empty is None.
     """
 
-    __slots__ = ("_changed", "_committing", "_missing", "_unfinished", "known", "lacking_details", "named")
+    __slots__ = ("_changed", "_committing", "_missing", "_unfinished", "known", "named")
 
-    def __init__(
-        self,
-        known: SessionState,
-        end: SessionEnd | None,
-        named: AbstractSet[str] = _NO_NAMES,
-        lacking_details: AbstractSet[str] = _NO_NAMES,
-    ) -> None:
+    def __init__(self, known: SessionState, end: SessionEnd | None, named: NamedUnits = NO_NAMED_UNITS) -> None:
         self.known = known
         self.named = named
-        self.lacking_details = lacking_details
         committed = known.units.items()
         missing = {name for name, unit in committed if name != LISTING and not unit_states.is_over(unit, end)}
         self._missing: set[str] | None = missing or None
@@ -70,7 +79,7 @@ class SessionUnits:
     @property
     def are_fetched(self) -> bool:
         """Whether all that were found are fetched, or abandoned; of a session that stays sealed, a named one was."""
-        return all(name in self.named for name in self._unfinished or ())
+        return all(name in self.named.names for name in self._unfinished or ())
 
     @property
     def are_recovered(self) -> bool:
@@ -95,18 +104,22 @@ class SessionUnits:
         What was found and is not fetched is not among them: it keeps a session open, and of one that stays sealed no
         record names it yet.
         """
-        units = dict.fromkeys(self.named, UNKNOWN) | self.known.units | self.changed
+        units = dict.fromkeys(self.named.names, UNKNOWN) | self.known.units | self.changed
         units.pop(LISTING, None)
         return units
 
-    def has_row(self, name: str) -> bool:
-        """Whether a unit of a session that stays sealed has a row that nothing is to replace."""
-        return name in self.named and name not in self.lacking_details
+    def has_row(self, name: str, *, are_all_written: bool) -> bool:
+        """Whether a unit of a session that stays sealed has a row that nothing is to replace.
+
+        ``are_all_written`` says that those that the log names have theirs.
+        """
+        written = self.named.names if are_all_written else self.named.with_final_row
+        return name in written and name not in self.named.lacking_details
 
     def lack_details(self, committed: dict[str, UnitState]) -> bool:
         """Whether any of them lacks details once these states are ``committed``."""
         units = self.known.units | committed
-        return bool(self.lacking_details - units.keys()) or any(unit.lacks_details for unit in units.values())
+        return bool(self.named.lacking_details - units.keys()) or any(unit.lacks_details for unit in units.values())
 
     def expect(self, names: Iterable[str], end: SessionEnd | None) -> None:
         """Note that the lake holds events of these units, which the log no longer names: each has to be found, too."""

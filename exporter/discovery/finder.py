@@ -11,6 +11,7 @@ from weakref import WeakValueDictionary
 
 from exporter.commit_log.closing import ListingReport
 from exporter.commit_log.records import UnitState
+from exporter.commit_log.session_units import NO_NAMED_UNITS
 from exporter.discovery.backfill import Backfill
 from exporter.discovery.listings import MissingStage, NamedStage, list_sessions
 from exporter.discovery.plan import Standing
@@ -213,10 +214,9 @@ class Finder:
             _log.warning(
                 "a sealed session is listed with a later end, or none: it is opened again", session=session.name
             )
-        named = await self._archive.units(*session.key) if standing is Standing.SEALED else frozenset()
-        is_asked_again = bool(named) and known is not None and self.plan.asks_again(known)
-        lacking = await self._archive.lacking_details(*session.key) if is_asked_again else frozenset()
-        progress = self.plan.progress(session, standing, known, self._now_us(), named=named, lacking_details=lacking)
+        is_sealed = standing is Standing.SEALED
+        named = await self._archive.named_units(*session.key) if is_sealed else NO_NAMED_UNITS
+        progress = self.plan.progress(session, standing, known, self._now_us(), named=named)
         self._begun.add(session.key)
         self._at_work[session.key] = progress
         return progress

@@ -15,6 +15,7 @@ import msgspec
 from exporter.commit_log.records import LISTING, StageEntry, UnitState
 from exporter.commit_log.sealing import SessionProgress
 from exporter.commit_log.session_status import SessionStatus
+from exporter.commit_log.session_units import NO_NAMED_UNITS
 from exporter.commit_log.state import SessionState
 from exporter.commit_log.unit_states import Decision
 from exporter.discovery.cost import Estimate, Work, estimate
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from exporter.commit_log.archive import Archived
+    from exporter.commit_log.session_units import NamedUnits
     from exporter.commit_log.state import ScopeState
     from exporter.discovery.listings import StageFound
     from exporter.discovery.request import Request
@@ -140,17 +142,18 @@ class ExportPlan:
         known: SessionState | None,
         now_us: int,
         *,
-        named: AbstractSet[str] = frozenset(),
-        lacking_details: AbstractSet[str] = frozenset(),
+        named: NamedUnits = NO_NAMED_UNITS,
     ) -> SessionProgress:
         """The session as work that begins. ``known`` is what the log says of it, ``now_us`` the service's time.
 
-        ``named`` are the units that the log names of a session that stays sealed, ``lacking_details`` those of them
-        whose details are asked for again.
+        ``named`` are the units that the log names of a session that stays sealed. Details that some of them lack are
+        asked for again by a backfill alone.
         """
         known = _with_believed_ends(known or SessionState(), now_us)
+        if named.lacking_details and not self.asks_again(known):
+            named = replace(named, lacking_details=frozenset())
         if standing is Standing.SEALED:
-            known = msgspec.structs.replace(known, units=self._abandoned(session, named) | known.units)
+            known = msgspec.structs.replace(known, units=self._abandoned(session, named.names) | known.units)
         return SessionProgress(
             _with_known_times(session, known),
             int(min(self._settings.grace_s * SECOND_US, _GRACE_US_MAX)),
@@ -158,7 +161,6 @@ class ExportPlan:
             self._status(session, standing),
             is_refetched=self.request.refetch,
             named=named,
-            lacking_details=lacking_details,
         )
 
     def _abandoned(self, session: Session, named: AbstractSet[str]) -> dict[str, UnitState]:

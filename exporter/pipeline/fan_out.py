@@ -197,10 +197,8 @@ class Pipeline:
 
     async def _pass_on_units(self, progress: SessionProgress, found: FoundUnits) -> None:
         """Deliver the participants that were listed before any of their events is fetched."""
-        served_us = self._now_us() if found.served_us is None else found.served_us
-        names = [participant.participant_id for participant in found.participants]
-        if found.served_us is None:
-            names = [unit.participant_id for unit in found.to_fetch]
+        is_listed, served_us = found.served_us is not None, found.served_us or self._now_us()
+        names = [each.participant_id for each in (found.participants if is_listed else found.to_fetch)]
         to_describe = self._finder.plan.describe(progress, names, served_us)
         if found.participants:
             progress.rows_on_their_way += len(found.participants)
@@ -208,7 +206,7 @@ class Pipeline:
         for participant_id in to_describe:
             if found.to_fetch and self._to_describe.is_full:
                 break  # events do not wait for details: these rows go without
-            if found.served_us is None:
+            if not is_listed:
                 await self._deliver(ParticipantAwaited(progress, participant_id))
             await self._to_describe.put((progress, participant_id))
         for unit in found.to_fetch:

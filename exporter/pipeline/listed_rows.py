@@ -123,7 +123,7 @@ class ListedRows:
             row = progress.row_due(listed.participant_id, delivery.served_us)
             if row is not None:
                 is_only_for_details = PARTICIPANTS.name in progress.known.tables and progress.was_sealed
-                is_only_for_details &= listed.participant_id in progress.units.lacking_details
+                is_only_for_details &= listed.participant_id in progress.units.named.lacking_details
                 self._await_details(_Due(progress, listed, row, is_only_for_details))
         self._make_rows(checkpoint, at_least=_ROWS_AT_ONCE)
 
@@ -174,7 +174,7 @@ class ListedRows:
         self._make_rows(checkpoint, at_least=1)
 
     def _await_details(self, due: _Due) -> None:
-        if due.progress.was_sealed and due.listed.participant_id not in due.progress.units.named:
+        if due.progress.was_sealed and due.listed.participant_id not in due.progress.units.named.names:
             self._unnamed[due.unit] = (due, NoDetails.FAILED if self._tables.details else NoDetails.OFF)
             return
         due.progress.rows_on_their_way += 1

@@ -10,6 +10,7 @@ from exporter.commit_log.records import RowWritten, SessionEntry, UnitState
 from exporter.commit_log.sealing import SessionProgress
 from exporter.commit_log.session_rows import counts_of, is_row_due, tables_of
 from exporter.commit_log.session_status import SessionStatus
+from exporter.commit_log.session_units import NamedUnits
 from exporter.commit_log.state import SessionState
 from exporter.model import Session
 from exporter.settings import TableSettings
@@ -97,7 +98,12 @@ def test_what_is_recovered_of_a_sealed_session_gives_it_another_final_row() -> N
     known = SessionState(SESSION.started_us, ENDED_US, tables=["participants", "sessions"])
     known.units = {"gone": UnitState(is_abandoned=True), "back": UnitState(is_abandoned=True)}
     progress = SessionProgress(
-        SESSION, GRACE_US, known, SessionStatus.KEPT_SEALED, is_refetched=True, named=frozenset({"gone", "back"})
+        SESSION,
+        GRACE_US,
+        known,
+        SessionStatus.KEPT_SEALED,
+        is_refetched=True,
+        named=NamedUnits(frozenset({"gone", "back"})),
     )
     assert not is_row_due(progress, is_sealed=True)
     progress.row_written("gone", RowWritten.FINAL)
@@ -117,7 +123,9 @@ def test_what_is_recovered_of_a_sealed_session_gives_it_another_final_row() -> N
 def test_a_unit_that_a_sealed_session_shows_anew_counts_once_a_record_names_it() -> None:
     """A final row that is committed before that unit is fetched counts what the log has, and is not complete."""
     known = SessionState(SESSION.started_us, ENDED_US)
-    progress = SessionProgress(SESSION, GRACE_US, known, SessionStatus.KEPT_SEALED, named=frozenset({"old"}))
+    progress = SessionProgress(
+        SESSION, GRACE_US, known, SessionStatus.KEPT_SEALED, named=NamedUnits(frozenset({"old"}))
+    )
     listed(progress, "old", "new")
     assert counts_of(progress, 5, 0).participants == len(line_of(progress, is_sealed=True).units | {"old": None}) == 1
     assert not progress.units.are_fetched

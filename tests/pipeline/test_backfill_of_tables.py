@@ -9,6 +9,7 @@ from itertools import count
 import pytest
 
 from exporter.discovery.request import Period, Request
+from exporter.errors import Refused
 from exporter.ledger import ScopeLedger
 from exporter.pipeline.budget import Budget
 from exporter.pipeline.scope import ScopeExport
@@ -71,6 +72,22 @@ async def test_a_session_with_rows_in_one_table_gets_those_of_the_other(*, is_li
     await export(service, store, "r3", BACKFILL)
     assert final_sessions(store) == {"st-1": 1}
     assert final_participants(store) == {"a": 1, "b": 1}
+
+
+async def test_participants_that_had_their_final_rows_before_the_table_was_switched_off_get_no_second_one() -> None:
+    """A list had shown two of three after the end; the session was sealed with the table off, and is filled later."""
+    service, store = Service(), MemoryStore()
+    session = service.add("st-1", events={"a": 2, "b": 1}, stage=STAGE)
+    session.participants["b"].error = Refused("refused", "ValidationException")
+    await export(service, store, "r1")
+    assert final_participants(store) == {"a": 1, "b": 1}
+    session.participants["b"].error = None
+    service.join(session, "c", 1)
+    ledger = await export(service, store, "r2", tables=TableSettings(participants=False))
+    assert ledger.sessions_sealed == 1
+    for run_id in ("r3", "r4"):
+        await export(service, store, run_id, BACKFILL)
+    assert final_participants(store) == {"a": 1, "b": 1, "c": 1}
 
 
 async def test_what_one_backfill_left_out_another_makes_up_for() -> None:
