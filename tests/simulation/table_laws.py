@@ -232,6 +232,8 @@ class TableLaws:
         facts = self._facts
         if "/".join(session) in facts.abandoned:
             return
+        if not rows.participants and facts.was_ever_hidden(session):
+            return  # it was made up for while no list showed it: nobody could say whom it had
         for participant in facts.sessions[session].participants:
             unit = (*session, participant.participant_id)
             if participant.hidden or unit not in facts.units:
