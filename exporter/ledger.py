@@ -50,7 +50,7 @@ class ScopeLedger:
         self.events_fetched = 0
         self.calls: Counter[str] = Counter()
         self.throttled = self.retries = 0
-        self.details_lacking = self.details_late = 0
+        self.details_late = 0
         self.unknown_fields: Counter[str] = Counter()
         self.is_dry = False
         self.is_empty = False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from exporter.commit_log.commits import LogEntries, RunEnd
@@ -18,14 +17,6 @@ if TYPE_CHECKING:
     from exporter.commit_log.state import ScopeState
     from exporter.ledger import ScopeLedger
     from exporter.model import SessionKey
-
-
-class Backfilled(Enum):
-    """What a run gives sealed sessions that lack it: nothing; rows of tables; or those, and participants' details."""
-
-    NOTHING = auto()
-    ROWS = auto()
-    DETAILS = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +42,11 @@ async def close(
     at: str,
     now_us: int,
     is_whole: bool,
-    backfilled: Backfilled = Backfilled.NOTHING,
 ) -> None:
     """Close the run's ``ledger`` and commit its last record.
 
-    ``is_whole`` says that the run was to take in everything that its scope lists, and ``backfilled`` what it was to
-    give all sealed sessions that lack it. ``at`` is the local time, as text, and ``now_us`` the service's. Raises
-    :class:`LakeError` where the record is not known to be committed.
+    ``is_whole`` says that the run was to take in everything that its scope lists. ``at`` is the local time, as
+    text, and ``now_us`` the service's. Raises :class:`LakeError` where the record is not known to be committed.
     """
     entries = [vanished_entry(session, journal.state) for session in report.vanished]
     for entry in entries:
@@ -72,12 +61,7 @@ async def close(
         at,
         entries=LogEntries(sessions=[*entries, *returned], unlisted=tuple(dict.fromkeys(report.unlisted))),
         latest_us=now_us,
-        end=RunEnd(
-            ledger.summary(),
-            listed_us,
-            has_all_tables=is_complete and backfilled is not Backfilled.NOTHING,
-            has_all_details=is_complete and backfilled is Backfilled.DETAILS and not ledger.details_lacking,
-        ),
+        end=RunEnd(ledger.summary(), listed_us),
     )
     result.check()
 

@@ -54,15 +54,11 @@ NO_ENTRIES = LogEntries()
 class RunEnd:
     """What the last record of a run says of it.
 
-    ``complete_until_us`` is when the run began that has listed everything, None where it has not. ``has_all_tables``
-    says that no sealed session lacks rows of a table any more, ``has_all_details`` that none lacks details which were
-    denied or failed.
+    ``complete_until_us`` is when the run began that has listed everything, None where it has not.
     """
 
     summary: dict[str, Any]
     complete_until_us: int | None = None
-    has_all_tables: bool = False
-    has_all_details: bool = False
 
 
 class CommitOutcome(Enum):

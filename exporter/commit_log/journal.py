@@ -139,8 +139,6 @@ class Journal:
         return {
             "summary": end.summary,
             "complete_until_us": end.complete_until_us,
-            "has_all_tables": end.has_all_tables,
-            "has_all_details": end.has_all_details,
             "tag": self.tag,
         }
 

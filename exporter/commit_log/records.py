@@ -128,9 +128,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     never goes back but where ``void_after_us`` says that times after that one were wrong. ``previous`` is the SHA-256
     of the stored bytes of the record before this one, in hexadecimal, and empty in the first record. ``unlisted`` are
     sealed sessions, (stage, session), that their stage no longer lists. ``stages`` are those with a new row.
-    ``has_all_tables`` says that no sealed session lacks rows of a table any more, and ``has_all_details`` that details
-    which were denied or failed were asked for again, with success. ``tag`` is what the run was named, in its first and
-    its last record.
+    ``tag`` is what the run was named, in its first and its last record.
 
     Three lists of keys say which files of earlier records are no longer there: ``lost`` are neither staged nor visible
     any more; ``replaced`` have their rows in files of this record; ``retired`` were removed on purpose.
@@ -159,8 +157,6 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     rows_removed: int = 0
     unlisted: tuple[tuple[str, str], ...] = ()
     stages: tuple[StageEntry, ...] = ()
-    has_all_tables: bool = False
-    has_all_details: bool = False
     complete_until_us: int | None = None
     summary: dict[str, Any] | None = None
     tag: str | None = None

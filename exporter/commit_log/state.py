@@ -81,9 +81,7 @@ class ScopeState(msgspec.Struct, kw_only=True):
     when the state last let go of a session that was no longer listed. ``rows``, ``files`` and the dates are of all that
     was committed. ``abandoned`` are the units (or sessions, where their participants could never be listed), by name,
     that AWS refused until they were abandoned, with the time of the first refusal. ``sealed`` names sessions with the
-    end by which they were sealed. ``stages`` are the last rows of stages, by ARN, and ``lacks_tables`` says that some
-    sealed sessions have no rows in a table beside ``events``, and ``lacks_details`` that details of participants of
-    some were denied or failed.
+    end by which they were sealed. ``stages`` are the last rows of stages, by ARN.
     """
 
     format: str = FORMAT
@@ -103,8 +101,6 @@ class ScopeState(msgspec.Struct, kw_only=True):
     open: dict[str, dict[str, SessionState]] = {}
     sealed: dict[str, dict[str, int | None]] = {}
     stages: dict[str, StageEntry] = {}
-    lacks_tables: bool = False
-    lacks_details: bool = False
     last: Record | None = None
 
     @property
@@ -180,8 +176,6 @@ class ScopeState(msgspec.Struct, kw_only=True):
             self.sealed.get(stage_arn, {}).pop(session_id, None)
             self._let_go()
         self.stages.update({stage.arn: stage for stage in record.stages})
-        self.lacks_tables = self.lacks_tables and not record.has_all_tables
-        self.lacks_details = self.lacks_details and not record.has_all_details
         if record.kind == "commit":
             self.last = record
 
@@ -214,8 +208,6 @@ class ScopeState(msgspec.Struct, kw_only=True):
             sessions.pop(line.session_id, None)
             if line.status == "sealed":
                 self.sealed.setdefault(line.stage_arn, {})[line.session_id] = line.latest_end_us or line.ended_us
-                self.lacks_tables |= not line.tables
-                self.lacks_details |= line.lacks_details
             else:
                 self._let_go()
             return

@@ -189,7 +189,6 @@ class ListedRows:
         """Note what came of a participant's details: its row is ready, unless it has to wait for others."""
         if due.is_only_for_details and _is_lacking(details):
             due.progress.rows_on_their_way -= 1
-            self._ledger.details_lacking += 1
             return
         checkpoint.work_on(due.progress)
         session = self._whole.get(due.progress.session.key)
@@ -211,12 +210,8 @@ class ListedRows:
             kept, _ = without_retired(PARTICIPANTS, rows, sessions.values())
             checkpoint.add(PARTICIPANTS, kept)
             for due, details in ready:
-                self._note_written(due, lacks_details=_is_lacking(details))
-
-    def _note_written(self, due: _Due, *, lacks_details: bool) -> None:
-        due.progress.rows_on_their_way -= 1
-        due.progress.row_written(due.listed.participant_id, due.row, lacks_details=lacks_details)
-        self._ledger.details_lacking += lacks_details
+                due.progress.rows_on_their_way -= 1
+                due.progress.row_written(due.listed.participant_id, due.row, lacks_details=_is_lacking(details))
 
     def _row(self, due: _Due, details: ParticipantDetails | NoDetails) -> ParticipantRow:
         if not isinstance(details, NoDetails):

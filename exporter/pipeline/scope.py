@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from exporter.commit_log.archive import Archive
-from exporter.commit_log.closing import Backfilled, close
+from exporter.commit_log.closing import close
 from exporter.commit_log.healing import to_open_again
 from exporter.commit_log.journal import Journal
 from exporter.commit_log.lease import Holder, Lease
@@ -136,15 +136,7 @@ class ScopeExport:
             at=self._now(),
             now_us=self._now_us(),
             is_whole=is_whole,
-            backfilled=self._backfilled,
         )
-
-    @property
-    def _backfilled(self) -> Backfilled:
-        tables = self.context.settings.tables
-        if not self.context.request.backfill_tables:
-            return Backfilled.NOTHING
-        return Backfilled.DETAILS if tables.participants and tables.details else Backfilled.ROWS
 
     def _known_events(self) -> KnownEvents:
         """What the lake holds. A scope has one for all: a file that any of its steps finds gone is gone for each."""
