@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable, Coroutine
 
 Item = TypeVar("Item")
 
@@ -100,3 +100,26 @@ class Channel(Generic[Item]):
 
     def _has_room(self) -> bool:
         return self._weight < self._capacity
+
+
+async def work_on_each(
+    items: Channel[Item],
+    work: Callable[[Item], Coroutine[Any, Any, None]],
+    at_once: int,
+    may_begin: Callable[[], Awaitable[None]],
+) -> None:
+    """Work on the items of a channel side by side, ``at_once`` at most, until it is closed and all is done.
+
+    ``may_begin`` is awaited before an item is taken.
+    """
+    slots = asyncio.Semaphore(at_once)
+    async with asyncio.TaskGroup() as tasks:
+        while True:
+            await slots.acquire()
+            await may_begin()
+            try:
+                item = await items.get()
+            except Closed:
+                return
+            tasks.create_task(work(item)).add_done_callback(lambda _: slots.release())
+            await asyncio.sleep(0)  # so that its first call waits for its token before the next one is begun

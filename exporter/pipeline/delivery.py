@@ -26,22 +26,12 @@ class StageListed:
     stage: ListedStage
     entry: StageEntry
 
-    @property
-    def size_bytes(self) -> int:
-        """What it takes in memory, about."""
-        return _SIZE_BYTES
-
 
 @dataclass(frozen=True, slots=True)
 class SessionNews:
     """A session that has news, whatever they are."""
 
     progress: SessionProgress
-
-    @property
-    def size_bytes(self) -> int:
-        """What it takes in memory, about."""
-        return _SIZE_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +42,6 @@ class ParticipantsListed:
     participants: Sequence[ListedParticipant]
     served_us: int
 
-    @property
-    def size_bytes(self) -> int:
-        """What it takes in memory, about."""
-        return _SIZE_BYTES + _PARTICIPANT_SIZE_BYTES * len(self.participants)
-
 
 @dataclass(frozen=True, slots=True)
 class ParticipantAwaited:
@@ -64,11 +49,6 @@ class ParticipantAwaited:
 
     progress: SessionProgress
     participant_id: str
-
-    @property
-    def size_bytes(self) -> int:
-        """What it takes in memory, about."""
-        return _SIZE_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +60,6 @@ class ParticipantDescribed:
     described: DescribedParticipant | NoDetails
     served_us: int
 
-    @property
-    def size_bytes(self) -> int:
-        """What it takes in memory, about."""
-        return _SIZE_BYTES
-
 
 @dataclass(frozen=True, slots=True)
 class UnitFetched:
@@ -93,10 +68,16 @@ class UnitFetched:
     progress: SessionProgress
     fetched: FetchedUnit
 
-    @property
-    def size_bytes(self) -> int:
-        """What it takes, in memory or in its unit's temporary file."""
-        return _SIZE_BYTES + self.fetched.size_bytes
-
 
 Delivery = StageListed | SessionNews | ParticipantsListed | ParticipantAwaited | ParticipantDescribed | UnitFetched
+
+
+def size_bytes_of(delivery: Delivery) -> int:
+    """What a delivery takes, in memory or in its unit's temporary file, about."""
+    match delivery:
+        case ParticipantsListed(_, participants):
+            return _SIZE_BYTES + _PARTICIPANT_SIZE_BYTES * len(participants)
+        case UnitFetched(_, fetched):
+            return _SIZE_BYTES + fetched.size_bytes
+        case _:
+            return _SIZE_BYTES

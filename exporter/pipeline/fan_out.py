@@ -25,8 +25,15 @@ from exporter.ivs.operations import Operation
 from exporter.ivs.paging import pages
 from exporter.model import Outcome, Unit
 from exporter.normalize.listed_model import ListedStage
-from exporter.pipeline.channel import Channel, Closed
-from exporter.pipeline.delivery import ParticipantAwaited, ParticipantsListed, SessionNews, StageListed, UnitFetched
+from exporter.pipeline.channel import Channel, work_on_each
+from exporter.pipeline.delivery import (
+    ParticipantAwaited,
+    ParticipantsListed,
+    SessionNews,
+    StageListed,
+    UnitFetched,
+    size_bytes_of,
+)
 from exporter.pipeline.details import Details, params_of
 from exporter.pipeline.fetch import fetch
 from exporter.pipeline.stop import StopRequested
@@ -85,9 +92,7 @@ class Pipeline:
         self._units = Channel[tuple[Unit, "SessionProgress"]](_UNITS_WAITING_MAX)
         self._to_describe = Channel[tuple["SessionProgress", str]](_TO_DESCRIBE_WAITING_MAX)
         self._details = Details(caller, ledger, now_us)
-        self._deliveries = Channel["Delivery"](
-            _DELIVERIES_WAITING_SIZE_BYTES_MAX, weigh=lambda delivery: delivery.size_bytes
-        )
+        self._deliveries = Channel["Delivery"](_DELIVERIES_WAITING_SIZE_BYTES_MAX, weigh=size_bytes_of)
 
     def __repr__(self) -> str:
         """Say what waits between the steps, for a debugger."""
@@ -257,23 +262,14 @@ class Pipeline:
         work: Callable[[Item], Coroutine[Any, Any, None]],
         after: Channel[Any],
     ) -> None:
-        """Work on items side by side.
-
-        Start another item only when no call of this operation waits for a token and the next channel has room.
-        """
+        """Work on items side by side, while no call of this operation waits for a token and there is room after it."""
         pace = self._caller.pace(operation)
-        slots = asyncio.Semaphore(self._caller.concurrency)
-        async with asyncio.TaskGroup() as tasks:
-            while True:
-                await slots.acquire()
-                await pace.free()
-                await after.wait_for_room()
-                try:
-                    item = await items.get()
-                except Closed:
-                    return
-                tasks.create_task(work(item)).add_done_callback(lambda _: slots.release())
-                await asyncio.sleep(0)  # so that its first call waits for its token before the next one is begun
+
+        async def may_begin() -> None:
+            await pace.free()
+            await after.wait_for_room()
+
+        await work_on_each(items, work, self._caller.concurrency, may_begin)
 
     @asynccontextmanager
     async def _listing(self, name: str) -> AsyncIterator[None]:
