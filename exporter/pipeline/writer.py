@@ -162,6 +162,7 @@ class Writer:
         match delivery:
             case UnitFetched(progress, fetched):
                 await self._take_unit(progress, fetched)
+                return  # it is in no buffer before its batch is normalized, which reports what that takes
             case StageListed():
                 self._listed.take_stage(delivery, self._checkpoint)
             case ParticipantsListed():
