@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from exporter.commit_log.records import RowWritten
 from exporter.lake.tables.participants import PARTICIPANTS
 from exporter.lake.tables.stages import STAGES
 from exporter.model import Unit
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from collections.abc import Set as AbstractSet
 
-    from exporter.commit_log.records import RowWritten
     from exporter.commit_log.sealing import SessionProgress
     from exporter.ledger import ScopeLedger
     from exporter.model import SessionKey
@@ -119,11 +119,11 @@ class ListedRows:
         progress.rows_on_their_way -= len(delivery.participants)
         if not self._tables.participants:
             return
+        have_rows = progress.was_sealed and PARTICIPANTS.name in progress.known.tables
         for listed in delivery.participants:
             row = progress.row_due(listed.participant_id, delivery.served_us)
             if row is not None:
-                is_only_for_details = PARTICIPANTS.name in progress.known.tables and progress.was_sealed
-                is_only_for_details &= listed.participant_id in progress.units.named.lacking_details
+                is_only_for_details = have_rows and listed.participant_id in progress.units.named.lacking_details
                 self._await_details(_Due(progress, listed, row, is_only_for_details))
         self._make_rows(checkpoint, at_least=_ROWS_AT_ONCE)
 
@@ -217,9 +217,9 @@ class ListedRows:
         if not isinstance(details, NoDetails):
             details = private_details(self._privacy, details)
         listed = private_participant(self._privacy, due.listed)
-        return ParticipantRow(due.progress.session, listed, details, is_final=due.row is due.row.FINAL)
+        return ParticipantRow(due.progress.session, listed, details, is_final=due.row is RowWritten.FINAL)
 
 
 def _is_lacking(details: ParticipantDetails | NoDetails) -> bool:
     """Whether there are no details now, and may be some later."""
-    return details in {NoDetails.DENIED, NoDetails.FAILED} if isinstance(details, NoDetails) else False
+    return details is NoDetails.DENIED or details is NoDetails.FAILED
