@@ -4,7 +4,7 @@ The real command exports from the real emulator, whose own record of the calls i
 for events to the last. Worlds have units of one page, so many that the run takes as long as is said. The quota is 5
 calls a second with a burst of 5 where nothing else is said.
 
-    .venv/bin/python -m benchmarks.pace            some five minutes
+    .venv/bin/python -m benchmarks.pace            some seven minutes
     .venv/bin/python -m benchmarks.pace --quick    does it run at all?
 """
 
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.command import emulator, run
 from benchmarks.figures import Figure, show
-from benchmarks.record import EVENTS, REGION, await_call, draw, events_seen
+from benchmarks.record import DETAILS, EVENTS, REGION, await_call, draw, events_seen, seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -44,10 +44,11 @@ _WINDOW_S = 5
 _BACK = 0.95
 _STANDSTILL_S_MAX = 2
 _RESERVE = 0.2
+_DETAILS_TIME_MAX = 1.02
 
 
 def figures(*, quick: bool) -> Iterator[Figure]:
-    """The true limit known, at four latencies; then a wrong limit, another user, and a reserve for one.
+    """The true limit known, at four latencies; then with details; then a wrong limit, another user, a reserve for one.
 
     In so short a time as a quick one, bursts and the first throttles are most of it, so there is no verdict.
     """
@@ -57,6 +58,7 @@ def figures(*, quick: bool) -> Iterator[Figure]:
 
 def _measured(scale: float) -> Iterator[Figure]:
     yield from _side_by_side([partial(_known, latency_s, _KNOWN_S * scale) for latency_s in _LATENCIES_S])
+    yield from _with_details(_KNOWN_S * scale)
     yield from _side_by_side(
         [
             partial(_told_too_much, _QUOTA, 3.0, _ADAPTING_S * scale),
@@ -77,6 +79,32 @@ def _known(latency_s: float, seconds: float) -> list[Figure]:
         _used(f"slots used, {name}", seen.granted / seen.slots, 0.99),
         _throttled(f"throttled, {name}", seen, 0.001),
     ]
+
+
+def _with_details(seconds: float) -> Iterator[Figure]:
+    """A run that asks for each participant's details, too, and one that does not, at the same time."""
+    with ThreadPoolExecutor(2) as aside:
+        with_them, without = aside.map(partial(_known_details, seconds), ("--details", "--no-details"))
+    (took_s, operations), (took_without_s, _) = with_them, without
+    for operation in (EVENTS, DETAILS):
+        own = operations[operation]
+        yield _used(f"slots of {operation} used, with details", own.granted / own.slots, 0.99)
+        yield _throttled(f"throttled of {operation}, with details", own, 0.001)
+    ratio = took_s / took_without_s
+    yield Figure(
+        "time of a run with details, of one without",
+        f"{ratio:.3f} ({took_s:.1f} s, {took_without_s:.1f} s)",
+        f"at most {_DETAILS_TIME_MAX:g}",
+        ratio <= _DETAILS_TIME_MAX,
+        f"{operations[EVENTS].calls:,} calls for events, {operations[DETAILS].calls:,} for details",
+    )
+
+
+def _known_details(seconds: float, option: str) -> tuple[float, dict[str, Seen]]:
+    """The seconds of a run with one more option, and its calls by operation."""
+    with _world(_QUOTA * seconds) as (url, lake):
+        took_s = run(url, lake, "--region", REGION, option).wall_s
+        return took_s, seen(url)
 
 
 def _told_too_much(told: float, true: float, seconds: float) -> list[Figure]:

@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 
 REGION = "us-east-1"
 EVENTS = "ListParticipantEvents"
+DETAILS = "GetParticipant"
 _TOO_MANY = 429
 _POLL_S = 0.05
 _FIRST_CALL_S_MAX = 60.0
