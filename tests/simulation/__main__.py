@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 import time
+from functools import partial
 
 from tests.simulation.defects import DEFECTS
 from tests.simulation.looking import is_broken, looked_at, plan_named, use_one_thread, worlds_until_found
@@ -18,7 +19,7 @@ _TOLD_EVERY = 500
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/simulate", description="Simulate worlds, and look for broken laws.")
-    parser.add_argument("--worlds", type=int, default=1_000, help="so many")
+    parser.add_argument("--worlds", type=int, default=1_000, help="so many; of --defects, at most")
     parser.add_argument("--seed", default="1", help="another one, other worlds")
     parser.add_argument("--processes", type=int, default=2, help="so many worlds at once")
     parser.add_argument("--world", metavar="SEED", help="this one world again, with its last steps in words")
@@ -31,7 +32,7 @@ def main() -> int:
     if given.nights:
         return _nights(given.seed, given.nights)
     if given.defects is not None:
-        return _defects(given.seed, given.defects, given.processes)
+        return _defects(given.seed, given.defects, given.worlds, given.processes)
     return _worlds(given.seed, given.worlds, given.processes)
 
 
@@ -56,12 +57,12 @@ def _nights(seed: str, nights: int) -> int:
     return _tell(live(plan))
 
 
-def _defects(seed: str, part: str, processes: int) -> int:
+def _defects(seed: str, part: str, worlds_max: int, processes: int) -> int:
     """Put back each defect whose name has this part, and say of each when it is known; 1 where one is not found."""
     defects = {f"{seed}/{each.name}": each for each in DEFECTS if part in each.name}
     are_found = True
     _say("| defect | put back | worlds | law |\n| --- | --- | --- | --- |")
-    for name, (worlds, law) in looked_at(worlds_until_found, list(defects), processes):
+    for name, (worlds, law) in looked_at(partial(worlds_until_found, worlds_max), list(defects), processes):
         are_found &= worlds > 0
         _say(f"| {defects[name].name} | {defects[name].sentence} | {worlds or 'not found'} | {law} |")
     return int(not are_found)

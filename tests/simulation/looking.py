@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 Said = TypeVar("Said")
 
-#: Worlds in which a defect must have been found.
-DEFECT_WORLDS_MAX = 1_000
+#: A patch that no longer fits the program raises, and raises in each world: that finds no defect.
+_BUGS = frozenset({"no error is a bug", "no error is dropped"})
 _WORLDS_AT_ONCE = 10
 _FEW = 100
 #: A process is replaced after so many pieces of work, for what is left of worlds is not all let go of.
@@ -61,16 +61,20 @@ def is_broken(name: str) -> tuple[str, bool]:
     return name, live(plan_named(name)).finding is not None
 
 
-def worlds_until_found(name: str) -> tuple[str, tuple[int, str]]:
-    """How many worlds it took to find a defect, ``<seed>/<defect>``, and the law that it broke; 0 for never.
+def worlds_until_found(worlds_max: int, name: str) -> tuple[str, tuple[int, str]]:
+    """How many worlds, ``worlds_max`` at most, it took to find a defect, ``<seed>/<defect>``, and the law it broke.
 
-    A world that breaks a law without the defect, too, does not count.
+    It is 0 for a defect that was not found.
+
+    A world that breaks a law without the defect, too, does not count, and no error that only a bug raises.
     """
     seed, _, of_name = name.partition("/")
     (defect,) = (each for each in DEFECTS if each.name == of_name)
-    for number in range(DEFECT_WORLDS_MAX):
+    for number in range(worlds_max):
         with defect.put_back():
             told = live(draw_plan(f"{seed}-{number}"))
-        if told.finding is not None and live(draw_plan(f"{seed}-{number}")).finding is None:
+        if told.finding is None or told.law in _BUGS:
+            continue
+        if live(draw_plan(f"{seed}-{number}")).finding is None:
             return name, (number + 1, told.law)
     return name, (0, "")
