@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from exporter.commit_log.commits import FileChanges, LogEntries
 from exporter.commit_log.reader import readable_records
-from exporter.commit_log.records import SessionEntry, UnitState
+from exporter.commit_log.state import has_file_of, opened_unit
 from exporter.errors import LogDamaged
 from exporter.lake.data_files import epoch_of, is_older
 from exporter.lake.staging import publish
@@ -18,9 +20,10 @@ from exporter.telemetry.logger import Logger
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from collections.abc import Set as AbstractSet
 
     from exporter.commit_log.journal import Journal
-    from exporter.commit_log.records import Record
+    from exporter.commit_log.records import Record, SessionEntry
     from exporter.lake.data_files import DataFile
     from exporter.lake.store import Store
     from exporter.model import Scope
@@ -80,18 +83,17 @@ async def _reopen(journal: Journal, last: Record, lost: Sequence[DataFile], at: 
     (await journal.commit(at, changes=FileChanges(lost=lost), entries=LogEntries(sessions=entries))).check()
 
 
-def _reopened(entry: SessionEntry, last: Record, lost: set[int]) -> SessionEntry:
+def _reopened(entry: SessionEntry, last: Record, lost: AbstractSet[int]) -> SessionEntry:
+    """What the log says of a session that the last record wrote of, without its lost files: what they held is due."""
+    keys = [last.files[index].key for index in sorted(lost)]
     kept = tuple(last.files[index].key for index in entry.files if index not in lost)
-    return SessionEntry(
-        entry.stage_arn,
-        entry.session_id,
-        "open",
-        entry.started_us,
-        entry.ended_us,
-        entry.latest_end_us,
-        units=dict.fromkeys(entry.units, UnitState()),
+    return msgspec.structs.replace(
+        entry,
+        status="open",
+        units={name: opened_unit(unit, keys) for name, unit in entry.units.items()},
+        files=(),
         earlier_files=entry.earlier_files + kept,
-        retired=entry.retired,
         is_unsure=True,
-        has_rejects=entry.has_rejects,
+        tables=tuple(table for table in entry.tables if not has_file_of(table, keys)),
+        lacks_details=False,
     )

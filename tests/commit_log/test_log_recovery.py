@@ -14,6 +14,7 @@ from tests.support.logs import capture_logs
 from tests.support.memory_store import Crash, MemoryStore
 from tests.support.runs import export
 from tests.support.service import DAY_US, HOUR_US, SECOND_US, Service, SessionDouble, lake_rows
+from tests.support.table_rows import KEYS, check_once, rows_of
 
 if TYPE_CHECKING:
     from exporter.lake.store import Staged
@@ -106,6 +107,18 @@ async def test_rows_of_earlier_records_are_known_to_a_session_that_is_opened_aga
     await crash_before_publishing(service, lake)
     lose(lake, TODAY)
     assert await recover(service, lake) == {"st-a", "p1"}
+
+
+@pytest.mark.parametrize("table", ["events", "stages", "sessions", "participants"])
+async def test_the_rows_of_an_active_session_that_are_there_are_not_written_again(table: str) -> None:
+    """Of each table the lake has all rows once, whichever table's file is gone."""
+    service, lake = Service(), MemoryStore()
+    add(service, "st-a", DAY_US + SECOND_US, p1=2, p2=3).ended_us = None
+    await crash_before_publishing(service, lake)
+    lose(lake, f"{table}/")
+    await recover(service, lake)
+    check_once(lake)
+    assert {name: len(rows_of(lake, name)) for name in KEYS} == {"stages": 1, "sessions": 1, "participants": 2}
 
 
 class Lagging(MemoryStore):
