@@ -22,7 +22,7 @@ from exporter.settings import QuotaSettings, RetrySettings, RunSettings
 from exporter.telemetry.logger import FIELDS
 from tests.support.memory_store import MemoryStore
 from tests.support.runs import export
-from tests.support.service import SCOPE, Service, lake_rows
+from tests.support.service import SCOPE, Service, lake_rows, passing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,17 +76,6 @@ def test_what_is_denied_is_asked_no_more_and_nothing_else(answers: list[tuple[st
 
 def _after_the_last(wanted: str, codes: list[str]) -> int:
     return len(codes) - codes[::-1].index(wanted) if wanted in codes else 0
-
-
-def passing(service: Service) -> Clock:
-    """The service's clock, whose spans pass when somebody sleeps."""
-    passed_s = [0.0]
-
-    async def sleep(seconds: float) -> None:
-        passed_s[0] += seconds + 1e-6
-        await asyncio.sleep(0)
-
-    return Clock(lambda: passed_s[0], lambda: service.now_us, sleep, lambda: 0.5)
 
 
 class Denying:

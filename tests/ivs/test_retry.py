@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
+from collections import defaultdict
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -183,3 +186,49 @@ async def test_requests_in_flight_are_bounded() -> None:
     gate.set()
     await asyncio.gather(*calls)
     assert most == 2
+
+
+class SharedTime:
+    """Time that moves to the next end of a sleep once everybody sleeps, and a client that notes when it is asked."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+        self.asked_s: dict[Operation, list[float]] = defaultdict(list)
+        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._numbers = count()
+
+    async def ask(self, operation: Operation, _params: Mapping[str, Any]) -> Page:
+        self.asked_s[operation].append(self.now_s)
+        await self.sleep(0.2)
+        return PAGE
+
+    async def sleep(self, seconds: float) -> None:
+        woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._sleepers, (self.now_s + seconds, next(self._numbers), woken))
+        await woken
+
+    async def pass_by(self, until: asyncio.Future[Any]) -> None:
+        while not until.done():
+            for _ in range(100):  # whoever has something to do does it first
+                await asyncio.sleep(0)
+            if self._sleepers:
+                self.now_s, _, woken = heapq.heappop(self._sleepers)
+                woken.set_result(None)
+
+
+@pytest.mark.parametrize("beside", [each for each in Operation if each is not Operation.GET_PARTICIPANT])
+async def test_details_have_a_pace_of_their_own_that_leaves_the_reserve(beside: Operation) -> None:
+    """With a fifth of 5 a second left to others, GetParticipant has 4, and takes nothing of another operation's 4."""
+    time, calls = SharedTime(), 102
+    client: Any = time
+    clock = Clock(lambda: time.now_s, lambda: 0, time.sleep, lambda: 1.0)
+    quota = QuotaSettings(calls_per_second=5.0, reserve=0.2)
+    caller = RetryingCaller(client, quota, RetrySettings(), 32, clock, ScopeLedger("us-east-1"))
+    asked = [caller.call(operation, {}) for _ in range(calls) for operation in (beside, Operation.GET_PARTICIPANT)]
+    answered = asyncio.gather(*asked)
+    await time.pass_by(answered)
+    assert len(await answered) == 2 * calls
+    for asked_s in time.asked_s.values():
+        # Two at once, and then one each quarter of a second; where tokens were saved, two more in a second.
+        assert asked_s[-1] == pytest.approx((calls - 2) / 4.0, rel=0.01)
+        assert all(late_s - soon_s >= 1.0 for soon_s, late_s in zip(asked_s, asked_s[6:], strict=False))

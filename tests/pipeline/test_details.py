@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
@@ -13,18 +13,21 @@ from exporter.discovery.request import Request
 from exporter.discovery.target_list import Targets
 from exporter.errors import GaveUp, Refused, Starved
 from exporter.ivs.operations import Operation
+from exporter.ivs.retry import RetryingCaller
 from exporter.pipeline.stop import Stop
-from exporter.settings import RunSettings, TableSettings
+from exporter.settings import QuotaSettings, RetrySettings, RunSettings, TableSettings
 from tests.support.memory_store import MemoryStore
 from tests.support.runs import export, survey
-from tests.support.service import HOUR_US, STAGE, Service
+from tests.support.service import HOUR_US, STAGE, Service, passing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     import pytest
 
+    from exporter.ivs.responses import Page
     from exporter.ledger import ScopeLedger
+    from exporter.machine.clock import Clock
 
 DETAILS = TableSettings(details=True)
 BACKFILL = Request(backfill_tables=True)
@@ -173,6 +176,44 @@ async def test_a_night_seals_nothing_for_details_alone_to_be_asked_again() -> No
     before = Counter(service.calls_by_operation)
     await export(service, store, "r3", BACKFILL, tables=DETAILS)
     assert not (service.calls_by_operation - before)[Operation.GET_PARTICIPANT]
+
+
+class Noting:
+    """A client in front of the service double that notes when each operation is asked, by ``clock``."""
+
+    def __init__(self, service: Service, clock: Clock) -> None:
+        self.service_time = service.service_time
+        self.asked_s: dict[Operation, list[float]] = defaultdict(list)
+        self._service = service
+        self._clock = clock
+
+    async def ask(self, operation: Operation, params: Mapping[str, Any]) -> Page:
+        self.asked_s[operation].append(self._clock.monotonic_s())
+        return await self._service.call(operation, params)
+
+
+async def test_details_leave_the_reserve_of_their_quota() -> None:
+    """Of 5 a second a run with a fifth in reserve takes 4 in any time, and two more: of GetParticipant, too."""
+    service, store = Service(), MemoryStore()
+    service.add("st-1", events={f"p{index}": 1 for index in range(60)})
+    clock = passing(service)
+    client: Any = Noting(service, clock)
+    quota = QuotaSettings(calls_per_second=5.0, reserve=0.2)
+    ledger = await export(
+        service,
+        store,
+        "r1",
+        tables=DETAILS,
+        call_with=lambda ledger: RetryingCaller(client, quota, RetrySettings(), 32, clock, ledger),
+    )
+    assert ledger.is_complete
+    assert details_in(store) == {"fetched": 60}
+    for operation in (Operation.GET_PARTICIPANT, Operation.LIST_PARTICIPANT_EVENTS):
+        asked_s = client.asked_s[operation]
+        assert len(asked_s) == 60
+        for first, since_s in enumerate(asked_s):
+            for last, until_s in enumerate(asked_s[first:], first):
+                assert last - first + 1 <= 4.0 * (until_s - since_s) + 2.0 + 1e-6
 
 
 async def test_throttled_details_let_the_events_pass(monkeypatch: pytest.MonkeyPatch) -> None:

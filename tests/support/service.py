@@ -221,3 +221,14 @@ def lake_rows(store: MemoryStore) -> Counter[tuple[str, ...]]:
         )
         for row in store.rows()
     )
+
+
+def passing(service: Service) -> Clock:
+    """The service's clock, whose spans pass when somebody sleeps; the sleeps of several add up."""
+    passed_s = [0.0]
+
+    async def sleep(seconds: float) -> None:
+        passed_s[0] += seconds + 1e-6
+        await asyncio.sleep(0)
+
+    return Clock(lambda: passed_s[0], lambda: service.now_us, sleep, lambda: 0.5)
