@@ -7,11 +7,12 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
+import pytest
 
 from exporter.emulator import Emulator
 from tests.support.command import Ended, export_running, until
 from tests.support.exports import options_of
-from tests.support.oracle import expected, lake_rows
+from tests.support.oracle import expected, lake_rows, without_units
 from tests.support.worlds import small_world
 
 if TYPE_CHECKING:
@@ -61,19 +62,62 @@ async def test_details_that_are_only_throttled_hold_no_event_up(tmp_path: Path) 
     assert newest.filter(pl.col("details") == "fetched").height == again.summary["rows"]["participants"] > 0
 
 
-async def test_a_deadline_ends_a_run_whose_details_are_silent(tmp_path: Path) -> None:
-    """What was fetched whole is committed, with rows that say that their details failed."""
-    async with Emulator(options_of(WORLD, faults=("silence operation=GetParticipant",))) as emulator:
-        async with export_running(emulator, tmp_path, "--details", "--checkpoint-s", "600") as running:
-            await until(lambda: len(list(emulator.truth().units())) <= calls_of(emulator, "ListParticipantEvents"))
-            running.process.terminate()
+@pytest.mark.parametrize(("stopped_by", "code"), [("SIGTERM", 143), ("deadline", 3)])
+async def test_a_stop_with_details_on_their_way_leaves_the_rows_that_no_event_needs_to_the_next_run(
+    stopped_by: str, code: int, tmp_path: Path
+) -> None:
+    """What was fetched whole is committed, and its rows say that their details failed; nobody else has a row.
+
+    GetParticipant is silent, and so is the list of events of every third participant.
+    """
+    silent = ("silence operation=GetParticipant", "silence operation=ListParticipantEvents units=0/3")
+    options = ("--details", "--checkpoint-s", "600", *(("--deadline-s", "3") if stopped_by == "deadline" else ()))
+    async with Emulator(options_of(WORLD, faults=silent)) as emulator:
+        truth = emulator.truth()
+        people = {(unit.stage_arn, unit.session_id, unit.participant_id) for unit, _ in truth.units()}
+        async with export_running(emulator, tmp_path, *options) as running:
+            if stopped_by == "SIGTERM":
+                await until(lambda: calls_of(emulator, "ListParticipantEvents") > len(people) / 3)
+                running.process.terminate()
             ended = await running.end()
-        assert ended.code == 143
-        assert set(details_in(tmp_path)) == {"failed"}
-        assert lake_rows(tmp_path)
+        summary = ended.summary
+        assert (ended.code, summary["exit_code"], summary["stopped_by"]) == (code, code, stopped_by)
+        assert (summary["outcome"], summary["more_to_do"]) == ("partial", True)
+        first = rows_of(tmp_path, "participants")
+        fetched = {unit_of(row) for row in first}
+        units = summary["units"]
+        assert len(first) == len(fetched) == units["exported"] + units["empty"] == summary["rows"]["participants"]
+        assert units["found"] == units["deferred"] + len(fetched)
+        assert fetched < people
+        assert {row["details"] for row in first} <= {"failed"}
+        left = {"/".join(unit) for unit in people - fetched}
+        open_still = {unit[:2] for unit in people - fetched}
+        final = {(row["stage_arn"], row["session_id"]) for row in rows_of(tmp_path, "sessions") if row["is_final"]}
+        assert final.isdisjoint(open_still)
+        assert lake_rows(tmp_path) == without_units(expected(truth), left)
+        late = [failure["count"] for failure in summary["failures"] if "details" in failure["message"]]
+        assert late == ([len(fetched)] if fetched else [])
+
         emulator.faults.replace([])
         assert (await exported(emulator, tmp_path)).code == 0
-        assert lake_rows(tmp_path) == expected(emulator.truth())
+        assert lake_rows(tmp_path) == expected(truth)
+        after = {unit_of(row): row["details"] for row in rows_of(tmp_path, "participants")}
+        assert after == dict.fromkeys(people, "fetched") | dict.fromkeys(fetched, "failed")
+        assert len(rows_of(tmp_path, "participants")) == len(people)
+
+        assert (await exported(emulator, tmp_path, "--backfill-tables")).code == 0
+    every = rows_of(tmp_path, "participants")
+    assert {unit_of(row) for row in every if row["details"] == "fetched"} == people
+    assert len(every) == len(people) + len(fetched)
+
+
+def rows_of(lake: Path, table: str) -> list[dict[str, Any]]:
+    files = sorted(lake.glob(f"{table}/**/*.parquet"))
+    return [row for file in files for row in pl.read_parquet(file, hive_partitioning=False).to_dicts()]
+
+
+def unit_of(row: dict[str, Any]) -> tuple[str, str, str]:
+    return row["stage_arn"], row["session_id"], row["participant_id"]
 
 
 def calls_of(emulator: Emulator, operation: str) -> int:
