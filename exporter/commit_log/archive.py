@@ -117,14 +117,18 @@ class Archive:
         session = (stage_arn, session_id)
         return (await (await self._log.get()).units(self._records, self._scope, [session]))[session]
 
-    async def named_units(self, stage_arn: str, session_id: str) -> NamedUnits:
-        """The units that the log names of a sealed session: which lack details, and which have their final row."""
+    async def named_units(self, stage_arn: str, session_id: str, *, are_asked_again: bool) -> NamedUnits:
+        """The units that the log names of a sealed session: which lack details, and which have their final row.
+
+        ``are_asked_again`` says that details which they lack are asked for once more.
+        """
         session = (stage_arn, session_id)
         units = (await (await self._log.get()).unit_states(self._records, self._scope, [session]))[session]
         return NamedUnits(
             frozenset(units),
             frozenset(name for name, unit in units.items() if unit.lacks_details),
             frozenset(name for name, unit in units.items() if unit.row is RowWritten.FINAL),
+            are_asked_again,
         )
 
     async def sealed_sessions(self) -> dict[SessionKey, SessionEntry]:

@@ -8,31 +8,32 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from exporter.commit_log import unit_states
-from exporter.commit_log.records import LISTING, RowWritten
+from exporter.commit_log.records import LISTING, RowWritten, UnitState
 from exporter.commit_log.unit_states import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from collections.abc import Set as AbstractSet
 
-    from exporter.commit_log.records import UnitState
     from exporter.commit_log.state import SessionState
     from exporter.commit_log.unit_states import SessionEnd
 
 _NO_NAMES: AbstractSet[str] = frozenset()
+_LACKING = UnitState(lacks_details=True)
 
 
 @dataclass(frozen=True, slots=True)
 class NamedUnits:
     """The units that the log names of a session that stays sealed.
 
-    ``lacking_details`` are those of them whose details were denied or failed, where they are asked for again.
-    ``with_final_row`` are those that have their row in a session where others have none.
+    ``lacking_details`` are those of them whose details were denied or failed, and ``are_asked_again`` says that this
+    run asks for these details once more. ``with_final_row`` are those that have their row where others have none.
     """
 
     names: AbstractSet[str] = _NO_NAMES
     lacking_details: AbstractSet[str] = _NO_NAMES
     with_final_row: AbstractSet[str] = _NO_NAMES
+    are_asked_again: bool = False
 
 
 NO_NAMED_UNITS = NamedUnits()
@@ -96,7 +97,7 @@ class SessionUnits:
         for states in (self._changed, self._committing, self.known.units):
             if states and name in states:
                 return states[name]
-        return UNKNOWN
+        return _LACKING if name in self.named.lacking_details else UNKNOWN
 
     def all(self) -> dict[str, UnitState]:
         """All units that are committed, or will be with a commit that seals the session; without the list of them.
@@ -114,7 +115,7 @@ class SessionUnits:
         ``are_all_written`` says that those that the log names have theirs.
         """
         written = self.named.names if are_all_written else self.named.with_final_row
-        return name in written and name not in self.named.lacking_details
+        return name in written and not (self.named.are_asked_again and name in self.named.lacking_details)
 
     def lack_details(self, committed: dict[str, UnitState]) -> bool:
         """Whether any of them lacks details once these states are ``committed``."""

@@ -214,8 +214,10 @@ class Finder:
             _log.warning(
                 "a sealed session is listed with a later end, or none: it is opened again", session=session.name
             )
-        is_sealed = standing is Standing.SEALED
-        named = await self._archive.named_units(*session.key) if is_sealed else NO_NAMED_UNITS
+        named = NO_NAMED_UNITS
+        if standing is Standing.SEALED:
+            are_asked_again = known is not None and self.plan.asks_again(known)
+            named = await self._archive.named_units(*session.key, are_asked_again=are_asked_again)
         progress = self.plan.progress(session, standing, known, self._now_us(), named=named)
         self._begun.add(session.key)
         self._at_work[session.key] = progress

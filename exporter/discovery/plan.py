@@ -30,7 +30,6 @@ from exporter.timestamps import SECOND_US
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-    from collections.abc import Set as AbstractSet
 
     from exporter.commit_log.archive import Archived
     from exporter.commit_log.session_units import NamedUnits
@@ -146,14 +145,11 @@ class ExportPlan:
     ) -> SessionProgress:
         """The session as work that begins. ``known`` is what the log says of it, ``now_us`` the service's time.
 
-        ``named`` are the units that the log names of a session that stays sealed. Details that some of them lack are
-        asked for again by a backfill alone.
+        ``named`` are the units that the log names of a session that stays sealed.
         """
         known = _with_believed_ends(known or SessionState(), now_us)
-        if named.lacking_details and not self.asks_again(known):
-            named = replace(named, lacking_details=frozenset())
         if standing is Standing.SEALED:
-            known = msgspec.structs.replace(known, units=self._abandoned(session, named.names) | known.units)
+            known = msgspec.structs.replace(known, units=self._abandoned(session, named) | known.units)
         return SessionProgress(
             _with_known_times(session, known),
             int(min(self._settings.grace_s * SECOND_US, _GRACE_US_MAX)),
@@ -163,11 +159,15 @@ class ExportPlan:
             named=named,
         )
 
-    def _abandoned(self, session: Session, named: AbstractSet[str]) -> dict[str, UnitState]:
+    def _abandoned(self, session: Session, named: NamedUnits) -> dict[str, UnitState]:
         """Those of the named units of a sealed session that are abandoned, and their list where that is."""
-        full_names = {name: f"{session.name}/{name}".rstrip("/") for name in sorted(named | {LISTING})}
+        full_names = {name: f"{session.name}/{name}".rstrip("/") for name in sorted(named.names | {LISTING})}
         return {
-            name: UnitState(refused_since_us=self.state.abandoned[full_name], is_abandoned=True)
+            name: UnitState(
+                refused_since_us=self.state.abandoned[full_name],
+                is_abandoned=True,
+                lacks_details=name in named.lacking_details,
+            )
             for name, full_name in full_names.items()
             if full_name in self.state.abandoned
         }

@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
+import pytest
 
 from exporter.discovery.request import Request
 from exporter.discovery.target_list import Targets
@@ -22,8 +23,6 @@ from tests.support.service import HOUR_US, STAGE, Service, passing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-    import pytest
 
     from exporter.ivs.responses import Page
     from exporter.ledger import ScopeLedger
@@ -142,6 +141,27 @@ async def test_denied_details_are_one_failure_and_a_backfill_asks_again() -> Non
     before = Counter(service.calls_by_operation)
     await export(service, store, "r5", BACKFILL, tables=DETAILS)
     assert service.calls_by_operation - before == {Operation.LIST_STAGE_SESSIONS: 1}
+
+
+@pytest.mark.parametrize("more_events", [0, 1])
+@pytest.mark.parametrize("details", [True, False])
+async def test_a_refetch_forgets_no_details_that_are_lacking(more_events: int, *, details: bool) -> None:
+    """It asks for none of a sealed session's, whatever events it finds; the backfill after it does, for all of them."""
+    service, store = Service(), MemoryStore()
+    session = service.add("st-1", events={f"p{index}": 1 for index in range(5)}, stage=STAGE)
+    service.on_call = answering(lambda name: Refused("denied", "AccessDeniedException") if name < "p3" else None)
+    await export(service, store, "r1", tables=DETAILS)
+    assert details_in(store) == {"denied": 3, "fetched": 2}
+    service.on_call = lambda *_: None
+    for name in ("p1", "p4"):
+        service.join(session, name, more_events)
+    before = service.calls_by_operation[Operation.GET_PARTICIPANT]
+    await export(service, store, "r2", Request(refetch=True), tables=TableSettings(details=details))
+    assert service.calls_by_operation[Operation.GET_PARTICIPANT] == before
+    await export(service, store, "r3", BACKFILL, tables=DETAILS)
+    assert details_in(store) == {"denied": 3, "fetched": 5}
+    await export(service, store, "r4", BACKFILL, tables=DETAILS)
+    assert details_in(store) == {"denied": 3, "fetched": 5}
 
 
 async def test_details_that_fail_to_the_end_fail_by_name() -> None:
