@@ -156,11 +156,16 @@ class Facts:
         """Whether a permission is missing in a stage now."""
         return any(self.now_us in span for _, span in self.stages[stage_arn].denied)
 
+    def is_refused(self, session: Session) -> bool:
+        """Whether something of a session can't be fetched: it is refused, or its stage denied."""
+        return self.is_denied(session.stage_arn) or any(
+            any(self.now_us in span for span in each.refused) for each in session.participants
+        )
+
     def is_in_the_way(self, session: Session) -> bool:
         """Whether something of a session may be left open for good: it is refused, denied, or has no time."""
-        return self.is_denied(session.stage_arn) or any(
-            any(self.now_us in span for span in each.refused) or any(event.row[3] == UNDATED for event in each.events)
-            for each in session.participants
+        return self.is_refused(session) or any(
+            event.row[3] == UNDATED for each in session.participants for event in each.events
         )
 
     @property

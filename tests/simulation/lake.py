@@ -107,7 +107,7 @@ class Lake:
     def spoil(self, key: str, at: int | None) -> None:
         """Let a visible file be gone, or let one byte of it be another one."""
         data = self.visible.pop(key)
-        self.laws.facts.spoil(key)
+        self.laws.spoilt(key)
         if at is not None:
             at %= len(data)
             self.visible[key] = data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]

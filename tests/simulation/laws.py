@@ -163,6 +163,12 @@ class Laws:
         if key not in self.facts.spoilt:
             self.broken("nothing is removed that is sound", f"{key} was removed")
 
+    def spoilt(self, key: str) -> None:
+        """A visible file is gone, or changed, and not by the program: readers have its rows no longer."""
+        self.facts.spoil(key)
+        if table_of(key) in _OTHER_TABLES:
+            self.tables.spoilt(key)
+
     def deleted(self, key: str) -> None:
         """A record is removed: it is none of the log's."""
         if "/records/" in key:
@@ -311,10 +317,12 @@ class Laws:
         """After quiet runs: the lake is the truth, all that was listed is sealed, and nothing is left behind."""
         facts = self.facts
         for key, session in facts.sessions.items():
-            if not facts.was_shown(key, began_us) or facts.is_in_the_way(session):
+            if not facts.was_shown(key, began_us) or facts.is_refused(session):
                 continue
             if missing := facts.lacks(session, facts.visible):
                 self.broken("the lake is what the API has shown", f"{key} lacks {_some(missing)}")
+            if facts.is_in_the_way(session):
+                continue
             status = facts.log_of(key).status.get(key)
             if status != "sealed":
                 self.broken("what is over is sealed", f"{key} is {status}")

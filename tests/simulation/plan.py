@@ -53,7 +53,7 @@ FEATURES = frozenset(
 #: How likely a world has a feature; what makes all else unlikely is rare.
 _RARE = {
     "no conditions": 0.02,
-    "damage": 0.15,
+    "damage": 0.25,
     "undated events": 0.1,
     "denied stages": 0.15,
     "refused units": 0.25,

@@ -6,7 +6,8 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tests.simulation.reading import read_table, table_of
+from tests.simulation.facts import scope_of
+from tests.simulation.reading import read_table, scope_name, table_of
 from tests.simulation.truth import UNDATED
 
 if TYPE_CHECKING:
@@ -20,6 +21,12 @@ TableRow = dict[str, Any]
 #: What of a participant stands in two answers, or in one alone.
 _END = "the end"
 _COUNTS = ("participant_count", "event_count", "abandoned_count", "is_complete")
+#: What names a thing in each table.
+_KEYS = {
+    "stages": ("stage_arn",),
+    "sessions": ("stage_arn", "session_id"),
+    "participants": ("stage_arn", "session_id", "participant_id"),
+}
 _DETAILS = ("off", "fetched", "denied", "not_found", "failed")
 
 
@@ -40,6 +47,16 @@ class _SessionRows:
         self.generation += 1
         self.opened, self.final, self.participants = [], [], {}
 
+    def lose(self, table: str, gone: set[str]) -> None:
+        """Let go of rows that readers have no longer: all of the session's own, or those of the participants ``gone``.
+
+        Of several rows of a session the one that is left need not be the last: nothing is told by it.
+        """
+        if table == "sessions":
+            self.opened, self.final = [], []
+        else:
+            self.participants = {key: row for key, row in self.participants.items() if key[0] not in gone}
+
 
 class TableLaws:
     """Watches the rows of the tables beside events, as records commit them."""
@@ -51,8 +68,7 @@ class TableLaws:
         self._rows: dict[str, list[TableRow]] = {}
         self._sessions: defaultdict[SessionKey, _SessionRows] = defaultdict(_SessionRows)
         self._stages: dict[str, list[TableRow]] = defaultdict(list)
-        self._units: set[UnitKey] = set()
-        self._with_row: set[SessionKey] = set()
+        self._rows_of: Counter[tuple[str, ...]] = Counter()
         self._listed: defaultdict[int, set[UnitKey]] = defaultdict(set)
         self._listed_sessions: defaultdict[int, set[SessionKey]] = defaultdict(set)
         self._begun: set[SessionKey] = set()
@@ -73,10 +89,10 @@ class TableLaws:
         """A record is made; ``before`` is what the log said of sessions until then."""
         for line in record.get("sessions", ()):
             self._note_generation(record, line, before)
-        self._note_lost(record)
+        self._note_lost(scope_name(key), record)
         for file in record.get("files", ()):
             table = table_of(file["key"])
-            if table in {"stages", "sessions", "participants"}:
+            if table in _KEYS:
                 for row in self.rows(file["key"]):
                     self._take(key, record, table, row, before)
         lines = record.get("sessions", ())
@@ -86,9 +102,18 @@ class TableLaws:
             return
         for line in record.get("sessions", ()):
             session = (line["stage_arn"], line["session_id"])
-            if line["status"] == "sealed" and before.get(session) != "sealed" and not self._facts.is_spoilt(session):
+            if line["status"] == "sealed" and before.get(session) != "sealed" and not self._is_spoilt(session):
                 self._check_sealed(key, step, line)
         self._check_not_late(key, record, step)
+
+    def spoilt(self, key: str) -> None:
+        """Something else removes or changes a visible file: its rows are to be written again, once that is known."""
+        table = table_of(key)
+        for row in self.rows(key):
+            if table == "stages":
+                self._stages[row["stage_arn"]] = []
+            else:
+                self._sessions[_session_of(row)].lose(table, {row.get("participant_id", "")})
 
     def rows(self, key: str) -> list[TableRow]:
         """The rows of a data file."""
@@ -105,8 +130,11 @@ class TableLaws:
             if facts.log_of(key).status.get(key) == "sealed":
                 self._check_end_of(key, session)
         for arn, stage in facts.stages.items():
-            if any(span.until_us > began_us for span in stage.hidden) or not self._stages[arn]:
+            if any(span.until_us > began_us for span in stage.hidden):
                 continue
+            if not self._stages[arn]:
+                self._broken("what is listed has a row", f"{arn} has none")
+                return
             item, row = stage.item(facts.now_us), self._stages[arn][-1]
             told = (row["stage_name"], row["tags"], row["is_listed"])
             if told != (item.get("name"), item.get("tags"), True):
@@ -126,10 +154,31 @@ class TableLaws:
             rows.open_again()
         rows.end_us = max(rows.end_us, end_us)
 
-    def _note_lost(self, record: Mapping[str, Any]) -> None:
-        for key in (*record.get("lost", ()), *record.get("replaced", ())):
-            if table_of(key) == "stages":
-                self._stages.clear()
+    def _note_lost(self, scope: str, record: Mapping[str, Any]) -> None:
+        """A lost file's rows are written again before more events, and with them all that the table has of the same."""
+        for key in record.get("lost", ()):
+            table = table_of(key)
+            if table not in _KEYS:
+                continue
+            for arn in list(self._stages) if table == "stages" else ():
+                if scope_of(arn) == scope:
+                    self._stages[arn] = []
+            for row in self.rows(key):
+                self._rows_of[_name(table, row)] -= 1
+                if table == "sessions":
+                    self._sessions[_session_of(row)].opened.clear()
+                elif table == "participants":
+                    self._sessions[_session_of(row)].participants.clear()
+
+    def _is_spoilt(self, session: SessionKey) -> bool:
+        """Whether rows of a session are gone, in any table, and the log does not know it yet."""
+        facts = self._facts
+        return facts.is_spoilt(session) or any(
+            _session_of(row) == session
+            for key in facts.spoilt - facts.lost
+            if table_of(key) in {"sessions", "participants"}
+            for row in self.rows(key)
+        )
 
     # Rows.
 
@@ -138,6 +187,7 @@ class TableLaws:
     ) -> None:
         if row["run_id"] != record["run_id"]:
             self._broken("a row names its run", f"{key}: {row}")
+        self._rows_of[_name(table, row)] += 1
         if table == "stages":
             self._take_stage(key, row)
         elif table == "sessions":
@@ -155,9 +205,8 @@ class TableLaws:
         last.append(row)
 
     def _take_session(self, key: str, row: TableRow, before: Mapping[SessionKey, str]) -> None:
-        session = (row["stage_arn"], row["session_id"])
+        session = _session_of(row)
         rows = self._sessions[session]
-        self._with_row.add(session)
         if not row["is_final"]:
             if rows.opened and _times(rows.opened[-1]) == _times(row):
                 self._broken("no row twice", f"{key} says of a session what its last row does: {row}")
@@ -175,7 +224,6 @@ class TableLaws:
         if (unit[2], row["is_final"]) in rows.participants:
             self._broken("no row twice", f"{key} has another row of a participant: {row}")
         rows.participants[unit[2], row["is_final"]] = row
-        self._units.add(unit)
         participant = self._facts.participant(unit)
         if participant is None or row["user_id"] != f"user of {unit[2]}" or row["details"] not in _DETAILS:
             self._broken("a row is what was listed", f"{key}: {row}")
@@ -257,17 +305,11 @@ class TableLaws:
 
     def _check_explained(self, key: str, step: Step, unit: UnitKey) -> None:
         is_listed = unit in self._listed[step.number]
+        needs = {"stages", "sessions"}
+        if is_listed and not self._is_left_to_a_backfill(step, (unit[0], unit[1])):
+            needs.add("participants")
         lacks = [
-            name
-            for name, has_row in (
-                ("stages", unit[0] in self._stages),
-                ("sessions", unit[:2] in self._with_row),
-                (
-                    "participants",
-                    unit in self._units or not is_listed or self._is_left_to_a_backfill(step, (unit[0], unit[1])),
-                ),
-            )
-            if name in step.tables and not has_row
+            table for table in sorted(needs & step.tables) if self._rows_of[table, *unit[: len(_KEYS[table])]] <= 0
         ]
         if lacks:
             self._broken("no row comes later than its events", f"{key} has events of {unit}, and none of {lacks}")
@@ -287,3 +329,11 @@ class TableLaws:
 
 def _times(row: TableRow) -> tuple[Any, Any]:
     return row["session_start"], row["session_end"]
+
+
+def _session_of(row: TableRow) -> SessionKey:
+    return row["stage_arn"], row["session_id"]
+
+
+def _name(table: str, row: TableRow) -> tuple[str, ...]:
+    return (table, *(row[column] for column in _KEYS[table]))

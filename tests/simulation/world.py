@@ -21,6 +21,7 @@ from tests.simulation.nature import draw_truth
 from tests.simulation.plan import DAY_S, EPOCH_US, SECOND_US, Plan, Step
 from tests.simulation.process import SimulatedProcess, true_us
 from tests.simulation.program import logs_in, small_bounds
+from tests.simulation.reading import table_of
 
 if TYPE_CHECKING:
     from exporter.commit_log.process import Process
@@ -144,11 +145,15 @@ class _World:
                 self.laws.broken("the log reads back", f"{scope}: a snapshot differs from its records")
 
     def _spoil(self, step: Step) -> None:
-        """Let one of the files that readers see be gone or changed, as a disk or somebody's hand does it."""
+        """Let files that readers see be gone or changed, of any table, as a disk or somebody's hand does it."""
         random = self.plan.random(f"damage {step.number}")
-        keys = sorted(key for key in self.lake.visible if key.startswith("events/") and key not in self.facts.spoilt)
-        if keys:
-            key, at = random.choice(keys), random.choice((None, random.randrange(1 << 20)))
+        for _ in range(random.choice((1, 1, 2, 4))):
+            keys = sorted(self.lake.visible.keys() - self.facts.spoilt)
+            if not keys:
+                return
+            table = random.choice(sorted(set(map(table_of, keys))))
+            key = random.choice([key for key in keys if table_of(key) == table])
+            at = random.choice((None, random.randrange(1 << 20)))
             self.note("", "damage", key, "gone" if at is None else "changed")
             self.lake.spoil(key, at)
 
