@@ -16,8 +16,9 @@ from unittest.mock import patch
 import msgspec
 import pyarrow as pa
 
-from exporter.commit_log import archive, closing, healing, recovery, rejects, session_rows, unit_states
+from exporter.commit_log import archive, closing, healing, lost_files, recovery, rejects, session_rows, unit_states
 from exporter.commit_log import journal as journal_module
+from exporter.commit_log import state as state_module
 from exporter.commit_log.archive import Archive, Archived
 from exporter.commit_log.commits import FileChanges
 from exporter.commit_log.journal import Journal
@@ -187,7 +188,7 @@ def _numbered_by_piece() -> Sequence[tuple[Any, str, Any]]:
 
 @defect("a shifted list believed", "Where an event stands on two pages, it is taken for two.")
 def _a_shifted_list_believed() -> Sequence[tuple[Any, str, Any]]:
-    return [(fetch, "_on_several", lambda _: pa.array([], pa.int64()))]
+    return [(fetch, "on_several", lambda _: pa.array([], pa.int64()))]
 
 
 @defect("equals are one", "Equal events of a unit all have the first one's id.")
@@ -469,3 +470,10 @@ def _sealed_without_a_row() -> Sequence[tuple[Any, str, Any]]:
         return right(progress, is_sealed=is_sealed) and not progress.known.tables
 
     return [(session_decisions, "is_row_due", is_row_due)]
+
+
+@defect(
+    "lost rows not missed", "What a lost file held of stages, sessions and participants is taken to be there still."
+)
+def _lost_rows_not_missed() -> Sequence[tuple[Any, str, Any]]:
+    return [(module, "has_file_of", lambda *_: False) for module in (lost_files, recovery, state_module)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import secrets
@@ -9,6 +10,8 @@ import subprocess
 import sys
 
 import pytest
+
+from tests.simulation.defects import DEFECTS, Defect
 
 WORLDS = 40
 #: Each stands for a kind of defect that is found within few worlds; `scripts/simulate --defects` puts all of them back.
@@ -49,6 +52,18 @@ def test_a_defect_that_is_put_back_is_found(defect: str) -> None:
     told = simulated("--defects", defect, "--processes", "1")
     assert told.returncode == 0, told.stdout + told.stderr
     assert defect in told.stdout
+
+
+@pytest.mark.parametrize("known", DEFECTS, ids=lambda known: known.name)
+def test_a_patch_fits_what_it_replaces(known: Defect) -> None:
+    """Each name is there, and takes what the defect's own takes: else each world would break for that alone."""
+    for owner, name, wrong in known.changes():
+        right = getattr(owner, name)
+        if callable(right) and callable(wrong):
+            given = inspect.signature(right).parameters.values()
+            places = [each.name for each in given if each.kind is each.POSITIONAL_OR_KEYWORD]
+            names = [each.name for each in given if each.kind is each.KEYWORD_ONLY and each.default is each.empty]
+            inspect.signature(wrong).bind(*places, **dict.fromkeys(names))
 
 
 @pytest.mark.slow
