@@ -4,7 +4,7 @@ Each world is served by an emulator, or by a server of wide events, in a process
 nobody's way, and exported by the real command into an empty lake. The peak is the largest resident set that the kernel
 has seen of that one process.
 
-    .venv/bin/python -m benchmarks.memory                  all worlds, some fifteen minutes
+    .venv/bin/python -m benchmarks.memory                  all worlds, some twenty-five minutes
     .venv/bin/python -m benchmarks.memory --quick          some of them in miniature: does it run at all?
     .venv/bin/python -m benchmarks.memory unit baseline    two of them
 """
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.command import Measured, emulator, run
 from benchmarks.figures import Figure, show
+from benchmarks.nights import figures as figures_of_nights
 from benchmarks.wide_server import Width, wide_server
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 _CALLS_PER_SECOND = "1000000"
-_QUICK = ("baseline", "events", "unit", "wide")
+_NIGHTS = "nights"
+_QUICK = ("baseline", "events", "unit", "wide", _NIGHTS)
 _QUICK_EVENTS = 5_000
 
 
@@ -82,11 +84,14 @@ WORLDS = {
 
 
 def figures(*, quick: bool, names: Sequence[str] = ()) -> Iterator[Figure]:
-    """The peak of each world that is named, or of all.
+    """The peak of each world that is named, or of all; ``nights`` is :mod:`benchmarks.nights`.
 
     ``quick`` takes few worlds, if none is named, and shrinks them, so that their peaks mean nothing.
     """
-    for name in names or (_QUICK if quick else WORLDS):
+    for name in names or (_QUICK if quick else (*WORLDS, _NIGHTS)):
+        if name == _NIGHTS:
+            yield from figures_of_nights(quick=quick)
+            continue
         world = WORLDS[name]
         measured = measure(world.shrunk(_QUICK_EVENTS) if quick else world)
         yield _figure(world, measured)
@@ -130,7 +135,11 @@ def main() -> None:
     """Measure the worlds that are named, and print a line for each."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument(
-        "worlds", nargs="*", metavar="WORLD", choices=[*WORLDS, []], help=f"any of {', '.join(WORLDS)}; else all"
+        "worlds",
+        nargs="*",
+        metavar="WORLD",
+        choices=[*WORLDS, _NIGHTS, []],
+        help=f"any of {', '.join((*WORLDS, _NIGHTS))}; else all",
     )
     parser.add_argument("--quick", action="store_true", help="some of them in miniature")
     given = parser.parse_args()
