@@ -14,6 +14,7 @@ from tests.support.emulated import LAG_S, START_US, emulated
 from tests.support.kills import Command, Strike
 from tests.support.lakes import lakes
 from tests.support.laws import BrokenLawError, check_ended, check_reading
+from tests.support.table_laws import TablesOf
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -97,6 +98,10 @@ class _Life:
     seed: int
     tally: Tally
     whole_s: float
+    tables: TablesOf = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.tables = TablesOf(self.lake)
 
     @property
     def emulator(self) -> Emulated:
@@ -139,6 +144,11 @@ class _Life:
                     run.watch(self.lake.record_keys, 1)
                     self.emulator.move_on(draw.uniform(0.1, 3.0) * _HOUR_S)
                 self._kill(run, draw)
+        return self._read()
+
+    def _read(self) -> int:
+        """Look at the lake as its readers do, at all four tables."""
+        self.tables.check_reading()
         return check_reading(self.lake, self.emulator.truth())
 
     def _two_runs(self, draw: random.Random) -> None:
@@ -151,7 +161,7 @@ class _Life:
             runs = [first, second]
             draw.shuffle(runs)
             self._kill(runs[0], draw)
-            check_reading(self.lake, self.emulator.truth())
+            self._read()
             if draw.random() < 0.3:
                 self._kill(runs[1], draw)
             elif (code := runs[1].end()) not in {_DONE, _HELD}:
@@ -186,8 +196,9 @@ class _Life:
             if code := run.end():
                 raise BrokenLawError(f"a run that nobody killed ended with {code}: {run.log_end}")
         self.whole_s = max(time.monotonic() - began_s, 1.0)
-        check_reading(self.lake, self.emulator.truth())
+        self._read()
         check_ended(self.command, self.emulator.truth())
+        self.tables.check_truth(self.emulator.tables())
         return run.summary
 
     def _last_runs(self) -> None:

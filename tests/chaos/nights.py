@@ -12,6 +12,7 @@ from tests.support.emulated import DAY_S, LAG_S, START_US, emulated
 from tests.support.kills import Command, Strike
 from tests.support.lakes import lakes
 from tests.support.laws import BrokenLawError, check_ended, check_equal, check_reading
+from tests.support.table_laws import TablesOf
 
 if TYPE_CHECKING:
     import random
@@ -100,13 +101,14 @@ def run_nights(count: int, seed: int, folder: Path) -> Month:
     killed = {first + draw.randint(1, _ONE_KILLED_IN) for first in range(0, count, _ONE_KILLED_IN)}
     with lakes("directory", folder) as fresh, emulated(_world(draw, count)) as emulator:
         command = Command(emulator, next(fresh), folder / "runs")
+        tables = TablesOf(command.lake)
         try:
             for night in range(1, count + 1):
                 emulator.move_on(DAY_S)
-                _Night(command, month, night).run(_strike(command, draw) if night in killed else None)
+                _Night(command, tables, month, night).run(_strike(command, draw) if night in killed else None)
             emulator.move_behind_the_end()
             for night in (count + 1, count + 2):
-                _Night(command, month, night).run(None)
+                _Night(command, tables, month, night).run(None)
             check_ended(command, emulator.truth())
             month.rows = emulator.truth().total()
             _check_once(month, Settled.of(command.lake.records()))
@@ -118,6 +120,7 @@ def run_nights(count: int, seed: int, folder: Path) -> Month:
 @dataclass(frozen=True, slots=True)
 class _Night:
     command: Command
+    tables: TablesOf
     month: Month
     number: int
 
@@ -136,6 +139,7 @@ class _Night:
         month.calls.update(calls["granted"])
         self._note(calls["pages"], before)
         check_reading(lake, emulator.truth())
+        self.tables.check_reading()
         if is_killed:
             month.killed.add(self.number)
         else:
@@ -158,6 +162,7 @@ class _Night:
         """A night that nobody killed leaves the truth, and counts its calls and rows as they were."""
         lake, summary = self.command.lake, run.summary
         check_equal(lake, self.command.emulator.truth())
+        self.tables.check_truth(self.command.emulator.tables())
         if summary["calls"] != calls["granted"]:
             raise BrokenLawError(f"the run counts {summary['calls']}, and the service {calls['granted']}")
         own = [record for record in lake.records() if record["run_id"] == summary["run_id"]]

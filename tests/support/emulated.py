@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from exporter.emulator import Account, ClockOptions, EmulatorOptions, QuotaOptions, ServiceOptions, WorldOptions, serve
 from tests.support.oracle import expected_row
 from tests.support.servers.seaweedfs import ACCESS_KEY, SECRET_KEY
+from tests.support.table_laws import TrueTables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,6 +78,12 @@ class Emulated:
                     raise ValueError(f"an event of the world has no time: {line}")
                 self._truth[row] += 1
         return self._truth
+
+    def tables(self) -> TrueTables:
+        """What it shows of stages, sessions and participants at this moment."""
+        names = ("stages", "sessions", "participants")
+        lines = {name: [json.loads(text) for text in self._read(f"truth?table={name}").splitlines()] for name in names}
+        return TrueTables(lines, self.now_us, int(LAG_S * 1e6))
 
     def calls(self) -> dict[str, Any]:
         """The log of calls since the last look, which begins anew."""

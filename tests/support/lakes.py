@@ -139,7 +139,7 @@ class S3Lake:
             if not path.exists():
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(self._read(key))
-        for path in list(self.copies.glob("events/**/*.parquet")):
+        for path in list(self.copies.glob("**/*.parquet")):
             if path.relative_to(self.copies).as_posix() not in visible:
                 path.unlink()
         return self.copies
