@@ -33,6 +33,8 @@ _WHOLE_EVERY = 8
 _ROUNDS_A_KILL_MAX = 4
 #: Ended by itself: all done, or overtaken by another run.
 _DONE, _HELD = 0, 4
+#: What a run says whose lease is gone each time that it has made one.
+_LEASE_TAKEN = "no lease can be made, though the lake's lists show no run that has one"
 
 #: Where a kill hit, as far as what lies on the lake can tell.
 PLACES = (
@@ -164,8 +166,9 @@ class _Life:
             self._read()
             if draw.random() < 0.3:
                 self._kill(runs[1], draw)
-            elif (code := runs[1].end()) not in {_DONE, _HELD}:
-                raise BrokenLawError(f"the other run ended with {code}: {runs[1].log_end}")
+            else:
+                runs[1].end()
+                _check_end(runs[1])
 
     def _begun_unleased(self) -> set[str]:
         """The runs that have begun; the lease is removed, so that another run can begin beside its holder."""
@@ -177,8 +180,8 @@ class _Life:
         if run.strike(self._strike(draw)):
             self.tally.kills += 1
             self.tally.places[_place_of(self.lake, begun)] += 1
-        elif run.code not in {_DONE, _HELD}:
-            raise BrokenLawError(f"the run ended with {run.code}: {run.log_end}")
+        else:
+            _check_end(run)
 
     def _strike(self, draw: random.Random) -> Strike:
         """A third of the instants are spread over a whole run, the others follow what shows on the lake."""
@@ -216,6 +219,12 @@ class _Life:
         return RoundFailedError(
             f"seed {self.seed}, round {self.tally.rounds}, lake {self.lake.address}: {type(error).__name__}: {error}"
         )
+
+
+def _check_end(run: Run) -> None:
+    """A run that nobody killed is done, or overtaken, or lost its lease to `_Life._begun_unleased` at each try."""
+    if run.code not in {_DONE, _HELD} and _LEASE_TAKEN not in run.log_end:
+        raise BrokenLawError(f"the run ended with {run.code}: {run.log_end}")
 
 
 def seeded(seed: int, what: str) -> random.Random:
