@@ -71,7 +71,7 @@ def opened_line(
     """
     known = state.session(line.stage_arn, line.session_id)
     units = dict.fromkeys(sorted(named), UnitState())
-    lost = set(without)
+    lost = set(without).intersection(line.earlier_files)  # others were lost of other sessions
     units |= {} if known is None else {name: opened_unit(unit, lost) for name, unit in known.units.items()}
     kept = tuple(key for key in line.earlier_files if key not in lost)
     return msgspec.structs.replace(

@@ -65,7 +65,7 @@ class SessionState(msgspec.Struct, omit_defaults=True):
 
     def lose(self, keys: Iterable[str]) -> None:
         """Let go of files. Nobody knows which units had rows there, so none is final any more."""
-        lost = set(keys)
+        lost = set(keys).intersection(self.files)
         self.files = [key for key in self.files if key not in lost]
         self.units = {name: opened_unit(unit, lost) for name, unit in self.units.items()}
         self.tables = [table for table in self.tables if not has_file_of(table, lost)]

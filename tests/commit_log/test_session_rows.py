@@ -6,12 +6,13 @@ from collections import Counter
 
 import pytest
 
+from exporter.commit_log.lost_files import opened_line
 from exporter.commit_log.records import RowWritten, SessionEntry, UnitState
 from exporter.commit_log.sealing import SessionProgress
 from exporter.commit_log.session_rows import counts_of, is_row_due, tables_of
 from exporter.commit_log.session_status import SessionStatus
 from exporter.commit_log.session_units import NamedUnits
-from exporter.commit_log.state import SessionState
+from exporter.commit_log.state import ScopeState, SessionState
 from exporter.model import Session
 from exporter.settings import TableSettings
 
@@ -162,3 +163,21 @@ def test_a_participant_with_a_row_is_news_of_a_session_that_no_list_shows() -> N
     assert not progress.has_news
     progress.row_written("a", RowWritten.FIRST)
     assert progress.has_news
+
+
+def test_a_session_loses_what_its_own_files_held_and_no_more() -> None:
+    """Files of other sessions are lost in the same moment: its rows that are there are not due again."""
+    own, others = "sessions/session_date=2026-11-20/a.parquet", "sessions/session_date=2026-11-18/b.parquet"
+    events = "events/event_date=2026-11-20/a.parquet"
+    units = {"a": UnitState(began_us=FINAL_US, row=RowWritten.FINAL)}
+    known = SessionState(files=[own, events], tables=["sessions"], units=units)
+    line = SessionEntry(
+        SESSION.stage_arn, SESSION.session_id, "open", earlier_files=(own, events), tables=("sessions",)
+    )
+    lost = (others, events, "participants/session_date=2026-11-18/b.parquet")
+    state = ScopeState(open={SESSION.stage_arn: {SESSION.session_id: known}})
+    opened = opened_line(line, state, without=lost)
+    assert (opened.tables, opened.units["a"].row, opened.earlier_files) == (("sessions",), RowWritten.FINAL, (own,))
+    known.lose(lost)
+    assert (known.tables, known.units["a"].row, known.files) == (["sessions"], RowWritten.FINAL, [own])
+    assert opened_line(line, state, without=(own,)).tables == ()
