@@ -68,6 +68,7 @@ class TableLaws:
         self._rows: dict[str, list[TableRow]] = {}
         self._sessions: defaultdict[SessionKey, _SessionRows] = defaultdict(_SessionRows)
         self._stages: dict[str, list[TableRow]] = defaultdict(list)
+        self._opened_by: dict[SessionKey, str] = {}
         self._rows_of: Counter[tuple[str, ...]] = Counter()
         self._listed: defaultdict[int, set[UnitKey]] = defaultdict(set)
         self._listed_sessions: defaultdict[int, set[SessionKey]] = defaultdict(set)
@@ -150,6 +151,8 @@ class TableLaws:
         was_let_go = before.get(session) == "sealed" and line["status"] != "sealed"
         end_us = max(line.get("ended_us") or 0, line.get("latest_end_us") or 0)
         is_moved = rows.end_us > 0 and end_us > rows.end_us
+        if was_let_go:
+            self._opened_by[session] = record["run_id"]
         if was_let_go or is_moved or record.get("void_after_us") is not None:
             rows.open_again()
         rows.end_us = max(rows.end_us, end_us)
@@ -300,8 +303,13 @@ class TableLaws:
                 self._check_explained(key, step, (row[0], row[1], row[2]))
 
     def _is_left_to_a_backfill(self, step: Step, session: SessionKey) -> bool:
-        """Whether a refetch adds to a session that was sealed while tables were switched off."""
-        return step.kind == "refetch" and self._facts.log_of(session).status.get(session) == "sealed"
+        """Whether a refetch adds to a session that was sealed while tables were switched off.
+
+        Where it finds a file of it gone, it opens the session, and the next run writes the rows.
+        """
+        is_opened = self._opened_by.get(session) == f"r{step.number}"
+        is_sealed = self._facts.log_of(session).status.get(session) == "sealed"
+        return step.kind == "refetch" and (is_sealed or is_opened)
 
     def _check_explained(self, key: str, step: Step, unit: UnitKey) -> None:
         is_listed = unit in self._listed[step.number]
