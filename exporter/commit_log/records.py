@@ -19,6 +19,8 @@ from exporter.errors import LakeTooNew, LogDamaged
 from exporter.lake.data_files import DataFile
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from exporter.model import SessionKey
 
 
@@ -199,7 +201,16 @@ def decode_record(key: str, body: bytes) -> Record:
         raise LogDamaged(f"{key} is damaged: {error}") from error
     if any(index not in range(len(record.files)) for entry in record.sessions for index in entry.files):
         raise LogDamaged(f"{key} is damaged: a session points at a file that it does not name")
+    share_equal(entry.units for entry in record.sessions)
     return record
+
+
+def share_equal(units: Iterable[dict[str, UnitState]]) -> None:
+    """Let equal states be one object: a session that never ends has 100,000 units, most of them in a few states."""
+    states: dict[UnitState, UnitState] = {}
+    for by_name in units:
+        for name, state in by_name.items():
+            by_name[name] = states.setdefault(state, state)
 
 
 def linked(link: Link, key: str, body: bytes) -> tuple[Record, Link]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from exporter.commit_log.layout import number_of
-from exporter.commit_log.records import FORMAT_MAJOR, UNREADABLE, check_checksum, check_head, with_checksum
+from exporter.commit_log.records import FORMAT_MAJOR, UNREADABLE, check_checksum, check_head, share_equal, with_checksum
 from exporter.commit_log.state import ScopeState
 from exporter.errors import LogDamaged
 
@@ -31,4 +31,5 @@ def decode_state(key: str, body: bytes) -> ScopeState | None:
         raise LogDamaged(f"{key} is damaged: {error}") from error
     if state.number != number_of(key):
         raise LogDamaged(f"{key} is damaged: it holds the state after record {state.number}")
+    share_equal(session.units for sessions in state.open.values() for session in sessions.values())
     return state

@@ -106,6 +106,10 @@ class ListedRows:
         """Whether the row of any of these waits for its details."""
         return any(unit in self._waiting or unit in self._awaited for unit in units)
 
+    def holds_row_of(self, unit: Unit) -> bool:
+        """Whether its row waits, for details or for its events."""
+        return unit in self._waiting or unit in self._awaited or unit in self._unnamed
+
     def take_stage(self, delivery: StageListed, checkpoint: Checkpoint) -> None:
         """Add a stage's row."""
         row = StageRow(private_extra(self._privacy, delivery.stage), delivery.entry.is_listed)

@@ -64,7 +64,7 @@ class Writer:
     A unit with events without a readable time is abandoned ``give_up_days`` after its session's end.
 
     The mutable state: the batch of units that are not normalized yet, the checkpoint that is being filled, the units
-    whose events it has, and whether a commit is due.
+    whose events it has and not their rows, and whether a commit is due.
     """
 
     def __init__(
@@ -222,7 +222,7 @@ class Writer:
         """Note what came of a unit: at once where it failed, else with the commit that makes it true."""
         progress, fetched = unit.progress, unit.fetched
         participant_id = fetched.unit.participant_id
-        self._taken.add(fetched.unit)
+        self._take_events_of(fetched.unit)
         self._checkpoint.work_on(progress)
         if unit.error is not None:
             self._ledger.unit_failed(fetched.unit.name, unit.error)
@@ -235,7 +235,7 @@ class Writer:
 
     def _note_in_part(self, unit: UnitResult, parted: Parted) -> None:
         """Note a unit of which some events are rejects: it fails by name, until it is abandoned."""
-        self._taken.add(unit.fetched.unit)
+        self._take_events_of(unit.fetched.unit)
         self._checkpoint.work_on(unit.progress)
         self._ledger.events_fetched += unit.events + parted.count
         is_abandoned = unit.progress.fetched_in_part(
@@ -251,6 +251,10 @@ class Writer:
             return
         message = undated(parted.count, unit.events + parted.count)
         self._ledger.unit_failed(unit.fetched.unit.name, EventUndated(f"{message}: they are kept in {REJECTS}/"))
+
+    def _take_events_of(self, unit: Unit) -> None:
+        if self._listed.holds_row_of(unit):
+            self._taken.add(unit)
 
     async def _commit(self, *, is_last: bool = False) -> None:
         """Commit all that was taken so far."""
