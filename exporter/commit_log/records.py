@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from enum import IntEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -205,12 +206,17 @@ def decode_record(key: str, body: bytes) -> Record:
     return record
 
 
+@lru_cache(maxsize=4_096)
+def shared(state: UnitState) -> UnitState:
+    """Return one object for equal states: a session that never ends has 100,000 units, most of them in a few states."""
+    return state
+
+
 def share_equal(units: Iterable[dict[str, UnitState]]) -> None:
-    """Let equal states be one object: a session that never ends has 100,000 units, most of them in a few states."""
-    states: dict[UnitState, UnitState] = {}
+    """Let equal states be one object in each of these."""
     for by_name in units:
         for name, state in by_name.items():
-            by_name[name] = states.setdefault(state, state)
+            by_name[name] = shared(state)
 
 
 def linked(link: Link, key: str, body: bytes) -> tuple[Record, Link]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from exporter.commit_log import unit_states
-from exporter.commit_log.records import LISTING, RowWritten, UnitState
+from exporter.commit_log.records import LISTING, RowWritten, UnitState, shared
 from exporter.commit_log.unit_states import UNKNOWN
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ class SessionUnits:
         if name not in self.known.units or unit != self[name]:
             if self._changed is None:
                 self._changed = {}
-            self._changed[name] = unit
+            self._changed[name] = shared(unit)
         if is_over and self._unfinished:
             self._unfinished.discard(name)
 
