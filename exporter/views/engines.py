@@ -1,0 +1,179 @@
+"""The engines: how each names a lake's files, quotes a text, and makes a view. Pure.
+
+A lake's place is whatever somebody has called a folder or a bucket's prefix: quotes, backslashes, line ends and what an
+engine takes for a pattern may stand in it, and it stands in a statement.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from exporter.errors import UsageError
+from exporter.views.columns import COLUMNS, DATE_KEYS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_S3 = "s3://"
+
+
+@dataclass(frozen=True)
+class Engine:
+    """An engine.
+
+    ``types`` are its names of the kinds of columns. ``table`` makes the statement of a table with files in a lake.
+    ``view`` is how a statement that makes a view begins, up to the view's name.
+    """
+
+    name: str
+    types: Mapping[str, str]
+    table: Callable[[str, str], str]
+    view: str = "CREATE OR REPLACE VIEW"
+    no_rows: str = "WHERE 1 = 0"
+
+    def empty_table(self, name: str) -> str:
+        """The statement of a table of which the lake has no file: no rows, with the right columns."""
+        kinds = {**COLUMNS[name], DATE_KEYS[name]: "date"}
+        columns = ",\n    ".join(f"CAST(NULL AS {self.types[kind]}) AS {column}" for column, kind in kinds.items())
+        return f"{self.view} {name} AS\nSELECT * FROM (SELECT\n    {columns}\n) no_files\n{self.no_rows}"
+
+
+def _standard(text: str) -> str:
+    """A text as standard SQL writes it."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _escaped(text: str) -> str:
+    """A text where a backslash escapes."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _duckdb_table(name: str, lake: str) -> str:
+    # It takes names for patterns, and a backslash for a slash or an escape.
+    root = re.sub(r"[*?\[\\]", lambda match: "?" if match[0] == "\\" else f"[{match[0]}]", lake)
+    files, key = _standard(f"{root}/{name}/**/*.parquet"), DATE_KEYS[name]
+    return (
+        f"CREATE OR REPLACE VIEW {name} AS\n"
+        f"SELECT * FROM read_parquet({files}, hive_partitioning = true, hive_types = {{'{key}': DATE}})"
+    )
+
+
+def _spark_table(name: str, lake: str) -> str:
+    root = lake.replace(_S3, "s3a://", 1) if lake.startswith(_S3) else lake
+    path = re.sub(r"[\\*?\[\]{}]", lambda match: "\\" + match[0], root)
+    columns = ", ".join(f"{column} {SPARK.types[kind]}" for column, kind in COLUMNS[name].items())
+    return (
+        f"CREATE OR REPLACE TEMPORARY VIEW {name} ({columns}, {DATE_KEYS[name]} DATE)\n"
+        f"USING parquet OPTIONS (path {_escaped(f'{path}/{name}')}, recursiveFileLookup 'false')"
+    )
+
+
+def _clickhouse_table(name: str, lake: str) -> str:
+    if lake.startswith(_S3):
+        source, place = "s3", lake
+    else:
+        source, place = "file", lake
+    files = _escaped(f"{place}/{name}/{DATE_KEYS[name]}=*/*.parquet")
+    return (
+        f"CREATE OR REPLACE VIEW {name} AS\n"
+        f"SELECT * FROM {source}({files}, 'Parquet') SETTINGS use_hive_partitioning = 1"
+    )
+
+
+def _athena_table(name: str, lake: str) -> str:
+    if not lake.startswith(_S3):
+        raise UsageError("Athena reads lakes on S3 alone: --lake s3://bucket/prefix")
+    key = DATE_KEYS[name]
+    columns = ", ".join(f"{column} {ATHENA.types[kind]}" for column, kind in COLUMNS[name].items())
+    return (
+        f"CREATE EXTERNAL TABLE IF NOT EXISTS {name} ({columns})\n"
+        f"PARTITIONED BY ({key} date)\n"
+        "STORED AS PARQUET\n"
+        f"LOCATION {_standard(f'{lake}/{name}/')}\n"
+        f"TBLPROPERTIES ('projection.enabled' = 'true', 'projection.{key}.type' = 'date',\n"
+        f"    'projection.{key}.format' = 'yyyy-MM-dd', 'projection.{key}.range' = '2020-01-01,NOW+1DAYS',\n"
+        f"    'storage.location.template' = {_standard(f'{lake}/{name}/{key}=${{{key}}}/')})"
+    )
+
+
+def _datafusion_table(name: str, lake: str) -> str:
+    return (
+        f"CREATE EXTERNAL TABLE {name} STORED AS PARQUET PARTITIONED BY ({DATE_KEYS[name]})\n"
+        f"LOCATION {_standard(f'{lake}/{name}/')}"
+    )
+
+
+DUCKDB = Engine(
+    "duckdb",
+    {
+        "int": "BIGINT",
+        "text": "VARCHAR",
+        "bool": "BOOLEAN",
+        "time": "TIMESTAMPTZ",
+        "date": "DATE",
+        "map": "MAP(VARCHAR, VARCHAR)",
+        "token": "STRUCT(capabilities VARCHAR[], attributes MAP(VARCHAR, VARCHAR), user_id VARCHAR,"
+        " expiration_time TIMESTAMPTZ)",
+    },
+    _duckdb_table,
+)
+SPARK = Engine(
+    "spark",
+    {
+        "int": "BIGINT",
+        "text": "STRING",
+        "bool": "BOOLEAN",
+        "time": "TIMESTAMP",
+        "date": "DATE",
+        "map": "MAP<STRING, STRING>",
+        "token": "STRUCT<capabilities: ARRAY<STRING>, attributes: MAP<STRING, STRING>, user_id: STRING,"
+        " expiration_time: TIMESTAMP>",
+    },
+    _spark_table,
+    view="CREATE OR REPLACE TEMPORARY VIEW",
+)
+CLICKHOUSE = Engine(
+    "clickhouse",
+    {
+        "int": "Nullable(Int64)",
+        "text": "Nullable(String)",
+        "bool": "Nullable(Bool)",
+        "time": "Nullable(DateTime64(6, 'UTC'))",
+        "date": "Nullable(Date32)",
+        "map": "Map(String, Nullable(String))",
+        "token": "Tuple(capabilities Array(Nullable(String)), attributes Map(String, Nullable(String)),"
+        " user_id Nullable(String), expiration_time Nullable(DateTime64(6, 'UTC')))",
+    },
+    _clickhouse_table,
+)
+ATHENA = Engine(
+    "athena",
+    {
+        "int": "bigint",
+        "text": "string",
+        "bool": "boolean",
+        "time": "timestamp",
+        "date": "date",
+        "map": "map<string, string>",
+        "token": "struct<capabilities: array<string>, attributes: map<string, string>, user_id: string,"
+        " expiration_time: timestamp>",
+    },
+    _athena_table,
+)
+DATAFUSION = Engine(
+    "datafusion",
+    {
+        "int": "BIGINT",
+        "text": "VARCHAR",
+        "bool": "BOOLEAN",
+        "time": "TIMESTAMP",
+        "date": "DATE",
+        "map": "VARCHAR",
+        "token": "VARCHAR",
+    },
+    _datafusion_table,
+)
+#: All engines by their names. DataFusion has no use for its own but in tests: it is strict where others are lenient.
+ENGINES: Mapping[str, Engine] = {engine.name: engine for engine in (DUCKDB, ATHENA, SPARK, CLICKHOUSE, DATAFUSION)}

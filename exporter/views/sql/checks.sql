@@ -1,0 +1,133 @@
+-- What is strange in the lake, each finding with its severity and how often a session has it.
+WITH ordered AS (
+    SELECT stage_arn, session_id, event_name, event_us,
+        CASE WHEN event_name IN ('PUBLISH_STARTED', 'SUBSCRIBE_STARTED') THEN 1 ELSE 0 END AS is_start,
+        COALESCE(MAX(CASE WHEN event_name = 'JOINED' THEN event_us END) OVER sooner, -1) AS joined_us,
+        COALESCE(MAX(CASE WHEN event_name = 'LEFT' THEN event_us END) OVER sooner, -1) AS left_us
+    FROM base_events
+    WHERE event_name IN ('JOINED', 'LEFT', 'PUBLISH_STARTED', 'SUBSCRIBE_STARTED')
+    WINDOW sooner AS (PARTITION BY stage_arn, session_id, participant_id ORDER BY event_us)
+),
+stops AS (
+    SELECT stage_arn, session_id, step,
+        LAG(step, 1, 0) OVER own AS last_step,
+        LEAD(step, 1, 0) OVER own AS next_step,
+        LEAD(event_us, 1, -1) OVER own AS next_us,
+        event_us
+    FROM (
+        SELECT stage_arn, session_id, participant_id, event_id, event_us,
+            CASE WHEN event_name IN ('JOINED', 'LEFT') THEN 'join'
+                WHEN event_name LIKE 'PUBLISH%' THEN 'publish'
+                WHEN event_name LIKE 'SUBSCRIBE%' THEN 'subscribe'
+                ELSE 'replication' END AS kind,
+            CASE WHEN event_name LIKE 'SUBSCRIBE%' THEN remote_id
+                WHEN event_name LIKE 'REPLICATION%' THEN destination_id
+                ELSE '' END AS peer,
+            CAST(CASE WHEN event_name = 'JOINED' OR event_name LIKE '%STARTED' THEN 1 ELSE 0 END AS BIGINT) AS step
+        FROM base_events
+        WHERE event_name IN (
+            'JOINED', 'LEFT', 'PUBLISH_STARTED', 'PUBLISH_STOPPED', 'SUBSCRIBE_STARTED', 'SUBSCRIBE_STOPPED',
+            'REPLICATION_STARTED', 'REPLICATION_STOPPED'
+        )
+    ) signals
+    WINDOW own AS (
+        PARTITION BY stage_arn, session_id, participant_id, kind, peer ORDER BY event_us, step, event_id
+    )
+),
+published AS (
+    SELECT stage_arn, session_id, participant_id, MAX(has_published) AS ever_published, MAX(has_watched) AS ever_watched
+    FROM (
+        SELECT stage_arn, session_id, participant_id, 1 AS has_published, 0 AS has_watched
+        FROM base_events
+        WHERE event_name = 'PUBLISH_STARTED'
+        UNION ALL
+        SELECT stage_arn, session_id, participant_id, 1, 0
+        FROM participants_now
+        WHERE published
+        UNION ALL
+        SELECT stage_arn, session_id, remote_id, 0, 1
+        FROM base_events
+        WHERE event_name = 'SUBSCRIBE_STARTED' AND remote_id <> ''
+    ) roles
+    GROUP BY stage_arn, session_id, participant_id
+),
+dates AS (
+    SELECT midnight_us, LEAD(midnight_us, 1, -1) OVER (ORDER BY midnight_us) AS next_us
+    FROM (SELECT DISTINCT event_us - event_us % 86400000000 AS midnight_us FROM base_events) midnights
+),
+findings AS (
+    SELECT 'event_twice' AS name, 'error' AS severity, stage_arn, session_id,
+        CAST(SUM(copies - 1) AS BIGINT) AS found
+    FROM (
+        SELECT stage_arn, session_id, participant_id, event_id, COUNT(*) AS copies
+        FROM base_events
+        GROUP BY stage_arn, session_id, participant_id, event_id
+    ) ids
+    WHERE copies > 1
+    GROUP BY stage_arn, session_id
+    UNION ALL
+    SELECT 'event_outside_session', 'warn', e.stage_arn, e.session_id, COUNT(*)
+    FROM base_events e
+    JOIN session_facts s ON s.stage_arn = e.stage_arn AND s.session_id = e.session_id
+    WHERE (s.start_us >= 0 AND e.event_us < s.start_us - 60000000)
+        OR (s.end_us >= 0 AND e.event_us > s.end_us + 900000000)
+    GROUP BY e.stage_arn, e.session_id
+    UNION ALL
+    -- Where no session has a row the table is not written, or the lake is from before it.
+    SELECT 'session_in_no_list', 'warn', stage_arn, session_id, COUNT(*)
+    FROM (
+        SELECT stage_arn, session_id, has_row, MAX(has_row) OVER (PARTITION BY one) AS any_row
+        FROM (SELECT stage_arn, session_id, has_row, 1 AS one FROM session_facts) rows_of_all
+    ) listed
+    WHERE has_row = 0 AND any_row = 1
+    GROUP BY stage_arn, session_id
+    UNION ALL
+    SELECT CASE WHEN event_name = 'PUBLISH_STARTED' THEN 'publish_while_not_joined' ELSE 'subscribe_while_not_joined' END,
+        'warn', stage_arn, session_id, COUNT(*)
+    FROM ordered
+    WHERE is_start = 1 AND (joined_us < 0 OR (left_us > joined_us AND left_us < event_us))
+    GROUP BY event_name, stage_arn, session_id
+    UNION ALL
+    SELECT 'error_without_code', 'warn', stage_arn, session_id, COUNT(*)
+    FROM base_events
+    WHERE event_name LIKE '%ERROR' AND error_code = ''
+    GROUP BY stage_arn, session_id
+    UNION ALL
+    SELECT 'code_without_error', 'warn', stage_arn, session_id, COUNT(*)
+    FROM base_events
+    WHERE event_name NOT LIKE '%ERROR' AND error_code <> ''
+    GROUP BY stage_arn, session_id
+    UNION ALL
+    SELECT CASE WHEN kind = 'publish' THEN 'publish_over_a_day' ELSE 'subscribe_over_a_day' END,
+        'warn', stage_arn, session_id, COUNT(*)
+    FROM interval_facts
+    WHERE kind IN ('publish', 'subscribe') AND counted_us - started_us > 86400000000
+    GROUP BY kind, stage_arn, session_id
+    UNION ALL
+    -- A stop that stands before its start only because both are of one instant has its start.
+    SELECT 'stop_without_start', 'info', stage_arn, session_id, COUNT(*)
+    FROM stops
+    WHERE step = 0 AND last_step = 0 AND NOT (next_step = 1 AND next_us = event_us)
+    GROUP BY stage_arn, session_id
+    UNION ALL
+    SELECT 'unknown_event_name', 'info', stage_arn, session_id, COUNT(*)
+    FROM base_events
+    WHERE event_name NOT IN (
+        'JOINED', 'LEFT', 'JOIN_ERROR', 'PUBLISH_STARTED', 'PUBLISH_STOPPED', 'PUBLISH_ERROR', 'SUBSCRIBE_STARTED',
+        'SUBSCRIBE_STOPPED', 'SUBSCRIBE_ERROR', 'REPLICATION_STARTED', 'REPLICATION_STOPPED', 'TOKEN_EXCHANGED'
+    )
+    GROUP BY stage_arn, session_id
+    UNION ALL
+    SELECT 'subscribe_to_no_publisher', 'info', stage_arn, session_id, COUNT(*)
+    FROM published
+    WHERE ever_watched = 1 AND ever_published = 0
+    GROUP BY stage_arn, session_id
+    UNION ALL
+    SELECT 'day_without_events', 'info', '', '',
+        CAST(SUM((next_us - midnight_us) / CAST(86400000000 AS DOUBLE) - 1) AS BIGINT)
+    FROM dates
+    WHERE next_us > midnight_us + 86400000000
+    HAVING COUNT(*) > 0
+)
+SELECT name, severity, NULLIF(stage_arn, '') AS stage_arn, NULLIF(session_id, '') AS session_id, found AS count
+FROM findings

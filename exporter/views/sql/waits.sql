@@ -1,0 +1,35 @@
+-- How long participants waited from their first JOINED to their first publication or subscription, of those who had
+-- one. A first one that came before JOINED was no wait: 0 seconds. Percentiles by nearest rank.
+WITH firsts AS (
+    SELECT stage_arn, session_id, participant_id,
+        MIN(CASE WHEN event_name = 'JOINED' THEN event_us END) AS joined_us,
+        MIN(CASE WHEN event_name = 'PUBLISH_STARTED' THEN event_us END) AS published_us,
+        MIN(CASE WHEN event_name = 'SUBSCRIBE_STARTED' THEN event_us END) AS subscribed_us
+    FROM base_events
+    WHERE event_name IN ('JOINED', 'PUBLISH_STARTED', 'SUBSCRIBE_STARTED')
+    GROUP BY stage_arn, session_id, participant_id
+),
+waited AS (
+    SELECT stage_arn, 'join_to_publish' AS what, CASE WHEN published_us IS NULL THEN 0 ELSE 1 END AS has_wait,
+        CASE WHEN published_us > joined_us THEN published_us - joined_us ELSE 0 END AS wait_us
+    FROM firsts
+    WHERE joined_us IS NOT NULL
+    UNION ALL
+    SELECT stage_arn, 'join_to_subscribe', CASE WHEN subscribed_us IS NULL THEN 0 ELSE 1 END,
+        CASE WHEN subscribed_us > joined_us THEN subscribed_us - joined_us ELSE 0 END
+    FROM firsts
+    WHERE joined_us IS NOT NULL
+),
+ranked AS (
+    SELECT stage_arn, what, has_wait, wait_us,
+        ROW_NUMBER() OVER (PARTITION BY stage_arn, what, has_wait ORDER BY wait_us) AS place,
+        COUNT(*) OVER (PARTITION BY stage_arn, what, has_wait) AS places
+    FROM waited
+)
+SELECT stage_arn, what,
+    CAST(SUM(has_wait) AS BIGINT) AS participants,
+    CAST(COUNT(*) AS BIGINT) AS of_participants,
+    MAX(CASE WHEN has_wait = 1 AND place * 100 >= places * 50 AND (place - 1) * 100 < places * 50 THEN wait_us END) / CAST(1000000 AS DOUBLE) AS p50_s,
+    MAX(CASE WHEN has_wait = 1 AND place * 100 >= places * 95 AND (place - 1) * 100 < places * 95 THEN wait_us END) / CAST(1000000 AS DOUBLE) AS p95_s
+FROM ranked
+GROUP BY stage_arn, what

@@ -1,0 +1,168 @@
+"""The statements that make the tables and views of a lake on an engine, in the order to run them. Pure.
+
+The texts of the views stand in ``sql/``, one file a view, the same for every engine. Beside them each engine has a file
+of what the views stand on, and ``sql/range/`` what comes between where only a range of dates is asked for.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from exporter.errors import UsageError
+from exporter.views.columns import COLUMNS
+from exporter.views.engines import ENGINES
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+    from datetime import date
+
+    from exporter.views.engines import Engine
+
+#: The tables of a lake.
+TABLES = tuple(COLUMNS)
+#: The views that other views stand on and nobody else needs, among those of `VIEWS` in their order.
+_INNER = ("newest_sessions", "session_facts", "unit_facts", "interval_facts")
+_ALL = (
+    "stages_now",
+    "newest_sessions",
+    "sessions_now",
+    "participants_now",
+    "session_facts",
+    "unit_facts",
+    "interval_facts",
+    "intervals",
+    "concurrency_by_minute",
+    "session_summary",
+    "participant_summary",
+    "watch_time",
+    "participant_hours",
+    "failures",
+    "waits",
+    "checks",
+)
+#: The views for analysts.
+VIEWS = tuple(name for name in _ALL if name not in _INNER)
+
+_DAY_US = 86_400_000_000
+#: The ordinal of 1970-01-01.
+_EPOCH_DAY = 719_163
+#: The last day of the calendar that the views count days by, in days since 1970: 2100-12-31.
+_LAST_DAY = 47_846
+_PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
+
+
+@dataclass(frozen=True)
+class Dates:
+    """A range of UTC dates: from ``since`` up to, and without, ``until``; None is no bound."""
+
+    since: date | None = None
+    until: date | None = None
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether there is a bound at all."""
+        return self.since is not None or self.until is not None
+
+
+def statements(
+    engine: str, lake: str, dates: Dates | None = None, tables: Collection[str] = TABLES, *, stored: bool = False
+) -> list[str]:
+    """Make the statements, each without its semicolon.
+
+    ``lake`` is an absolute path or ``s3://bucket/prefix``, ``tables`` are those that it has files of; the others are
+    made empty. With ``stored`` what ended which interval is worked out once and kept, not anew by each question; that
+    needs an engine that has tables of its own. Raises :class:`UsageError`.
+    """
+    if engine not in ENGINES:
+        raise UsageError(f"there is no engine {engine!r}, but {', '.join(ENGINES)}")
+    return list(_statements(ENGINES[engine], lake.rstrip("/"), dates or Dates(), frozenset(tables), is_stored=stored))
+
+
+def script(made: list[str]) -> str:
+    """The statements as one text, to be run as it stands."""
+    return "".join(f"{statement};\n\n" for statement in made).rstrip("\n")
+
+
+def _statements(engine: Engine, lake: str, dates: Dates, tables: frozenset[str], *, is_stored: bool) -> Iterator[str]:
+    for table in TABLES:
+        is_made = engine.name == "athena" or table in tables
+        yield engine.table(table, lake) if is_made else engine.empty_table(table)
+    yield from _base(engine, dates)
+    for name in _ALL:
+        how = "CREATE OR REPLACE TABLE" if is_stored and name == "interval_facts" else engine.view
+        yield f"{how} {name} AS\n{_text(name)}"
+
+
+def _base(engine: Engine, dates: Dates) -> Iterator[str]:
+    """What the views stand on: the tables with times that are the same in every zone, and nothing null in a key."""
+    parts, is_bounded = _parts(engine.name), dates.is_bounded
+    names = _names(parts["dates"][0] if is_bounded else None)
+    yield from (_filled(text, names) for text in parts["sessions"])
+    if not is_bounded:
+        yield f"{engine.view} base_days AS\nSELECT day, day_us FROM base_calendar"
+        yield from (_filled(text, names) for text in parts["events"])
+        return
+    bounds = _bounds(dates)
+    made = [
+        f"{engine.view} {name} AS\n{_filled(_text(f'range/{name}'), bounds)}"
+        for name in (
+            "session_range", "range_dates", "base_days", "base_sessions",
+            "chosen_sessions", "base_participants", "base_events",
+        )
+    ]  # fmt: skip
+    yield from made[:4]
+    yield from parts.get("range", ())
+    yield from (_filled(text, names) for text in parts["events"])
+    yield from made[4:]
+
+
+def _names(dates: str | None) -> dict[str, str]:
+    """What stands in an engine's file for the names of views, and for the dates that are read."""
+    if dates is None:
+        names = {table: f"base_{table}" for table in TABLES}
+        return {**names, "participants_of_dates": "", "events_of_dates": ""}
+    return {
+        "sessions": "all_sessions",
+        "participants": "dated_participants",
+        "events": "dated_events",
+        "participants_of_dates": f"WHERE session_date {dates}",
+        "events_of_dates": f"WHERE event_date {dates}",
+    }
+
+
+def _bounds(dates: Dates) -> dict[str, str]:
+    """The range in microseconds since 1970: the day at which it begins, and that before which it ends."""
+    since = 0 if dates.since is None else dates.since.toordinal() - _EPOCH_DAY
+    until = _LAST_DAY if dates.until is None else dates.until.toordinal() - _EPOCH_DAY
+    days = {
+        "since": since,
+        "until": until,
+        "day_before": since - 1,
+        "day_after": until,
+        "last": _LAST_DAY,
+    }
+    return {f"{name}_us": str(min(max(day, 0), _LAST_DAY) * _DAY_US) for name, day in days.items()}
+
+
+def _filled(text: str, values: Mapping[str, str]) -> str:
+    return _PLACEHOLDER.sub(lambda match: values[match[1]], text).rstrip()
+
+
+@cache
+def _text(name: str) -> str:
+    """The text of a view."""
+    return files("exporter.views").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8").rstrip()
+
+
+@cache
+def _parts(engine: str) -> dict[str, list[str]]:
+    """The statements of an engine's file, by the part that they stand in."""
+    parts = {}
+    for part in _text(engine).split("\n-- part: ")[1:]:
+        name, _, text = part.partition("\n")
+        parts[name] = [statement.strip() for statement in re.split(r";\n|;$", text) if statement.strip()]
+    return parts
