@@ -1,22 +1,20 @@
 -- A session's minute in which something began or ended: the most at once in it, and how many at its end.
 -- An interval goes from its start up to, and without, its end; one of length zero counts nowhere.
 WITH changes AS (
-    SELECT stage_arn, session_id, kind, moment_us, moment_at,
+    SELECT stage_arn, session_id, kind, moment_us,
         CAST(SUM(step) AS BIGINT) AS change, CAST(SUM(own_step) AS BIGINT) AS own_change
     FROM (
-        SELECT stage_arn, session_id, kind, started_us AS moment_us, started_at AS moment_at, 1 AS step,
-            1 - replica_code AS own_step
-        FROM interval_facts
-        WHERE counted_us > started_us
-        UNION ALL
-        SELECT stage_arn, session_id, kind, counted_us, counted_at, -1, replica_code - 1
-        FROM interval_facts
-        WHERE counted_us > started_us
+        SELECT i.stage_arn AS stage_arn, i.session_id AS session_id, i.kind AS kind,
+            CASE WHEN s.step = 1 THEN i.started_us ELSE i.counted_us END AS moment_us,
+            s.step AS step, s.step * (1 - i.replica_code) AS own_step
+        FROM interval_facts i
+        CROSS JOIN (SELECT 1 AS step UNION ALL SELECT -1 AS step) s
+        WHERE i.counted_us > i.started_us
     ) steps
-    GROUP BY stage_arn, session_id, kind, moment_us, moment_at
+    GROUP BY stage_arn, session_id, kind, moment_us
 ),
 levels AS (
-    SELECT stage_arn, session_id, kind, moment_us, moment_at, change, own_change,
+    SELECT stage_arn, session_id, kind, moment_us, change, own_change,
         CAST(SUM(change) OVER steps AS BIGINT) AS level_after,
         CAST(SUM(own_change) OVER steps AS BIGINT) AS own_level_after,
         ROW_NUMBER() OVER (
@@ -29,8 +27,7 @@ levels AS (
 ),
 -- What was there before a change counts in its minute, but where the change comes with the minute's beginning.
 minutes AS (
-    SELECT stage_arn, session_id, kind, DATE_TRUNC('minute', moment_at) AS minute_at,
-        moment_us - moment_us % 86400000000 AS midnight_us,
+    SELECT stage_arn, session_id, kind, moment_us - moment_us % 60000000 AS minute_us,
         CASE WHEN moment_us % 60000000 > 0 AND change < 0 THEN level_after - change ELSE level_after END AS most,
         CASE
             WHEN moment_us % 60000000 > 0 AND own_change < 0 THEN own_level_after - own_change ELSE own_level_after
@@ -38,9 +35,15 @@ minutes AS (
         CASE WHEN from_end = 1 THEN level_after ELSE 0 END AS level_last,
         CASE WHEN from_end = 1 THEN own_level_after ELSE 0 END AS own_level_last
     FROM levels
+),
+by_minute AS (
+    SELECT stage_arn, session_id, kind, minute_us, MAX(most) AS peak_level, MAX(level_last) AS last_level,
+        MAX(own_most) AS own_peak_level, MAX(own_level_last) AS own_last_level
+    FROM minutes
+    GROUP BY stage_arn, session_id, kind, minute_us
 )
-SELECT m.stage_arn AS stage_arn, m.session_id AS session_id, m.kind AS kind, m.minute_at AS minute,
-    MAX(m.most) AS peak, MAX(m.level_last) AS at_end, MAX(m.own_most) AS peak_own, MAX(m.own_level_last) AS at_end_own
-FROM minutes m
-JOIN base_days d ON d.day_us = m.midnight_us
-GROUP BY m.stage_arn, m.session_id, m.kind, m.minute_at
+SELECT m.stage_arn AS stage_arn, m.session_id AS session_id, m.kind AS kind, t.minute_at AS minute,
+    m.peak_level AS peak, m.last_level AS at_end, m.own_peak_level AS peak_own, m.own_last_level AS at_end_own
+FROM by_minute m
+JOIN base_minutes t ON t.minute_us = m.minute_us
+JOIN base_days d ON d.day_us = m.minute_us - m.minute_us % 86400000000

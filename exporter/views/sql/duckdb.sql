@@ -17,6 +17,7 @@ SELECT * REPLACE (
     ),
     coalesce(epoch_us(session_start), -1) AS start_us,
     coalesce(epoch_us(session_end), -1) AS end_us,
+    date_trunc('minute', make_timestamp(epoch_us(session_end))) AS end_minute_at,
     epoch_us(exported_at) AS exported_us,
     CASE WHEN is_final THEN 1 ELSE 0 END AS final_code
 FROM sessions;
@@ -51,6 +52,7 @@ SELECT stage_arn, session_id, participant_id, event_id,
     CASE WHEN replica THEN 1 ELSE 0 END AS replica_flag,
     make_timestamp(epoch_us(event_time)) AS event_at,
     epoch_us(event_time) AS event_us,
+    date_trunc('minute', make_timestamp(epoch_us(event_time))) AS minute_at,
     make_timestamp(epoch_us(exported_at)) AS exported_at,
     epoch_us(exported_at) AS exported_us
 FROM events

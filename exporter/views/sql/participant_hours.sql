@@ -1,40 +1,42 @@
 -- The time that participants were connected, by stage and UTC day: an estimate, not an invoice.
 -- low: until their own last event where nothing tells when they left; high: until the session's end, or until it was
 -- last seen. Both stand side by side as bounds 0 and 1 up to the last step.
-WITH stays AS (
-    SELECT stage_arn, 0 AS bound, replica_code, started_us, low_us AS end_us,
-        CASE WHEN end_reason = 'stopped' THEN 0 ELSE 1 END AS guess_code
-    FROM interval_facts
-    WHERE kind = 'join'
-    UNION ALL
-    SELECT stage_arn, 1, replica_code, started_us, high_us, CASE WHEN end_reason = 'stopped' THEN 0 ELSE 1 END
-    FROM interval_facts
-    WHERE kind = 'join'
-),
-days AS (
+WITH days AS (
     SELECT stage_arn, bound, replica_code, guess_code, started_us, end_us,
         started_us - started_us % 86400000000 AS first_us,
         end_us - end_us % 86400000000 AS last_us
-    FROM stays
+    FROM (
+        SELECT i.stage_arn AS stage_arn, b.bound AS bound, i.replica_code AS replica_code, i.started_us AS started_us,
+            CASE WHEN b.bound = 0 THEN i.low_us ELSE i.high_us END AS end_us,
+            CASE WHEN i.end_reason = 'stopped' THEN 0 ELSE 1 END AS guess_code
+        FROM interval_facts i
+        CROSS JOIN (SELECT 0 AS bound UNION ALL SELECT 1 AS bound) b
+        WHERE i.kind = 'join'
+    ) stays
 ),
--- Of each stay the part on its first day and that on its last; the whole days between are counted as a level, which
--- goes up after the first day and down with the last.
+-- Of each stay the part on its first day (0) and that on its last (1). The whole days between are counted as a level,
+-- which goes up after the first day (2) and down with the last (3).
 parts AS (
-    SELECT stage_arn, bound, replica_code, guess_code, first_us AS midnight_us, 1 AS begun, 0 AS step,
-        CASE WHEN last_us = first_us THEN end_us ELSE first_us + 86400000000 END - started_us AS part_us
-    FROM days
-    UNION ALL
-    SELECT stage_arn, bound, replica_code, guess_code, last_us, 0, 0, end_us - last_us
-    FROM days
-    WHERE last_us > first_us
-    UNION ALL
-    SELECT stage_arn, bound, replica_code, guess_code, first_us + 86400000000, 0, 1, 0
-    FROM days
-    WHERE last_us > first_us + 86400000000
-    UNION ALL
-    SELECT stage_arn, bound, replica_code, guess_code, last_us, 0, -1, 0
-    FROM days
-    WHERE last_us > first_us + 86400000000
+    SELECT d.stage_arn AS stage_arn, d.bound AS bound, d.replica_code AS replica_code, d.guess_code AS guess_code,
+        CASE
+            WHEN p.piece = 0 THEN d.first_us
+            WHEN p.piece = 2 THEN d.first_us + 86400000000
+            ELSE d.last_us
+        END AS midnight_us,
+        CASE WHEN p.piece = 0 THEN 1 ELSE 0 END AS begun,
+        CASE WHEN p.piece = 2 THEN 1 WHEN p.piece = 3 THEN -1 ELSE 0 END AS step,
+        CASE
+            WHEN p.piece = 0 AND d.last_us = d.first_us THEN d.end_us - d.started_us
+            WHEN p.piece = 0 THEN d.first_us + 86400000000 - d.started_us
+            WHEN p.piece = 1 THEN d.end_us - d.last_us
+            ELSE 0
+        END AS part_us
+    FROM days d
+    CROSS JOIN (
+        SELECT 0 AS piece UNION ALL SELECT 1 AS piece UNION ALL SELECT 2 AS piece UNION ALL SELECT 3 AS piece
+    ) p
+    WHERE p.piece = 0 OR (p.piece = 1 AND d.last_us > d.first_us)
+        OR (p.piece > 1 AND d.last_us > d.first_us + 86400000000)
 ),
 by_day AS (
     SELECT stage_arn, bound, replica_code, guess_code, midnight_us,
@@ -61,10 +63,13 @@ filled AS (
     FROM levels
     UNION ALL
     SELECT l.stage_arn, l.bound, l.replica_code, l.guess_code, d.day_us, 0, l.whole * 86400000000
-    FROM levels l
+    FROM (
+        SELECT stage_arn, bound, replica_code, guess_code, midnight_us, whole, next_us
+        FROM levels
+        WHERE whole > 0 AND next_us > midnight_us + 86400000000
+    ) l
     CROSS JOIN base_days d
-    WHERE l.whole > 0 AND l.next_us > l.midnight_us + 86400000000
-        AND d.day_us > l.midnight_us AND d.day_us < l.next_us
+    WHERE d.day_us > l.midnight_us AND d.day_us < l.next_us
 )
 SELECT f.stage_arn AS stage_arn, d.day AS day,
     CAST(SUM(CASE WHEN f.bound = 0 THEN f.begins ELSE 0 END) AS BIGINT) AS joins,

@@ -17,13 +17,11 @@ watching AS (
     FROM (
         SELECT stage_arn, session_id, participant_id, moment_us, SUM(step) AS change
         FROM (
-            SELECT stage_arn, session_id, participant_id, started_us AS moment_us, 1 AS step
-            FROM interval_facts
-            WHERE kind = 'subscribe' AND counted_us > started_us
-            UNION ALL
-            SELECT stage_arn, session_id, participant_id, counted_us, -1
-            FROM interval_facts
-            WHERE kind = 'subscribe' AND counted_us > started_us
+            SELECT i.stage_arn AS stage_arn, i.session_id AS session_id, i.participant_id AS participant_id,
+                CASE WHEN s.step = 1 THEN i.started_us ELSE i.counted_us END AS moment_us, s.step AS step
+            FROM interval_facts i
+            CROSS JOIN (SELECT 1 AS step UNION ALL SELECT -1 AS step) s
+            WHERE i.kind = 'subscribe' AND i.counted_us > i.started_us
         ) steps
         GROUP BY stage_arn, session_id, participant_id, moment_us
     ) changes
