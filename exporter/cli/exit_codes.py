@@ -59,6 +59,12 @@ MEANINGS: Mapping[str, tuple[Meaning, ...]] = {
         _WRONG_USAGE,
         _STOPPED,
     ),
+    "sql": (
+        ((OK,), "the statements are printed"),
+        ((FAILED,), "the lake can't be read, or there is none"),
+        _WRONG_USAGE,
+        _STOPPED,
+    ),
     "emulate": (
         ((FAILED,), "it can't serve: the port is taken, say"),
         _WRONG_USAGE,

@@ -21,6 +21,9 @@ _RUN = "The run"
 _CALLS = "Calls"
 _S3 = "S3, passed on with each object"
 
+#: Those that `exporter.views.statements` makes statements for, but for one that tests alone use.
+ENGINES = ("duckdb", "athena", "spark", "clickhouse")
+
 
 def _setting(key: str, flags: str, metavar: str | None, help_text: str, group: str, **more: Any) -> Option:  # noqa: ANN401 - click's own
     return Option(flags, help_text, group, key, metavar=metavar, **more)
@@ -202,6 +205,22 @@ ACCEPT_MISSING = Option(
     " event_date=2025-01-01..2025-01-31; session_date= and exported_date= alike. May be repeated.",
     metavar="PARTITION",
     multiple=True,
+)
+ENGINE = Option(
+    "--engine",
+    "The engine that is to read the lake.",
+    metavar="|".join(ENGINES),
+    type=click.Choice(ENGINES),
+    required=True,
+)
+SINCE_DATE = Option(
+    "--since",
+    "Only sessions that had not ended before this UTC date.",
+    metavar="DATE",
+    type=click.DateTime(["%Y-%m-%d"]),
+)
+UNTIL_DATE = Option(
+    "--until", "Only sessions that began before this UTC date.", metavar="DATE", type=click.DateTime(["%Y-%m-%d"])
 )
 DRY_REPAIR = Option("--dry-run", "Say what would be done to which file, and change nothing.", is_flag=True)
 
