@@ -1,38 +1,10 @@
 -- What is strange in the lake, each finding with its severity and how often a session has it.
-WITH ordered AS (
-    SELECT stage_arn, session_id, event_name, event_us,
-        CASE WHEN event_name IN ('PUBLISH_STARTED', 'SUBSCRIBE_STARTED') THEN 1 ELSE 0 END AS is_start,
-        COALESCE(MAX(CASE WHEN event_name = 'JOINED' THEN event_us END) OVER sooner, -1) AS joined_us,
-        COALESCE(MAX(CASE WHEN event_name = 'LEFT' THEN event_us END) OVER sooner, -1) AS left_us
-    FROM base_events
-    WHERE event_name IN ('JOINED', 'LEFT', 'PUBLISH_STARTED', 'SUBSCRIBE_STARTED')
-    WINDOW sooner AS (PARTITION BY stage_arn, session_id, participant_id ORDER BY event_us)
-),
-stops AS (
-    SELECT stage_arn, session_id, step,
-        LAG(step, 1, 0) OVER own AS last_step,
-        LEAD(step, 1, 0) OVER own AS next_step,
-        LEAD(event_us, 1, -1) OVER own AS next_us,
-        event_us
-    FROM (
-        SELECT stage_arn, session_id, participant_id, event_id, event_us,
-            CASE WHEN event_name IN ('JOINED', 'LEFT') THEN 'join'
-                WHEN event_name LIKE 'PUBLISH%' THEN 'publish'
-                WHEN event_name LIKE 'SUBSCRIBE%' THEN 'subscribe'
-                ELSE 'replication' END AS kind,
-            CASE WHEN event_name LIKE 'SUBSCRIBE%' THEN remote_id
-                WHEN event_name LIKE 'REPLICATION%' THEN destination_id
-                ELSE '' END AS peer,
-            CAST(CASE WHEN event_name = 'JOINED' OR event_name LIKE '%STARTED' THEN 1 ELSE 0 END AS BIGINT) AS step
-        FROM base_events
-        WHERE event_name IN (
-            'JOINED', 'LEFT', 'PUBLISH_STARTED', 'PUBLISH_STOPPED', 'SUBSCRIBE_STARTED', 'SUBSCRIBE_STOPPED',
-            'REPLICATION_STARTED', 'REPLICATION_STOPPED'
-        )
-    ) signals
-    WINDOW own AS (
-        PARTITION BY stage_arn, session_id, participant_id, kind, peer ORDER BY event_us, step, event_id
-    )
+WITH joined AS (
+    SELECT stage_arn, session_id, kind, started_us,
+        COALESCE(MAX(CASE WHEN kind = 'join' THEN high_us END) OVER (PARTITION BY unit ORDER BY started_us), -1)
+            AS joined_until_us
+    FROM interval_facts
+    WHERE kind IN ('join', 'publish', 'subscribe')
 ),
 published AS (
     SELECT stage_arn, session_id, participant_id, MAX(has_published) AS ever_published, MAX(has_watched) AS ever_watched
@@ -59,9 +31,11 @@ findings AS (
     SELECT 'event_twice' AS name, 'error' AS severity, stage_arn, session_id,
         CAST(SUM(copies - 1) AS BIGINT) AS found
     FROM (
-        SELECT stage_arn, session_id, participant_id, event_id, COUNT(*) AS copies
-        FROM base_events
-        GROUP BY stage_arn, session_id, participant_id, event_id
+        SELECT e.stage_arn AS stage_arn, e.session_id AS session_id, e.participant_id AS participant_id,
+            e.event_id AS event_id, COUNT(*) AS copies
+        FROM base_events e
+        JOIN (SELECT event_id FROM base_events GROUP BY event_id HAVING COUNT(*) > 1) t ON t.event_id = e.event_id
+        GROUP BY e.stage_arn, e.session_id, e.participant_id, e.event_id
     ) ids
     WHERE copies > 1
     GROUP BY stage_arn, session_id
@@ -82,11 +56,11 @@ findings AS (
     WHERE has_row = 0 AND any_row = 1
     GROUP BY stage_arn, session_id
     UNION ALL
-    SELECT CASE WHEN event_name = 'PUBLISH_STARTED' THEN 'publish_while_not_joined' ELSE 'subscribe_while_not_joined' END,
+    SELECT CASE WHEN kind = 'publish' THEN 'publish_while_not_joined' ELSE 'subscribe_while_not_joined' END,
         'warn', stage_arn, session_id, COUNT(*)
-    FROM ordered
-    WHERE is_start = 1 AND (joined_us < 0 OR (left_us > joined_us AND left_us < event_us))
-    GROUP BY event_name, stage_arn, session_id
+    FROM joined
+    WHERE kind <> 'join' AND joined_until_us < started_us
+    GROUP BY kind, stage_arn, session_id
     UNION ALL
     SELECT 'error_without_code', 'warn', stage_arn, session_id, COUNT(*)
     FROM base_events
@@ -104,11 +78,19 @@ findings AS (
     WHERE kind IN ('publish', 'subscribe') AND counted_us - started_us > 86400000000
     GROUP BY kind, stage_arn, session_id
     UNION ALL
-    -- A stop that stands before its start only because both are of one instant has its start.
-    SELECT 'stop_without_start', 'info', stage_arn, session_id, COUNT(*)
-    FROM stops
-    WHERE step = 0 AND last_step = 0 AND NOT (next_step = 1 AND next_us = event_us)
+    -- What has ended an interval is a stop with a start, and so is one that stands before it at the same instant.
+    SELECT 'stop_without_start', 'info', stage_arn, session_id, CAST(SUM(stop) AS BIGINT)
+    FROM (
+        SELECT stage_arn, session_id, 1 AS stop
+        FROM base_events
+        WHERE event_name IN ('LEFT', 'PUBLISH_STOPPED', 'SUBSCRIBE_STOPPED', 'REPLICATION_STOPPED')
+        UNION ALL
+        SELECT stage_arn, session_id, -1
+        FROM interval_facts
+        WHERE end_reason IN ('stopped', 'same_instant')
+    ) stops
     GROUP BY stage_arn, session_id
+    HAVING SUM(stop) > 0
     UNION ALL
     SELECT 'unknown_event_name', 'info', stage_arn, session_id, COUNT(*)
     FROM base_events

@@ -6,15 +6,20 @@ WITH replication_rows AS (
     FROM participants_now
     WHERE replication_type IS NOT NULL
 ),
--- A number for each participant of a session: what is sorted by a number is sorted fast.
+-- A number for each participant of a session, and for each session: what is sorted by a number is sorted fast.
 units AS (
     SELECT u.stage_arn AS stage_arn, u.session_id AS session_id, u.participant_id AS participant_id,
         ROW_NUMBER() OVER (ORDER BY u.participant_id, u.session_id, u.stage_arn) AS unit,
+        s.session_number AS session_number,
         u.replica_code AS replica_code, u.last_us AS own_last_us, u.last_at AS own_last_at,
         s.end_us AS end_us, s.end_at AS end_at, s.last_us AS session_last_us, s.last_at AS session_last_at,
         s.seen_us AS seen_us, s.seen_at AS seen_at
     FROM unit_facts u
-    JOIN session_facts s ON s.stage_arn = u.stage_arn AND s.session_id = u.session_id
+    JOIN (
+        SELECT stage_arn, session_id, ROW_NUMBER() OVER (ORDER BY session_id, stage_arn) AS session_number,
+            end_us, end_at, last_us, last_at, seen_us, seen_at
+        FROM session_facts
+    ) s ON s.stage_arn = u.stage_arn AND s.session_id = u.session_id
     WHERE u.last_us >= 0
 ),
 signals AS (
@@ -104,6 +109,7 @@ ended AS (
 ),
 within AS (
     SELECT u.stage_arn AS stage_arn, u.session_id AS session_id, u.participant_id AS participant_id,
+        u.unit AS unit, u.session_number AS session_number,
         e.kind AS kind, e.peer AS peer, e.event_at AS started_at, e.event_us AS started_us,
         CASE
             WHEN e.ended_by IN ('stopped', 'restarted') THEN e.next_us
@@ -134,6 +140,7 @@ within AS (
     JOIN units u ON u.unit = e.unit
 )
 SELECT w.stage_arn AS stage_arn, w.session_id AS session_id, w.participant_id AS participant_id,
+    w.unit AS unit, w.session_number AS session_number,
     w.kind AS kind, w.peer AS peer, w.started_at AS started_at, w.started_us AS started_us,
     w.known_end_at AS ended_at,
     -- The end to count with: where nothing tells it, the session's last event.

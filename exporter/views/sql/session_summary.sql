@@ -1,42 +1,32 @@
 -- A session: how many took part, how long, and how much of it is there.
 WITH by_kind AS (
-    SELECT stage_arn, session_id, participant_id, kind, COUNT(*) AS interval_count,
+    SELECT stage_arn, session_id, unit, kind, COUNT(*) AS interval_count,
         CAST(SUM(counted_us - started_us) AS BIGINT) AS length_us,
         CAST(SUM(low_us - started_us) AS BIGINT) AS least_us,
         CAST(SUM(high_us - started_us) AS BIGINT) AS longest_us
     FROM interval_facts
-    GROUP BY stage_arn, session_id, participant_id, kind
+    GROUP BY stage_arn, session_id, unit, kind
 ),
--- A viewer counts once, whomever it watches: from its first subscription of several at a time to the end of the last.
-watching AS (
-    SELECT stage_arn, session_id, participant_id, moment_us, change,
-        SUM(change) OVER (
-            PARTITION BY stage_arn, session_id, participant_id ORDER BY moment_us
-            ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
-        ) AS watched
+-- A viewer counts once, whomever it watches: of each of its subscriptions only what those before it do not cover.
+covered AS (
+    SELECT stage_arn, session_id, session_number, counted_us,
+        CASE WHEN until_us > started_us THEN until_us ELSE started_us END AS from_us
     FROM (
-        SELECT stage_arn, session_id, participant_id, moment_us, SUM(step) AS change
-        FROM (
-            SELECT i.stage_arn AS stage_arn, i.session_id AS session_id, i.participant_id AS participant_id,
-                CASE WHEN s.step = 1 THEN i.started_us ELSE i.counted_us END AS moment_us, s.step AS step
-            FROM interval_facts i
-            CROSS JOIN (SELECT 1 AS step UNION ALL SELECT -1 AS step) s
-            WHERE i.kind = 'subscribe' AND i.counted_us > i.started_us
-        ) steps
-        GROUP BY stage_arn, session_id, participant_id, moment_us
-    ) changes
+        SELECT stage_arn, session_id, session_number, started_us, counted_us,
+            COALESCE(MAX(counted_us) OVER (
+                PARTITION BY unit ORDER BY started_us, counted_us, peer ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+            ), -1) AS until_us
+        FROM interval_facts
+        WHERE kind = 'subscribe' AND counted_us > started_us
+    ) watched
+    WHERE counted_us > until_us
 ),
 audience AS (
-    SELECT stage_arn, session_id, SUM(viewer_change) OVER (
-        PARTITION BY stage_arn, session_id ORDER BY moment_us ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+    SELECT c.stage_arn AS stage_arn, c.session_id AS session_id, SUM(s.step) OVER (
+        PARTITION BY c.session_number ORDER BY CASE WHEN s.step = 1 THEN c.from_us ELSE c.counted_us END
     ) AS viewers_now
-    FROM (
-        SELECT stage_arn, session_id, moment_us,
-            SUM(CASE WHEN watched > 0 THEN 1 ELSE 0 END - CASE WHEN watched - change > 0 THEN 1 ELSE 0 END)
-                AS viewer_change
-        FROM watching
-        GROUP BY stage_arn, session_id, moment_us
-    ) moments
+    FROM covered c
+    CROSS JOIN (SELECT 1 AS step UNION ALL SELECT -1 AS step) s
 ),
 counted AS (
     SELECT stage_arn, session_id, 1 AS part, 0 AS publishing, 0 AS viewing, 0 AS most, 0 AS publish_us, 0 AS watch_us,
