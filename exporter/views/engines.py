@@ -1,7 +1,7 @@
 """The engines: how each names a lake's files, quotes a text, and makes a view. Pure.
 
-A lake's place is whatever somebody has called a folder or a bucket's prefix: quotes, backslashes, line ends and what an
-engine takes for a pattern may stand in it, and it stands in a statement.
+A lake's place is whatever somebody has called a folder or a bucket's prefix: quotes, line ends and what an engine takes
+for a pattern may stand in it, and it stands in a statement. What an engine can't be told is refused.
 """
 
 from __future__ import annotations
@@ -50,9 +50,15 @@ def _escaped(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
+def _refuse(lake: str, letters: str, engine: str) -> None:
+    """Raise :class:`UsageError` where a lake's place has one of the letters."""
+    if found := next((letter for letter in letters if letter in lake), None):
+        raise UsageError(f"{engine} can't read a lake whose place has a {found} in it")
+
+
 def _duckdb_table(name: str, lake: str) -> str:
-    # It takes names for patterns, and a backslash for a slash or an escape.
-    root = re.sub(r"[*?\[\\]", lambda match: "?" if match[0] == "\\" else f"[{match[0]}]", lake)
+    _refuse(lake, "\\", "DuckDB")  # it takes one for a slash
+    root = re.sub(r"[*?\[]", r"[\g<0>]", lake)  # and names for patterns
     files, key = _standard(f"{root}/{name}/**/*.parquet"), DATE_KEYS[name]
     return (
         f"CREATE OR REPLACE VIEW {name} AS\n"
@@ -71,11 +77,9 @@ def _spark_table(name: str, lake: str) -> str:
 
 
 def _clickhouse_table(name: str, lake: str) -> str:
-    if lake.startswith(_S3):
-        source, place = "s3", lake
-    else:
-        source, place = "file", lake
-    files = _escaped(f"{place}/{name}/{DATE_KEYS[name]}=*/*.parquet")
+    _refuse(lake, "*?{}", "ClickHouse")  # it takes names for patterns, and nothing escapes them
+    source = "s3" if lake.startswith(_S3) else "file"
+    files = _escaped(f"{lake}/{name}/{DATE_KEYS[name]}=*/*.parquet")
     return (
         f"CREATE OR REPLACE VIEW {name} AS\n"
         f"SELECT * FROM {source}({files}, 'Parquet') SETTINGS use_hive_partitioning = 1"

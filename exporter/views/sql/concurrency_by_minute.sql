@@ -1,5 +1,5 @@
--- A session's minute in which something began or ended: the most at once in it, and how many at its end.
--- An interval goes from its start up to, and without, its end; one of length zero counts nowhere.
+-- A minute of a session in which something began or ended: the most at once in it, and how many at its end.
+-- An interval goes from its start up to, and without, its end. One of length zero counts nowhere.
 WITH steps AS (
     SELECT i.stage_arn AS stage_arn, i.session_id AS session_id, i.session_number AS session_number, i.kind AS kind,
         CASE WHEN s.step = 1 THEN i.started_us ELSE i.counted_us END AS moment_us,

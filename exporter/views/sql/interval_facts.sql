@@ -1,4 +1,4 @@
--- One start and what ended it, with all that other views count with. Internal; `intervals` has its columns for use.
+-- One start and what ended it, with all that other views count with. Internal: `intervals` has what is for use.
 -- Times stand as TIMESTAMP and as microseconds, for no arithmetic on times is the same on every engine.
 -- Numbers for no: -1 of a step or a time that is not there.
 WITH replication_rows AS (
@@ -74,7 +74,7 @@ paired AS (
     FROM neighbours
     WHERE step = 1 OR kind = 'join'
 ),
--- What the participant's stays say of its other intervals: the first LEFT from this instant on, the first JOINED from
+-- What the stays of the participant say of its other intervals: the first LEFT from this instant on, the first JOINED from
 -- this instant on that is no stay of length zero, and the first LEFT that ends such a stay.
 among_stays AS (
     SELECT unit, kind, peer, step, event_at, event_us, next_step, next_us, next_at, flag_code, is_zero,
@@ -143,7 +143,7 @@ SELECT w.stage_arn AS stage_arn, w.session_id AS session_id, w.participant_id AS
     w.unit AS unit, w.session_number AS session_number,
     w.kind AS kind, w.peer AS peer, w.started_at AS started_at, w.started_us AS started_us,
     w.known_end_at AS ended_at,
-    -- The end to count with: where nothing tells it, the session's last event.
+    -- The end to count with: where nothing tells it, the last event of the session.
     CASE WHEN w.end_reason = 'open' THEN w.session_last_at ELSE w.known_end_at END AS counted_at,
     CASE WHEN w.end_reason = 'open' THEN w.session_last_us ELSE w.known_end_us END AS counted_us,
     -- So long at least, and so long at most.

@@ -1,4 +1,4 @@
--- What is known of a session, from its rows, its participants' and its events. Internal.
+-- What is known of a session, from its rows, those of its participants, and its events. Internal.
 -- A time that is not known is -1 in microseconds, and null.
 SELECT stage_arn, session_id,
     MAX(row_count) AS has_row,

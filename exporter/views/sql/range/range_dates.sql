@@ -1,5 +1,5 @@
 -- The dates of all that these sessions can have: from the earliest start to the latest end, and a day around the range.
--- 60 s before a start and 15 minutes after an end are what a session's events may be early and late.
+-- 60 s before a start and 15 minutes after an end are what events may be early and late.
 SELECT f.day AS first_day, l.day AS last_day
 FROM (
     SELECT MIN(early_us - early_us % 86400000000) AS first_us, MAX(late_us - late_us % 86400000000) AS last_us
