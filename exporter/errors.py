@@ -21,6 +21,7 @@
     ├── Vanished                a session that the commit log names is no longer listed
     ├── EventUnreadable         an event that can't be read; fails its unit
     │   └── EventUndated        an event without a date; the unit's others are exported
+    ├── QueryFailed             a question to the lake could not be answered to its end
     ├── TemporaryFolderRefused  the temporary folder can't be used; fails the units that need it
     └── LakeError               the lake can't be read or written
         ├── LakeBusy            a passing fault; try again
@@ -225,6 +226,12 @@ class TemporaryFolderRefused(ExportError):
     """The temporary folder can't be written or read. The message names the folder and TMPDIR."""
 
     kind = "temporary_folder"
+
+
+class QueryFailed(ExportError):
+    """A question to the lake could not be answered to its end."""
+
+    kind = "query"
 
 
 class LakeError(ExportError):

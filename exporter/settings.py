@@ -53,12 +53,34 @@ def _split(value: object) -> object:
     return value
 
 
+def check_regions(regions: Iterable[str]) -> None:
+    """Raise ValueError for a text that can't be the name of an AWS region.
+
+    Where IVS Real-Time is served changes, so a region that is not known here is asked all the same.
+    """
+    for region in regions:
+        if not is_region(region):
+            close = nearest_region(region)
+            meant = f"did you mean {close}?" if close else "a region is a name such as eu-west-1"
+            raise ValueError(f"{shown(region)} is no AWS region: {meant}")
+
+
+def _checked_regions(regions: tuple[str, ...]) -> tuple[str, ...]:
+    check_regions(regions)
+    return _once(regions)
+
+
+def _once(texts: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(texts))
+
+
 _Number = Annotated[float, BeforeValidator(_refuse_flag), Field(allow_inf_nan=False)]
 _Positive = Annotated[_Number, Field(gt=0)]
 _NotNegative = Annotated[_Number, Field(ge=0)]
 _Count = Annotated[int, BeforeValidator(_refuse_flag), Field(ge=1)]
 _Text = Annotated[str, AfterValidator(_check_text)]
 _Texts = Annotated[tuple[_Text, ...], BeforeValidator(_split)]
+_Regions = Annotated[_Texts, AfterValidator(_checked_regions)]
 
 
 class _Section(BaseModel):
@@ -177,6 +199,12 @@ class S3Settings(_Section):
         return self.of_record() | _set_members(StorageClass=self.storage_class)
 
 
+class QuerySettings(_Section):
+    """What a question to the lake may take. Beyond ``memory_gib`` DuckDB goes on in the temporary folder."""
+
+    memory_gib: _Positive = 2.0
+
+
 class AccountSettings(_Section):
     """An account to export, and the role in it that may read its IVS. No ``regions`` means the run's.
 
@@ -185,7 +213,7 @@ class AccountSettings(_Section):
 
     role_arn: _Text
     external_id: SecretStr | None = None
-    regions: _Texts = ()
+    regions: _Regions = ()
 
     @property
     def account_id(self) -> str:
@@ -206,12 +234,6 @@ class AccountSettings(_Section):
             raise ValueError("should be 2 to 1224 letters, digits and _+=,.@:/-")
         return external_id
 
-    @field_validator("regions")
-    @classmethod
-    def _check_regions(cls, regions: tuple[str, ...]) -> tuple[str, ...]:
-        check_regions(regions)
-        return _once(regions)
-
 
 class Settings(_Section):
     """All settings of a run. ``regions``, ``stages`` and ``exclude_stages`` hold each name once, in their order.
@@ -222,7 +244,7 @@ class Settings(_Section):
     """
 
     lake: _Text = "./lake"
-    regions: _Texts = ()
+    regions: _Regions = ()
     stages: _Texts = ()
     exclude_stages: _Texts = ()
     accounts: tuple[AccountSettings, ...] = ()
@@ -233,17 +255,12 @@ class Settings(_Section):
     retry: RetrySettings = RetrySettings()
     http: HttpSettings = HttpSettings()
     s3: S3Settings = S3Settings()
+    query: QuerySettings = QuerySettings()
 
     @field_validator("lake")
     @classmethod
     def _check_lake(cls, lake: str) -> str:
         return checked_address(lake)
-
-    @field_validator("regions")
-    @classmethod
-    def _check_regions(cls, regions: tuple[str, ...]) -> tuple[str, ...]:
-        check_regions(regions)
-        return _once(regions)
 
     @field_validator("accounts")
     @classmethod
@@ -276,21 +293,5 @@ class Settings(_Section):
         return next((account for account in self.accounts if account.account_id == account_id), None)
 
 
-def check_regions(regions: Iterable[str]) -> None:
-    """Raise ValueError for a text that can't be the name of an AWS region.
-
-    Where IVS Real-Time is served changes, so a region that is not known here is asked all the same.
-    """
-    for region in regions:
-        if not is_region(region):
-            close = nearest_region(region)
-            meant = f"did you mean {close}?" if close else "a region is a name such as eu-west-1"
-            raise ValueError(f"{shown(region)} is no AWS region: {meant}")
-
-
 def _set_members(**members: str | None) -> dict[str, str]:
     return {name: value for name, value in members.items() if value is not None}
-
-
-def _once(texts: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(texts))

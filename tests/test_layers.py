@@ -29,6 +29,7 @@ LAYERS = (
     "catalogs",  # planned
     "ivs",
     "health",
+    "query",
     "report",  # planned
     "discovery",
     "pipeline",

@@ -20,6 +20,7 @@ _QUOTA = "Quota"
 _RUN = "The run"
 _CALLS = "Calls"
 _S3 = "S3, passed on with each object"
+_QUERY = "The question"
 
 #: Those that `exporter.views.statements` makes statements for, but for one that tests alone use.
 ENGINES = ("duckdb", "athena", "spark", "clickhouse")
@@ -223,8 +224,31 @@ UNTIL_DATE = Option(
     "--until", "Only sessions that began before this UTC date.", metavar="DATE", type=click.DateTime(["%Y-%m-%d"])
 )
 DRY_REPAIR = Option("--dry-run", "Say what would be done to which file, and change nothing.", is_flag=True)
+MEMORY = _setting(
+    "query.memory_gib",
+    "--memory-gib",
+    "GIB",
+    "How much memory the question may take; what is more goes through the temporary folder. (2.0)",
+    _QUERY,
+)
+DATES = (
+    Option(
+        "--since",
+        "The views over the sessions that had not ended before this date; in UTC.",
+        _QUERY,
+        metavar="DATE",
+        type=click.DateTime(["%Y-%m-%d"]),
+    ),
+    Option(
+        "--until",
+        "And over those that began before this date.",
+        _QUERY,
+        metavar="DATE",
+        type=click.DateTime(["%Y-%m-%d"]),
+    ),
+)
 
-_FLAGS = {option.key: option.opts[0] for option in SETTINGS}
+_FLAGS = {option.key: option.opts[0] for option in (*SETTINGS, MEMORY)}
 
 
 def flag_of(key: tuple[str, ...]) -> str:

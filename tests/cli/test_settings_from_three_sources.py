@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.cli import settings_sources
-from exporter.cli.options import SETTINGS, flag_of
+from exporter.cli.options import MEMORY, SETTINGS, flag_of
 from exporter.cli.settings_sources import keys, load, variable_of, with_regions
 from exporter.discovery.target_list import Targets
 from exporter.errors import UsageError
@@ -118,8 +118,8 @@ def test_example_file_says_every_default() -> None:
 
 def test_every_key_is_an_option_with_its_default() -> None:
     """One option sets each key, and its help names the default that the settings have."""
-    helps = {option.key: option.help or "" for option in SETTINGS}
-    assert sorted(option.key or "" for option in SETTINGS) == sorted(map(".".join, keys()))
+    helps = {option.key: option.help or "" for option in (*SETTINGS, MEMORY)}
+    assert sorted(option.key or "" for option in (*SETTINGS, MEMORY)) == sorted(map(".".join, keys()))
     for key, default in keys().items():
         text = helps[".".join(key)]
         shown_default = re.search(r"\(([^()]*)\)$", text)

@@ -16,9 +16,15 @@ if TYPE_CHECKING:
     from aiobotocore.session import AioSession
 
     from exporter.lake.store import Store
+    from exporter.lake.stores.s3.store import S3Store
     from exporter.settings import S3Settings
 
 _S3 = "s3://"
+
+
+def is_on_s3(address: str) -> bool:
+    """Whether a lake's address is one of S3's."""
+    return address.startswith(_S3)
 
 
 @asynccontextmanager
@@ -30,13 +36,20 @@ async def open_store(address: str, make_session: Callable[[], AioSession], s3: S
     wrong AWS_ENDPOINT_URL_S3; for S3 what ``make_session`` raises, and :class:`CredentialsLost` where AWS's own
     configuration can't be read. Whether the lake is there and may be used shows at the first thing that it is asked.
     """
-    if not address.startswith(_S3):
+    if not is_on_s3(address):
         if "://" in address or not address:
             raise UsageError(f"lake: {address!r} is neither a directory nor s3://bucket/prefix")
         from exporter.lake.stores.directory import DirectoryStore  # noqa: PLC0415 - as below
 
         yield DirectoryStore(Path(address))
         return
+    async with open_s3_store(address, make_session, s3) as store:
+        yield store
+
+
+@asynccontextmanager
+async def open_s3_store(address: str, make_session: Callable[[], AioSession], s3: S3Settings) -> AsyncIterator[S3Store]:
+    """Open the store at ``s3://bucket/prefix``. Raises as `open_store`."""
     if not address.removeprefix(_S3).partition("/")[0]:
         raise UsageError(f"lake: {address!r} names no bucket: s3://bucket/prefix")
     check_endpoint_settings("S3")

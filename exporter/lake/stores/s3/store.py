@@ -121,6 +121,23 @@ class S3Store:
         body: bytes = answer["Body"]
         return body
 
+    async def read_range(self, key: str, begin: int, length: int) -> bytes | None:
+        """Read ``length`` bytes of an object from ``begin`` on, fewer at its end; None where there is none."""
+        part = {"Key": self._name(key), "Range": f"bytes={begin}-{begin + length - 1}"}
+        try:
+            answer = await self._calls.send(S3Request("get_object", part, length))
+        except Missing:
+            return None
+        body: bytes = answer["Body"]
+        return body
+
+    async def sizes(self, prefix: str) -> dict[str, int]:
+        """List the objects below ``prefix`` with their sizes in bytes, but for what stands for a folder."""
+        found: dict[str, int] = {}
+        async for page in self._pages("list_objects_v2", self._root + checked_prefix(prefix), {}, _next_objects):
+            found |= {entry["Key"].removeprefix(self._root): entry["Size"] for entry in page.get("Contents", ())}
+        return {key: size_bytes for key, size_bytes in found.items() if not key.endswith("/")}
+
     async def remove(self, key: str) -> None:
         """Delete an object."""
         await self.delete(key)
