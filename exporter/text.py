@@ -88,6 +88,15 @@ def plain(text: str) -> str:
     return "".join(letter if letter.isprintable() else "�" for letter in text)
 
 
+def escaped(text: str) -> str:
+    r"""Show a text from outside whole, in one line, with what a terminal would obey as escapes: ``\x1b``."""
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text
+    )
+
+
 def counted(count: int, thing: str) -> str:
     """Write a count with its noun, whose plural ends with an s: ``1 file``, ``1,204 files``."""
     return f"{count:,} {thing}" if count == 1 else f"{count:,} {thing}s"

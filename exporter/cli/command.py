@@ -52,7 +52,7 @@ class Option(click.Option):
 class Command(click.Command):
     """A command: its options, its docstring as help, its exit codes, and a body that takes the context alone."""
 
-    def __init__(self, body: Body, options: tuple[Option, ...]) -> None:
+    def __init__(self, body: Body, options: tuple[click.Parameter, ...]) -> None:
         super().__init__(body.__name__, help=inspect.getdoc(body), params=list(options))
         self.body = body
 
@@ -65,7 +65,8 @@ class Command(click.Command):
         _write_head(self, ctx, formatter)
         groups: dict[str, list[tuple[str, str]]] = {_OTHER_OPTIONS: []}
         for parameter in self.get_params(ctx):
-            if (record := parameter.get_help_record(ctx)) is not None:
+            record = parameter.get_help_record(ctx)
+            if record is not None and not isinstance(parameter, click.Argument):  # which the usage shows
                 groups.setdefault(getattr(parameter, "group", _OTHER_OPTIONS), []).append(record)
         for name, records in groups.items():
             _write_section(formatter, name, records)
@@ -89,8 +90,8 @@ class Program(click.Group):
         return list(self.commands)
 
 
-def command(*options: Option) -> Callable[[Body], Command]:
-    """Make a command of a function with these options; its docstring is the help text, written at most 80 wide."""
+def command(*options: click.Parameter) -> Callable[[Body], Command]:
+    """Make a command of a function with these options and arguments; its docstring is the help, at most 80 wide."""
     return lambda body: Command(body, options)
 
 

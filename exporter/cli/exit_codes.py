@@ -59,6 +59,12 @@ MEANINGS: Mapping[str, tuple[Meaning, ...]] = {
         _WRONG_USAGE,
         _STOPPED,
     ),
+    "query": (
+        ((OK,), "the question is answered, or what can be asked is listed"),
+        ((FAILED,), "the lake can't be read, or the question not be answered to its end"),
+        ((USAGE,), "wrong usage or configuration, or SQL that is wrong or does more than read"),
+        _STOPPED,
+    ),
     "sql": (
         ((OK,), "the statements are printed"),
         ((FAILED,), "the lake can't be read, or there is none"),

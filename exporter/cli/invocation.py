@@ -98,6 +98,10 @@ class Invocation:
         if not self.is_json:
             _print(text)
 
+    def put(self, text: str) -> bool:
+        """Print a piece of a long text, and report whether its reader is still there."""
+        return _print(text, end="")
+
     def print_object(self, report: dict[str, Any]) -> None:
         """Print what is for programs alone."""
         if self.is_json:
@@ -186,13 +190,13 @@ def _complain(kind: str, message: str) -> None:
         sys.stderr.flush()
 
 
-def _print(text: str) -> None:
-    """Print to standard output and make sure that it went out; a reader who has gone is no error.
+def _print(text: str, end: str = "\n") -> bool:
+    """Print to standard output and make sure that it went out; a reader who has gone is no error, and reported.
 
     Raises :class:`ExportError` where it can't be written.
     """
     try:
-        sys.stdout.write(_writable(text, sys.stdout) + "\n")
+        sys.stdout.write(_writable(text, sys.stdout) + end)
         sys.stdout.flush()
     except (OSError, ValueError) as error:  # the latter where the stream is closed
         with suppress(OSError):
@@ -200,6 +204,8 @@ def _print(text: str) -> None:
         if not isinstance(error, BrokenPipeError):
             reason = error.strerror if isinstance(error, OSError) else error
             raise ExportError(f"standard output can't be written: {reason}") from error
+        return False
+    return True
 
 
 def _writable(text: str, stream: TextIO) -> str:

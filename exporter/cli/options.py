@@ -231,23 +231,15 @@ MEMORY = _setting(
     "How much memory the question may take; what is more goes through the temporary folder. (2.0)",
     _QUERY,
 )
-DATES = (
-    Option(
-        "--since",
-        "The views over the sessions that had not ended before this date; in UTC.",
-        _QUERY,
-        metavar="DATE",
-        type=click.DateTime(["%Y-%m-%d"]),
-    ),
-    Option(
-        "--until",
-        "And over those that began before this date.",
-        _QUERY,
-        metavar="DATE",
-        type=click.DateTime(["%Y-%m-%d"]),
-    ),
+SQL = click.Argument(["sql"], required=False, metavar='["SQL"]')
+FORMAT = Option(
+    "--format",
+    "table, csv, or json (an array of objects).",
+    _QUERY,
+    metavar="FORMAT",
+    type=click.Choice(["table", "csv", "json"]),
+    default="table",
 )
-
 _FLAGS = {option.key: option.opts[0] for option in (*SETTINGS, MEMORY)}
 
 

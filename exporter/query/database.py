@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 import tempfile
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from exporter.errors import ExportError, LakeRefused, QueryFailed, TemporaryFolderRefused, UsageError
@@ -18,7 +19,7 @@ from exporter.text import one_line
 from exporter.views.statements import TABLES, VIEWS, Dates, statements
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from types import ModuleType
 
     import pyarrow as pa
@@ -34,6 +35,12 @@ _MISSING = "a query needs DuckDB, which is not installed: pip install 'ivs-expor
 _READING = frozenset({"SELECT", "EXPLAIN", "MULTI"})  # DuckDB calls a PIVOT by the last name
 _ROWS_AT_ONCE = 2_048
 _GIB, _BYTES_MAX = 1 << 30, 1 << 60
+#: Leave nothing but the lake within reach, for good.
+_SHUT = (
+    "SET python_enable_replacements = false",
+    "SET enable_external_access = false",
+    "SET lock_configuration = true",
+)
 # What DuckDB's errors end with: the line of the statement, and a mark below it.
 _POSITION = re.compile(r"\s*LINE \d+:.*", re.DOTALL)
 
@@ -44,39 +51,105 @@ class QueryStopped(QueryFailed):
     kind = "stopped"
 
 
+class StopSwitch:
+    """Ends what a database is doing, from any thread: that raises :class:`QueryStopped` where it waits."""
+
+    def __init__(self) -> None:
+        self.is_on = False
+        self._interrupt: Callable[[], None] = lambda: None
+
+    def turn_on(self) -> None:
+        """End it."""
+        self.is_on = True
+        with suppress(Exception):  # the connection may be closed in this moment
+            self._interrupt()
+
+    def connect(self, interrupt: Callable[[], None]) -> None:
+        """Call ``interrupt`` when the switch is turned on."""
+        self._interrupt = interrupt
+
+
+@dataclass(frozen=True, slots=True)
+class QueryAnswer:
+    """The answer to a question: its columns, and its rows, which are worked out as they are taken, once.
+
+    Taking them raises :class:`QueryFailed`, :class:`QueryStopped` and :class:`LakeError`.
+    """
+
+    schema: pa.Schema
+    batches: Iterator[pa.RecordBatch]
+
+
 class Database:
     """A lake that can be asked. It is `open_database`'s to make, and one thread at a time may ask it."""
 
-    def __init__(self, duckdb: ModuleType, connection: Any, file_system: LakeFileSystem) -> None:  # noqa: ANN401 - DuckDB's own
+    def __init__(
+        self,
+        duckdb: ModuleType,
+        connection: Any,  # noqa: ANN401 - DuckDB's own
+        file_system: LakeFileSystem,
+        stop: StopSwitch,
+    ) -> None:
         self._duckdb = duckdb
         self._connection = connection
         self._file_system = file_system
-        self._is_stopped = False
+        self._stop = stop
 
-    def rows(self, sql: str, values: Mapping[str, Any] | None = None) -> Iterator[pa.RecordBatch]:
-        """Answer one statement, in batches with the same columns, of which there is always one.
+    def ask(self, sql: str, values: Mapping[str, Any] | None = None) -> QueryAnswer:
+        """Begin to answer one statement, in which ``values`` stand as ``$name``.
 
-        ``values`` stand in it as ``$name``. What is not asked for any more is not worked out. Raises
-        :class:`UsageError` for what is no statement that reads, or names what is not there; while it is answered
-        :class:`QueryFailed`, :class:`QueryStopped` and :class:`LakeError`.
+        Raises :class:`UsageError` for what is no statement that reads, or names what is not there, and what taking its
+        rows raises.
         """
-        with self._translated():
+        with self.translated():
             statement = self._checked(sql)
             reader = _reader_of(self._connection.sql(statement, params=dict(values) if values else None))
-            yield _empty(reader.schema)
-            while (batch := _next_of(reader)) is not None:
-                yield batch
+            return QueryAnswer(reader.schema, self._batches(reader))
 
     def table(self, sql: str, values: Mapping[str, Any] | None = None) -> pa.Table:
-        """The whole answer at once. Raises as `rows`."""
+        """The whole answer at once. Raises as `ask`."""
         import pyarrow as pa  # noqa: PLC0415 - slow to import, and loaded with the first answer
 
-        return pa.Table.from_batches(list(self.rows(sql, values)))
+        answer = self.ask(sql, values)
+        return pa.Table.from_batches(list(answer.batches), answer.schema)
+
+    def make(self, statements: Iterable[str]) -> None:
+        """Carry out statements of our own, before the lake is asked. Raises as `ask`."""
+        with self.translated():
+            for statement in statements:
+                self._check_stop()
+                self._connection.execute(statement)
 
     def stop(self) -> None:
-        """End what is being answered, from any thread: that raises :class:`QueryStopped` where it waits."""
-        self._is_stopped = True
-        self._connection.interrupt()
+        """End what is being answered, from any thread."""
+        self._stop.turn_on()
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """Let what DuckDB raises in this block be an error of the exporter's."""
+        self._file_system.failure = None
+        try:
+            yield
+        except ExportError:
+            raise
+        except Exception as error:
+            self._check_stop()
+            if self._file_system.failure is not None:
+                raise self._file_system.failure from error
+            raise _translated(error, self._duckdb) from error
+
+    def _batches(self, reader: Any) -> Iterator[pa.RecordBatch]:  # noqa: ANN401 - PyArrow has no types
+        while True:
+            with self.translated():
+                self._check_stop()
+                batch = _next_of(reader)
+            if batch is None:
+                return
+            yield batch
+
+    def _check_stop(self) -> None:
+        if self._stop.is_on:
+            raise QueryStopped("the query was stopped")
 
     def _checked(self, sql: str) -> Any:  # noqa: ANN401 - DuckDB's own
         """The one statement in a text, which reads."""
@@ -88,46 +161,38 @@ class Database:
             raise UsageError(f"{found[0].type.name} is refused: a query reads the lake, and changes nothing")
         return found[0]
 
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        self._file_system.failure = None
-        try:
-            yield
-        except ExportError:
-            raise
-        except Exception as error:
-            if self._is_stopped:
-                raise QueryStopped("the query was stopped") from error
-            if self._file_system.failure is not None:
-                raise self._file_system.failure from error
-            raise _translated(error, self._duckdb) from error
-
 
 @contextmanager
 def open_database(
-    settings: Settings, make_session: MakeSession, dates: Dates | None = None, *, is_stored: bool = False
+    settings: Settings,
+    make_session: MakeSession,
+    dates: Dates | None = None,
+    *,
+    is_stored: bool = False,
+    stop: StopSwitch | None = None,
 ) -> Iterator[Database]:
     """Open the lake of the settings, with what its tables have now, and all views over a range of dates.
 
-    ``is_stored`` works out once what ended which interval, for several questions. Raises :class:`UsageError` where
-    DuckDB is missing, :class:`LakeError`, and :class:`TemporaryFolderRefused`.
+    ``is_stored`` works out once what ended which interval, for several questions. ``stop`` can end whatever is under
+    way. Raises :class:`UsageError` where DuckDB is missing, :class:`QueryStopped`, :class:`LakeError`, and
+    :class:`TemporaryFolderRefused`.
     """
-    duckdb = _duckdb()
+    duckdb, stop = _duckdb(), stop or StopSwitch()
     with _folder() as folder, open_files(settings.lake, make_session, settings.s3) as files:
-        from exporter.query.file_system import LakeFileSystem  # noqa: PLC0415 - needs fsspec, which comes with DuckDB
+        from exporter.query.file_system import ROOT, LakeFileSystem  # noqa: PLC0415 - fsspec comes with DuckDB
 
         file_system = LakeFileSystem(files, TABLES)
         tables = _tables_of(settings.lake, files, file_system)
-        connection = _connection(duckdb, file_system, folder, settings.query.memory_gib)
-        try:
-            database = Database(duckdb, connection, file_system)
-            with database._translated():  # noqa: SLF001 - the same errors come while it is made
-                for statement in statements("duckdb", _root(), dates, tables, stored=is_stored):
-                    connection.execute(statement)
-                _shut(connection)
-            yield database
-        finally:
-            connection.close()
+        with closing(_connection(duckdb, folder, settings.query.memory_gib)) as connection:
+            stop.connect(connection.interrupt)
+            try:
+                connection.register_filesystem(file_system)
+                database = Database(duckdb, connection, file_system, stop)
+                database.make(statements("duckdb", ROOT, dates, tables, stored=is_stored))
+                database.make([f"SET allowed_directories = ['{ROOT}/']", *_SHUT])
+                yield database
+            finally:
+                stop.connect(lambda: None)
 
 
 def _tables_of(address: str, files: LakeFiles, file_system: LakeFileSystem) -> list[str]:
@@ -136,6 +201,11 @@ def _tables_of(address: str, files: LakeFiles, file_system: LakeFileSystem) -> l
     if not (tables or files.has_log()):
         raise LakeRefused(f"{address} holds no export: mend --lake, or make one with `ivs-export run`")
     return tables
+
+
+def check_duckdb() -> None:
+    """Raise :class:`UsageError` where DuckDB, or what it needs here, is not installed."""
+    _duckdb()
 
 
 def _duckdb() -> ModuleType:
@@ -160,7 +230,7 @@ def _folder() -> Iterator[str]:
         yield name
 
 
-def _connection(duckdb: ModuleType, file_system: LakeFileSystem, folder: str, memory_gib: float) -> Any:  # noqa: ANN401 - DuckDB's own
+def _connection(duckdb: ModuleType, folder: str, memory_gib: float) -> Any:  # noqa: ANN401 - DuckDB's own
     connection = duckdb.connect(
         ":memory:",
         config={
@@ -170,23 +240,8 @@ def _connection(duckdb: ModuleType, file_system: LakeFileSystem, folder: str, me
             "temp_directory": folder,
         },
     )
-    connection.register_filesystem(file_system)
     connection.execute("SET TimeZone = 'UTC'")
     return connection
-
-
-def _shut(connection: Any) -> None:  # noqa: ANN401 - DuckDB's own
-    """Leave nothing but the lake within reach, for good."""
-    connection.execute("SET python_enable_replacements = false")
-    connection.execute(f"SET allowed_directories = ['{_root()}/']")
-    connection.execute("SET enable_external_access = false")
-    connection.execute("SET lock_configuration = true")
-
-
-def _root() -> str:
-    from exporter.query.file_system import ROOT  # noqa: PLC0415 - needs fsspec
-
-    return ROOT
 
 
 def _reader_of(result: Any) -> Any:  # noqa: ANN401 - DuckDB's own
@@ -200,12 +255,6 @@ def _next_of(reader: Any) -> pa.RecordBatch | None:  # noqa: ANN401 - PyArrow ha
         return reader.read_next_batch()
     except StopIteration:
         return None
-
-
-def _empty(schema: Any) -> pa.RecordBatch:  # noqa: ANN401 - PyArrow has no types
-    import pyarrow as pa  # noqa: PLC0415 - loaded already
-
-    return pa.RecordBatch.from_arrays([pa.array([], field.type) for field in schema], schema=schema)
 
 
 def _translated(error: Exception, duckdb: ModuleType) -> ExportError:

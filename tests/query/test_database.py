@@ -10,7 +10,7 @@ import pytest
 
 from exporter.cli.own_session import own_session
 from exporter.errors import ExportError, FileLost, LakeError, LakeRefused, QueryFailed, UsageError
-from exporter.query.database import NAMES, QueryStopped, open_database
+from exporter.query.database import NAMES, QueryStopped, StopSwitch, open_database
 from exporter.query.file_system import LakeFileSystem
 from exporter.settings import QuerySettings, Settings
 from exporter.views.statements import Dates
@@ -222,13 +222,15 @@ def test_a_file_that_goes_away_is_named(folder: Path) -> None:
 
 def test_a_question_can_be_stopped(folder: Path) -> None:
     """Between two batches, too."""
-    with opened(str(folder)) as database:
-        rows = database.rows("SELECT * FROM range(1000000000000)")
-        next(rows)
-        next(rows)
-        database.stop()
+    stop = StopSwitch()
+    with open_database(Settings(lake=str(folder)), own_session, stop=stop) as database:
+        endless = database.ask("SELECT * FROM range(1000000000000)")
+        next(endless.batches)
+        stop.turn_on()
         with pytest.raises(QueryStopped):
-            list(rows)
+            next(endless.batches)
+    with pytest.raises(QueryStopped), open_database(Settings(lake=str(folder)), own_session, stop=stop):
+        pass
 
 
 @pytest.mark.slow

@@ -1,0 +1,31 @@
+"""``ivs-export query``: a question to the lake, in SQL."""
+
+import click
+
+from exporter.cli import options
+from exporter.cli.command import command, invocation_of
+
+
+@command(
+    options.SQL, options.LAKE, options.FORMAT, options.SINCE_DATE, options.UNTIL_DATE, options.MEMORY, options.CONFIG
+)
+def query(context: click.Context) -> int:
+    """Ask the lake in SQL; without any, list what can be asked, with examples.
+
+    One SELECT in DuckDB's SQL, or - for standard input. The lake's tables and
+    all views have their names; times are in UTC. Nothing is ever written. The
+    tables have all dates, whatever --since and --until say of the views.
+
+    Examples:
+      ivs-export query
+      ivs-export query "SELECT * FROM session_summary LIMIT 5"
+      ivs-export query --lake s3://my-lake/ivs --format csv - < question.sql
+    """
+    from exporter.cli import settings_sources  # noqa: PLC0415 - slow to import; --help and a wrong option do without
+
+    settings = settings_sources.load(options.typed_settings(context), context.params["config"])
+    from exporter.cli.actions import query as query_action  # noqa: PLC0415 - slower still; a wrong setting does without
+
+    typed = context.params
+    question = query_action.Question(typed["sql"], typed["format"], typed["since"], typed["until"])
+    return query_action.answer(invocation_of(context), settings, question, typed["lake"])

@@ -1,0 +1,183 @@
+"""Answers as text: a table for people, CSV, and a JSON array of objects. Pure; each takes an answer batch by batch.
+
+Times are ISO 8601 in UTC. Whatever stands in a text from the lake, a terminal is never told to do anything: the table
+and JSON have what can't be printed as escapes, and CSV has it so where a terminal reads it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from datetime import datetime
+from decimal import Decimal
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pyarrow as pa
+from rich.cells import cell_len
+
+from exporter.lake.arrow import pc
+from exporter.text import counted, cut, escaped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from exporter.query.database import QueryAnswer
+
+    #: An answer as pieces of text; the flag says that a terminal reads it.
+    Format = Callable[[QueryAnswer, bool], Iterator[str]]
+
+#: A column is as wide in a table as its widest cell among the first rows, and no cell is wider than so much.
+_FIRST_ROWS, _WIDTH_MAX = 1_000, 80
+_ROWS_AT_ONCE = 1_000
+_NO_VALUE = "null"
+# Numbers of people's interest; what is smaller is shown whole.
+_DECIMALS, _LEAST_ROUNDED = 3, 0.001
+_ENCODER = msgspec.json.Encoder(decimal_format="number", enc_hook=str)
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
+
+
+def as_table(answer: QueryAnswer, is_terminal: bool) -> Iterator[str]:  # noqa: ARG001, FBT001 - a table is for people
+    """Columns side by side, long values cut, and the number of rows."""
+    names = [escaped(name) for name in answer.schema.names]
+    is_right = [_is_number(field.type) for field in answer.schema]
+    rows = ([cut(escaped(_cell(value)), _WIDTH_MAX) for value in row] for row in _rows(answer))
+    first = list(islice(rows, _FIRST_ROWS))
+    widths = [max(map(cell_len, column)) for column in zip(names, *first, strict=True)]
+    yield _line(names, widths, is_right) + _line(["-" * width for width in widths], widths, is_right)
+    count = 0
+    for some in _some(chain(first, rows)):
+        count += len(some)
+        yield "".join(_line(row, widths, is_right) for row in some)
+    yield f"({counted(count, 'row')})\n"
+
+
+def as_csv(answer: QueryAnswer, is_terminal: bool) -> Iterator[str]:  # noqa: FBT001 - called by position
+    """RFC 4180 with a header and plain line ends; no value is an empty field, and what is nested is JSON."""
+    show = escaped if is_terminal else str
+    for some in _some(chain([answer.schema.names], _rows(answer))):
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(
+            [None if value is None else show(_plain(value)) for value in row] for row in some
+        )
+        yield text.getvalue()
+
+
+def as_json(answer: QueryAnswer, is_terminal: bool) -> Iterator[str]:  # noqa: ARG001, FBT001 - the same for all
+    """An array with an object for each row, a row a line, in ASCII; numbers that JSON lacks are null."""
+    names = _once(answer.schema.names)
+    before = "[\n"
+    for some in _some(_rows(answer)):
+        texts = [_ascii(_ENCODER.encode(dict(zip(names, row, strict=True))).decode()) for row in some]
+        yield before + ",\n".join(texts)
+        before = ",\n"
+    yield "[]\n" if before == "[\n" else "\n]\n"
+
+
+FORMATS: dict[str, Format] = {"table": as_table, "csv": as_csv, "json": as_json}
+
+
+def _rows(answer: QueryAnswer) -> Iterator[tuple[Any, ...]]:
+    """The rows, of values that JSON knows, and Decimals and bytes."""
+    for batch in answer.batches:
+        yield from zip(*map(_values, batch.columns), strict=True)
+
+
+def _values(column: Any) -> list[Any]:  # noqa: ANN401 - PyArrow has no types
+    """A column's values."""
+    kind = column.type
+    if pa.types.is_timestamp(kind):
+        return [_moment(text) for text in pc.cast(column, pa.string()).to_pylist()]
+    if pa.types.is_date(kind) or pa.types.is_time(kind):
+        values: list[Any] = pc.cast(column, pa.string()).to_pylist()
+        return values
+    values = column.to_pylist()
+    return [_inner(value, kind) for value in values] if pa.types.is_nested(kind) else values
+
+
+def _inner(value: Any, kind: Any) -> Any:  # noqa: ANN401 - of any type
+    """A nested value, as JSON knows it; a map with other keys than texts is a list of pairs."""
+    if value is None:
+        return None
+    if pa.types.is_map(kind):
+        pairs = [(_inner(key, kind.key_type), _inner(one, kind.item_type)) for key, one in value]
+        return dict(pairs) if pa.types.is_string(kind.key_type) else pairs
+    if pa.types.is_struct(kind):
+        return {field.name: _inner(value[field.name], field.type) for field in kind}
+    if pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind):
+        return [_inner(one, kind.value_type) for one in value]
+    return _moment(value.strftime("%Y-%m-%d %H:%M:%S.%fZ")) if isinstance(value, datetime) else value
+
+
+def _moment(text: str | None) -> str | None:
+    """A time as PyArrow writes it, as ISO 8601 has it: in UTC, and without digits that say nothing."""
+    if text is None:
+        return None
+    whole, point, fraction = text.removesuffix("Z").replace(" ", "T", 1).partition(".")
+    fraction = fraction.rstrip("0")
+    return f"{whole}{point if fraction else ''}{fraction}Z"
+
+
+def _plain(value: Any) -> str:  # noqa: ANN401 - of any type
+    """A value as text, in full."""
+    if isinstance(value, bool) or not isinstance(value, (str, int, float, Decimal)):
+        return _ENCODER.encode(value).decode().strip('"')
+    return str(value)
+
+
+def _cell(value: Any) -> str:  # noqa: ANN401 - of any type
+    """A value as people read it."""
+    if value is None:
+        return _NO_VALUE
+    if isinstance(value, float) and (value == 0 or abs(value) >= _LEAST_ROUNDED):
+        text = f"{value:.{_DECIMALS}f}"
+        return text.rstrip("0").rstrip(".") if "." in text else text
+    return _plain(value)
+
+
+def _is_number(kind: Any) -> bool:  # noqa: ANN401 - PyArrow has no types
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], is_right: Sequence[bool]) -> str:
+    padded = []
+    for cell, width, right in zip(cells, widths, is_right, strict=True):
+        space = " " * (width - cell_len(cell))
+        padded.append(space + cell if right else cell + space)
+    return "  ".join(padded).rstrip() + "\n"
+
+
+def _some(rows: Iterable[Any]) -> Iterator[list[Any]]:
+    """The rows, many at a time."""
+    some: list[Any] = []
+    for row in rows:
+        some.append(row)
+        if len(some) >= _ROWS_AT_ONCE:
+            yield some
+            some = []
+    if some:
+        yield some
+
+
+def _once(names: Sequence[str]) -> list[str]:
+    """Names of members, each of which stands once: the second ``a`` is ``a_2``."""
+    found: list[str] = []
+    for name in names:
+        number, own = 1, name
+        while own in found:
+            number += 1
+            own = f"{name}_{number}"
+        found.append(own)
+    return found
+
+
+def _ascii(text: str) -> str:
+    """JSON with all that is not ASCII escaped, as JSON does it."""
+    return text if text.isascii() else _NOT_ASCII.sub(_escape, text)
+
+
+def _escape(match: re.Match[str]) -> str:
+    digits = match[0].encode("utf-16-be").hex()
+    return "".join(f"\\u{digits[begin : begin + 4]}" for begin in range(0, len(digits), 4))
