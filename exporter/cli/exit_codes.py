@@ -49,7 +49,7 @@ MEANINGS: Mapping[str, tuple[Meaning, ...]] = {
     ),
     "verify": (
         ((OK,), "no problems"),
-        ((FAILED,), "problems, or the lake can't be read"),
+        ((FAILED,), "problems, an error among the checks of the domain, or the lake can't be read"),
         _WRONG_USAGE,
         _STOPPED,
     ),

@@ -223,6 +223,12 @@ SINCE_DATE = Option(
 UNTIL_DATE = Option(
     "--until", "Only sessions that began before this UTC date.", metavar="DATE", type=click.DateTime(["%Y-%m-%d"])
 )
+DOMAIN = Option(
+    "--domain",
+    "Also look for what is strange in the data: an event outside its session, a stop without a start. Only what is an"
+    " error of the lake's makes exit code 1. Needs the extra `query`.",
+    is_flag=True,
+)
 DRY_REPAIR = Option("--dry-run", "Say what would be done to which file, and change nothing.", is_flag=True)
 MEMORY = _setting(
     "query.memory_gib",

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from exporter.cli import exit_codes
+from exporter.cli.actions.domain import Domain, check_domain
 from exporter.cli.other_clock import other_clock
 from exporter.cli.own_session import own_session
 from exporter.commit_log.process import is_gone, this_process
@@ -20,6 +21,7 @@ from exporter.lake.identity import KEY, LakeKind, check_is_lake, decode_identity
 from exporter.lake.stores.open import open_store
 from exporter.machine.clock import system_clock
 from exporter.normalize.privacy import privacy_of
+from exporter.query.database import check_duckdb
 from exporter.text import counted, plain
 
 if TYPE_CHECKING:
@@ -34,29 +36,35 @@ if TYPE_CHECKING:
     from exporter.settings import Settings
 
 
-def verify_lake(invocation: Invocation, settings: Settings, removed: Sequence[str]) -> int:
+def verify_lake(invocation: Invocation, settings: Settings, removed: Sequence[str], *, is_domain: bool) -> int:
     """Carry out ``ivs-export verify``; ``removed`` are the partitions that were removed on purpose, as they were typed.
 
-    Raises :class:`UsageError` and :class:`LakeError`.
+    ``is_domain`` makes the checks of the domain, too, of which only errors count as problems: the others tell what IVS
+    told, and can't be mended. Raises :class:`UsageError` and :class:`LakeError`.
     """
+    if is_domain:
+        check_duckdb()
     partitions = [parse_partitions(text) for text in removed]
     opening = _opening(invocation, settings)
     accepted, problems, verified = asyncio.run(_verified(opening, settings, partitions))
+    domain = check_domain(invocation, settings) if is_domain and (problems or verified.files) else Domain()
     invocation.print_object(
         {
             "lake": settings.lake,
-            "outcome": _outcome(problems, verified),
+            "outcome": "failed" if domain.is_failed else _outcome(problems, verified),
             **_counts(verified),
             "accepted": accepted,
             "problems": [_object_of(problem) for problem in problems],
             "notes": [{"file": key, "message": note} for key, note in sorted(verified.notes.items())],
+            **(domain.summary() if is_domain else {}),
         }
     )
     lines = [f"{key}: removed on purpose, and let go of" for key in accepted]
     lines += [f"{key}: note: {note}" for key, note in sorted(verified.notes.items())]
     lines += [f"{problem.key}: {problem.message}; {problem.remedy}" for problem in problems]
-    invocation.say("\n".join(map(plain, [*lines, _end(problems, verified)])))
-    return exit_codes.FAILED if problems else exit_codes.OK
+    lines += [_end(problems, verified), *(domain.lines() if is_domain else [])]
+    invocation.say("\n".join(map(plain, lines)))
+    return exit_codes.FAILED if problems or domain.is_failed else exit_codes.OK
 
 
 def repair_lake(invocation: Invocation, settings: Settings, *, is_dry: bool) -> int:

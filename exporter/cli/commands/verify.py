@@ -6,7 +6,7 @@ from exporter.cli import options
 from exporter.cli.command import command, invocation_of
 
 
-@command(options.LAKE, options.ACCEPT_MISSING, options.CONFIG, options.JSON)
+@command(options.LAKE, options.ACCEPT_MISSING, options.DOMAIN, options.MEMORY, options.CONFIG, options.JSON)
 def verify(context: click.Context) -> int:
     """Read the whole lake, and compare it with what its logs say.
 
@@ -18,6 +18,7 @@ def verify(context: click.Context) -> int:
     Examples:
       ivs-export verify
       ivs-export verify --lake s3://my-lake/ivs --json
+      ivs-export verify --domain
       ivs-export verify --accept-missing event_date=..2025-01-31
     """
     from exporter.cli import settings_sources  # noqa: PLC0415 - slow to import; --help and a wrong option do without
@@ -25,4 +26,5 @@ def verify(context: click.Context) -> int:
     settings = settings_sources.load(options.typed_settings(context), context.params["config"])
     from exporter.cli.actions import upkeep  # noqa: PLC0415 - slower still; a wrong setting does without
 
-    return upkeep.verify_lake(invocation_of(context), settings, context.params["accept_missing"])
+    typed = context.params
+    return upkeep.verify_lake(invocation_of(context), settings, typed["accept_missing"], is_domain=typed["domain"])
