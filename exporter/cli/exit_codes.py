@@ -76,7 +76,7 @@ MEANINGS: Mapping[str, tuple[Meaning, ...]] = {
         _WRONG_USAGE,
         (_STOPPED[0], f"{_STOPPED[1]}, which is how it ends"),
     ),
-    "demo": (((OK,), "the lake is made, and the first question answered"), *_RUN),
+    "demo": (((OK,), "the lake is made, and three questions answered"), *_RUN),
 }
 
 

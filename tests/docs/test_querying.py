@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +16,7 @@ from exporter.lake.tables.participants import PARTICIPANTS
 from exporter.lake.tables.sessions import SESSIONS
 from exporter.lake.tables.stages import STAGES
 from tests.support import tables_lake
+from tests.support.environment import bare_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -59,6 +63,18 @@ def counted(values: Iterable[str]) -> tuple[set[str], int]:
 
 FINAL = (tables_lake.FINAL, len(tables_lake.FINAL))
 ALL = (tables_lake.ALL, len(tables_lake.ALL))
+
+
+def test_the_command_answers() -> None:
+    """Each line of the section runs as it stands, on a lake without a log."""
+    [text] = snippets("ivs-export query", "sh")
+    programs = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    for line in text.splitlines():
+        ran = subprocess.run(
+            ["/bin/sh", "-euc", line], env=bare_environment(programs), capture_output=True, text=True, check=False
+        )
+        assert (ran.returncode, ran.stderr) == (0, ""), line
+        assert ran.stdout, line
 
 
 def test_duckdb(database: duckdb.DuckDBPyConnection) -> None:

@@ -1,4 +1,4 @@
-"""What ``ivs-export demo`` does: emulate a day, export it, ask the lake a first question, and show what comes next."""
+"""What ``ivs-export demo`` does: emulate a day, export it, ask the lake three questions, and show what comes next."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from exporter.cli import exit_codes, summary
 from exporter.cli.actions import run as run_action
-from exporter.cli.actions.demo_queries import DuckdbMissing, first_answers
+from exporter.cli.actions.demo_queries import first_answers
 from exporter.discovery.request import Request
 from exporter.emulator import (
     Account,
@@ -167,8 +167,8 @@ def _answers(invocation: Invocation, lake: Path) -> str:
     calls = max(invocation.calls().values(), default=0)
     try:
         answers = first_answers(lake)
-    except DuckdbMissing:
-        answers = "The first query needs DuckDB, which is not installed: pip install 'ivs-export[demo]'"
+    except UsageError as error:  # DuckDB is an extra
+        answers = str(error)
     return (
         f"\nAt AWS's {_CALLS_PER_SECOND_OF_AWS:g} calls a second it would have taken"
         f" {summary.duration_of(calls / _CALLS_PER_SECOND_OF_AWS)}.\n\n{answers}\n\n"

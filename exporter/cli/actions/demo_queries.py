@@ -1,110 +1,111 @@
-"""The demo's first questions to a lake, answered by DuckDB: which events, how full the busiest session, who watched."""
+"""The demo's questions to its lake: how large the sessions were, how full the largest was, who watched longest."""
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Any
+import shlex
+from typing import TYPE_CHECKING
 
-from exporter.errors import ExportError
-from exporter.text import counted, cut, plain
+from exporter.cli.own_session import own_session
+from exporter.query.database import open_database
+from exporter.settings import Settings
+from exporter.text import plain
+from exporter.timestamps import MINUTE_US
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from exporter.query.database import Database
+
 _BAR_WIDTH = 40
-_NAME_WIDTH = 24
-_QUARTER_MINUTES = 15
-_HOUR_MINUTES = 60
+_QUARTER_US, _DAY_MINUTES, _HOUR_MINUTES = 15 * MINUTE_US, 1_440, 60
 
-_BY_NAME = "SELECT event_name, count(*) AS events FROM '{files}' GROUP BY ALL ORDER BY events DESC, event_name"
-_BUSIEST = """
-    SELECT stage_arn, session_id, count(DISTINCT participant_id) AS participants
-    FROM read_parquet($files) GROUP BY ALL ORDER BY participants DESC, session_id LIMIT 1
-"""
-# A participant adds one where it joins and takes one where it leaves; each quarter of an hour shows its highest sum.
-_PRESENT = """
-    WITH steps AS (
-        SELECT epoch_us(event_time) AS time_us, if(event_name = 'JOINED', 1, -1) AS step
-        FROM read_parquet($files)
-        WHERE stage_arn = $stage_arn AND session_id = $session_id AND event_name IN ('JOINED', 'LEFT')
-    ), present AS (
-        SELECT time_us, sum(step) OVER (ORDER BY time_us, step ROWS UNBOUNDED PRECEDING) AS people FROM steps
-    )
-    SELECT time_us // (60000000 * $minutes) * $minutes % (24 * 60) AS minute, max(people)
-    FROM present GROUP BY time_us // (60000000 * $minutes) ORDER BY time_us // (60000000 * $minutes)
-"""
-# From a subscription's beginning to the viewer's last event, less what comes after the subscription's end. So one that
-# has no end lasts until the last event, and it does not matter which end belongs to which beginning.
+_LARGEST = """\
+SELECT stage_name, is_complete, participants, peak_viewers,
+    watch_s / 3600 AS watch_hours, connected_high_s / 3600 AS connected_hours
+FROM session_summary ORDER BY participants DESC, session_id LIMIT 5"""
+_BUSIEST = "SELECT session_id FROM session_summary ORDER BY participants DESC, session_id LIMIT 1"
+_PRESENT = """\
+SELECT epoch_us(minute) AS minute_us, peak, at_end FROM concurrency_by_minute
+WHERE kind = 'join' AND session_id = $session_id ORDER BY minute"""
 _WATCHED = """\
-SELECT user_id, mode(browser_name) AS browser, sum(step * left_s) / 3600 AS hours
-FROM '{participants}' JOIN (
-    SELECT stage_arn, session_id, participant_id,
-        CASE event_name WHEN 'SUBSCRIBE_STARTED' THEN 1 WHEN 'SUBSCRIBE_STOPPED' THEN -1 END AS step,
-        max(epoch(event_time)) OVER (PARTITION BY stage_arn, session_id, participant_id) - epoch(event_time) AS left_s
-    FROM '{events}' WHERE replica IS NOT TRUE
-) USING (stage_arn, session_id, participant_id)
-WHERE is_final AND user_id IS NOT NULL AND step IS NOT NULL
+SELECT user_id, max(browser_name) AS browser, sum(watch_s) / 3600 AS hours
+FROM participant_summary WHERE user_id IS NOT NULL
 GROUP BY user_id ORDER BY hours DESC, user_id LIMIT 5"""
-
-
-class DuckdbMissing(Exception):
-    """DuckDB is not installed."""
+#: What to ask next, each a line.
+_MORE = (
+    "SELECT day, sum(hours_low) AS low, sum(hours_high) AS high FROM participant_hours GROUP BY day ORDER BY day",
+    "SELECT error_code, sum(participants) AS people FROM failures GROUP BY error_code ORDER BY people DESC",
+    "SELECT what, p50_s, p95_s, participants, of_participants FROM waits ORDER BY p95_s DESC",
+)
 
 
 def first_answers(lake: Path) -> str:
-    """The answers as text. Raises :class:`DuckdbMissing`, or :class:`ExportError` where DuckDB can't read it."""
-    try:
-        import duckdb  # noqa: PLC0415 - an optional extra, and slow to import
-    except ImportError as error:
-        raise DuckdbMissing from error
-    files = _files(lake, "events")
-    query = _BY_NAME.format(files=files.replace("'", "''"))
-    of_people = _WATCHED.format(**{name: _files(lake, name).replace("'", "''") for name in ("events", "participants")})
-    try:
-        with duckdb.connect() as database:
-            names = database.execute(query).fetchall()
-            stage_arn, session_id, participants = database.execute(_BUSIEST, {"files": files}).fetchall()[0]
-            session = {"files": files, "stage_arn": stage_arn, "session_id": session_id, "minutes": _QUARTER_MINUTES}
-            present = database.execute(_PRESENT, session).fetchall()
-            viewers = database.execute(of_people).fetchall() if (lake / "participants").is_dir() else []
-    except duckdb.Error as error:
-        raise ExportError(f"DuckDB can't read the lake: {error}") from error
-    return (
-        f"A first query, with DuckDB:\n\n    {query}\n\n{_table(names)}\n\n"
-        f"The busiest session, {session_id}, had {counted(participants, 'participant')}."
-        " Participants present, by quarter hour (UTC):\n\n"
-        f"{_bars(present)}" + _people(of_people, viewers)
-    )
+    """The answers as text, each with its question, and command lines that ask more.
+
+    Raises :class:`UsageError` where DuckDB is missing, and what a question raises.
+    """
+    with open_database(Settings(lake=str(lake)), own_session, is_stored=True) as database:
+        parts = [
+            "The largest sessions, and whether all of them is there:",
+            _indented(_LARGEST),
+            _indented(_table(database, _LARGEST)),
+            *_busiest(database),
+            "The five people who watched longest, with their browsers:",
+            _indented(_WATCHED),
+            _indented(_table(database, _WATCHED)),
+        ]
+    command = f"ivs-export query --lake {shlex.quote(str(lake))}"
+    asking = "\n".join(f'    {plain(command)} "{sql}"' for sql in _MORE)
+    return "\n\n".join([*parts, f"Ask more (`ivs-export query` alone lists what there is):\n\n{asking}"])
 
 
-def _files(lake: Path, table: str) -> str:
-    """The pattern of a table's files, as DuckDB reads it."""
-    root = re.sub(r"[*?\[]", r"[\g<0>]", str(lake))  # it takes names for patterns
-    return f"{root}/{table}/**/*.parquet"
+def _busiest(database: Database) -> list[str]:
+    """The largest session's participants over time; nothing where nobody joined."""
+    sessions = database.table(_BUSIEST).to_pylist()
+    if not sessions:
+        return []
+    [session] = sessions
+    minutes = [tuple(row.values()) for row in database.table(_PRESENT, session).to_pylist()]
+    shown = _PRESENT.replace("$session_id", f"'{plain(session['session_id'])}'")
+    title = "The largest of them: participants present, the most in each quarter of an hour (UTC):"
+    return [title, _indented(shown), _bars(most_by_quarter(minutes))] if minutes else []
 
 
-def _people(query: str, viewers: list[tuple[Any, ...]]) -> str:
-    """Who watched longest, with the query; nothing where nobody did."""
-    if not viewers:
-        return ""
-    lines = [
-        f"    {plain(cut(user_id, _NAME_WIDTH)):<{_NAME_WIDTH}} {plain(browser or 'an app'):<12} {hours:>6.1f} h"
-        for user_id, browser, hours in viewers
-    ]
-    shown_query = "\n".join(f"    {line}" for line in query.splitlines())
-    return f"\n\nThe five viewers who watched longest, with their browsers:\n\n{shown_query}\n\n" + "\n".join(lines)
+def most_by_quarter(minutes: Sequence[tuple[int, int, int]]) -> list[tuple[int, int]]:
+    """The most in each quarter of an hour from the first to the last, each with its beginning in microseconds.
+
+    ``minutes`` are those with a change, in their order: when, the most in it, and what was left at its end. A quarter
+    without any has what was left before.
+    """
+    most: dict[int, int] = {}
+    left, last = 0, minutes[0][0] // _QUARTER_US
+    for minute_us, peak, at_end in minutes:
+        quarter = minute_us // _QUARTER_US
+        for quiet in range(last + 1, quarter + 1):
+            most[quiet] = left
+        most[quarter] = max(most.get(quarter, 0), peak)
+        left, last = at_end, quarter
+    return [(quarter * _QUARTER_US, people) for quarter, people in most.items()]
 
 
-def _table(rows: list[tuple[Any, ...]]) -> str:
-    return "\n".join(f"    {name:<20} {count:>9,}" for name, count in rows)
-
-
-def _bars(rows: list[tuple[Any, ...]]) -> str:
-    most = max((people for _, people in rows), default=1)
+def _bars(rows: Sequence[tuple[int, int]]) -> str:
+    most = max(people for _, people in rows) or 1
     return "\n".join(
-        f"    {_clock(minute)} {people:>6,} {'█' * round(_BAR_WIDTH * people / most)}" for minute, people in rows
+        f"    {_clock(at_us)} {people:>6,} {'█' * round(_BAR_WIDTH * people / most)}".rstrip() for at_us, people in rows
     )
 
 
-def _clock(minute: int) -> str:
+def _clock(at_us: int) -> str:
+    minute = at_us // MINUTE_US % _DAY_MINUTES
     return f"{minute // _HOUR_MINUTES:02d}:{minute % _HOUR_MINUTES:02d}"
+
+
+def _table(database: Database, sql: str) -> str:
+    from exporter.query.formats import as_table  # noqa: PLC0415 - PyArrow is loaded with the first answer
+
+    return "".join(as_table(database.ask(sql), True)).rstrip("\n")  # noqa: FBT003 - whoever reads it
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"    {line}" for line in text.splitlines())

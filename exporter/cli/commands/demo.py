@@ -9,7 +9,7 @@ _LAKE = Option("--lake", "Where to put the demo's lake.", default="./demo-lake",
 
 @command(_LAKE)
 def demo(context: click.Context) -> int:
-    """See it work: a made-up day, exported and asked a first question.
+    """See it work: a made-up day, exported and asked three questions.
 
     Needs no account and no configuration, and uses none that is there. A lake
     that an earlier demo has left is made anew; nothing else is ever removed,
