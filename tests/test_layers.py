@@ -30,14 +30,14 @@ LAYERS = (
     "ivs",
     "health",
     "query",
-    "report",  # planned
+    "report",
     "discovery",
     "pipeline",
     "cluster",  # planned
     "emulator",
     "cli",
 )
-PLANNED = {"catalogs", "report", "cluster"}
+PLANNED = {"catalogs", "cluster"}
 #: Modules beside the packages; any other module has a room in one of them.
 ROOT_MODULES = {"errors", "model", "text", "timestamps", "compute", "settings", "ledger", "__init__", "__main__"}
 #: The emulator knows nothing of what it is there to test.
