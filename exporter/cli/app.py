@@ -15,6 +15,7 @@ from exporter.cli.commands.demo import demo
 from exporter.cli.commands.emulate import emulate
 from exporter.cli.commands.query import query
 from exporter.cli.commands.repair import repair
+from exporter.cli.commands.report import report
 from exporter.cli.commands.run import run
 from exporter.cli.commands.sql import sql
 from exporter.cli.commands.status import status
@@ -44,7 +45,7 @@ def _show_version(context: click.Context, _: click.Parameter, is_asked: bool) ->
 app = Program(
     PROGRAM,
     help=_ABOUT,
-    commands=[run, status, verify, repair, query, sql, emulate, demo],
+    commands=[run, status, verify, repair, query, sql, report, emulate, demo],
     params=[
         click.Option(
             ["--version"],

@@ -71,6 +71,12 @@ MEANINGS: Mapping[str, tuple[Meaning, ...]] = {
         _WRONG_USAGE,
         _STOPPED,
     ),
+    "report": (
+        ((OK,), "the page is written"),
+        ((FAILED,), "the lake can't be read, or the page can't be written"),
+        _WRONG_USAGE,
+        _STOPPED,
+    ),
     "emulate": (
         ((FAILED,), "it can't serve: the port is taken, say"),
         _WRONG_USAGE,
