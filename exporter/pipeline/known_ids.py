@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 KNOWN_SIZE_BYTES_MAX = 32 << 20
 
 _ID_SIZE_BYTES = 8
-# An entry of a dictionary with its name and an array; two numbers for each part.
-_PARTICIPANT_SIZE_BYTES = 300
-_PART_SIZE_BYTES = 16
+# An entry of a dictionary with its name and a number; three numbers for each part.
+_PARTICIPANT_SIZE_BYTES = 200
+_PART_NUMBERS, _NO_PART = 3, -1
+_PART_SIZE_BYTES = 8 * _PART_NUMBERS
 
 
 class SpillFile:
@@ -63,8 +64,10 @@ class SessionIds:
     def __init__(self, file: SpillFile) -> None:
         self._file = file
         self._buffered: bytearray | None = bytearray()
-        # Where a participant's ids stand, in the buffer or in the file: start, size, start, size, …
-        self._bounds: dict[str, array[int]] = {}
+        # Where ids stand, in the buffer or in the file: the start and size of each part, and the part before it of the
+        # same participant; and the last part of each participant. There may be 100,000 of them.
+        self._parts = array("q")
+        self._last_part: dict[str, int] = {}
         self._index_size_bytes = 0
 
     @property
@@ -85,16 +88,21 @@ class SessionIds:
         else:
             start = len(self._buffered)
             self._buffered += data
-        if participant_id not in self._bounds:
-            self._bounds[participant_id] = array("q")
+        if participant_id not in self._last_part:
             self._index_size_bytes += _PARTICIPANT_SIZE_BYTES
-        self._bounds[participant_id].extend((start, len(data)))
         self._index_size_bytes += _PART_SIZE_BYTES
+        part = len(self._parts)
+        self._parts.extend((start, len(data), self._last_part.get(participant_id, _NO_PART)))
+        self._last_part[participant_id] = part
 
     def of(self, participant_id: str) -> pa.Int64Array:
         """The ids of one participant's rows."""
-        bounds = self._bounds.get(participant_id, array("q"))
-        data = b"".join(map(self._read, bounds[::2], bounds[1::2]))
+        found: list[bytes] = []
+        part = self._last_part.get(participant_id, _NO_PART)
+        while part != _NO_PART:
+            start, size_bytes, part = self._parts[part : part + _PART_NUMBERS]
+            found.append(self._read(start, size_bytes))
+        data = b"".join(reversed(found))
         if not data:
             return NO_IDS
         return pa.Array.from_buffers(pa.int64(), len(data) // _ID_SIZE_BYTES, [None, pa.py_buffer(data)])
@@ -104,9 +112,8 @@ class SessionIds:
         if self._buffered is not None:
             base = self._file.append(self._buffered)
             self._buffered = None
-            for bounds in self._bounds.values():
-                for start in range(0, len(bounds), 2):
-                    bounds[start] += base
+            for part in range(0, len(self._parts), _PART_NUMBERS):
+                self._parts[part] += base
 
     def _read(self, start: int, size_bytes: int) -> bytes:
         if self._buffered is None:
