@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from exporter.cli import exit_codes, summary
 from exporter.cli.actions import run as run_action
 from exporter.cli.actions.demo_queries import first_answers
+from exporter.cli.actions.report import ReportOptions, write_report
 from exporter.discovery.request import Request
 from exporter.emulator import (
     Account,
@@ -29,7 +30,7 @@ from exporter.lake.identity import DEMO_MARKER, KEY, decode_identity
 from exporter.lake.tables import REJECTS, TABLES
 from exporter.model import checked_address
 from exporter.settings import HttpSettings, QuotaSettings, Settings, TableSettings
-from exporter.text import shown
+from exporter.text import plain, shown
 from exporter.timestamps import DAY_US
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 _REGION = "us-east-1"
 #: AWS's documents use this account in their examples, so it is nobody's.
 _ACCOUNT = Account(account_id="111122223333")
+_REPORT = "report.html"
 _MARKER_TEXT = "ivs-export demo made this lake, and makes it anew when it runs again.\n"
 _PARTS_OF_A_LAKE = (*(table.name for table in TABLES), REJECTS, "_log", "_staged", "_aside")
 _CALLS_PER_SECOND = 250.0
@@ -89,6 +91,7 @@ def clear(lake: Path) -> None:
         for name in _PARTS_OF_A_LAKE:
             if (lake / name).exists():
                 shutil.rmtree(lake / name)
+        (lake / _REPORT).unlink(missing_ok=True)
         lake.mkdir(parents=True, exist_ok=True)
         (lake / DEMO_MARKER).write_text(_MARKER_TEXT)
     except (OSError, ValueError) as error:
@@ -166,7 +169,7 @@ def _answers(invocation: Invocation, lake: Path) -> str:
     """The first answers, and what to do next."""
     calls = max(invocation.calls().values(), default=0)
     try:
-        answers = first_answers(lake)
+        answers = f"{first_answers(lake)}\n\n{_report(invocation, lake)}"
     except UsageError as error:  # DuckDB is an extra
         answers = str(error)
     return (
@@ -177,3 +180,10 @@ def _answers(invocation: Invocation, lake: Path) -> str:
         "    ivs-export run --region us-east-1 --lake ./my-lake\n\n"
         "config/iam-policy.json has the permissions that it needs."
     )
+
+
+def _report(invocation: Invocation, lake: Path) -> str:
+    """Write the report, and say where it is."""
+    out = lake / _REPORT
+    report = write_report(invocation, Settings(lake=str(lake)), ReportOptions(out))
+    return f"The same in pictures ({report.summary}), for any browser:\n\n    {plain(str(out))}"

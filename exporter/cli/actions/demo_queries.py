@@ -29,7 +29,7 @@ _PRESENT = """\
 SELECT epoch_us(minute) AS minute_us, peak, at_end FROM concurrency_by_minute
 WHERE kind = 'join' AND session_id = $session_id ORDER BY minute"""
 _WATCHED = """\
-SELECT user_id, max(browser_name) AS browser, sum(watch_s) / 3600 AS hours
+SELECT user_id, max(browser_name) AS browser, max(os_name) AS system, sum(watch_s) / 3600 AS hours
 FROM participant_summary WHERE user_id IS NOT NULL
 GROUP BY user_id ORDER BY hours DESC, user_id LIMIT 5"""
 #: What to ask next, each a line.
@@ -51,7 +51,7 @@ def first_answers(lake: Path) -> str:
             _indented(_LARGEST),
             _indented(_table(database, _LARGEST)),
             *_busiest(database),
-            "The five people who watched longest, with their browsers:",
+            "The five people who watched longest, with their browsers (an app has none):",
             _indented(_WATCHED),
             _indented(_table(database, _WATCHED)),
         ]

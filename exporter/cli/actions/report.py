@@ -44,13 +44,46 @@ class ReportOptions:
     """What a report is asked for, as it was typed."""
 
     out: Path
-    since: datetime | None
-    until: datetime | None
-    sessions: Sequence[str]
+    since: datetime | None = None
+    until: datetime | None = None
+    sessions: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A page that was written: how large it is, and what it says."""
+
+    size_bytes: int
+    complete_until_us: int | None
+    lake: LakeFacts
+    sessions: Sequence[SessionFacts]
+
+    @property
+    def summary(self) -> str:
+        """How many sessions are in it."""
+        return f"{counted(len(self.lake.sessions), 'session')}, {len(self.sessions)} in detail"
 
 
 def make_report(invocation: Invocation, settings: Settings, asked: ReportOptions) -> int:
-    """Carry out ``ivs-export report``.
+    """Carry out ``ivs-export report``. Raises as `write_report`."""
+    report = write_report(invocation, settings, asked)
+    until_us = report.complete_until_us
+    invocation.print_object(
+        {
+            "lake": settings.lake,
+            "out": str(asked.out),
+            "bytes": report.size_bytes,
+            "complete_until": None if until_us is None else text_of(until_us),
+            "sessions": len(report.lake.sessions),
+            "shown": [{"stage_arn": each.line.key[0], "session_id": each.line.key[1]} for each in report.sessions],
+        }
+    )
+    invocation.say(plain(f"{asked.out}: {report.summary}"))
+    return exit_codes.OK
+
+
+def write_report(invocation: Invocation, settings: Settings, asked: ReportOptions) -> Report:
+    """Ask the lake, make the page and write it.
 
     Raises :class:`UsageError`, also for a session that is not there, and what the lake, the query and the file raise.
     """
@@ -67,20 +100,7 @@ def make_report(invocation: Invocation, settings: Settings, asked: ReportOptions
 
     scopes, facts, sessions = stoppable(invocation, look)
     text = page(Origin(settings.lake, _range_text(dates), wall_us(), __version__), scopes, facts, sessions)
-    size_bytes = write_page(asked.out, text)
-    complete_until_us = earliest_us(scopes)
-    invocation.print_object(
-        {
-            "lake": settings.lake,
-            "out": str(asked.out),
-            "bytes": size_bytes,
-            "complete_until": None if complete_until_us is None else text_of(complete_until_us),
-            "sessions": len(facts.sessions),
-            "shown": [{"stage_arn": each.line.key[0], "session_id": each.line.key[1]} for each in sessions],
-        }
-    )
-    invocation.say(plain(f"{asked.out}: {counted(len(facts.sessions), 'session')}, {len(sessions)} in detail"))
-    return exit_codes.OK
+    return Report(write_page(asked.out, text), earliest_us(scopes), facts, sessions)
 
 
 def chosen_sessions(facts: LakeFacts, wanted: Sequence[str]) -> list[SessionLine]:
