@@ -1,0 +1,134 @@
+"""The rows of all views on one engine, as text that is the same wherever they are: a program for another environment.
+
+    python tests/views/engine_rows.py ENGINE LAKE TIME_ZONE
+
+prints a JSON object: each view's columns, and its rows in an order of their own. It stands on the standard library, the
+engine, PyArrow and ``exporter.views`` alone.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from exporter.views.statements import VIEWS, statements
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def plain(value: Any) -> Any:
+    """A value as it is compared: times in microseconds, maps by their keys, an empty map as none."""
+    if isinstance(value, bytes):
+        return value.decode()
+    if isinstance(value, datetime):
+        since = (value if value.tzinfo else value.replace(tzinfo=UTC)) - _EPOCH
+        return f"{since.days * 86_400_000_000 + since.seconds * 1_000_000 + since.microseconds} us"
+    if isinstance(value, date):
+        return str(value)
+    if isinstance(value, dict):
+        return sorted([plain(key), plain(one)] for key, one in value.items()) or None
+    if isinstance(value, list):
+        return sorted([plain(key), plain(one)] for key, one in value) or None
+    return int(value) if isinstance(value, bool) else value
+
+
+def answers(ask: Callable[[str], pa.Table]) -> dict[str, Any]:
+    """The columns and the rows of each view, by way of what gives a query's answer."""
+    found = {}
+    for view in VIEWS:
+        table = ask(f"SELECT * FROM {view}")
+        rows = [[plain(value) for value in row.values()] for row in table.to_pylist()]
+        found[view] = {"columns": table.column_names, "rows": sorted(rows, key=json.dumps)}
+    return found
+
+
+def on_duckdb(made: list[str], zone: str) -> dict[str, Any]:
+    """DuckDB, of whichever version."""
+    import duckdb  # noqa: PLC0415 - only one of the engines is there
+
+    with duckdb.connect() as connection:
+        connection.execute(f"SET TimeZone = '{zone}'")
+        for statement in made:
+            connection.execute(statement)
+        return answers(lambda query: connection.sql(query).arrow().read_all())
+
+
+def on_clickhouse(made: list[str], zone: str) -> dict[str, Any]:
+    """ClickHouse, as chDB."""
+    from chdb.session import Session  # noqa: PLC0415 - the same
+
+    with tempfile.TemporaryDirectory() as folder:
+        session = Session(folder)
+        session.query(f"SET session_timezone = '{zone}'")
+        for statement in made:
+            session.query(statement)
+        return answers(lambda query: pa.ipc.open_file(session.query(query, "Arrow").bytes()).read_all())
+
+
+def on_datafusion(made: list[str], zone: str) -> dict[str, Any]:
+    """DataFusion, in Python."""
+    import datafusion  # noqa: PLC0415 - the same
+
+    context = datafusion.SessionContext(datafusion.SessionConfig({"datafusion.execution.time_zone": zone}))
+    for statement in made:
+        context.sql(statement).collect()
+    return answers(lambda query: context.sql(query).to_arrow_table())
+
+
+def on_spark(made: list[str], zone: str) -> dict[str, Any]:
+    """Spark, in one process, without what pays on large data alone."""
+    from pyspark.sql import SparkSession  # noqa: PLC0415 - the same
+
+    wanted = {
+        "spark.ui.enabled": "false",
+        "spark.sql.session.timeZone": zone,
+        "spark.sql.shuffle.partitions": "1",
+        "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.files.minPartitionNum": "1",
+        "spark.default.parallelism": "1",
+    }
+    builder = SparkSession.builder.master("local[1]")
+    for key, value in wanted.items():
+        builder = builder.config(key, value)
+    session = builder.getOrCreate()
+    try:
+        for statement in made:
+            session.sql(statement)
+        for view in ("base_events", "base_participants", "unit_facts", "session_facts", "interval_facts"):
+            session.sql(f"CACHE TABLE {view}")  # else each view works them out anew, from files
+        return answers(lambda query: session.sql(query).toArrow())
+    finally:
+        session.stop()
+
+
+def athena_errors(made: list[str], _zone: str) -> dict[str, Any]:
+    """What a grammar of Trino's finds wrong with Athena's statements but for those of tables, which are Hive's."""
+    import trino_sql_validator  # noqa: PLC0415 - the same
+
+    results = {
+        statement.partition("\n")[0]: trino_sql_validator.validate(statement, jinja="reject")
+        for statement in made
+        if not statement.startswith("CREATE EXTERNAL TABLE")
+    }
+    return {name: [str(result.error), str(result.warnings)] for name, result in results.items()}
+
+
+ENGINES = {
+    "duckdb": on_duckdb,
+    "clickhouse": on_clickhouse,
+    "datafusion": on_datafusion,
+    "spark": on_spark,
+    "athena": athena_errors,
+}
+
+if __name__ == "__main__":
+    name, lake, zone = sys.argv[1:]
+    print(json.dumps(ENGINES[name](statements(name, lake), zone)))  # noqa: T201 - what it is for
