@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 NAMES = (*TABLES, *VIEWS)
 _MISSING = "a query needs DuckDB, which is not installed: pip install 'ivs-export[query]'"
 _READING = frozenset({"SELECT", "EXPLAIN", "MULTI"})  # DuckDB calls a PIVOT by the last name
+_OTHER_ZONE = "; of a time in UTC, timezone('America/New_York', event_time) is that of another zone"
 _ROWS_AT_ONCE = 2_048
 _GIB, _BYTES_MAX = 1 << 30, 1 << 60
 #: Leave nothing but the lake within reach, for good.
@@ -158,7 +159,8 @@ class Database:
             what = "no statement" if not found else f"{len(found)} statements"
             raise UsageError(f"{what} where one is asked for: a query is one SELECT")
         if found[0].type.name not in _READING:
-            raise UsageError(f"{found[0].type.name} is refused: a query reads the lake, and changes nothing")
+            hint = _OTHER_ZONE if "timezone" in sql.lower() else ""
+            raise UsageError(f"{found[0].type.name} is refused: a query reads the lake, and changes nothing{hint}")
         return found[0]
 
 

@@ -73,31 +73,32 @@ VIEWS = (
     Example(
         "participant_summary",
         "a participant of a session: visits, times, errors, and its browser",
-        "SELECT user_id, visits, connected_s, watch_s, errors, browser_name FROM participant_summary"
-        " ORDER BY watch_s DESC LIMIT 10",
+        "SELECT user_id, sum(visits) AS visits, sum(watch_s) / 3600 AS watch_hours FROM participant_summary"
+        " WHERE user_id IS NOT NULL GROUP BY user_id ORDER BY watch_hours DESC LIMIT 10",
     ),
     Example(
         "watch_time",
         "a viewer and a publisher of a session, and how long the one watched the other",
-        "SELECT viewer_user_id, sum(watch_s) / 3600 AS hours FROM watch_time GROUP BY viewer_user_id"
-        " ORDER BY hours DESC LIMIT 10",
+        "SELECT viewer_user_id, publisher_user_id, sum(watch_s) / 3600 AS hours FROM watch_time"
+        " WHERE viewer_user_id IS NOT NULL AND publisher_user_id IS NOT NULL GROUP BY ALL ORDER BY hours DESC LIMIT 10",
     ),
     Example(
         "participant_hours",
         "a stage's day: hours of connected time, at least and at most; an estimate, not an invoice",
-        "SELECT day, sum(hours_low) AS hours_low, sum(hours_high) AS hours_high FROM participant_hours GROUP BY day"
-        " ORDER BY day",
+        "SELECT stage_name, day, hours_low, hours_high FROM participant_hours JOIN stages_now USING (stage_arn)"
+        " ORDER BY day, stage_name",
     ),
     Example(
         "failures",
         "an error's code on a day, and whom it met",
-        "SELECT error_code, sum(events) AS events, sum(participants) AS participants FROM failures"
-        " GROUP BY error_code ORDER BY events DESC",
+        "SELECT event_name, error_code, sum(events) AS events FROM failures GROUP BY event_name, error_code"
+        " ORDER BY events DESC",
     ),
     Example(
         "waits",
         "how long a stage's participants waited to publish, or to see somebody: half of them, and 95 %",
-        "SELECT what, participants, of_participants, p50_s, p95_s FROM waits ORDER BY p95_s DESC LIMIT 10",
+        "SELECT stage_name, what, participants, of_participants, p50_s, p95_s FROM waits"
+        " JOIN stages_now USING (stage_arn) ORDER BY stage_name, what",
     ),
     Example(
         "checks",
