@@ -101,10 +101,14 @@ class Journal:
         fields = {"sessions": tuple(sessions), "latest_us": moment_us, "void_after_us": moment_us}
         return await self._commit(self._record("commit", at, **fields))
 
-    async def check_is_newest(self) -> None:
-        """Raise :class:`Overtaken` where the log has records that this run does not know: another run goes on."""
+    async def is_newest(self) -> bool:
+        """Whether the log has no record that this run does not know, of a newer run."""
         scope = str(self.scope)
-        if await self.records.keys(records_prefix(scope), record_key(scope, self.state.number)):
+        return not await self.records.keys(records_prefix(scope), record_key(scope, self.state.number))
+
+    async def check_is_newest(self) -> None:
+        """Raise :class:`Overtaken` where a newer run writes to the log."""
+        if not await self.is_newest():
             raise _overtaken(self.scope)
 
     async def snapshot(self) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from exporter.commit_log.journal import Journal
     from exporter.commit_log.records import Record, SessionEntry
     from exporter.lake.data_files import DataFile
-    from exporter.lake.store import Store
+    from exporter.lake.store import Staged, Store
     from exporter.model import Scope
 
 _log = Logger(__name__)
@@ -42,10 +42,23 @@ async def recover(store: Store, journal: Journal, at: str, *, is_repair: bool = 
     if last is not None:
         await _finish(store, journal, last, at, is_repair=is_repair)
     named = {file.key for file in last.files} if last is not None else set()
-    for folder in folders():
-        for staged in await store.leftovers(folder):
-            if staged.key not in named and is_older(staged.key, str(journal.scope), journal.epoch):
-                await store.discard(staged)
+    for staged in await _waste(store, journal):
+        if staged.key not in named:
+            await store.discard(staged)
+
+
+async def _waste(store: Store, journal: Journal) -> list[Staged]:
+    """The staged files of this scope whose writers can commit no more.
+
+    They are those of earlier epochs. Where the log's last records were lost, their numbers are given anew, and a file
+    may be of this epoch, or of a later one, that has no record. Files are listed before the log is, for whoever begins
+    an epoch writes its record first.
+    """
+    scope = str(journal.scope)
+    staged = [file for folder in folders() for file in await store.leftovers(folder)]
+    older = [file for file in staged if is_older(file.key, scope, journal.epoch)]
+    others = [file for file in staged if epoch_of(file.key, scope) is not None and file not in older]
+    return [*older, *others] if others and await journal.is_newest() else older
 
 
 async def settle_staged(store: Store, scope: Scope) -> None:

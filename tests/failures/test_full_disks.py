@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
+#: One call at a time, so that there is something left to do when the disk is full.
+SLOWLY = (*OFTEN, "--concurrency", "1")
 ADVICE = "the disk is full: make room, and run again$"
 TOO_LARGE = r"larger than the system allows: raise the limit \(ulimit -f\)$"
 #: All in one checkpoint.
@@ -60,7 +62,7 @@ async def test_a_disk_that_fills_up_in_mid_run(
     exports_to_disk: Exports, disk: Disk, records: int, room: dict[str, int]
 ) -> None:
     """What was committed before stays and is counted; the checkpoint that finds no room is left out whole."""
-    async with exports_to_disk.running(*OFTEN) as running:
+    async with exports_to_disk.running(*SLOWLY) as running:
         await until(lambda: len(exports_to_disk.lake.record_keys()) >= records, running)
         disk.leave(**room)
         ended = await running.end()
@@ -123,7 +125,7 @@ async def test_a_limit_to_the_size_of_files(exports: Exports, blocks: str, what:
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="this system limits no other process")
 async def test_a_limit_to_the_size_of_files_in_mid_run(exports: Exports) -> None:
     """The same when it comes in mid-run: what was committed before stays."""
-    async with exports.running(*OFTEN) as running:
+    async with exports.running(*SLOWLY) as running:
         await until(lambda: len(exports.lake.record_keys()) >= 5, running)
         resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, (512, 512))
         ended = await running.end()

@@ -252,6 +252,18 @@ async def test_files_that_a_damaged_log_has_committed_are_not_thrown_away() -> N
     assert {row[0] for row in lake_rows(store) - service.truth()} == {"st-9"}
 
 
+async def test_what_was_staged_under_numbers_that_are_given_anew_is_removed() -> None:
+    """The log's last record was lost: those files are of the epoch that the next run begins, and of a later one."""
+    service, store = await lake_of()
+    last = (await read_state(store, SCOPE)).number
+    for epoch in (last, last + 9):
+        await store.stage(f"{TODAY}/{SCOPE}-{epoch:09}-dead-000001.parquet", b"waste")
+    others = await store.stage(f"{TODAY}/{SCOPE}0-000000001-dead-000001.parquet", b"of another scope")
+    del store.records[record_key(str(SCOPE), last)]
+    await run(service, store, "r9")
+    assert [staged for staged, _ in store.staged.values()] == [others]
+
+
 def write(store: MemoryStore, key: str, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
     sink = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(rows, schema=schema), sink)
