@@ -25,15 +25,16 @@ if TYPE_CHECKING:
 #: The tables of a lake.
 TABLES = tuple(COLUMNS)
 #: The views that other views stand on and nobody else needs, among those of `VIEWS` in their order.
-_INNER = ("base_minutes", "newest_sessions", "session_facts", "unit_facts", "interval_facts")
+_INNER = ("base_minutes", "newest_sessions", "unit_facts", "session_rows", "session_facts", "interval_facts")
 _ALL = (
     "stages_now",
     "newest_sessions",
     "sessions_now",
     "participants_now",
     "base_minutes",
-    "session_facts",
     "unit_facts",
+    "session_rows",
+    "session_facts",
     "interval_facts",
     "intervals",
     "concurrency_by_minute",

@@ -1,9 +1,20 @@
 -- What is strange in the lake, each finding with its severity and how often a session has it.
-WITH joined AS (
+WITH facts AS (
+    SELECT stage_arn, session_id, unit, kind, started_us, counted_us, high_us, end_reason
+    FROM interval_facts
+),
+-- How often which event was told in a session, with a code and without.
+told AS (
+    SELECT stage_arn, session_id, event_name, CASE WHEN error_code <> '' THEN 1 ELSE 0 END AS has_code,
+        COUNT(*) AS told_count
+    FROM base_events
+    GROUP BY stage_arn, session_id, event_name, CASE WHEN error_code <> '' THEN 1 ELSE 0 END
+),
+joined AS (
     SELECT stage_arn, session_id, kind, started_us,
         COALESCE(MAX(CASE WHEN kind = 'join' THEN high_us END) OVER (PARTITION BY unit ORDER BY started_us), -1)
             AS joined_until_us
-    FROM interval_facts
+    FROM facts
     WHERE kind IN ('join', 'publish', 'subscribe')
 ),
 published AS (
@@ -62,38 +73,38 @@ findings AS (
     WHERE kind <> 'join' AND joined_until_us < started_us
     GROUP BY kind, stage_arn, session_id
     UNION ALL
-    SELECT 'error_without_code', 'warn', stage_arn, session_id, COUNT(*)
-    FROM base_events
-    WHERE event_name LIKE '%ERROR' AND error_code = ''
+    SELECT 'error_without_code', 'warn', stage_arn, session_id, CAST(SUM(told_count) AS BIGINT)
+    FROM told
+    WHERE event_name LIKE '%ERROR' AND has_code = 0
     GROUP BY stage_arn, session_id
     UNION ALL
-    SELECT 'code_without_error', 'warn', stage_arn, session_id, COUNT(*)
-    FROM base_events
-    WHERE event_name NOT LIKE '%ERROR' AND error_code <> ''
+    SELECT 'code_without_error', 'warn', stage_arn, session_id, CAST(SUM(told_count) AS BIGINT)
+    FROM told
+    WHERE event_name NOT LIKE '%ERROR' AND has_code = 1
     GROUP BY stage_arn, session_id
     UNION ALL
     SELECT CASE WHEN kind = 'publish' THEN 'publish_over_a_day' ELSE 'subscribe_over_a_day' END,
         'warn', stage_arn, session_id, COUNT(*)
-    FROM interval_facts
+    FROM facts
     WHERE kind IN ('publish', 'subscribe') AND counted_us - started_us > 86400000000
     GROUP BY kind, stage_arn, session_id
     UNION ALL
     -- What has ended an interval is a stop with a start, and so is one that stands before it at the same instant.
     SELECT 'stop_without_start', 'info', stage_arn, session_id, CAST(SUM(stop) AS BIGINT)
     FROM (
-        SELECT stage_arn, session_id, 1 AS stop
-        FROM base_events
+        SELECT stage_arn, session_id, told_count AS stop
+        FROM told
         WHERE event_name IN ('LEFT', 'PUBLISH_STOPPED', 'SUBSCRIBE_STOPPED', 'REPLICATION_STOPPED')
         UNION ALL
         SELECT stage_arn, session_id, -1
-        FROM interval_facts
+        FROM facts
         WHERE end_reason IN ('stopped', 'same_instant')
     ) stops
     GROUP BY stage_arn, session_id
     HAVING SUM(stop) > 0
     UNION ALL
-    SELECT 'unknown_event_name', 'info', stage_arn, session_id, COUNT(*)
-    FROM base_events
+    SELECT 'unknown_event_name', 'info', stage_arn, session_id, CAST(SUM(told_count) AS BIGINT)
+    FROM told
     WHERE event_name NOT IN (
         'JOINED', 'LEFT', 'JOIN_ERROR', 'PUBLISH_STARTED', 'PUBLISH_STOPPED', 'PUBLISH_ERROR', 'SUBSCRIBE_STARTED',
         'SUBSCRIBE_STOPPED', 'SUBSCRIBE_ERROR', 'REPLICATION_STARTED', 'REPLICATION_STOPPED', 'TOKEN_EXCHANGED'

@@ -14,19 +14,11 @@ FROM (
     SELECT stage_arn, session_id, 0 AS row_count,
         CAST(-1 AS BIGINT) AS known_start_us, NULL AS known_start_at,
         CAST(-1 AS BIGINT) AS known_end_us, NULL AS known_end_at,
-        event_us AS moment_us, event_at AS moment_at, exported_us, exported_at
-    FROM base_events
+        last_us AS moment_us, last_at AS moment_at, seen_us AS exported_us, seen_at AS exported_at
+    FROM unit_facts
     UNION ALL
-    SELECT stage_arn, session_id, 0, CAST(-1 AS BIGINT), NULL, CAST(-1 AS BIGINT), NULL,
-        CAST(-1 AS BIGINT), NULL, exported_us, exported_at
-    FROM base_participants
-    UNION ALL
-    SELECT stage_arn, session_id, 0, CAST(-1 AS BIGINT), NULL, CAST(-1 AS BIGINT), NULL,
-        CAST(-1 AS BIGINT), NULL, exported_us, exported_at
-    FROM base_sessions
-    UNION ALL
-    SELECT stage_arn, session_id, 1, start_us, session_start, end_us, session_end,
-        CAST(-1 AS BIGINT), NULL, CAST(-1 AS BIGINT), NULL
-    FROM newest_sessions
+    SELECT stage_arn, session_id, has_row, start_us, start_at, end_us, end_at,
+        CAST(-1 AS BIGINT), NULL, seen_us, seen_at
+    FROM session_rows
 ) facts
 GROUP BY stage_arn, session_id

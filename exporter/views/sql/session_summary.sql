@@ -1,29 +1,39 @@
 -- A session: how many took part, how long, and how much of it is there.
-WITH by_kind AS (
-    SELECT stage_arn, session_id, unit, kind, COUNT(*) AS interval_count,
-        CAST(SUM(counted_us - started_us) AS BIGINT) AS length_us,
-        CAST(SUM(low_us - started_us) AS BIGINT) AS least_us,
-        CAST(SUM(high_us - started_us) AS BIGINT) AS longest_us
+WITH facts AS (
+    SELECT stage_arn, session_id, session_number, unit, kind, started_us, counted_us, low_us, high_us
     FROM interval_facts
-    GROUP BY stage_arn, session_id, unit, kind
+),
+by_unit AS (
+    SELECT stage_arn, session_id, session_number, unit,
+        SUM(CASE WHEN kind = 'join' THEN 1 ELSE 0 END) AS join_count,
+        MAX(CASE WHEN kind = 'publish' THEN 1 ELSE 0 END) AS has_published,
+        MAX(CASE WHEN kind = 'subscribe' THEN 1 ELSE 0 END) AS has_watched,
+        CAST(SUM(CASE WHEN kind = 'publish' THEN counted_us - started_us ELSE 0 END) AS BIGINT) AS publish_us,
+        CAST(SUM(CASE WHEN kind = 'subscribe' THEN counted_us - started_us ELSE 0 END) AS BIGINT) AS watch_us,
+        CAST(SUM(CASE WHEN kind = 'join' THEN low_us - started_us ELSE 0 END) AS BIGINT) AS least_us,
+        CAST(SUM(CASE WHEN kind = 'join' THEN high_us - started_us ELSE 0 END) AS BIGINT) AS longest_us
+    FROM facts
+    GROUP BY stage_arn, session_id, session_number, unit
 ),
 -- A viewer counts once, whomever it watches: of each of its subscriptions only what those before it do not cover.
 covered AS (
-    SELECT stage_arn, session_id, session_number, counted_us,
+    SELECT session_number, counted_us,
         CASE WHEN until_us > started_us THEN until_us ELSE started_us END AS from_us
     FROM (
-        SELECT stage_arn, session_id, session_number, started_us, counted_us,
+        SELECT session_number, started_us, counted_us,
             COALESCE(MAX(counted_us) OVER (
-                PARTITION BY unit ORDER BY started_us, counted_us, peer ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+                PARTITION BY unit ORDER BY started_us, counted_us ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
             ), -1) AS until_us
-        FROM interval_facts
+        FROM facts
         WHERE kind = 'subscribe' AND counted_us > started_us
     ) watched
     WHERE counted_us > until_us
 ),
+-- As in concurrency_by_minute, sums may run on from one session to the next.
 audience AS (
-    SELECT c.stage_arn AS stage_arn, c.session_id AS session_id, SUM(s.step) OVER (
-        PARTITION BY c.session_number ORDER BY CASE WHEN s.step = 1 THEN c.from_us ELSE c.counted_us END
+    SELECT c.session_number AS session_number, SUM(s.step) OVER (
+        PARTITION BY c.session_number % 8
+        ORDER BY c.session_number, CASE WHEN s.step = 1 THEN c.from_us ELSE c.counted_us END
     ) AS viewers_now
     FROM covered c
     CROSS JOIN (SELECT 1 AS step UNION ALL SELECT -1 AS step) s
@@ -33,21 +43,15 @@ counted AS (
         0 AS least_us, 0 AS longest_us, errors AS error_count, 0 AS rejoin_count
     FROM unit_facts
     UNION ALL
-    SELECT stage_arn, session_id, 0,
-        CASE WHEN kind = 'publish' THEN 1 ELSE 0 END,
-        CASE WHEN kind = 'subscribe' THEN 1 ELSE 0 END,
-        0,
-        CASE WHEN kind = 'publish' THEN length_us ELSE 0 END,
-        CASE WHEN kind = 'subscribe' THEN length_us ELSE 0 END,
-        CASE WHEN kind = 'join' THEN least_us ELSE 0 END,
-        CASE WHEN kind = 'join' THEN longest_us ELSE 0 END,
-        0,
-        CASE WHEN kind = 'join' THEN interval_count - 1 ELSE 0 END
-    FROM by_kind
+    SELECT stage_arn, session_id, 0, has_published, has_watched, 0, publish_us, watch_us, least_us, longest_us, 0,
+        CASE WHEN join_count > 1 THEN join_count - 1 ELSE 0 END
+    FROM by_unit
     UNION ALL
-    SELECT stage_arn, session_id, 0, 0, 0, MAX(viewers_now), 0, 0, 0, 0, 0, 0
-    FROM audience
-    GROUP BY stage_arn, session_id
+    SELECT n.stage_arn, n.session_id, 0, 0, 0, m.most_now, 0, 0, 0, 0, 0, 0
+    FROM (SELECT session_number, MAX(viewers_now) AS most_now FROM audience GROUP BY session_number) m
+    JOIN (
+        SELECT session_number, stage_arn, session_id FROM by_unit GROUP BY session_number, stage_arn, session_id
+    ) n ON n.session_number = m.session_number
 ),
 totals AS (
     SELECT stage_arn, session_id, SUM(part) AS parts, SUM(publishing) AS publishings, SUM(viewing) AS viewings,

@@ -5,6 +5,8 @@ SELECT stage_arn, session_id, participant_id,
     CASE WHEN MAX(row_code) = 2 OR (MAX(row_code) = 0 AND MAX(flag_code) = 1) THEN 1 ELSE 0 END AS replica_code,
     MAX(moment_us) AS last_us,
     MAX(moment_at) AS last_at,
+    MAX(exported_us) AS seen_us,
+    MAX(exported_at) AS seen_at,
     CAST(SUM(error_count) AS BIGINT) AS errors,
     MAX(user_text) AS user_name
 FROM (
@@ -13,6 +15,8 @@ FROM (
         CASE WHEN event_name LIKE 'SUBSCRIBE%' THEN 0 ELSE replica_flag END AS flag_code,
         event_us AS moment_us,
         event_at AS moment_at,
+        exported_us,
+        exported_at,
         CASE WHEN event_name LIKE '%ERROR' OR error_code <> '' THEN 1 ELSE 0 END AS error_count,
         '' AS user_text
     FROM base_events
@@ -22,6 +26,8 @@ FROM (
         0 AS flag_code,
         CAST(-1 AS BIGINT) AS moment_us,
         NULL AS moment_at,
+        CAST(-1 AS BIGINT) AS exported_us,
+        NULL AS exported_at,
         0 AS error_count,
         COALESCE(user_id, '') AS user_text
     FROM participants_now
