@@ -144,10 +144,10 @@ def concurrency(found: list[Interval], replicas: set[Unit]) -> dict[tuple[str, s
     """By session, kind and minute with a change: peak and level at its end, of all and without replicas."""
     changes: dict[tuple[str, str, str], dict[int, list[int]]] = defaultdict(lambda: defaultdict(lambda: [0, 0]))
     for one in found:
-        if one.counted_us <= one.start_us:
+        if one.reason != "open" and one.counted_us <= one.start_us:
             continue
         own = 0 if one.unit in replicas else 1
-        for at_us, step in ((one.start_us, 1), (one.counted_us, -1)):
+        for at_us, step in ((one.start_us, 1), *([] if one.reason == "open" else [(one.counted_us, -1)])):
             change = changes[(*one.unit[:2], one.kind)][at_us]
             change[0] += step
             change[1] += step * own
@@ -167,11 +167,16 @@ def peak_viewers(found: list[Interval]) -> Counter[tuple[str, str]]:
     """The most participants of a session who watched anybody at one moment."""
     by_session: dict[tuple[str, str], list[Interval]] = defaultdict(list)
     for one in found:
-        if one.kind == "subscribe" and one.counted_us > one.start_us:
+        if one.kind == "subscribe" and (one.reason == "open" or one.counted_us > one.start_us):
             by_session[one.unit[:2]].append(one)
     return Counter({
         session: max(
-            len({one.unit for one in watched if one.start_us <= moment.start_us < one.counted_us}) for moment in watched
+            len({
+                one.unit
+                for one in watched
+                if one.start_us <= moment.start_us and (one.reason == "open" or moment.start_us < one.counted_us)
+            })
+            for moment in watched
         )
         for session, watched in by_session.items()
     })  # fmt: skip

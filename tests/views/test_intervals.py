@@ -189,3 +189,22 @@ def test_concurrency_of_minutes(tmp_path: Path) -> None:
         (60, 2, 2, 2, 2),
         (240, 1, 0, 1, 0),
     ]
+
+
+def test_what_is_open_has_not_ended(tmp_path: Path) -> None:
+    """In a session that goes on nobody has gone: not at its last event, and not where that is one's own start."""
+    rows = [
+        event("st-1", "host", 0, JOINED), event("st-1", "host", 70, PUBLISHED),
+        event("st-1", "lone", 70, JOINED), event("st-1", "lone", 70, WATCHED, remote_participant_id="host"),
+    ]  # fmt: skip
+    write(tmp_path, {"events": rows, "sessions": [session("st-1", None)]})
+    with on_duckdb(tmp_path) as connection:
+        found = rows_of(connection, "SELECT kind, minute, peak, at_end FROM concurrency_by_minute ORDER BY ALL")
+        (summary,) = rows_of(connection, "SELECT viewers, peak_viewers FROM session_summary")
+    assert [(row["kind"], second_of(row["minute"]), row["peak"], row["at_end"]) for row in found] == [
+        ("join", 0, 1, 1),
+        ("join", 60, 2, 2),
+        ("publish", 60, 1, 1),
+        ("subscribe", 60, 1, 1),
+    ]
+    assert summary == {"viewers": 1, "peak_viewers": 1}

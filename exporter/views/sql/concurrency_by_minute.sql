@@ -1,15 +1,17 @@
 -- A minute of a session in which something began or ended: the most at once in it, and how many at its end.
--- An interval goes from its start up to, and without, its end. One of length zero counts nowhere.
+-- An interval goes from its start up to, and without, its end. One of length zero counts nowhere; one that is open ends
+-- after all moments, also where its start is the last that is known of the session.
 -- All that begins in a session also ends, so the sum of its steps is 0, and sums may run on from one session to the next. A
 -- few large parts are faster than one for each session, and still let several machines work.
 WITH facts AS (
-    SELECT stage_arn, session_id, session_number, kind, lane, started_us, counted_us, replica_code
+    SELECT stage_arn, session_id, session_number, kind, lane, started_us, replica_code,
+        CASE WHEN end_reason = 'open' THEN CAST(9000000000000000000 AS BIGINT) ELSE counted_us END AS over_us
     FROM interval_facts
-    WHERE counted_us > started_us
+    WHERE counted_us > started_us OR end_reason = 'open'
 ),
 steps AS (
     SELECT i.session_number AS session_number, i.lane AS lane,
-        CASE WHEN s.step = 1 THEN i.started_us ELSE i.counted_us END AS moment_us,
+        CASE WHEN s.step = 1 THEN i.started_us ELSE i.over_us END AS moment_us,
         s.step AS step, s.step * (1 - i.replica_code) AS own_step
     FROM facts i
     CROSS JOIN (SELECT 1 AS step UNION ALL SELECT -1 AS step) s
