@@ -208,3 +208,12 @@ def test_what_is_open_has_not_ended(tmp_path: Path) -> None:
         ("subscribe", 60, 1, 1),
     ]
     assert summary == {"viewers": 1, "peak_viewers": 1}
+
+
+def test_a_stay_until_midnight_is_of_one_day(tmp_path: Path) -> None:
+    """The day that begins at that instant has no row."""
+    rows = [event("st-1", "p", 0, JOINED), event("st-1", "p", 3_600, LEFT)]
+    write(tmp_path, {"events": rows, "sessions": [session("st-1", 3_600)]})
+    with on_duckdb(tmp_path) as connection:
+        found = rows_of(connection, "SELECT day, joins, hours_high FROM participant_hours")
+    assert [tuple(row.values()) for row in found] == [(date(2026, 11, 23), 1, 1.0)]

@@ -86,3 +86,5 @@ SELECT f.stage_arn AS stage_arn, d.day AS day,
 FROM filled f
 JOIN base_days d ON d.day_us = f.midnight_us
 GROUP BY f.stage_arn, d.day
+-- A stay that ends at midnight is not there on the day that begins.
+HAVING SUM(f.begins + f.total_us) > 0
