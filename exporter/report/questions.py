@@ -60,9 +60,16 @@ _HOURS = """
     SELECT stage_arn, epoch_us(CAST(day AS TIMESTAMP)), hours_low, hours_high, guessed_hours_high, replica_hours_high
     FROM participant_hours ORDER BY ALL
 """
+# A day on which nobody came or went has no minute: those who were there at its midnight count, too.
 _PEAKS = """
-    SELECT stage_arn, epoch_us(date_trunc('day', minute)) AS day_us, max(peak) FROM concurrency_by_minute
-    WHERE kind = 'join' GROUP BY stage_arn, day_us ORDER BY ALL
+    SELECT stage_arn, day_us, max(peak) FROM (
+        SELECT stage_arn, epoch_us(date_trunc('day', minute)) AS day_us, peak FROM concurrency_by_minute
+        WHERE kind = 'join'
+        UNION ALL
+        SELECT stage_arn, day_us, count(*) FROM interval_facts
+        JOIN base_days ON day_us > started_us AND day_us < if(end_reason = 'open', high_us, counted_us)
+        WHERE kind = 'join' GROUP BY stage_arn, session_id, day_us
+    ) GROUP BY stage_arn, day_us ORDER BY ALL
 """
 _FAILURES = """
     SELECT stage_arn, epoch_us(CAST(day AS TIMESTAMP)), event_name, error_code, events, participants

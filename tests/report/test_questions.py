@@ -1,0 +1,42 @@
+"""What the report asks of a lake, where a plain question would be answered wrongly."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from exporter.cli.own_session import own_session
+from exporter.query.database import open_database
+from exporter.report.questions import lake_facts, session_facts
+from exporter.settings import Settings
+from exporter.timestamps import DAY_US
+from tests.support.view_lakes import BEGAN, event, session, write
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from exporter.report.facts import LakeFacts, SessionFacts
+
+BEGAN_US = int(BEGAN.timestamp()) * 1_000_000
+DAY_S = 86_400
+
+
+def facts_of(lake: Path) -> tuple[LakeFacts, list[SessionFacts]]:
+    """All that a report knows of a lake and its sessions."""
+    with open_database(Settings(lake=str(lake)), own_session, is_stored=True) as database:
+
+        def ask(question: str, values: Mapping[str, object]) -> Sequence[tuple[Any, ...]]:
+            return [tuple(row.values()) for row in database.table(question, values).to_pylist()]
+
+        facts = lake_facts(ask)
+        return facts, [session_facts(ask, line) for line in facts.sessions]
+
+
+def test_a_day_without_a_change_has_the_peak_of_its_midnight(tmp_path: Path) -> None:
+    """Two stay four days: on each of them two were there, though nobody came or went on the days between."""
+    rows = [event("st-1", name, second, "JOINED") for name, second in (("a", 0), ("b", 60))]
+    rows += [event("st-1", name, 3 * DAY_S, "LEFT") for name in "ab"]
+    write(tmp_path, {"events": rows, "sessions": [session("st-1", 3 * DAY_S)]})
+    facts, _ = facts_of(tmp_path)
+    first_us = BEGAN_US // DAY_US * DAY_US
+    assert [((each.day_us - first_us) // DAY_US, each.peak) for each in facts.peaks] == [(0, 2), (1, 2), (2, 2), (3, 2)]
