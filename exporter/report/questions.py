@@ -250,9 +250,15 @@ def _session(row: tuple[Any, ...]) -> SessionLine:
 
 
 def _days(line: SessionLine) -> dict[str, object]:
-    """The UTC days on which a session may have events: its own, and a day before and after."""
-    first_us = FIRST_US if line.start_us is None else max(line.start_us - DAY_US, FIRST_US)
-    last_us = LAST_US if line.end_us is None else min(line.end_us + DAY_US, LAST_US)
+    """The UTC days on which a session may have events: its own, and a day before and after.
+
+    Where its end lies before its start, one of them is wrong: all days.
+    """
+    first_us, last_us = FIRST_US, LAST_US
+    if line.start_us is not None and (line.end_us is None or line.end_us >= line.start_us):
+        first_us = max(line.start_us - DAY_US, FIRST_US)
+    if line.end_us is not None and (line.start_us is None or line.end_us >= line.start_us):
+        last_us = min(line.end_us + DAY_US, LAST_US)
     return {"first_day": (EPOCH + first_us * MICROSECOND).date(), "last_day": (EPOCH + last_us * MICROSECOND).date()}
 
 

@@ -83,7 +83,7 @@ def _people(count: int) -> str:
 def _figures(facts: SessionFacts) -> Html:
     counts, hours = facts.line.counts, facts.line.hours
     length = None
-    if facts.line.start_us is not None and facts.line.end_us is not None:
+    if facts.line.start_us is not None and facts.line.end_us is not None and facts.line.end_us >= facts.line.start_us:
         length = (facts.line.end_us - facts.line.start_us) / 1_000_000
     return key_figures((
         ("People", wording.count(counts.participants), f"{wording.count(counts.rejoins)} rejoins"),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from exporter.cli.own_session import own_session
 from exporter.query.database import open_database
+from exporter.report.page import Origin, page
 from exporter.report.questions import lake_facts, session_facts
 from exporter.settings import Settings
 from exporter.timestamps import DAY_US
@@ -40,3 +41,12 @@ def test_a_day_without_a_change_has_the_peak_of_its_midnight(tmp_path: Path) -> 
     facts, _ = facts_of(tmp_path)
     first_us = BEGAN_US // DAY_US * DAY_US
     assert [((each.day_us - first_us) // DAY_US, each.peak) for each in facts.peaks] == [(0, 2), (1, 2), (2, 2), (3, 2)]
+
+
+def test_a_session_that_ends_before_it_starts_loses_no_error(tmp_path: Path) -> None:
+    """Another program's row may say so: its errors are there, and no length is claimed."""
+    rows = [event("st-1", "p", 0, "JOINED"), event("st-1", "p", 5, "JOIN_ERROR", error_code="X")]
+    write(tmp_path, {"events": rows, "sessions": [session("st-1", -5 * DAY_S)]})
+    lake, sessions = facts_of(tmp_path)
+    assert [line.events for line in sessions[0].errors] == [1]
+    assert "in -" not in page(Origin("lake", "all dates", BEGAN_US, "1"), [], lake, sessions)
