@@ -53,7 +53,7 @@ def joined(children: Iterable[Child]) -> Html:
 
 def name_text(text: str | None, missing: str = "no name", length_max: int = NAME_LENGTH_MAX) -> Html:
     """Show a name from outside: apart from the text around it whatever its direction, and cut where it is long."""
-    if not text:
+    if not text or text.isspace():
         return tag("i", missing)
     return tag("bdi", cut_name(text, length_max))
 

@@ -260,3 +260,8 @@ def _luminance(colour: str) -> float:
 def test_markup_is_made_in_one_place() -> None:
     """A text that looks like an element, and one that was an element's markup, are texts."""
     assert tag("p", Html("<b>").markup).markup == "<p>&lt;b&gt;</p>"
+
+
+def test_a_name_of_spaces_is_no_name() -> None:
+    """Nobody would see it."""
+    assert name_text(" \u2003 ").markup == name_text(None).markup == "<i>no name</i>"
