@@ -16,7 +16,7 @@ from exporter.report.scales import TimeScale, ValueScale
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from exporter.report.facts import MinuteLevel
+    from exporter.report.facts import Level
     from exporter.report.scales import Tick
 
 _TOP, _BELOW = 14, 36
@@ -40,7 +40,7 @@ class Bar:
     high: float
 
 
-def level_chart(levels: Sequence[MinuteLevel], scale: TimeScale, label: str, height: int = 150) -> Html:
+def level_chart(levels: Sequence[Level], scale: TimeScale, label: str, height: int = 150) -> Html:
     """Draw how many there were at once, minute by minute, with a dot at the most."""
     columns = columns_of(levels, scale)
     most = max(columns, default=0)
@@ -51,14 +51,14 @@ def level_chart(levels: Sequence[MinuteLevel], scale: TimeScale, label: str, hei
     return framed(label, height, values, scale.ticks(), joined((stretched(columns, values.top, _TOP, plot), dot)))
 
 
-def columns_of(levels: Sequence[MinuteLevel], scale: TimeScale) -> list[int]:
+def columns_of(levels: Sequence[Level], scale: TimeScale, most_columns: int = _COLUMNS_MAX) -> list[int]:
     """The most at once in each column of a picture. A minute without a row is as the one before ended."""
     minute_us = 60_000_000
-    count = max(1, min(_COLUMNS_MAX, scale.length_us // minute_us))
+    count = max(1, min(most_columns, scale.length_us // minute_us))
     columns = [0] * count
     level, filled = 0, 0
     for each in levels:
-        at = min(max((each.minute_us - scale.start_us) * count // scale.length_us, 0), count - 1)
+        at = min(max((each.at_us - scale.start_us) * count // scale.length_us, 0), count - 1)
         for place in range(filled, at + 1):
             columns[place] = max(columns[place], level)
         columns[at] = max(columns[at], each.peak)

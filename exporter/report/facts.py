@@ -150,10 +150,10 @@ class Stretch:
 
 
 @dataclass(frozen=True, slots=True)
-class MinuteLevel:
-    """A minute with a change: the most at once in it, and how many at its end."""
+class Level:
+    """A minute, or another step of time, with a change: when it begins, the most at once in it, how many at its end."""
 
-    minute_us: int
+    at_us: int
     peak: int
     at_end: int
 
@@ -208,14 +208,14 @@ class ErrorLine:
 class Lanes:
     """The participants with a lane, and what is drawn in it; and the others as a crowd.
 
-    ``crowd`` are moments and by how many connected participants the others changed then. ``publishers`` and ``viewers``
-    are how many there are, with a lane and without.
+    ``crowd`` is how many of the others were connected at once. ``publishers`` and ``viewers`` are how many there are,
+    with a lane and without.
     """
 
     people: Sequence[LanePerson]
     stretches: Mapping[str, Sequence[Stretch]]
     errors: Mapping[str, Sequence[int]]
-    crowd: Sequence[tuple[int, int]]
+    crowd: Sequence[Level]
     publishers: int
     viewers: int
 
@@ -226,7 +226,7 @@ class SessionFacts:
 
     line: SessionLine
     lanes: Lanes
-    levels: Mapping[str, Sequence[MinuteLevel]]
+    levels: Mapping[str, Sequence[Level]]
     audiences: Sequence[Audience]
     pairs: Sequence[Pair]
     waits: Sequence[SessionWait]

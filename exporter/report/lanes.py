@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from exporter.report import wording
-from exporter.report.charts import stretched, time_axis
+from exporter.report.charts import columns_of, stretched, time_axis
 from exporter.report.elements import Child, Html, joined, name_text, number, tag
 from exporter.report.parts import Column, numbers, table
 
@@ -40,18 +40,6 @@ def lane_table(lanes: Lanes, scale: TimeScale, grid: str) -> Html:
     if others > 0:
         rows.append(_crowd_row(lanes, scale, grid, others))
     return table("One lane a participant", columns, rows)
-
-
-def crowd_columns(changes: Sequence[tuple[int, int]], scale: TimeScale) -> list[int]:
-    """The level of a crowd in each column, from by how many it changed when."""
-    columns = [0] * _CROWD_COLUMNS
-    for at_us, change in changes:
-        columns[min(int(scale.percent(at_us) / 100 * _CROWD_COLUMNS), _CROWD_COLUMNS - 1)] += change
-    level = 0
-    for place, change in enumerate(columns):
-        level += change
-        columns[place] = max(level, 0)
-    return columns
 
 
 def merged(stretches: Iterable[tuple[int, int]], near_us: int) -> list[tuple[int, int]]:
@@ -100,7 +88,7 @@ def _lane(stretches: Sequence[Stretch], errors: Iterable[int], scale: TimeScale,
 
 
 def _crowd_row(lanes: Lanes, scale: TimeScale, grid: str, others: int) -> list[Child]:
-    columns = crowd_columns(lanes.crowd, scale)
+    columns = columns_of(lanes.crowd, scale, _CROWD_COLUMNS)
     most = max(columns)
     band = stretched(columns, most or 1, 2, _CROWD_HEIGHT - 4)
     label = f"the {wording.things(others, 'other')} connected at once: at most {wording.count(most)}"

@@ -21,7 +21,7 @@ from exporter.report.facts import (
     LakeFacts,
     LanePerson,
     Lanes,
-    MinuteLevel,
+    Level,
     Pair,
     SessionFacts,
     SessionFinding,
@@ -107,15 +107,19 @@ _STRETCHES = f"""
     WHERE {_OF_SESSION} AND kind <> 'replication' AND list_contains($ids, participant_id)
     ORDER BY participant_id, kind, started_at, peer
 """  # noqa: S608 - the same
+# As the view counts: what is open has not ended, and what has no length counts nowhere.
 _CROWD = f"""
     WITH others AS (
-        SELECT epoch_us(started_at) AS start_us, epoch_us(coalesce(ended_at, until_at)) AS end_us FROM intervals
+        SELECT epoch_us(started_at) AS start_us, epoch_us(ended_at) AS end_us FROM intervals
         WHERE {_OF_SESSION} AND kind = 'join' AND NOT list_contains($ids, participant_id)
+            AND (ended_at IS NULL OR ended_at > started_at)
+    ), levels AS (
+        SELECT at_us, at_us // $step_us * $step_us AS step, sum(change) OVER (ORDER BY at_us) AS level FROM (
+            SELECT start_us AS at_us, 1 AS change FROM others
+            UNION ALL SELECT end_us, -1 FROM others WHERE end_us IS NOT NULL
+        )
     )
-    SELECT at_us // $step_us * $step_us AS step, sum(change) FROM (
-        SELECT start_us AS at_us, 1 AS change FROM others WHERE end_us > start_us
-        UNION ALL SELECT end_us, -1 FROM others WHERE end_us > start_us
-    ) GROUP BY step ORDER BY step
+    SELECT step, max(level)::BIGINT, arg_max(level, at_us)::BIGINT FROM levels GROUP BY step ORDER BY step
 """  # noqa: S608 - the same
 _ERROR_TIMES = f"""
     SELECT participant_id, epoch_us(event_time) AS at_us FROM events
@@ -170,7 +174,7 @@ def session_facts(ask: Ask, line: SessionLine) -> SessionFacts:
     days = _days(line)
     levels = defaultdict(list)
     for kind, *level in ask(_LEVELS, key):
-        levels[kind].append(MinuteLevel(*level))
+        levels[kind].append(Level(*level))
     return SessionFacts(
         line,
         _lanes(ask, key, days),
@@ -229,7 +233,7 @@ def _lanes(ask: Ask, key: Mapping[str, object], days: Mapping[str, object]) -> L
         [LanePerson(*row[:-1]) for row in rows],
         stretches,
         errors,
-        [(at_us, int(change)) for at_us, change in crowd],
+        [Level(*row) for row in crowd],
         totals.get(True, 0),
         totals.get(False, 0),
     )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         Audience,
         ErrorLine,
         Lanes,
-        MinuteLevel,
+        Level,
         Pair,
         SessionFacts,
         SessionFinding,
@@ -64,7 +64,7 @@ def session_part(facts: SessionFacts, findings: Sequence[SessionFinding], anchor
 def time_scale(facts: SessionFacts) -> TimeScale | None:
     """The time of the session's pictures: from its first to its last known moment; None where none is known."""
     stretches = [stretch for of_one in facts.lanes.stretches.values() for stretch in of_one]
-    minutes = [level.minute_us for levels in facts.levels.values() for level in levels]
+    minutes = [level.at_us for levels in facts.levels.values() for level in levels]
     starts = [*(stretch.start_us for stretch in stretches), *minutes]
     ends = [*(stretch.end_us for stretch in stretches), *minutes]
     if not starts:
@@ -99,11 +99,11 @@ def _figures(facts: SessionFacts) -> Html:
 def _levels(facts: SessionFacts, scale: TimeScale) -> list[Html]:
     drawn = []
     for kind, title, caption in _KINDS:
-        levels: Sequence[MinuteLevel] = facts.levels.get(kind, ())
+        levels: Sequence[Level] = facts.levels.get(kind, ())
         most = max(levels, key=lambda level: level.peak, default=None)
         if most is None or not most.peak:
             continue
-        at = wording.clock(most.minute_us)
+        at = wording.clock(most.at_us)
         said = title.format(most=wording.count(most.peak), clock=f"{at} UTC")
         height = 190 if kind == "join" else 130
         drawn.append(joined((

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.report.charts import columns_of
-from exporter.report.facts import DayHours, MinuteLevel
-from exporter.report.lanes import crowd_columns, merged
+from exporter.report.facts import DayHours, Level
+from exporter.report.lanes import merged
 from exporter.report.scales import TimeScale, ValueScale
 from exporter.report.sums import Calendar
 from exporter.timestamps import DAY_US, FIRST_US, LAST_US, MINUTE_US, SECOND_US
@@ -60,14 +60,14 @@ def test_a_value_axis_of_nothing_goes_to_one() -> None:
 
 def test_minutes_without_a_row_are_as_the_one_before_ended() -> None:
     """A level lasts until the next change; a minute shows its peak, not its end."""
-    levels = [MinuteLevel(NOON_US + MINUTE_US, 5, 2), MinuteLevel(NOON_US + 4 * MINUTE_US, 3, 0)]
+    levels = [Level(NOON_US + MINUTE_US, 5, 2), Level(NOON_US + 4 * MINUTE_US, 3, 0)]
     assert columns_of(levels, TimeScale(NOON_US, NOON_US + 6 * MINUTE_US)) == [0, 5, 2, 2, 3, 0]
 
 
 def test_the_highest_minute_of_a_long_session_is_never_left_out() -> None:
     """Ten days are fewer columns than minutes; the one minute with a crowd still shows."""
-    levels = [MinuteLevel(NOON_US, 1, 1), MinuteLevel(NOON_US + 7_770 * MINUTE_US, 900, 1)]
-    levels.append(MinuteLevel(NOON_US + 7_771 * MINUTE_US, 2, 1))  # in the same column
+    levels = [Level(NOON_US, 1, 1), Level(NOON_US + 7_770 * MINUTE_US, 900, 1)]
+    levels.append(Level(NOON_US + 7_771 * MINUTE_US, 2, 1))  # in the same column
     columns = columns_of(levels, TimeScale(NOON_US, NOON_US + 10 * DAY_US))
     assert (max(columns), min(columns), len(columns)) == (900, 1, 480)
 
@@ -80,13 +80,6 @@ def test_merged_stretches_cover_the_same_and_stand_apart(spans: list[tuple[int, 
     assert all(any(start <= one and other <= end for start, end in found) for one, other in spans)
     assert all(after[0] - before[1] > near for before, after in pairwise(found))
     assert {moment for span in found for moment in span} <= {moment for span in spans for moment in span}
-
-
-def test_a_crowd_comes_and_goes() -> None:
-    """The level of those without a lane, from by how many they changed when; it ends at none."""
-    scale = TimeScale(NOON_US, NOON_US + 240 * MINUTE_US)
-    columns = crowd_columns([(NOON_US, 10), (NOON_US + 60 * MINUTE_US, -4), (NOON_US + 239 * MINUTE_US, -6)], scale)
-    assert (columns[0], columns[59], columns[60], columns[-1]) == (10, 10, 6, 0)
 
 
 @pytest.mark.parametrize(("days", "step", "bars"), [(1, 1, 1), (120, 1, 120), (121, 7, 18), (3_000, 28, 108)])

@@ -43,6 +43,27 @@ def test_a_day_without_a_change_has_the_peak_of_its_midnight(tmp_path: Path) -> 
     assert [((each.day_us - first_us) // DAY_US, each.peak) for each in facts.peaks] == [(0, 2), (1, 2), (2, 2), (3, 2)]
 
 
+def test_a_crowd_that_comes_and_goes_at_once_is_seen(tmp_path: Path) -> None:
+    """Of a hundred who stayed ten seconds of ten hours, those without a lane were connected at once."""
+    rows = [event("st-1", "host", 0, "JOINED"), event("st-1", "host", 36_000, "LEFT")]
+    for number in range(100):
+        rows += [event("st-1", f"v{number}", 18_000, "JOINED"), event("st-1", f"v{number}", 18_010, "LEFT")]
+    write(tmp_path, {"events": rows, "sessions": [session("st-1", 36_000)]})
+    _, [facts] = facts_of(tmp_path)
+    others = facts.lanes.publishers + facts.lanes.viewers - len(facts.lanes.people)
+    assert others > 50
+    assert max(level.peak for level in facts.lanes.crowd) == others
+    assert facts.lanes.crowd[-1].at_end == 0
+
+
+def test_a_crowd_that_is_still_there_has_not_gone(tmp_path: Path) -> None:
+    """Of a session that goes on, also those whose start is the last that is known."""
+    rows = [event("st-1", f"v{number:03}", number, "JOINED") for number in range(100)]
+    write(tmp_path, {"events": rows, "sessions": [session("st-1", None)]})
+    _, [facts] = facts_of(tmp_path)
+    assert facts.lanes.crowd[-1].at_end == 100 - len(facts.lanes.people)
+
+
 def test_a_session_that_ends_before_it_starts_loses_no_error(tmp_path: Path) -> None:
     """Another program's row may say so: its errors are there, and no length is claimed."""
     rows = [event("st-1", "p", 0, "JOINED"), event("st-1", "p", 5, "JOIN_ERROR", error_code="X")]

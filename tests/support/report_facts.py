@@ -17,7 +17,7 @@ from exporter.report.facts import (
     LakeFacts,
     LanePerson,
     Lanes,
-    MinuteLevel,
+    Level,
     Pair,
     SessionFacts,
     SessionFinding,
@@ -117,11 +117,11 @@ def session_facts(text: str | None = None, people: int = 6, stretches: int = 1) 
         [LanePerson(each, text, place < 2, 60.0, 900.0, 3) for place, each in enumerate(ids)],
         dict.fromkeys(ids, of_one),
         {ids[0]: [NOON_US + MINUTE_US]},
-        [(NOON_US, 994), (NOON_US + 50 * MINUTE_US, -994)],
+        [Level(NOON_US, 994, 994), Level(NOON_US + 50 * MINUTE_US, 994, 0)],
         publishers=2,
         viewers=998,
     )
-    levels = [MinuteLevel(NOON_US + place * MINUTE_US, 10 * place, 10 * place) for place in range(60)]
+    levels = [Level(NOON_US + place * MINUTE_US, 10 * place, 10 * place) for place in range(60)]
     line = lake_facts(text).sessions[0]
     return SessionFacts(
         line,
