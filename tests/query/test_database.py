@@ -167,6 +167,18 @@ def test_what_else_reads_is_answered(sql: str, folder: Path) -> None:
         assert answer(database, sql)
 
 
+def test_what_arrow_would_change_is_text(folder: Path) -> None:
+    """Else the largest whole number is -1, and a time of day loses its zone; names stay, also one that is twice."""
+    sql = """SELECT 340282366920938463463374607431768211455::UHUGEINT AS "it's ""a", 1 AS b, '101'::BIT AS b,
+        [TIMETZ '10:00:00+05:30'] AS c, 2::HUGEINT AS d ORDER BY 1"""
+    with opened(str(folder)) as database:
+        table = database.table(sql)
+    assert table.column_names == ["it's \"a", "b", "b", "c", "d"]
+    assert [column.to_pylist()[0] for column in table.columns] == [
+        "340282366920938463463374607431768211455", 1, "101", "['10:00:00+05:30']", 2,
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("sql", "kind", "text"),
     [
