@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 #: A column is as wide in a table as its widest cell among the first rows, and no cell is wider than so much.
 _FIRST_ROWS, _WIDTH_MAX = 1_000, 80
 _ROWS_AT_ONCE = 1_000
+#: The columns of what EXPLAIN answers: drawings of many lines.
+_PLAN = ["explain_key", "explain_value"]
 _NO_VALUE = "null"
 # Numbers of people's interest; what is smaller is shown whole.
 _DECIMALS, _LEAST_ROUNDED = 3, 0.001
@@ -40,7 +42,10 @@ _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 
 
 def as_table(answer: QueryAnswer, is_terminal: bool) -> Iterator[str]:  # noqa: ARG001, FBT001 - a table is for people
-    """Columns side by side, long values cut, and the number of rows."""
+    """Columns side by side, long values cut, and the number of rows; a plan is drawn as it is."""
+    if answer.schema.names == _PLAN:
+        yield from (f"{escaped(line)}\n" for _, plan in _rows(answer) for line in str(plan).splitlines())
+        return
     names = [escaped(name) for name in answer.schema.names]
     is_right = [_is_number(field.type) for field in answer.schema]
     rows = ([cut(escaped(_cell(value)), _WIDTH_MAX) for value in row] for row in _rows(answer))
