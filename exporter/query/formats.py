@@ -9,9 +9,8 @@ from __future__ import annotations
 import csv
 import io
 import re
-from datetime import datetime
 from decimal import Decimal
-from itertools import chain, islice
+from itertools import chain, islice, pairwise
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -32,9 +31,9 @@ if TYPE_CHECKING:
 #: A column is as wide in a table as its widest cell among the first rows, and no cell is wider than so much.
 _FIRST_ROWS, _WIDTH_MAX = 1_000, 80
 _ROWS_AT_ONCE = 1_000
+_NO_VALUE = "null"
 #: The columns of what EXPLAIN answers: drawings of many lines.
 _PLAN = ["explain_key", "explain_value"]
-_NO_VALUE = "null"
 # Numbers of people's interest; what is smaller is shown whole.
 _DECIMALS, _LEAST_ROUNDED = 3, 0.001
 _ENCODER = msgspec.json.Encoder(decimal_format="number", enc_hook=str)
@@ -91,36 +90,57 @@ def _rows(answer: QueryAnswer) -> Iterator[tuple[Any, ...]]:
 
 
 def _values(column: Any) -> list[Any]:  # noqa: ANN401 - PyArrow has no types
-    """A column's values."""
+    """A column's values. Times are never Python's, which end with the year 9999 and with microseconds."""
     kind = column.type
     if pa.types.is_timestamp(kind):
-        return [_moment(text) for text in pc.cast(column, pa.string()).to_pylist()]
+        utc = column.cast(pa.timestamp(kind.unit))  # with a zone, years beyond 32767 come out as others
+        return [None if text is None else _moment(text) for text in _times(utc, pa.int64())]
     if pa.types.is_date(kind) or pa.types.is_time(kind):
-        values: list[Any] = pc.cast(column, pa.string()).to_pylist()
-        return values
-    values = column.to_pylist()
-    return [_inner(value, kind) for value in values] if pa.types.is_nested(kind) else values
+        return _times(column, pa.int32() if pa.types.is_date32(kind) else pa.int64())
+    if pa.types.is_nested(kind):
+        return _nested(column, kind)
+    values: list[Any] = column.to_pylist()
+    return values
 
 
-def _inner(value: Any, kind: Any) -> Any:  # noqa: ANN401 - of any type
-    """A nested value, as JSON knows it; a map with other keys than texts is a list of pairs."""
-    if value is None:
-        return None
-    if pa.types.is_map(kind):
-        pairs = [(_inner(key, kind.key_type), _inner(one, kind.item_type)) for key, one in value]
-        return dict(pairs) if pa.types.is_string(kind.key_type) else pairs
+def _nested(column: Any, kind: Any) -> list[Any]:  # noqa: ANN401 - PyArrow has no types
+    """A column's values of values, as JSON knows them; a map with other keys than texts is a list of pairs."""
     if pa.types.is_struct(kind):
-        return {field.name: _inner(value[field.name], field.type) for field in kind}
-    if pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind):
-        return [_inner(one, kind.value_type) for one in value]
-    return _moment(value.strftime("%Y-%m-%d %H:%M:%S.%fZ")) if isinstance(value, datetime) else value
+        names = _once([field.name for field in kind])
+        columns = [*map(_values, column.flatten())]
+        found: list[Any] = [
+            {name: of[place] for name, of in zip(names, columns, strict=True)} for place in range(len(column))
+        ]
+    elif pa.types.is_map(kind):
+        make = dict if pa.types.is_string(kind.key_type) else list
+        pairs = list(zip(_values(column.keys), _values(column.items), strict=True))
+        found = [make(pairs[begin:end]) for begin, end in pairwise(column.offsets.to_pylist())]
+    elif pa.types.is_list(kind):
+        inner = _values(column.values)
+        found = [inner[begin:end] for begin, end in pairwise(column.offsets.to_pylist())]
+    elif pa.types.is_fixed_size_list(kind):
+        inner, size = _values(column.values), kind.list_size
+        found = [inner[place * size :][:size] for place in range(column.offset, column.offset + len(column))]
+    else:
+        return column.to_pylist()  # type: ignore[no-any-return]
+    return [value if is_there else None for value, is_there in zip(found, column.is_valid().to_pylist(), strict=True)]
 
 
-def _moment(text: str | None) -> str | None:
+def _times(column: Any, whole: Any) -> list[str | None]:  # noqa: ANN401 - PyArrow has no types
+    """Times and dates as PyArrow writes them. DuckDB's infinite ones are the last and the first of their ``whole``."""
+    texts: list[str | None] = pc.cast(column, pa.string()).to_pylist()
+    wholes, last = column.cast(whole), (1 << whole.bit_width - 1) - 1
+    for infinite, text in ((last, "infinity"), (-last, "-infinity")):
+        for place in pc.indices_nonzero(pc.equal(wholes, infinite)).to_pylist():
+            texts[place] = text
+    return texts
+
+
+def _moment(text: str) -> str:
     """A time as PyArrow writes it, as ISO 8601 has it: in UTC, and without digits that say nothing."""
-    if text is None:
-        return None
-    whole, point, fraction = text.removesuffix("Z").replace(" ", "T", 1).partition(".")
+    if not text[-1].isdigit():
+        return text  # none that a calendar has
+    whole, point, fraction = text.replace(" ", "T", 1).partition(".")
     fraction = fraction.rstrip("0")
     return f"{whole}{point if fraction else ''}{fraction}Z"
 

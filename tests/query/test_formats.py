@@ -127,5 +127,39 @@ def test_what_is_no_number_is_null_in_json(value: float) -> None:
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_moment_that_no_calendar_has_is_no_end(name: str) -> None:
-    """DuckDB knows an infinite time."""
-    assert text(name, answer({"a": (pa.timestamp("us"), 2**63 - 1)}))
+    """DuckDB knows an infinite time, and years that Python does not, also within values."""
+    kinds = {
+        "last": (pa.timestamp("us"), 2**63 - 1),
+        "first": (pa.timestamp("us", "UTC"), -(2**63) + 1),
+        "day": (pa.date32(), 2**31 - 1),
+        "far": (pa.struct([("at", pa.timestamp("us", "UTC")), ("on", pa.list_(pa.date32()))]),
+                {"at": 2**63 - 1, "on": [2**22, None]}),
+        "fine": (pa.map_(pa.string(), pa.timestamp("ns")), [("at", 1)]),
+    }  # fmt: skip
+    printed = text(name, answer(kinds))
+    assert printed.count("-infinity") == 1
+    assert printed.count("infinity") == 4
+    assert "13453-" in printed
+    assert "1970-01-01T00:00:00.000000001Z" in printed
+
+
+def test_values_of_values_keep_their_places() -> None:
+    """Nulls, empty ones, two members of one name, and a part of a longer column."""
+    kind = pa.struct([("a", pa.list_(pa.int64())), ("a", pa.map_(pa.string(), pa.int64()))])
+    lists = pa.array([[9], None, [], [1, None]], pa.list_(pa.int64()))
+    maps = pa.array([[("z", 9)], [("k", 1)], None, []], pa.map_(pa.string(), pa.int64()))
+    column = pa.StructArray.from_arrays([lists, maps], fields=list(kind), mask=pa.array([False, False, True, False]))
+    fixed = pa.array([[0, 0], [1, 2], None, [3, None]], pa.list_(pa.int64(), 2))
+    none = pa.array([{}, {}, None, {}], pa.struct([]))
+    batch = pa.RecordBatch.from_arrays([column, fixed, none], ["s", "f", "e"]).slice(1)
+    assert json.loads(text("json", QueryAnswer(batch.schema, iter([batch])))) == [
+        {"s": {"a": None, "a_2": {"k": 1}}, "f": [1, 2], "e": {}},
+        {"s": None, "f": None, "e": None},
+        {"s": {"a": [1, None], "a_2": {}}, "f": [3, None], "e": {}},
+    ]
+
+
+def test_a_plan_is_drawn_line_by_line() -> None:
+    """What EXPLAIN answers is a picture, whole, and no cell."""
+    kinds = {"explain_key": (pa.string(), "plan"), "explain_value": (pa.string(), f"{'─' * 100}\n\x1b[2J│\n")}
+    assert text("table", answer(kinds)) == f"{'─' * 100}\n\\x1b[2J│\n"
