@@ -112,14 +112,14 @@ def _base(engine: Engine, dates: Dates) -> Iterator[str]:
     made = [
         f"{engine.view} {name} AS\n{_filled(_text(f'range/{name}'), bounds)}"
         for name in (
-            "session_range", "range_dates", "base_days", "base_sessions",
-            "chosen_sessions", "base_participants", "base_events",
+            "session_range", "range_dates", "base_days",
+            "chosen_sessions", "base_sessions", "base_participants", "base_events",
         )
     ]  # fmt: skip
-    yield from made[:4]
+    yield from made[:3]
     yield from parts.get("range", ())
     yield from (_filled(text, names) for text in parts["events"])
-    yield from made[4:]
+    yield from made[3:]
 
 
 def _names(dates: str | None) -> dict[str, str]:

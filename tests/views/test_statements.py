@@ -168,6 +168,20 @@ def test_a_day_reads_the_dates_of_its_sessions(day: int, sessions: set[str], par
             assert {int(read) for read, _ in scans} == {partitions}, scans
 
 
+def test_what_comes_after_the_end_is_of_its_own_day(tmp_path: Path) -> None:
+    """A session that ended just before midnight, and somebody who left just after; another that had nobody left."""
+    rows = [
+        event("st-1", "p", 0, "JOINED"), event("st-1", "p", 3_700, "LEFT"),
+        event("st-2", "p", 0, "JOINED"), event("st-2", "p", 3_500, "LEFT"),
+    ]  # fmt: skip
+    write(tmp_path, {"events": rows, "sessions": [session("st-1", 3_590), session("st-2", 3_590)]})
+    second = date(2026, 11, 24)
+    query = f"SELECT * FROM participant_hours WHERE day = DATE '{second}'"
+    with on_duckdb(tmp_path) as whole, on_duckdb(tmp_path, Dates(second, second + timedelta(days=1))) as part:
+        assert rows_of(part, "SELECT * FROM participant_hours") == rows_of(whole, query) != []
+        assert rows_of(part, "SELECT session_id FROM session_summary") == [{"session_id": "st-1"}]
+
+
 def test_a_range_without_a_table_of_sessions(tmp_path: Path) -> None:
     """A session without a row is there with its events of the range and of the days around it."""
     write(tmp_path, {"events": [

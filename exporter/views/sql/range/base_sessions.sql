@@ -1,4 +1,4 @@
 -- The rows of sessions that overlap the range.
 SELECT s.*
 FROM all_sessions s
-JOIN session_range r ON r.stage_arn = s.stage_arn AND r.session_id = s.session_id
+JOIN chosen_sessions c ON c.stage_arn = s.stage_arn AND c.session_id = s.session_id
