@@ -19,12 +19,16 @@ if TYPE_CHECKING:
 _S3 = "s3://"
 
 
+def _null(kind: str) -> str:
+    return f"CAST(NULL AS {kind})"
+
+
 @dataclass(frozen=True)
 class Engine:
     """An engine.
 
     ``types`` are its names of the kinds of columns. ``table`` makes the statement of a table with files in a lake.
-    ``view`` is how a statement that makes a view begins, up to the view's name.
+    ``view`` is how a statement that makes a view begins, up to the view's name. ``nothing`` writes no value of a type.
     """
 
     name: str
@@ -32,11 +36,12 @@ class Engine:
     table: Callable[[str, str], str]
     view: str = "CREATE OR REPLACE VIEW"
     no_rows: str = "WHERE 1 = 0"
+    nothing: Callable[[str], str] = _null
 
     def empty_table(self, name: str) -> str:
         """The statement of a table of which the lake has no file: no rows, with the right columns."""
         kinds = {**COLUMNS[name], DATE_KEYS[name]: "date"}
-        columns = ",\n    ".join(f"CAST(NULL AS {self.types[kind]}) AS {column}" for column, kind in kinds.items())
+        columns = ",\n    ".join(f"{self.nothing(self.types[kind])} AS {column}" for column, kind in kinds.items())
         return f"{self.view} {name} AS\nSELECT * FROM (SELECT\n    {columns}\n) no_files\n{self.no_rows}"
 
 
@@ -151,6 +156,7 @@ CLICKHOUSE = Engine(
         " user_id Nullable(String), expiration_time Nullable(DateTime64(6, 'UTC')))",
     },
     _clickhouse_table,
+    nothing=lambda kind: f"defaultValueOfTypeName({_escaped(kind)})",  # no map and no tuple is null there
 )
 ATHENA = Engine(
     "athena",

@@ -1,6 +1,6 @@
 """The rows of all views on one engine, as text that is the same wherever they are: a program for another environment.
 
-    python tests/views/engine_rows.py ENGINE LAKE TIME_ZONE
+    python tests/views/engine_rows.py ENGINE LAKE TIME_ZONE [SINCE UNTIL]
 
 prints a JSON object: each view's columns, and its rows in an order of their own. It stands on the standard library, the
 engine, PyArrow and ``exporter.views`` alone.
@@ -12,11 +12,12 @@ import json
 import sys
 import tempfile
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from exporter.views.statements import VIEWS, statements
+from exporter.views.statements import TABLES, VIEWS, Dates, statements
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -130,5 +131,7 @@ ENGINES = {
 }
 
 if __name__ == "__main__":
-    name, lake, zone = sys.argv[1:]
-    print(json.dumps(ENGINES[name](statements(name, lake), zone)))  # noqa: T201 - what it is for
+    name, lake, zone, *days = sys.argv[1:]
+    there = {table for table in TABLES if "://" in lake or Path(lake, table).is_dir()}
+    made = statements(name, lake, Dates(*map(date.fromisoformat, days)), there)
+    print(json.dumps(ENGINES[name](made, zone)))  # noqa: T201 - what it is for

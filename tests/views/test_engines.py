@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ PROGRAM = ROOT / "tests" / "views" / "engine_rows.py"
 #: Made by ``scripts/setup engines``.
 PYTHON = ROOT / ".venv-engines" / "bin" / "python"
 DAY_S = 86_400
+ALL_BUT_EVENTS = ("stages", "sessions", "participants")
 needs_engines = pytest.mark.skipif(not PYTHON.exists(), reason="scripts/setup engines")
 
 
@@ -66,10 +68,10 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def rows_on(engine: str, lake: Path, zone: str, python: str | Path = sys.executable) -> dict[str, Any]:
-    """What the program prints in an environment."""
+def rows_on(engine: str, lake: Path, zone: str, python: str | Path = sys.executable, *days: str) -> dict[str, Any]:
+    """What the program prints in an environment, of a range of days where two are named."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "SPARK_LOCAL_IP": "127.0.0.1", "TZ": zone}
-    command = [str(python), str(PROGRAM), engine, str(lake), zone]
+    command = [str(python), str(PROGRAM), engine, str(lake), zone, *days]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=lake.parent)
     assert ended.returncode == 0, ended.stderr[-3_000:]
     found: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
@@ -115,6 +117,23 @@ def test_other_engines(engine: str, zone: str, lake: Path, rows: dict[str, Any])
     check_same(rows_on(engine, lake, zone, PYTHON), rows)
 
 
+@needs_engines
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("engine", "missing"),
+    [*((engine, ALL_BUT_EVENTS) for engine in ("duckdb", "clickhouse", "datafusion")), ("clickhouse", ("events",))],
+)
+def test_a_day_of_a_lake_without_all_tables(engine: str, missing: tuple[str, ...], tmp_path: Path) -> None:
+    """A table that has no file is empty on each engine, and a range of dates is the same range."""
+    fill(tmp_path)
+    for table in missing:
+        shutil.rmtree(tmp_path / table)
+    days = ("2026-11-24", "2026-11-25")
+    expected = rows_on("duckdb", tmp_path, "UTC", sys.executable, *days)
+    assert expected["session_summary"]["rows"]
+    check_same(rows_on(engine, tmp_path, "UTC", PYTHON, *days), expected)
+
+
 @pytest.mark.spark
 @pytest.mark.slow
 def test_spark(lake: Path, rows: dict[str, Any]) -> None:
@@ -125,9 +144,10 @@ def test_spark(lake: Path, rows: dict[str, Any]) -> None:
 
 @needs_engines
 @pytest.mark.slow
-def test_athenas_statements_are_trinos(lake: Path) -> None:
+@pytest.mark.parametrize("days", [(), ("2026-11-24", "2026-11-25")])
+def test_athenas_statements_are_trinos(days: tuple[str, ...], lake: Path) -> None:
     """A grammar of Trino's reads all of them, and knows their functions and types."""
-    command = [str(PYTHON), str(PROGRAM), "athena", "s3://bucket/pre'fix", "UTC"]
+    command = [str(PYTHON), str(PROGRAM), "athena", "s3://bucket/pre'fix", "UTC", *days]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, cwd=lake.parent)
     found = json.loads(ended.stdout)
