@@ -130,8 +130,8 @@ def _incomplete(
         return []
     if not incomplete:
         each = "The one session" if sessions == 1 else f"All {wording.count(sessions)} sessions"
-        are = "is" if sessions == 1 else "are"
-        return [paragraph(f"{each} of this report {are} complete: nothing is missing.", class_="good")]
+        are, them = ("is", "it") if sessions == 1 else ("are", "them")
+        return [paragraph(f"{each} of this report {are} complete: nothing of {them} is missing.", class_="good")]
     are = "is" if len(incomplete) == 1 else "are"
     title = f"{wording.count(len(incomplete))} of {wording.things(sessions, 'session')} {are} not complete"
     columns = [Column("Session"), *texts("Stage", "From, to, UTC", "Why")]

@@ -262,6 +262,14 @@ def test_markup_is_made_in_one_place() -> None:
     assert tag("p", Html("<b>").markup).markup == "<p>&lt;b&gt;</p>"
 
 
+def test_sessions_that_are_complete_say_nothing_of_others() -> None:
+    """Where a log can't be read, somebody else's may be missing: only of them it is said."""
+    damaged = replace(status(), error=LogDamaged("a record is gone"))
+    text = page(ORIGIN, [status(region="damaged"), damaged], replace(lake_facts(), incomplete=[]), [])
+    assert "Not known to be complete: 1 log can't be read" in text
+    assert "The one session of this report is complete: nothing of it is missing." in text
+
+
 def test_a_name_of_spaces_is_no_name() -> None:
     """Nobody would see it."""
     assert name_text(" \u2003 ").markup == name_text(None).markup == "<i>no name</i>"
