@@ -83,6 +83,8 @@ def _as_own(error: BaseException) -> ExportError:
         return error
     if isinstance(error, OSError):
         return ExportError(f"the system refused: {error}")
+    if isinstance(error, MemoryError):
+        return ExportError("the system has no more memory to give")
     logging.getLogger(__name__).debug("a bug", exc_info=error)
     return Bug(f"a bug in {PROGRAM}: {type(error).__name__}: {one_line(error)}")
 

@@ -261,6 +261,12 @@ def test_help_is_plain_text_for_any_terminal(
     ]
 
 
+def test_memory_that_is_used_up_is_no_bug(capfd: pytest.CaptureFixture[str]) -> None:
+    """A limit of the system's ends any program."""
+    assert start(raising(MemoryError()), RUN) == exit_codes.FAILED
+    assert "the system has no more memory to give" in capfd.readouterr().err
+
+
 def test_bug_shows_its_traceback_at_debug_alone(capfd: pytest.CaptureFixture[str]) -> None:
     """A bug's traceback is in the log, in its JSON form, where debug is asked for."""
     bug = raising(ZeroDivisionError("a defect"))
