@@ -34,7 +34,8 @@ NAMES = (*TABLES, *VIEWS)
 _MISSING = "a query needs DuckDB, which is not installed: pip install 'ivs-export[query]'"
 _READING = frozenset({"SELECT", "EXPLAIN", "MULTI"})  # DuckDB calls a PIVOT by the last name
 _OTHER_ZONE = "; of a time in UTC, timezone('America/New_York', event_time) is that of another zone"
-_ROWS_AT_ONCE = 2_048
+#: What is taken over from DuckDB at once lies outside its bound of memory.
+_ROWS_AT_ONCE = 256
 _GIB, _BYTES_MAX = 1 << 30, 1 << 60
 #: Leave nothing but the lake within reach, for good.
 _SHUT = (

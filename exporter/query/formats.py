@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 #: A column is as wide in a table as its widest cell among the first rows, and no cell is wider than so much.
 _FIRST_ROWS, _WIDTH_MAX = 1_000, 80
-_ROWS_AT_ONCE = 1_000
+_ROWS_AT_ONCE = 100
 _NO_VALUE = "null"
 #: The columns of what EXPLAIN answers: drawings of many lines.
 _PLAN = ["explain_key", "explain_value"]

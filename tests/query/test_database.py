@@ -167,6 +167,14 @@ def test_what_else_reads_is_answered(sql: str, folder: Path) -> None:
         assert answer(database, sql)
 
 
+def test_an_answer_comes_in_small_parts(folder: Path) -> None:
+    """What has been taken over is beside the bound of memory, and a text may be long."""
+    with opened(str(folder)) as database:
+        rows = [batch.num_rows for batch in database.ask("SELECT repeat('x', 1000) FROM range(5000)").batches]
+    assert sum(rows) == 5_000
+    assert max(rows) <= 256
+
+
 def test_what_arrow_would_change_is_text(folder: Path) -> None:
     """Else the largest whole number is -1, and a time of day loses its zone; names stay, also one that is twice."""
     sql = """SELECT 340282366920938463463374607431768211455::UHUGEINT AS "it's ""a", 1 AS b, '101'::BIT AS b,
