@@ -76,11 +76,14 @@ def _of_unit(unit: Unit, happened: list[Happened], known: Known, session_last_us
         kind = STARTS.get(one.name) or STOPS.get(one.name)
         if kind is not None:
             lines[kind, one.peer if kind in {"subscribe", "replication"} else ""].append(one)
+    for line in lines.values():
+        line.sort(key=lambda one: (one.at_us, one.name in STARTS, one.event_id))
     lefts = sorted(one.at_us for one in happened if one.name == "LEFT")
+    stays = _of_line(lines["join", ""], "join", [], set())
+    back = {start_us for start_us, _, reason in stays if reason != "same_instant"}
     found = []
     for (kind, peer), line in lines.items():
-        line.sort(key=lambda one: (one.at_us, one.name in STARTS, one.event_id))
-        for start_us, end_us, reason in _of_line(line, kind, lefts):
+        for start_us, end_us, reason in _of_line(line, kind, lefts, back):
             end, counted_us, low_us, high_us, why = end_us, end_us, end_us, end_us, reason
             if end_us is None and known.end_us is not None:
                 end = counted_us = max(known.end_us, start_us)
@@ -95,8 +98,11 @@ def _of_unit(unit: Unit, happened: list[Happened], known: Known, session_last_us
     return found
 
 
-def _of_line(line: list[Happened], kind: str, lefts: list[int]) -> list[tuple[int, int | None, str]]:
-    """The intervals of one kind and peer: start, end where the participant's own signals tell it, and why."""
+def _of_line(line: list[Happened], kind: str, lefts: list[int], back: set[int]) -> list[tuple[int, int | None, str]]:
+    """The intervals of one kind and peer: start, end where the participant's own signals tell it, and why.
+
+    A LEFT of the same instant ends what begins, unless the participant came ``back`` at that instant.
+    """
     found: list[tuple[int, int | None, str]] = []
     is_open = False
     orphan_us: int | None = None
@@ -106,7 +112,8 @@ def _of_line(line: list[Happened], kind: str, lefts: list[int]) -> list[tuple[in
             is_open = False
             continue
         following = line[place + 1] if place + 1 < len(line) else None
-        left_us = next((at_us for at_us in lefts if at_us > one.at_us), None)
+        is_back = one.at_us in back
+        left_us = next((at_us for at_us in lefts if at_us > one.at_us or (at_us == one.at_us and not is_back)), None)
         if following is not None and following.name in STOPS:
             found.append((one.at_us, following.at_us, "stopped"))
         elif orphan_us == one.at_us:
