@@ -290,8 +290,9 @@ def _translated(error: Exception, duckdb: ModuleType) -> ExportError:
         )
     if isinstance(error, duckdb.CatalogException):
         return UsageError(f"{said}; `ivs-export query` alone lists the tables and views")
+    is_stranger = isinstance(error, duckdb.BinderException) and "Hive partition" in said
+    if is_stranger or (isinstance(error, (duckdb.IOException, duckdb.InvalidInputException)) and ".parquet" in said):
+        return LakeRefused(f"a file of the lake can't be read ({said}): `ivs-export verify` says what can be done")
     if isinstance(error, (duckdb.ParserException, duckdb.BinderException, duckdb.PermissionException)):
         return UsageError(said)
-    if isinstance(error, (duckdb.IOException, duckdb.InvalidInputException)) and ".parquet" in said:
-        return LakeRefused(f"a file of the lake can't be read ({said}): `ivs-export verify` says what can be done")
     return QueryFailed(f"DuckDB can't answer: {said}")

@@ -232,6 +232,14 @@ def test_a_damaged_file_and_one_that_went_away_are_named(place: Place, folder: P
         pass
 
 
+def test_a_stranger_s_file_is_named(folder: Path) -> None:
+    """It lies beside the folders of dates: nothing is wrong with the SQL."""
+    [path] = (folder / "events" / "event_date=2026-11-23").iterdir()
+    (folder / "events" / "copy.parquet").write_bytes(path.read_bytes())
+    with pytest.raises(LakeRefused, match=r"copy\.parquet.*ivs-export verify"), opened(str(folder)):
+        pass
+
+
 def test_a_file_that_goes_away_is_named(folder: Path) -> None:
     with opened(str(folder)) as database:
         for path in (folder / "events").rglob("*.parquet"):
