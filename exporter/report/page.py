@@ -27,14 +27,23 @@ if TYPE_CHECKING:
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _LAKE_LENGTH_MAX = 200
 _MEANINGS = {
-    "People": "participants of a session. One who joins two sessions counts twice; one who rejoins a session, once.",
+    "People": "participants of a session. One who joins two sessions counts twice; one who rejoins a session, once; one"
+    " who comes with two tokens, twice, also under one user id.",
     "Hours": "time connected, split at midnight UTC. An estimate, not an invoice: where nobody saw a participant leave,"
     " the range goes from its own last event to the end of the session, and that part is called guessed.",
     "Hours watched": "the time of all subscriptions together: who watches three publishers at once counts three times.",
     "Peak at once": "the most people that were connected to one session at one moment, replicas included.",
+    "Most watching": "the most people that were subscribed to anybody at one moment, each counted once.",
+    "Waits": "from joining to the first publication or subscription, of those who had one. Who waited until somebody"
+    " came on stage is among them.",
+    "Rejoins": "stays beyond each participant's first.",
+    "Failures": "events by which IVS told of an error, while joining, publishing or watching; one may have many.",
     "Replicas": "participants that are replicated from another stage. They count on both stages.",
     "Complete": "all participants of the session were listed after its end, and each one's events were fetched whole."
     " Only numbers of such sessions can be signed.",
+    "Sealed": "over, and all of it is in the lake: nothing more can come.",
+    "Vanished": "was there, was not sealed, and AWS lists it no longer.",
+    "Abandoned": "participants whose events AWS refused until it was given up.",
     "Day": "a UTC day. A session counts, with its people, on the day on which it began.",
 }
 
@@ -104,7 +113,7 @@ def _contents(facts: LakeFacts, sessions: Sequence[SessionFacts]) -> Html | None
         return None
     links = [("all", "All sessions"), ("failures", "Failures")]
     links += [("waits", "Waits")] if any(line.participants for line in facts.waits) else []
-    links += [("checks", "Checks")]
+    links += [("checks", "Checks"), ("meanings", "What the words mean")]
     listed = [tag("a", text, href=f"#{anchor}") for anchor, text in links]
     listed += [
         tag(
