@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from exporter.report import facts
@@ -172,6 +173,10 @@ def session_facts(ask: Ask, line: SessionLine) -> SessionFacts:
     """What the views say of one session."""
     key = _parameters(line.key)
     days = _days(line)
+    errors = ask(_ERRORS, {**key, **days})
+    if sum(events for _, _, events, _ in errors) != line.counts.errors:  # some are far from the session's own days
+        days = {"first_day": date.min, "last_day": date.max}
+        errors = ask(_ERRORS, {**key, **days})
     levels = defaultdict(list)
     for kind, *level in ask(_LEVELS, key):
         levels[kind].append(Level(*level))
@@ -182,7 +187,7 @@ def session_facts(ask: Ask, line: SessionLine) -> SessionFacts:
         [Audience(*row) for row in ask(_AUDIENCES, {**key, "most": _AUDIENCES_MAX})],
         [Pair(*row) for row in ask(_PAIRS, {**key, "most": _PAIRS_MAX})],
         waits_of(ask(_SESSION_WAITS, key)),
-        [ErrorLine(*row) for row in ask(_ERRORS, {**key, **days})],
+        [ErrorLine(*row) for row in errors],
     )
 
 
@@ -254,15 +259,9 @@ def _session(row: tuple[Any, ...]) -> SessionLine:
 
 
 def _days(line: SessionLine) -> dict[str, object]:
-    """The UTC days on which a session may have events: its own, and a day before and after.
-
-    Where its end lies before its start, one of them is wrong: all days.
-    """
-    first_us, last_us = FIRST_US, LAST_US
-    if line.start_us is not None and (line.end_us is None or line.end_us >= line.start_us):
-        first_us = max(line.start_us - DAY_US, FIRST_US)
-    if line.end_us is not None and (line.start_us is None or line.end_us >= line.start_us):
-        last_us = min(line.end_us + DAY_US, LAST_US)
+    """The UTC days on which a session may have events: its own, and a day before and after."""
+    first_us = FIRST_US if line.start_us is None else max(line.start_us - DAY_US, FIRST_US)
+    last_us = LAST_US if line.end_us is None else min(line.end_us + DAY_US, LAST_US)
     return {"first_day": (EPOCH + first_us * MICROSECOND).date(), "last_day": (EPOCH + last_us * MICROSECOND).date()}
 
 

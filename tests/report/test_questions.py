@@ -64,10 +64,20 @@ def test_a_crowd_that_is_still_there_has_not_gone(tmp_path: Path) -> None:
     assert facts.lanes.crowd[-1].at_end == 100 - len(facts.lanes.people)
 
 
+def test_an_error_days_after_the_session_is_there(tmp_path: Path) -> None:
+    """Whatever the session's row says: the numbers of one page agree."""
+    rows = [event("st-1", "p", second, "JOIN_ERROR", error_code="X") for second in (5, 4 * DAY_S)]
+    write(tmp_path, {"events": rows, "sessions": [session("st-1", 60)]})
+    _, [facts] = facts_of(tmp_path)
+    assert [line.events for line in facts.errors] == [facts.line.counts.errors] == [2]
+    assert len(facts.lanes.errors["p"]) == 2
+
+
 def test_a_session_that_ends_before_it_starts_loses_no_error(tmp_path: Path) -> None:
     """Another program's row may say so: its errors are there, and no length is claimed."""
     rows = [event("st-1", "p", 0, "JOINED"), event("st-1", "p", 5, "JOIN_ERROR", error_code="X")]
     write(tmp_path, {"events": rows, "sessions": [session("st-1", -5 * DAY_S)]})
     lake, sessions = facts_of(tmp_path)
     assert [line.events for line in sessions[0].errors] == [1]
+    assert sessions[0].lanes.errors
     assert "in -" not in page(Origin("lake", "all dates", BEGAN_US, "1"), [], lake, sessions)
