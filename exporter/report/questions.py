@@ -86,8 +86,9 @@ _IS_ERROR = "(event_name LIKE '%ERROR' OR error_code <> '')"
 # Viewers are chosen evenly by when they first joined, so that early and late ones are among them.
 _PEOPLE = f"""
     WITH people AS (
-        SELECT participant_id, user_id, publish_s > 0 OR first_publish_s IS NOT NULL AS is_publisher, publish_s,
-            watch_s, errors, first_join_at
+        SELECT participant_id, user_id, participant_id IN (
+                SELECT participant_id FROM intervals WHERE {_OF_SESSION} AND kind = 'publish'
+            ) AS is_publisher, publish_s, watch_s, errors, first_join_at
         FROM participant_summary WHERE {_OF_SESSION}
     ), ordered AS (
         SELECT *, count(*) OVER same AS total, row_number() OVER (

@@ -64,6 +64,18 @@ def test_a_crowd_that_is_still_there_has_not_gone(tmp_path: Path) -> None:
     assert facts.lanes.crowd[-1].at_end == 100 - len(facts.lanes.people)
 
 
+def test_publishers_are_as_many_as_the_views_say(tmp_path: Path) -> None:
+    """Also one of whom no JOINED is known, and whose publication was over at once."""
+    rows = [event("st-1", "p", 0, "PUBLISH_STARTED"), event("st-1", "p", 0, "LEFT"), event("st-1", "q", 0, "JOINED")]
+    write(tmp_path, {"events": rows, "sessions": [session("st-1", 60)]})
+    _, [facts] = facts_of(tmp_path)
+    assert facts.lanes.publishers == facts.line.counts.publishers == 1
+    assert [(person.participant_id, person.is_publisher) for person in facts.lanes.people] == [
+        ("p", True),
+        ("q", False),
+    ]
+
+
 def test_an_error_days_after_the_session_is_there(tmp_path: Path) -> None:
     """Whatever the session's row says: the numbers of one page agree."""
     rows = [event("st-1", "p", second, "JOIN_ERROR", error_code="X") for second in (5, 4 * DAY_S)]
