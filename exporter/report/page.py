@@ -60,7 +60,7 @@ class Origin:
 
 def page(origin: Origin, statuses: Sequence[ScopeStatus], facts: LakeFacts, sessions: Sequence[SessionFacts]) -> str:
     """Make the whole page."""
-    names = {session.key[0]: session.stage_name for session in facts.sessions}
+    names = _names(facts)
     people = sum(session.counts.participants for session in facts.sessions)
     anchors = {session.line.key: f"session-{place}" for place, session in enumerate(sessions, 1)}
     body = [
@@ -95,6 +95,13 @@ def page(origin: Origin, statuses: Sequence[ScopeStatus], facts: LakeFacts, sess
     ]
     document = tag("html", tag("head", *head), tag("body", *body), lang="en")
     return f"<!DOCTYPE html>\n{document.markup}\n"
+
+
+def _names(facts: LakeFacts) -> dict[str, str | None]:
+    """What each stage is called, by its ARN: as its latest session that knows a name says."""
+    named = [session for session in facts.sessions if session.stage_name]
+    named.sort(key=lambda session: (session.start_us is not None, session.start_us or 0))
+    return {session.key[0]: session.stage_name for session in named}
 
 
 def _header(origin: Origin) -> Html:

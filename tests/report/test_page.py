@@ -270,6 +270,17 @@ def test_sessions_that_are_complete_say_nothing_of_others() -> None:
     assert "The one session of this report is complete: nothing of it is missing." in text
 
 
+def test_a_stage_is_called_as_its_latest_session_with_a_name_says() -> None:
+    """A session that no list showed knows none, and one may have been given another."""
+    lines = [
+        replace(session_line("new", "st-3"), start_us=NOON_US + DAY_US),
+        replace(session_line("old", "st-2"), start_us=NOON_US),
+        replace(session_line("x", "st-1"), stage_name=None, start_us=NOON_US + 2 * DAY_US),
+    ]
+    text = page(ORIGIN, [status()], lake_facts(lines=lines), [])
+    assert "Half waited at most 0.8 s to the first subscription on <bdi>new</bdi>" in text
+
+
 def test_a_name_of_spaces_is_no_name() -> None:
     """Nobody would see it."""
     assert name_text(" \u2003 ").markup == name_text(None).markup == "<i>no name</i>"
