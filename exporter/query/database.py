@@ -246,6 +246,7 @@ def _connection(duckdb: ModuleType, folder: str, memory_gib: float) -> Any:  # n
         },
     )
     connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET enable_progress_bar = false")  # where no file is the main program it is on, and prints
     return connection
 
 

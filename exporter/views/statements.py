@@ -54,6 +54,14 @@ _DAY_US = 86_400_000_000
 _EPOCH_DAY = 719_163
 #: The last day of the calendar that the views count days by, in days since 1970: 2100-12-31.
 _LAST_DAY = 47_846
+#: The views that work out the intervals.
+_VIEWS_OF_INTERVALS = frozenset(
+    {
+        "intervals", "concurrency_by_minute", "session_summary", "participant_summary", "watch_time",
+        "participant_hours", "checks",
+    }
+)  # fmt: skip
+_READ = re.compile(r'\b(?:FROM|JOIN)\s+"?(\w+)', re.IGNORECASE)
 _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
 
 
@@ -82,6 +90,12 @@ def statements(
     if engine not in ENGINES:
         raise UsageError(f"there is no engine {engine!r}, but {', '.join(ENGINES)}")
     return list(_statements(ENGINES[engine], lake.rstrip("/"), dates or Dates(), frozenset(tables), is_stored=stored))
+
+
+def reads_intervals_again(sql: str) -> bool:
+    """Whether a question reads several times from views that stand on intervals, so that to keep these pays."""
+    read = (match[1].lower() for match in _READ.finditer(sql))
+    return sum(name in _VIEWS_OF_INTERVALS for name in read) > 1
 
 
 def script(made: list[str]) -> str:

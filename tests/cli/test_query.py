@@ -66,6 +66,15 @@ def test_answers_in_three_formats(lake: Path) -> None:
     assert json.loads(query(lake, sql, "--format", "json").printed) == [{"participant_id": "p1", "user_id": "alice"}]
 
 
+def test_several_views_at_once(lake: Path) -> None:
+    """Their intervals are worked out once, and say what they say to one of them alone."""
+    first, second = (f"(SELECT count(*) FROM {view})" for view in ("session_summary", "intervals"))
+    both = query(lake, "--format", "csv", f"SELECT {first} AS a, {second} AS b").printed.splitlines()
+    alone = [query(lake, "--format", "csv", f"SELECT {one} AS a").printed.splitlines()[1] for one in (first, second)]
+    assert both == ["a,b", ",".join(alone)]
+    assert "0" not in alone
+
+
 def test_sql_may_stand_on_standard_input(lake: Path) -> None:
     answered = shell(f"echo 'SELECT 7 AS n' | ivs-export query --lake '{lake}' --format csv -")
     assert (answered.returncode, answered.stdout) == (0, "n\n7\n")

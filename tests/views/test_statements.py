@@ -13,7 +13,7 @@ from exporter.errors import UsageError
 from exporter.lake.tables import TABLES
 from exporter.views.columns import COLUMNS, DATE_KEYS
 from exporter.views.engines import ENGINES
-from exporter.views.statements import VIEWS, Dates, script, statements
+from exporter.views.statements import VIEWS, Dates, reads_intervals_again, script, statements
 from tests.support.view_lakes import event, on_duckdb, rows_of, session, write
 
 if TYPE_CHECKING:
@@ -51,6 +51,17 @@ def test_every_view_has_the_same_text_on_every_engine() -> None:
         }
         assert all(texts[name] == texts["duckdb"] for name in ENGINES)
         assert len(texts["duckdb"]) == len(VIEWS)
+
+
+def test_what_reads_intervals_again() -> None:
+    """Each view whose text names them counts, once where it is read from, in any letters; nothing else does."""
+    texts = {of_view(made): made for made in statements("athena", "s3://b/p")}
+    for name in VIEWS:
+        asked = f'SELECT * FROM {name.upper()} a join\n"{name}" b USING (session_id)'
+        assert reads_intervals_again(asked) == ("interval_facts" in texts[name]), name
+    assert reads_intervals_again("SELECT 1 FROM (SELECT * FROM checks) UNION ALL SELECT 2 FROM watch_time")
+    assert not reads_intervals_again("SELECT count(*) AS intervals FROM intervals ORDER BY kind, intervals")
+    assert not reads_intervals_again("SELECT * FROM watch_time JOIN sessions_now USING (session_id)")
 
 
 def of_view(statement: str) -> str:

@@ -15,6 +15,7 @@ from exporter.cli.own_session import own_session
 from exporter.errors import UsageError
 from exporter.query.database import check_duckdb, open_database
 from exporter.query.examples import EXAMPLES, TABLES, VIEWS
+from exporter.views.statements import reads_intervals_again
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +55,8 @@ def answer(invocation: Invocation, settings: Settings, question: Question, typed
     def ask(stop: StopSwitch) -> None:
         from exporter.query.formats import FORMATS  # noqa: PLC0415 - PyArrow is slow to import, and a list needs none
 
-        with open_database(settings, own_session, dates, stop=stop) as database:
+        is_stored = reads_intervals_again(sql)
+        with open_database(settings, own_session, dates, is_stored=is_stored, stop=stop) as database:
             for piece in FORMATS[question.format](database.ask(sql), is_terminal(sys.stdout)):
                 if not invocation.put(piece):
                     return
