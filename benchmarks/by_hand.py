@@ -50,13 +50,14 @@ BY_HAND: Mapping[str, str] = {
     GROUP BY stage_arn, session_id, kind, minute
     """,
     "participant_hours": """
-    SELECT stage_arn, started::DATE AS day, count(*) AS joins, sum(epoch(ended - started)) / 3600 AS hours
+    SELECT stage_arn, started::DATE AS day, count(*) AS joins,
+        sum(epoch_us(ended) - epoch_us(started)) / 3600e6 AS hours
     FROM ({pairs})
     GROUP BY ALL
     """.replace("{pairs}", _PAIRS.format(**_JOINS)),
     "watch_time": """
-    SELECT stage_arn, session_id, participant_id, remote_participant_id, sum(epoch(ended - started)) AS watch_s,
-        min(started) AS first_at, max(ended) AS last_at
+    SELECT stage_arn, session_id, participant_id, remote_participant_id,
+        sum(epoch_us(ended) - epoch_us(started)) / 1e6 AS watch_s, min(started) AS first_at, max(ended) AS last_at
     FROM ({pairs})
     GROUP BY ALL
     """.replace("{pairs}", _PAIRS.format(**_WATCHES)),

@@ -6,7 +6,7 @@ WITH facts AS (
 -- How often which event was told in a session, with a code and without.
 told AS (
     SELECT stage_arn, session_id, event_name, CASE WHEN error_code <> '' THEN 1 ELSE 0 END AS has_code,
-        COUNT(*) AS told_count
+        CAST(COUNT(*) AS BIGINT) AS told_count
     FROM base_events
     GROUP BY stage_arn, session_id, event_name, CASE WHEN error_code <> '' THEN 1 ELSE 0 END
 ),
@@ -96,7 +96,7 @@ findings AS (
         FROM told
         WHERE event_name IN ('LEFT', 'PUBLISH_STOPPED', 'SUBSCRIBE_STOPPED', 'REPLICATION_STOPPED')
         UNION ALL
-        SELECT stage_arn, session_id, -1
+        SELECT stage_arn, session_id, CAST(-1 AS BIGINT)
         FROM facts
         WHERE end_reason IN ('stopped', 'same_instant')
     ) stops
