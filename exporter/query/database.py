@@ -193,7 +193,7 @@ def open_database(
             try:
                 connection.register_filesystem(file_system)
                 database = Database(duckdb, connection, file_system, stop)
-                database.make(statements("duckdb", ROOT, dates, tables, stored=is_stored))
+                database.make(statements("duckdb", ROOT, dates, tables, stored=is_stored, snapshot=True))
                 database.make([f"SET allowed_directories = ['{ROOT}/']", *_SHUT])
                 yield database
             finally:

@@ -54,6 +54,8 @@ _DAY_US = 86_400_000_000
 _EPOCH_DAY = 719_163
 #: The last day of the calendar that the views count days by, in days since 1970: 2100-12-31.
 _LAST_DAY = 47_846
+#: The views of small tables by which a range of dates is told.
+_SESSIONS_OF_DATES = {"session_range", "range_dates", "base_sessions", "chosen_sessions"}
 #: The views that work out the intervals.
 _VIEWS_OF_INTERVALS = frozenset(
     {
@@ -79,17 +81,25 @@ class Dates:
 
 
 def statements(
-    engine: str, lake: str, dates: Dates | None = None, tables: Collection[str] = TABLES, *, stored: bool = False
+    engine: str,
+    lake: str,
+    dates: Dates | None = None,
+    tables: Collection[str] = TABLES,
+    *,
+    stored: bool = False,
+    snapshot: bool = False,
 ) -> list[str]:
     """Make the statements, each without its semicolon.
 
     ``lake`` is an absolute path or ``s3://bucket/prefix``, ``tables`` are those that it has files of; the others are
-    made empty. With ``stored`` what ended which interval is worked out once and kept, not anew by each question; that
-    needs an engine that has tables of its own. Raises :class:`UsageError`.
+    made empty. With ``stored`` what ended which interval is worked out once and kept, not anew by each question; with
+    ``snapshot`` it is so with the sessions that a range of dates has, which views ask for dozens of times. Both need
+    an engine that has tables of its own. Raises :class:`UsageError`.
     """
     if engine not in ENGINES:
         raise UsageError(f"there is no engine {engine!r}, but {', '.join(ENGINES)}")
-    return list(_statements(ENGINES[engine], lake.rstrip("/"), dates or Dates(), frozenset(tables), is_stored=stored))
+    kept = ({"interval_facts"} if stored else set()) | (_SESSIONS_OF_DATES if snapshot else set())
+    return list(_statements(ENGINES[engine], lake.rstrip("/"), dates or Dates(), frozenset(tables), kept))
 
 
 def reads_intervals_again(sql: str) -> bool:
@@ -103,17 +113,23 @@ def script(made: list[str]) -> str:
     return "".join(f"{statement};\n\n" for statement in made).rstrip("\n")
 
 
-def _statements(engine: Engine, lake: str, dates: Dates, tables: frozenset[str], *, is_stored: bool) -> Iterator[str]:
+def _statements(
+    engine: Engine, lake: str, dates: Dates, tables: frozenset[str], kept: Collection[str]
+) -> Iterator[str]:
     for table in TABLES:
         is_made = engine.name == "athena" or table in tables
         yield engine.table(table, lake) if is_made else engine.empty_table(table)
-    yield from _base(engine, dates)
+    yield from _base(engine, dates, kept)
     for name in _ALL:
-        how = "CREATE OR REPLACE TABLE" if is_stored and name == "interval_facts" else engine.view
-        yield f"{how} {name} AS\n{_text(name)}"
+        yield f"{_how(engine, name, kept)} {name} AS\n{_text(name)}"
 
 
-def _base(engine: Engine, dates: Dates) -> Iterator[str]:
+def _how(engine: Engine, name: str, kept: Collection[str]) -> str:
+    """How the statement begins that makes a view, or a table where it is kept."""
+    return "CREATE OR REPLACE TABLE" if name in kept else engine.view
+
+
+def _base(engine: Engine, dates: Dates, kept: Collection[str]) -> Iterator[str]:
     """What the views stand on: the tables with times that are the same in every zone, and nothing null in a key."""
     parts, is_bounded = _parts(engine.name), dates.is_bounded
     names = _names(parts["dates"][0] if is_bounded else None)
@@ -124,7 +140,7 @@ def _base(engine: Engine, dates: Dates) -> Iterator[str]:
         return
     bounds = _bounds(dates)
     made = [
-        f"{engine.view} {name} AS\n{_filled(_text(f'range/{name}'), bounds)}"
+        f"{_how(engine, name, kept)} {name} AS\n{_filled(_text(f'range/{name}'), bounds)}"
         for name in (
             "session_range", "range_dates", "base_days",
             "chosen_sessions", "base_sessions", "base_participants", "base_events",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, date, datetime
+import shutil
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -73,6 +74,16 @@ def test_a_lake_without_files_is_empty_and_no_lake_is_none(place: Place, tmp_pat
         assert answer(database, "SELECT count(*) AS n FROM intervals") == [{"n": 0}]
     with pytest.raises(LakeRefused, match="holds no export: mend --lake"), opened(place(nothing)):
         pass
+
+
+def test_which_sessions_a_day_has_is_worked_out_once(folder: Path) -> None:
+    """When the lake is opened: no question opens the files of sessions again, of which there are some for each date."""
+    day = datetime.fromtimestamp(tables_lake.BEGAN_US / 1e6, UTC).date()
+    sql = "SELECT count(*) AS n FROM session_summary"
+    with opened(str(folder), Dates(day, day + timedelta(days=1))) as database:
+        expected = answer(database, sql)
+        shutil.rmtree(folder / "sessions")
+        assert answer(database, sql) == expected != [{"n": 0}]
 
 
 def test_a_question_about_a_day_reads_its_files_alone(
