@@ -29,6 +29,7 @@ class Engine:
 
     ``types`` are its names of the kinds of columns. ``table`` makes the statement of a table with files in a lake.
     ``view`` is how a statement that makes a view begins, up to the view's name. ``nothing`` writes no value of a type.
+    ``setting`` is a statement that a session needs before the views are asked, if it does.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Engine:
     view: str = "CREATE OR REPLACE VIEW"
     no_rows: str = "WHERE 1 = 0"
     nothing: Callable[[str], str] = _null
+    setting: str = ""
 
     def empty_table(self, name: str) -> str:
         """The statement of a table of which the lake has no file: no rows, with the right columns."""
@@ -157,6 +159,7 @@ CLICKHOUSE = Engine(
     },
     _clickhouse_table,
     nothing=lambda kind: f"defaultValueOfTypeName({_escaped(kind)})",  # no map and no tuple is null there
+    setting="SET query_plan_max_optimizations_to_apply = 1000000",  # the views stand on one another, many deep
 )
 ATHENA = Engine(
     "athena",

@@ -116,6 +116,8 @@ def script(made: list[str]) -> str:
 def _statements(
     engine: Engine, lake: str, dates: Dates, tables: frozenset[str], kept: Collection[str]
 ) -> Iterator[str]:
+    if engine.setting:
+        yield engine.setting
     for table in TABLES:
         is_made = engine.name == "athena" or table in tables
         yield engine.table(table, lake) if is_made else engine.empty_table(table)

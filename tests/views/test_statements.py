@@ -83,7 +83,8 @@ def test_a_path_is_one_text_of_the_statement() -> None:
     for name in ENGINES:
         plain, hostile = (statements(name, f"s3://b/{path}") for path in ("p", HOSTILE))
         assert [made for made in plain if "s3" not in made] == [made for made in hostile if "s3" not in made]
-        for made in hostile[: len(COLUMNS)]:
+        of_tables = [made for made in hostile if not made.startswith("SET")][: len(COLUMNS)]
+        for made in of_tables:
             is_escaped = name in {"spark", "clickhouse"}
             literal = re.compile(r"'((?:[^'\\]|\\.)*)'" if is_escaped else r"'((?:[^']|'')*)'", re.DOTALL)
             texts = [
