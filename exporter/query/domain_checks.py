@@ -1,7 +1,7 @@
 """The checks of the domain: what is strange in a lake, although every file of it is as the log says.
 
-An ``error`` is something that the exporter promises never to leave. A ``warn`` or ``info`` is what IVS itself told, or
-did not tell: nothing here can mend it, and it stays for ever, so it is named and fails nothing.
+An ``error`` is something that the exporter promises never to leave. A ``warn`` or ``info`` is what IVS itself said, or
+did not say: nothing here can mend it, and it stays for ever, so it is named and fails nothing.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ MEANINGS: Mapping[str, str] = {
     "session_in_no_list": "events of a session that no list showed",
     "publish_while_not_joined": "a publication began while its participant had not joined, or had left",
     "subscribe_while_not_joined": "a subscription began while its participant had not joined, or had left",
-    "error_without_code": "an event that tells of an error has no code",
-    "code_without_error": "an event that tells of no error has a code",
+    "error_without_code": "an event that reports an error has no code",
+    "code_without_error": "an event that reports no error has a code",
     "publish_over_a_day": "a publication of more than 24 hours",
     "subscribe_over_a_day": "a subscription of more than 24 hours",
     "stop_without_start": "something ended that had not begun",

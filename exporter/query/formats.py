@@ -1,6 +1,6 @@
 """Answers as text: a table for people, CSV, and a JSON array of objects. Pure; each takes an answer batch by batch.
 
-Times are ISO 8601 in UTC. Whatever stands in a text from the lake, a terminal is never told to do anything: the table
+Times are ISO 8601 in UTC. Whatever stands in a text from the lake, a terminal is never made to do anything: the table
 and JSON have what can't be printed as escapes, and CSV has it so where a terminal reads it.
 """
 

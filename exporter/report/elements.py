@@ -1,6 +1,6 @@
 """HTML and SVG, element by element: whatever is not an element is a text, and is escaped.
 
-So no text from a lake can become markup, whoever calls: there is no way to pass one on as it is.
+So no text from a lake can become markup: there is no way to pass one on as it is.
 """
 
 from __future__ import annotations

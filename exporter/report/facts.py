@@ -140,7 +140,7 @@ class LanePerson:
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """One interval of a participant. ``is_guessed``: its end was not told by an event of its own."""
+    """One interval of a participant. ``is_guessed``: no event of its own says when it ended."""
 
     kind: str
     start_us: int

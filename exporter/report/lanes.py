@@ -43,7 +43,7 @@ def lane_table(lanes: Lanes, scale: TimeScale, grid: str) -> Html:
 
 
 def merged(stretches: Iterable[tuple[int, int]], near_us: int) -> list[tuple[int, int]]:
-    """Stretches of time as few as can be told apart: those that overlap or nearly touch are one."""
+    """Stretches of time as few as can be seen apart: those that overlap or nearly touch are one."""
     found: list[tuple[int, int]] = []
     for start_us, end_us in sorted(stretches):
         if found and start_us - found[-1][1] <= near_us:
@@ -71,14 +71,14 @@ def _row(person: LanePerson, lanes: Lanes, scale: TimeScale, grid: str) -> list[
 
 def _lane(stretches: Sequence[Stretch], errors: Iterable[int], scale: TimeScale, grid: str) -> Html:
     near_us = scale.length_us // _NEAR_PARTS
-    told, guessed = (
+    known, guessed = (
         merged(
             ((each.start_us, each.end_us) for each in stretches if each.kind == "join" and each.is_guessed == is_guess),
             near_us,
         )
         for is_guess in (False, True)
     )
-    drawn = [_line(scale, span, "stay") for span in told] + [_line(scale, span, "stay guessed") for span in guessed]
+    drawn = [_line(scale, span, "stay") for span in known] + [_line(scale, span, "stay guessed") for span in guessed]
     for kind, (y, height, name) in _SHAPES.items():
         spans = merged(((each.start_us, each.end_us) for each in stretches if each.kind == kind), near_us)
         drawn += [_bar(scale, span, y, height, name) for span in spans]

@@ -37,13 +37,13 @@ _MEANINGS = {
     "Waits": "from joining to the first publication or subscription, of those who had one. Who waited until somebody"
     " came on stage is among them.",
     "Rejoins": "stays beyond each participant's first.",
-    "Failures": "events by which IVS told of an error, while joining, publishing or watching; one may have many.",
+    "Failures": "events by which IVS reported an error, while joining, publishing or watching; one may have many.",
     "Replicas": "participants that are replicated from another stage. They count on both stages.",
     "Complete": "all participants of the session were listed after its end, and each one's events were fetched whole."
     " Only numbers of such sessions can be signed.",
     "Sealed": "over, and all of it is in the lake: nothing more can come.",
     "Vanished": "was there, was not sealed, and AWS lists it no longer.",
-    "Abandoned": "participants whose events AWS refused until it was given up.",
+    "Abandoned": "participants whose events AWS refused for so long that no run asks again.",
     "Day": "a UTC day. A session counts, with its people, on the day on which it began.",
 }
 

@@ -1,4 +1,4 @@
-"""The columns of the lake's tables, in the words of SQL: what an engine is told where no file tells it."""
+"""The columns of the lake's tables, in the words of SQL: what an engine has to know where no file says it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The engines: how each names a lake's files, quotes a text, and makes a view. Pure.
 
 A lake's place is whatever somebody has called a folder or a bucket's prefix: quotes, line ends and what an engine takes
-for a pattern may stand in it, and it stands in a statement. What an engine can't be told is refused.
+for a pattern may stand in it, and it stands in a statement. What an engine can't take is refused.
 """
 
 from __future__ import annotations

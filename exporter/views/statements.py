@@ -54,7 +54,7 @@ _DAY_US = 86_400_000_000
 _EPOCH_DAY = 719_163
 #: The last day of the calendar that the views count days by, in days since 1970: 2100-12-31.
 _LAST_DAY = 47_846
-#: The views of small tables by which a range of dates is told.
+#: The views of small tables that hold a range of dates.
 _SESSIONS_OF_DATES = {"session_range", "range_dates", "base_sessions", "chosen_sessions"}
 #: The views that work out the intervals.
 _VIEWS_OF_INTERVALS = frozenset(

@@ -129,7 +129,7 @@ def test_an_everyday_page_has_all_of_its_parts() -> None:
         "The busiest day had 101.0 to 111.0 participant hours",
         "12 failures, most often QUOTA_EXCEEDED while watching",
         "Half waited at most 0.8 s to the first subscription on a stage",
-        "An event that tells of an error has no code",
+        "An event that reports an error has no code",
         "a stage: 1,000 people on 23 Nov",
         "590 connected at once, at 12:59 UTC",
         "2 publishers and 4 of 998 others",

@@ -104,7 +104,7 @@ def _clock(at_us: int) -> str:
 def _table(database: Database, sql: str) -> str:
     from exporter.query.formats import as_table  # noqa: PLC0415 - PyArrow is loaded with the first answer
 
-    return "".join(as_table(database.ask(sql), True)).rstrip("\n")  # noqa: FBT003 - whoever reads it
+    return "".join(as_table(database.ask(sql), True)).rstrip("\n")  # noqa: FBT003 - a person reads it
 
 
 def _indented(text: str) -> str:

@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 def verify_lake(invocation: Invocation, settings: Settings, removed: Sequence[str], *, is_domain: bool) -> int:
     """Carry out ``ivs-export verify``; ``removed`` are the partitions that were removed on purpose, as they were typed.
 
-    ``is_domain`` makes the checks of the domain, too, of which only errors count as problems: the others tell what IVS
-    told, and can't be mended. Raises :class:`UsageError` and :class:`LakeError`.
+    ``is_domain`` makes the checks of the domain, too, of which only errors count as problems: the others say what IVS
+    said, and can't be mended. Raises :class:`UsageError` and :class:`LakeError`.
     """
     if is_domain:
         check_duckdb()

@@ -3,8 +3,8 @@ WITH facts AS (
     SELECT stage_arn, session_id, unit, kind, started_us, counted_us, high_us, end_reason
     FROM interval_facts
 ),
--- How often which event was told in a session, with a code and without.
-told AS (
+-- How often which event came in a session, with a code and without.
+reported AS (
     SELECT stage_arn, session_id, event_name, CASE WHEN error_code <> '' THEN 1 ELSE 0 END AS has_code,
         CAST(COUNT(*) AS BIGINT) AS told_count
     FROM base_events
@@ -74,12 +74,12 @@ findings AS (
     GROUP BY kind, stage_arn, session_id
     UNION ALL
     SELECT 'error_without_code', 'warn', stage_arn, session_id, CAST(SUM(told_count) AS BIGINT)
-    FROM told
+    FROM reported
     WHERE event_name LIKE '%ERROR' AND has_code = 0
     GROUP BY stage_arn, session_id
     UNION ALL
     SELECT 'code_without_error', 'warn', stage_arn, session_id, CAST(SUM(told_count) AS BIGINT)
-    FROM told
+    FROM reported
     WHERE event_name NOT LIKE '%ERROR' AND has_code = 1
     GROUP BY stage_arn, session_id
     UNION ALL
@@ -93,7 +93,7 @@ findings AS (
     SELECT 'stop_without_start', 'info', stage_arn, session_id, CAST(SUM(stop) AS BIGINT)
     FROM (
         SELECT stage_arn, session_id, told_count AS stop
-        FROM told
+        FROM reported
         WHERE event_name IN ('LEFT', 'PUBLISH_STOPPED', 'SUBSCRIBE_STOPPED', 'REPLICATION_STOPPED')
         UNION ALL
         SELECT stage_arn, session_id, CAST(-1 AS BIGINT)
@@ -104,7 +104,7 @@ findings AS (
     HAVING SUM(stop) > 0
     UNION ALL
     SELECT 'unknown_event_name', 'info', stage_arn, session_id, CAST(SUM(told_count) AS BIGINT)
-    FROM told
+    FROM reported
     WHERE event_name NOT IN (
         'JOINED', 'LEFT', 'JOIN_ERROR', 'PUBLISH_STARTED', 'PUBLISH_STOPPED', 'PUBLISH_ERROR', 'SUBSCRIBE_STARTED',
         'SUBSCRIBE_STOPPED', 'SUBSCRIBE_ERROR', 'REPLICATION_STARTED', 'REPLICATION_STOPPED', 'TOKEN_EXCHANGED'

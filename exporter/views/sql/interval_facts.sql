@@ -169,7 +169,7 @@ SELECT w.stage_arn AS stage_arn, w.session_id AS session_id, w.participant_id AS
     w.unit AS unit, w.session_number AS session_number,
     w.kind AS kind, w.lane AS lane, w.peer AS peer, w.started_at AS started_at, w.started_us AS started_us,
     w.known_end_at AS ended_at,
-    -- The end to count with: where nothing tells it, the last event of the session.
+    -- The end to count with: where nothing says it, the last event of the session.
     CASE WHEN w.end_reason = 'open' THEN w.session_last_at ELSE w.known_end_at END AS counted_at,
     CASE WHEN w.end_reason = 'open' THEN w.session_last_us ELSE w.known_end_us END AS counted_us,
     -- So long at least, and so long at most.

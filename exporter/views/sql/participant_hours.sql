@@ -1,5 +1,5 @@
 -- The time that participants were connected, by stage and UTC day: an estimate, not an invoice.
--- low: until their own last event where nothing tells when they left. high: until the end of the session, or until it was
+-- low: until their own last event where nothing says when they left. high: until the end of the session, or until it was
 -- last seen. Both stand side by side as bounds 0 and 1 up to the last step.
 WITH days AS (
     SELECT stage_arn, bound, replica_code, guess_code, started_us, end_us,
