@@ -51,8 +51,8 @@ async def _waste(store: Store, journal: Journal) -> list[Staged]:
     """The staged files of this scope whose writers can commit no more.
 
     They are those of earlier epochs. Where the log's last records were lost, their numbers come anew, and a file may be
-    of this epoch, or of a later one, that has no record. Files are listed before the log is, for a run writes the record
-    of its epoch first.
+    of this epoch, or of a later one, that has no record. Files are listed before the log is: a run writes the record of
+    its epoch first.
     """
     scope = str(journal.scope)
     staged = [file for folder in folders() for file in await store.leftovers(folder)]
