@@ -15,6 +15,8 @@ from exporter.emulator import Emulator, Size
 from exporter.settings import TableSettings
 from tests.support.exports import NOW_US, mostly_slow, options_of
 from tests.support.oracle import expected, lake_rows, micros
+from tests.support.table_laws import LISTED as OF_LISTS
+from tests.support.table_rows import KEYS
 from tests.support.worlds import small_world
 
 if TYPE_CHECKING:
@@ -27,21 +29,9 @@ HALF_A_DAY_S = 43_200.0
 DAY_US = 86_400_000_000
 GRACE_US = 900_000_000
 NIGHTS = 11
-KEYS = {
-    "stages": ("stage_arn",),
-    "sessions": ("stage_arn", "session_id"),
-    "participants": ("stage_arn", "session_id", "participant_id"),
-}
 #: The columns of a participant by the API's names, with how a value is read.
 LISTED: dict[str, tuple[str, Callable[[Any], Any]]] = {
-    "userId": ("user_id", str),
-    "firstJoinTime": ("first_join_time", micros),
-    "published": ("published", bool),
-    "recordingState": ("recording_state", str),
-    "replicationType": ("replication_type", str),
-    "replicationState": ("replication_state", str),
-    "sourceStageArn": ("source_stage_arn", str),
-    "sourceSessionId": ("source_session_id", str),
+    **OF_LISTS,
     "ingestConfigurationArn": ("ingest_configuration_arn", str),
     "redundantIngest": ("redundant_ingest", bool),
 }

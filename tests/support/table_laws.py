@@ -24,7 +24,7 @@ Row = dict[str, Any]
 Key = tuple[str, ...]
 
 #: The columns of a participant by the API's names, with how a value is read.
-_LISTED: dict[str, tuple[str, Callable[[Any], Any]]] = {
+LISTED: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "userId": ("user_id", str),
     "firstJoinTime": ("first_join_time", micros),
     "published": ("published", bool),
@@ -164,7 +164,7 @@ def _check_truth(tables: Mapping[str, list[Row]], truth: TrueTables) -> None:
         if row["is_final"]:
             shown = {name: value for name, value in line["participant"].items() if value is not None and value != ""}
             _compare(
-                row, {column: read(shown[name]) if name in shown else None for name, (column, read) in _LISTED.items()}
+                row, {column: read(shown[name]) if name in shown else None for name, (column, read) in LISTED.items()}
             )
 
 
