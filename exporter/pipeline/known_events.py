@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 _log = Logger(__name__)
 _UNIT_COLUMNS = ("stage_arn", "session_id", "participant_id")
 _ID_COLUMNS = (*_UNIT_COLUMNS, "event_id")
+_TEXT = pa.dictionary(pa.int32(), pa.string())
 _SESSION_COLUMNS = pa.schema([("stage_arn", pa.string()), ("session_id", pa.string())])
 # Texts of any length may stand in a row, and what is read becomes Python's: ten times as many take 30 MiB more.
 _ROWS_AT_ONCE = 4_096
@@ -269,7 +270,7 @@ def _batches(
         texts = [name for name in columns if pa.types.is_string(EVENTS.schema.field(name).type)]
         groups = [index for index, group in enumerate(row_groups_of(data)) if _may_hold(group, sessions)]
         with pq.ParquetFile(pa.BufferReader(data), read_dictionary=texts) as file:
-            _check_columns(file, columns)
+            _check_columns(file, columns, texts)
             for batch in file.iter_batches(rows_max, row_groups=groups, columns=list(columns)):
                 check_values(EVENTS, batch)
                 is_of_session = pc.is_in(batch.column("session_id").dictionary_decode(), value_set=sessions)
@@ -278,10 +279,12 @@ def _batches(
         raise FileDamaged(f"{key} is damaged: {error}; `ivs-export repair` sets it aside") from error
 
 
-def _check_columns(file: pq.ParquetFile, columns: Iterable[str]) -> None:
-    schema = file.schema.to_arrow_schema()
+def _check_columns(file: pq.ParquetFile, columns: Iterable[str], texts: Sequence[str]) -> None:
+    # Not `file.schema`: that one and the footer hold each other, 50 KiB a file until the garbage collector comes.
+    schema = file.schema_arrow
     for name in columns:
-        if schema.get_all_field_indices(name) == [] or schema.field(name).type != EVENTS.schema.field(name).type:
+        expected = _TEXT if name in texts else EVENTS.schema.field(name).type
+        if schema.get_all_field_indices(name) == [] or schema.field(name).type != expected:
             raise ValueError(f"its column {name} is missing, or of another type")
 
 

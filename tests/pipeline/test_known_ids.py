@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -130,6 +131,19 @@ async def test_each_file_is_read_once_for_sessions_that_are_kept() -> None:
     present.forget(tracked[0].session.key)
     await _asked(present, [(tracked[0], "p0")])
     assert len(reads) == 4
+
+
+async def test_what_was_read_of_a_file_goes_without_the_garbage_collector() -> None:
+    """A stage that never sleeps has a file for each day: thousands of footers would wait for the collector."""
+    store, tracked, _ = a_lake(sessions=1, participants=2, rows=40)
+    gc.collect()
+    gc.disable()
+    try:
+        await _asked(KnownEvents(store), [(tracked[0], "p0")])
+        held = [type(thing).__name__ for thing in gc.get_objects() if type(thing).__module__ == "pyarrow._parquet"]
+    finally:
+        gc.enable()
+    assert [name for name in held if name in {"FileMetaData", "ParquetSchema"}] == []
 
 
 async def test_scopes_that_read_at_once_share_what_is_kept() -> None:
