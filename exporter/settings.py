@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated, Literal, get_args
+from typing import Annotated, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -19,68 +19,30 @@ from pydantic import (
     field_validator,
 )
 
-from exporter.model import checked_address, is_region, nearest_region, scope_of
+from exporter.model import checked_address, scope_of
+from exporter.setting_types import (
+    CheckedText,
+    CheckedTexts,
+    Count,
+    NotNegative,
+    Positive,
+    Properties,
+    Regions,
+    check_regions,
+    once,
+    split,
+)
 from exporter.text import shown
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 # Sources: IAM User Guide, "IAM identifiers"; STS API Reference, "AssumeRole". IVS Real-Time is in no partition but aws.
 _ROLE_ARN = re.compile(r"arn:aws:iam::(?P<account_id>[0-9]{12}):role/(?:[!-~]+/)?[\w+=,.@-]{1,64}", re.ASCII)
 _ROLE_ARN_LENGTH_MAX = 2_048
 _EXTERNAL_ID = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
+# Source: Glue API Reference, "DatabaseInput"; Athena User Guide, "Name databases, tables, and columns".
+_DATABASE = re.compile(r"[a-z0-9_]{1,255}")
 
 #: Whether something is written as AWS sent it, or not at all.
 Mode = Literal["keep", "drop"]
-
-
-def _refuse_flag(value: object) -> object:
-    if isinstance(value, bool):
-        raise ValueError("should be a number, not true or false")  # noqa: TRY004 - pydantic reports a ValueError alone
-    return value
-
-
-def _check_text(text: str) -> str:
-    if not text.strip() or not text.isprintable():
-        raise ValueError("should be text, with no control characters in it")
-    return text
-
-
-def _split(value: object) -> object:
-    """A text with commas as its parts: what one variable can say of a list."""
-    if isinstance(value, str):
-        return [part.strip() for part in value.split(",") if part.strip()]
-    return value
-
-
-def check_regions(regions: Iterable[str]) -> None:
-    """Raise ValueError for a text that can't be the name of an AWS region.
-
-    Where IVS Real-Time is served changes, so a region that is not known here is asked all the same.
-    """
-    for region in regions:
-        if not is_region(region):
-            close = nearest_region(region)
-            meant = f"did you mean {close}?" if close else "a region is a name such as eu-west-1"
-            raise ValueError(f"{shown(region)} is no AWS region: {meant}")
-
-
-def _checked_regions(regions: tuple[str, ...]) -> tuple[str, ...]:
-    check_regions(regions)
-    return _once(regions)
-
-
-def _once(texts: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(texts))
-
-
-_Number = Annotated[float, BeforeValidator(_refuse_flag), Field(allow_inf_nan=False)]
-_Positive = Annotated[_Number, Field(gt=0)]
-_NotNegative = Annotated[_Number, Field(ge=0)]
-_Count = Annotated[int, BeforeValidator(_refuse_flag), Field(ge=1)]
-_Text = Annotated[str, AfterValidator(_check_text)]
-_Texts = Annotated[tuple[_Text, ...], BeforeValidator(_split)]
-_Regions = Annotated[_Texts, AfterValidator(_checked_regions)]
 
 
 class _Section(BaseModel):
@@ -96,7 +58,13 @@ def _kept_attributes(value: object) -> object:
         return value
     if "," not in value:
         raise ValueError('should be "keep", "drop", or the names of those to keep (a text with a comma, if only one)')
-    return _split(value)
+    return split(value)
+
+
+def _check_database(name: str) -> str:
+    if not _DATABASE.fullmatch(name):
+        raise ValueError("should be 1 to 255 small letters, digits and _, the name of a database in Glue and elsewhere")
+    return name
 
 
 class TableSettings(_Section):
@@ -126,7 +94,7 @@ class PrivacySettings(_Section):
     """
 
     user_id: Literal["keep", "hash", "drop"] = "keep"
-    attributes: Annotated[Mode | tuple[_Text, ...], BeforeValidator(_kept_attributes)] = "keep"
+    attributes: Annotated[Mode | tuple[CheckedText, ...], BeforeValidator(_kept_attributes)] = "keep"
     extra: Mode = "keep"
     key: SecretStr | None = None
 
@@ -138,8 +106,8 @@ class QuotaSettings(_Section):
     is left to the account's other users.
     """
 
-    calls_per_second: _Positive = 5.0
-    reserve: Annotated[_NotNegative, Field(le=0.9)] = 0.0
+    calls_per_second: Positive = 5.0
+    reserve: Annotated[NotNegative, Field(le=0.9)] = 0.0
 
     @property
     def rate(self) -> float:
@@ -150,26 +118,26 @@ class QuotaSettings(_Section):
 class RunSettings(_Section):
     """How a run goes. ``deadline_s`` of 0 is none; ``concurrency`` is of requests in flight in a scope."""
 
-    concurrency: _Count = 32
-    checkpoint_s: _Positive = 300.0
-    deadline_s: _NotNegative = 0.0
+    concurrency: Count = 32
+    checkpoint_s: Positive = 300.0
+    deadline_s: NotNegative = 0.0
     active_sessions: bool = True
-    grace_s: _NotNegative = 900.0
-    give_up_days: _NotNegative = 30.0
+    grace_s: NotNegative = 900.0
+    give_up_days: NotNegative = 30.0
 
 
 class RetrySettings(_Section):
     """How long a call is tried: the number of attempts, and the seconds for all of them together."""
 
-    attempts: _Count = 8
-    timeout_s: _Positive = 300.0
+    attempts: Count = 8
+    timeout_s: Positive = 300.0
 
 
 class HttpSettings(_Section):
     """How long one attempt waits for the service."""
 
-    connect_timeout_s: _Positive = 5.0
-    read_timeout_s: _Positive = 20.0
+    connect_timeout_s: Positive = 5.0
+    read_timeout_s: Positive = 20.0
 
 
 class S3Settings(_Section):
@@ -180,11 +148,11 @@ class S3Settings(_Section):
     each read (Amazon S3 User Guide, "Storage classes").
     """
 
-    sse: _Text | None = None
-    kms_key_id: _Text | None = None
-    expected_bucket_owner: _Text | None = None
-    storage_class: _Text | None = None
-    acl: _Text | None = None
+    sse: CheckedText | None = None
+    kms_key_id: CheckedText | None = None
+    expected_bucket_owner: CheckedText | None = None
+    storage_class: CheckedText | None = None
+    acl: CheckedText | None = None
 
     def of_call(self) -> dict[str, str]:
         """Members of any call, by the names of S3's API."""
@@ -202,7 +170,21 @@ class S3Settings(_Section):
 class QuerySettings(_Section):
     """What a question to the lake may take. Beyond ``memory_gib`` DuckDB goes on in the temporary folder."""
 
-    memory_gib: _Positive = 2.0
+    memory_gib: Positive = 2.0
+
+
+class CatalogSettings(_Section):
+    """The catalog that ``publish`` and each run keep up to date; none where ``kind`` is empty.
+
+    ``database`` is what the tables stand in there. ``properties`` are the catalog's own, by their dotted names; they
+    may hold secrets, and are shown nowhere. ``hive`` is of Glue alone: tables that need no publishing, beside the
+    others.
+    """
+
+    kind: Literal["", "glue", "rest", "sql"] = ""
+    database: Annotated[CheckedText, AfterValidator(_check_database)] = "ivs"
+    properties: Properties = {}
+    hive: bool = True
 
 
 class AccountSettings(_Section):
@@ -211,9 +193,9 @@ class AccountSettings(_Section):
     ``external_id`` is what the role's trust policy asks for; it is shown nowhere.
     """
 
-    role_arn: _Text
+    role_arn: CheckedText
     external_id: SecretStr | None = None
-    regions: _Regions = ()
+    regions: Regions = ()
 
     @property
     def account_id(self) -> str:
@@ -243,10 +225,10 @@ class Settings(_Section):
     account that the run's own credentials are of.
     """
 
-    lake: _Text = "./lake"
-    regions: _Regions = ()
-    stages: _Texts = ()
-    exclude_stages: _Texts = ()
+    lake: CheckedText = "./lake"
+    regions: Regions = ()
+    stages: CheckedTexts = ()
+    exclude_stages: CheckedTexts = ()
     accounts: tuple[AccountSettings, ...] = ()
     tables: TableSettings = TableSettings()
     privacy: PrivacySettings = PrivacySettings()
@@ -256,6 +238,7 @@ class Settings(_Section):
     http: HttpSettings = HttpSettings()
     s3: S3Settings = S3Settings()
     query: QuerySettings = QuerySettings()
+    catalog: CatalogSettings = CatalogSettings()
 
     @field_validator("lake")
     @classmethod
@@ -279,7 +262,7 @@ class Settings(_Section):
             if scope is None:
                 raise ValueError(f"{shown(arn)} is no stage ARN, such as arn:aws:ivs:eu-west-1:123456789012:stage/AbCd")
             check_regions([scope.region])
-        return _once(stages)
+        return once(stages)
 
     @field_validator("exclude_stages")
     @classmethod

@@ -21,6 +21,7 @@ _RUN = "The run"
 _CALLS = "Calls"
 _S3 = "S3, passed on with each object"
 _QUERY = "The question"
+_CATALOG = "The catalog"
 
 #: Those that `exporter.views.statements` makes statements for, but for one that tests alone use.
 ENGINES = ("duckdb", "athena", "spark", "clickhouse")
@@ -30,12 +31,24 @@ def _setting(key: str, flags: str, metavar: str | None, help_text: str, group: s
     return Option(flags, help_text, group, key, metavar=metavar, **more)
 
 
-def _flag(key: str, flag: str, help_text: str) -> Option:
+def _flag(key: str, flag: str, help_text: str, group: str = _TABLES) -> Option:
     name = flag.removeprefix("--")
-    return _setting(key, f"--{name}/--no-{name}", None, help_text, _TABLES, default=None)
+    return _setting(key, f"--{name}/--no-{name}", None, help_text, group, default=None)
 
 
 LAKE = _setting("lake", "--lake", "PLACE", "A directory, or s3://bucket/prefix. (./lake)", _WHAT)
+
+#: Its properties have none: other programs see what is typed.
+CATALOG = (
+    _setting("catalog.kind", "--catalog", "KIND", "A catalog to keep up to date: glue, rest or sql. (none)", _CATALOG),
+    _setting("catalog.database", "--catalog-database", "NAME", "What its tables stand in. (ivs)", _CATALOG),
+    _flag(
+        "catalog.hive",
+        "--hive-tables",
+        "With glue: also tables that need no publishing, events_hive and so on. (yes)",
+        _CATALOG,
+    ),
+)
 
 #: One option for each key of the settings' file, but for those of ``[[accounts]]``.
 SETTINGS = (
@@ -145,6 +158,7 @@ SETTINGS = (
     ),
     _setting("s3.storage_class", "--s3-storage-class", "NAME", "The storage class.", _S3),
     _setting("s3.acl", "--s3-acl", "NAME", "A canned ACL.", _S3),
+    *CATALOG,
 )
 
 #: What one run is asked for: no settings, so the file has no keys for them.

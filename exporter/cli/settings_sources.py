@@ -15,7 +15,8 @@ from pydantic import BaseModel, ValidationError
 from exporter.cli.options import flag_of, put
 from exporter.errors import UsageError
 from exporter.model import scope_of
-from exporter.settings import AccountSettings, Settings, check_regions
+from exporter.setting_types import check_regions
+from exporter.settings import AccountSettings, Settings
 from exporter.text import shown
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ _ACCOUNTS = "accounts"
 _LAKE: Key = ("lake",)
 #: What a variable alone may set.
 _PRIVACY_KEY: Key = ("privacy", "key")
+#: What file and variables may set, and no option: other programs see what was typed.
+_PROPERTIES: Key = ("catalog", "properties")
+_WITHOUT_OPTION = (_PRIVACY_KEY, _PROPERTIES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +120,15 @@ def _check_scope(settings: Settings, scope: Scope, who: str) -> None:
 def keys() -> dict[Key, Any]:
     """Every key that file, options and variables may set, with its default.
 
-    Those of ``[[accounts]]`` have no option and no variable, and the key that user ids are hashed with only a variable.
+    Those of ``[[accounts]]`` have no option and no variable, the key that user ids are hashed with has only a variable,
+    and a catalog's properties have no option.
     """
     found: dict[Key, Any] = {}
     for name, default in Settings():
         if name == _ACCOUNTS:
             continue
         if isinstance(default, BaseModel):
-            found |= {(name, key): value for key, value in default if (name, key) != _PRIVACY_KEY}
+            found |= {(name, key): value for key, value in default if (name, key) not in _WITHOUT_OPTION}
         else:
             found[(name,)] = default
     return found
@@ -138,7 +143,7 @@ def _environment() -> dict[str, Any]:
     """The values of the environment, nested as in the file. An empty variable is as one that is not set."""
     variables = {name.upper(): value for name, value in os.environ.items() if value}
     values: dict[str, Any] = {}
-    for key in (*keys(), _PRIVACY_KEY):
+    for key in (*keys(), *_WITHOUT_OPTION):
         if (value := variables.get(variable_of(key))) is not None:
             put(values, key, value)
     return values
@@ -169,7 +174,7 @@ def _default_region(profile_region: Callable[[], str | None]) -> str:
 
 
 def _check_variables() -> None:
-    known = {*_OTHER_VARIABLES, *map(variable_of, (*keys(), _PRIVACY_KEY))}
+    known = {*_OTHER_VARIABLES, *map(variable_of, (*keys(), *_WITHOUT_OPTION))}
     for name in sorted(os.environ):
         is_ours = name.upper().startswith(PREFIX) and not _OF_KUBERNETES.fullmatch(name)
         if is_ours and name.upper() not in known:
@@ -192,7 +197,7 @@ def _check_lake_is_named(values: Mapping[str, Any]) -> None:
 
 
 def _check_keys(file: Path, values: Mapping[str, Any]) -> None:
-    known = {".".join(key) for key in keys()}
+    known = {".".join(key) for key in (*keys(), _PROPERTIES)}
     sections = {key[0] for key in keys() if len(key) > 1}
     for name, value in values.items():
         if name == _ACCOUNTS:
@@ -258,13 +263,18 @@ def _describe(error: ValidationError, layers: list[_Layer]) -> str:
     if first["loc"][0] == _ACCOUNTS:
         return _describe_account(first["loc"], reason, layers[-1])
     key = tuple(str(part) for part in first["loc"])[:2]
-    key = key if key in keys() else key[:1]
+    key = key if key in keys() or key in _WITHOUT_OPTION else key[:1]
     for layer in layers:
         value: Any = layer.values
         for name in key:
             value = value.get(name) if isinstance(value, dict) else None
         if value is not None:
-            return f"{layer.name_of(key)}: {shown(value)} is refused: {reason}"
+            name = layer.name_of(key)
+            return (
+                f"{name} is refused: {reason}"
+                if key in _WITHOUT_OPTION
+                else f"{name}: {shown(value)} is refused: {reason}"
+            )
     return f"{'.'.join(key)}: {reason}"
 
 

@@ -54,6 +54,8 @@ def other_value(key: tuple[str, ...], number: int) -> Any:
             "extra": ["keep", "drop"],
         }
         return own[key[1]][number % 2]
+    if key[0] == "catalog":
+        return ["glue", "rest", "sql"][number - 1] if key[1] == "kind" else f"name_{number}"
     return (
         f"text-{number}"
         if default is None or isinstance(default, str)
@@ -130,7 +132,7 @@ def test_every_key_is_an_option_with_its_default() -> None:
             assert shown_default is not None
             assert float(shown_default[1]) == default
         elif isinstance(default, str):
-            assert f"({default})" in text
+            assert f"({default or 'none'})" in text
 
 
 @pytest.mark.parametrize(
