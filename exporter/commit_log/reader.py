@@ -74,6 +74,25 @@ async def records_after(records: Records, scope: Scope, number: int = 0) -> Asyn
         yield record
 
 
+async def linked_from(records: Records, scope: Scope, number: int) -> AsyncIterator[tuple[Record, Link]]:
+    """The records of a scope from ``number`` on, each with its own link; none where the log ends before that one.
+
+    Raises as `read_state`. The first of them fits whatever is before it, unless it is the first of all.
+    """
+    keys = await _keys(records, records_prefix(str(scope)), after=record_key(str(scope), max(0, number - 1)))
+    link = Link()
+    if number > 1 and keys:
+        if number_of(keys[0]) != number:
+            raise _missing(scope, number)
+        key = keys.pop(0)
+        body = await _read(records, key)
+        record = decode_record(key, body)
+        link = link_of(record, body)
+        yield record, link
+    async for record, link_of_record in _chained(records, scope, keys, link):
+        yield record, link_of_record
+
+
 async def read_records(records: Records, scope: Scope, numbers: Sequence[int]) -> AsyncIterator[Record]:
     """Some records, each by itself, of a log that was read before; few at a time are in memory.
 

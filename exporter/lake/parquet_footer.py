@@ -61,13 +61,36 @@ def row_groups_of(data: bytes) -> list[RowGroup]:
     """
     if len(data) < _TAIL_BYTES + len(_MAGIC) or not (data.startswith(_MAGIC) and data.endswith(_MAGIC)):
         raise ThriftUnreadableError("it does not begin and end as Parquet does")
-    footer = _footer(BytesIO(data), len(data), has_texts=True)
+    return _groups_of(BytesIO(data), len(data), len(data))
+
+
+def _groups_of(file: IO[bytes], end: int, length_max: int) -> list[RowGroup]:
+    """The row groups that the footer of a file describes, which must lie before ``end``."""
+    footer = _footer(file, length_max, has_texts=True)
     if footer.get(_ENCRYPTION) is not None:
         raise ThriftUnreadableError("it is encrypted")
     names, groups = _leaves(footer.get(_SCHEMA)), footer.get(_ROW_GROUPS)
     if not isinstance(groups, list):
         raise ThriftUnreadableError("its footer has no row groups")
-    return [_row_group(group, names, len(data)) for group in groups]
+    return [_row_group(group, names, end) for group in groups]
+
+
+def footer_length_of(end: bytes) -> int:
+    """Read from the last bytes of a file how many of them are its footer. Raises :class:`ThriftUnreadableError`."""
+    length = int.from_bytes(end[-_TAIL_BYTES:-_LENGTH_BYTES], "little")
+    if not end.endswith(_MAGIC) or not 0 < length <= FOOTER_BYTES_MAX:
+        raise ThriftUnreadableError("it does not end as Parquet does")
+    return length + _TAIL_BYTES
+
+
+def footer_alone(end: bytes, size_bytes: int) -> bytes:
+    """Make a file of the footer in the last bytes of a file of that size, good for PyArrow to read the footer from.
+
+    Raises as `row_groups_of`.
+    """
+    alone = _MAGIC + end[-footer_length_of(end) :]
+    _groups_of(BytesIO(alone), size_bytes, len(alone))
+    return alone
 
 
 def _leaves(schema: object) -> list[str]:

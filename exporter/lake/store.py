@@ -65,6 +65,10 @@ class Files(Protocol):
         """Read the whole of a visible file or record; None where there is none."""
         ...
 
+    async def read_range(self, key: str, begin: int, length: int) -> bytes | None:
+        """Read ``length`` bytes of a visible file from ``begin`` on, fewer at its end; None where there is none."""
+        ...
+
     async def remove(self, key: str) -> None:
         """Remove a visible file, for good; harmless when it is gone already."""
         ...

@@ -146,6 +146,10 @@ class LakeHandle:
     async def read(self, key: str) -> bytes | None:
         return await self._do("read", key, lambda: self._lake.read(key))
 
+    async def read_range(self, key: str, begin: int, length: int) -> bytes | None:
+        data = await self.read(key)
+        return None if data is None else data[begin : begin + length]
+
     async def remove(self, key: str) -> None:
         await self._do("remove", key, lambda: self._lake.remove(key))
 

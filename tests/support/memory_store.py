@@ -55,6 +55,10 @@ class MemoryStore:
     async def read(self, key: str) -> bytes | None:
         return await self._do("read", key, lambda: self.visible.get(key, self.records.get(key)))
 
+    async def read_range(self, key: str, begin: int, length: int) -> bytes | None:
+        data = self.visible.get(key)
+        return await self._do("read", key, lambda: None if data is None else data[begin : begin + length])
+
     async def remove(self, key: str) -> None:
         await self._do("remove", key, lambda: self.visible.pop(key, None) and None)
 

@@ -20,7 +20,6 @@ import errno
 import os
 import re
 import secrets
-import stat
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -30,6 +29,7 @@ from exporter.errors import ExportError, LakeBusy, LakeError, LakeRefused
 from exporter.lake.store import Staged
 from exporter.lake.stores.daemon_threads import DaemonThreads
 from exporter.lake.stores.durable import Folders, sync_folder, write_new
+from exporter.lake.stores.file_parts import read_part, read_whole
 from exporter.lake.stores.keys import checked_key, checked_prefix
 
 if TYPE_CHECKING:
@@ -110,8 +110,12 @@ class DirectoryStore:
     async def read(self, key: str) -> bytes | None:
         """Read the bytes under ``key``."""
         if key.startswith("_log/"):
-            return await self._do(key, lambda: _read(self._path(key), _RECORD_BYTES_MAX))
-        return await self._do(key, lambda: _read(self._path(key), _FILE_BYTES_MAX), LIST_TIMEOUT_S)
+            return await self._do(key, lambda: read_whole(self._path(key), _RECORD_BYTES_MAX))
+        return await self._do(key, lambda: read_whole(self._path(key), _FILE_BYTES_MAX), LIST_TIMEOUT_S)
+
+    async def read_range(self, key: str, begin: int, length: int) -> bytes | None:
+        """Read a part of the file under ``key``."""
+        return await self._do(key, lambda: read_part(self._path(key), begin, length))
 
     async def remove(self, key: str) -> None:
         """Remove a file."""
@@ -189,7 +193,7 @@ class DirectoryStore:
                     path.unlink()
 
     def _create(self, key: str, body: bytes) -> bool:
-        if not self._take_name(key, body) and _read(self._path(key), _RECORD_BYTES_MAX) != body:
+        if not self._take_name(key, body) and read_whole(self._path(key), _RECORD_BYTES_MAX) != body:
             return False
         sync_folder(self._path(key).parent)
         return True
@@ -248,30 +252,6 @@ def _size_bytes(path: Path) -> int | None:
         return path.stat().st_size
     except FileNotFoundError:
         return None
-
-
-def _read(path: Path, size_bytes_max: int) -> bytes | None:
-    """The whole of a file. What is none, such as a pipe, is refused, and not waited for."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
-    try:
-        _check_is_file(path, os.fstat(descriptor).st_mode)
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            data = file.read(size_bytes_max + 1)
-    finally:
-        os.close(descriptor)
-    if len(data) > size_bytes_max:
-        raise LakeRefused(f"{path} is larger than {size_bytes_max >> 20} MiB")
-    return data
-
-
-def _check_is_file(path: Path, mode: int) -> None:
-    if stat.S_ISDIR(mode):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    if not stat.S_ISREG(mode):
-        raise LakeRefused(f"{path} is no file, but a pipe or a device: move it, or set another `lake`")
 
 
 def _remove(path: Path) -> None:

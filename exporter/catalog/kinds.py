@@ -1,0 +1,110 @@
+"""The kinds of catalogs, opened: Glue, any Iceberg REST catalog, a database in SQL."""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from exporter.aws.credentials import keys_of
+from exporter.aws.endpoints import check_endpoint_settings
+from exporter.aws.errors import NO_CREDENTIALS, providing_credentials, reading_configuration
+from exporter.aws.sessions import open_session
+from exporter.catalog.errors import asking
+from exporter.errors import CredentialsLost, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pyiceberg.catalog import Catalog
+
+    from exporter.aws.sessions import MakeSession
+    from exporter.settings import CatalogSettings, Settings
+
+#: What PyIceberg is told that a catalog is called. It is none that a database can have: PyIceberg would take a database
+#: of that name for the catalog's own.
+NAME = "ivs-export"
+_SIGNED = "rest.sigv4-enabled"
+_MODULES = {"glue": ("pyiceberg", "boto3"), "rest": ("pyiceberg",), "sql": ("pyiceberg", "sqlalchemy")}
+
+
+def check_catalog(settings: CatalogSettings) -> None:
+    """Raise :class:`UsageError` where a catalog is wanted and can't be had: an extra or a property is missing."""
+    if missing := [module for module in _MODULES.get(settings.kind, ()) if find_spec(module) is None]:
+        raise UsageError(
+            f"catalog.kind: {settings.kind} needs {missing[0]}, which is not here: pip install 'ivs-export[catalog]'"
+        )
+    if settings.kind in {"rest", "sql"} and "uri" not in settings.properties:
+        raise UsageError(f"catalog.properties: a catalog of the kind {settings.kind} needs its address, uri")
+
+
+def plain_properties(settings: CatalogSettings) -> dict[str, str]:
+    """The catalog's properties as PyIceberg takes them: their values may be secret."""
+    return {name: value.get_secret_value() for name, value in settings.properties.items()}
+
+
+def needs_aws(settings: CatalogSettings) -> bool:
+    """Whether a catalog is asked with AWS's credentials."""
+    properties = settings.properties
+    is_signed = _SIGNED in properties and properties[_SIGNED].get_secret_value().lower() == "true"
+    return settings.kind == "glue" or (settings.kind == "rest" and is_signed)
+
+
+async def aws_properties(settings: Settings, make_session: MakeSession) -> dict[str, str]:
+    """The run's own credentials and region, as PyIceberg takes them; none where the catalog is not AWS's.
+
+    Raises :class:`CredentialsLost`, and :class:`UsageError` where there is no region, or a wrong endpoint.
+    """
+    if not needs_aws(settings.catalog):
+        return {}
+    check_endpoint_settings("GLUE")
+    session = open_session(make_session)
+    with providing_credentials():
+        found = await session.get_credentials()
+    if found is None:
+        raise CredentialsLost(NO_CREDENTIALS)
+    keys = await keys_of(found)
+    with reading_configuration("no region is set, and the AWS profile can't be read for one"):
+        region = os.environ.get("AWS_REGION") or session.get_config_variable("region") or _only_region(settings)
+    if not region and not {"glue.region", "client.region", "rest.signing-region"} & settings.catalog.properties.keys():
+        raise UsageError("no region is set for the catalog: set AWS_REGION, or glue.region among its properties")
+    properties = {
+        "client.access-key-id": keys.access_key,
+        "client.secret-access-key": keys.secret_key,
+        "client.session-token": keys.token,
+        "client.region": region,
+    }
+    return {name: value for name, value in properties.items() if value}
+
+
+def open_catalog(settings: CatalogSettings, properties: Mapping[str, str]) -> Catalog:
+    """Open the catalog, with these properties beside its own. It blocks, and takes seconds to import.
+
+    Raises :class:`CatalogError`.
+    """
+    own = {**properties, **plain_properties(settings), **_of_files(properties)}
+    with asking("be opened", own):
+        match settings.kind:
+            case "glue":
+                from pyiceberg.catalog.glue import GlueCatalog  # noqa: PLC0415 - slow; who has no catalog does without
+
+                return GlueCatalog(NAME, **own)
+            case "rest":
+                from pyiceberg.catalog.rest import RestCatalog  # noqa: PLC0415 - the same
+
+                return RestCatalog(NAME, **own)
+            case "sql":
+                from pyiceberg.catalog.sql import SqlCatalog  # noqa: PLC0415 - the same
+
+                return SqlCatalog(NAME, **own)
+            case _:
+                raise AssertionError(f"no catalog is of the kind {settings.kind!r}")
+
+
+def _of_files(properties: Mapping[str, str]) -> dict[str, str]:
+    """How files are reached is the lake's alone to say: a property of the user's does not change it."""
+    return {name: value for name, value in properties.items() if not name.startswith("client.")}
+
+
+def _only_region(settings: Settings) -> str | None:
+    return settings.regions[0] if len(settings.regions) == 1 else None

@@ -1,0 +1,138 @@
+"""Data files as a table lists them: where they lie, their partition, and between which values each column lies.
+
+All of it is read from the footer, and compared with what the log says. The partition is the log's date: a footer
+without bounds would give none, and a row could then not be found by its day.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+from pyiceberg.io.pyarrow import (
+    compute_statistics_plan,
+    data_file_statistics_from_parquet_metadata,
+    parquet_path_to_id_mapping,
+)
+from pyiceberg.manifest import DataFile as ListedFile
+from pyiceberg.manifest import DataFileContent, FileFormat
+from pyiceberg.typedef import Record as PartitionRecord
+
+from exporter.catalog.errors import CatalogMismatch
+from exporter.catalog.schemas import iceberg_schema, misfits_of, shapes_of
+from exporter.errors import FileDamaged, FileLost
+from exporter.lake.arrow import pq
+from exporter.lake.parquet_footer import footer_alone, footer_length_of
+from exporter.lake.tables import table_named
+from exporter.lake.thrift import ThriftUnreadableError
+from exporter.timestamps import EPOCH
+
+if TYPE_CHECKING:
+    from pyiceberg.schema import Schema
+    from pyiceberg.table.metadata import TableMetadata
+
+    from exporter.catalog.changes import LoggedFile
+    from exporter.lake.store import Files
+
+#: What is read of a file's end at once: footers are some 10 KiB long.
+_END_BYTES = 32 << 10
+_EPOCH = EPOCH.date()
+
+
+async def read_end(files: Files, file: LoggedFile) -> bytes:
+    """Read the end of a data file, with its whole footer.
+
+    Raises :class:`FileLost` where it is gone, :class:`FileDamaged` where it does not end so, and :class:`LakeError`.
+    """
+    length = min(_END_BYTES, file.size_bytes)
+    end = await _read(files, file, length)
+    try:
+        needed = footer_length_of(end)
+    except ThriftUnreadableError as error:
+        raise _damaged(file, str(error)) from error
+    if needed <= len(end):
+        return end
+    return await _read(files, file, min(needed, file.size_bytes))
+
+
+async def _read(files: Files, file: LoggedFile, length: int) -> bytes:
+    end = await files.read_range(file.key, file.size_bytes - length, length)
+    if end is None:
+        raise FileLost(f"{file.key} is named by the log, and gone: `ivs-export repair` lets go of it")
+    return end
+
+
+def listed_file(file: LoggedFile, end: bytes, url: str, metadata: TableMetadata) -> ListedFile:
+    """A data file as a table lists it; ``end`` is what `read_end` read, and ``metadata`` the table's.
+
+    Raises :class:`FileDamaged` where the file is not what the log says of it, and :class:`CatalogMismatch` where its
+    columns are not the table's.
+    """
+    try:
+        footer = pq.read_metadata(BytesIO(footer_alone(end, file.size_bytes)))
+    except (ThriftUnreadableError, OSError) as error:
+        raise _damaged(file, str(error)) from error
+    if footer.num_rows != file.rows:
+        raise _damaged(file, f"it has {footer.num_rows:,} rows, and the log says {file.rows:,}")
+    schema = metadata.schema()
+    _check_columns(file, footer, schema)
+    statistics = data_file_statistics_from_parquet_metadata(
+        parquet_metadata=footer,
+        stats_columns=compute_statistics_plan(schema, metadata.properties),
+        parquet_column_mapping=parquet_path_to_id_mapping(schema),
+    )
+    return ListedFile.from_args(
+        content=DataFileContent.DATA,
+        file_path=url,
+        file_format=FileFormat.PARQUET,
+        partition=_partition(file, footer, metadata),
+        file_size_in_bytes=file.size_bytes,
+        sort_order_id=None,
+        spec_id=metadata.default_spec_id,
+        equality_ids=None,
+        key_metadata=None,
+        **statistics.to_serialized_dict(),
+    )
+
+
+def _check_columns(file: LoggedFile, footer: Any, schema: Schema) -> None:  # noqa: ANN401 - PyArrow has no types
+    """See that each column of the file is one of the table's, by its id, name and type."""
+    try:
+        found = iceberg_schema(footer.schema.to_arrow_schema())
+    except ValueError as error:
+        raise CatalogMismatch(f"{file.key} has columns without field ids", "restore it, or set it aside") from error
+    if newer := shapes_of(found).keys() - shapes_of(schema).keys():
+        names = ", ".join(sorted(shapes_of(found)[field_id].name for field_id in newer))
+        raise CatalogMismatch(f"{file.key} has columns that this ivs-export does not know ({names})", "use a newer one")
+    if misfits := misfits_of(schema, found):
+        raise CatalogMismatch(f"{file.key} has other columns than the table: {misfits[0]}")
+
+
+def _partition(file: LoggedFile, footer: Any, metadata: TableMetadata) -> PartitionRecord:  # noqa: ANN401 - the same
+    """The values of the partition's fields: the day that the log says, which all rows must be of."""
+    fields = metadata.spec().fields
+    if not fields:
+        return PartitionRecord()
+    day = date.fromisoformat(file.date)
+    table = table_named(file.table)
+    column = "" if table is None else table.date_columns[0]
+    for moment in _bounds(footer, column):
+        if moment.date() != day:
+            raise _damaged(file, f"it has a row of {moment.date()}, and the log says that all are of {day}")
+    return PartitionRecord((day - _EPOCH) // timedelta(days=1))
+
+
+def _bounds(footer: Any, column: str) -> list[Any]:  # noqa: ANN401 - the same
+    """The least and the greatest time of a column in each row group, where the footer says them."""
+    found = []
+    for group in range(footer.num_row_groups):
+        chunks = (footer.row_group(group).column(index) for index in range(footer.num_columns))
+        chunk = next(chunk for chunk in chunks if chunk.path_in_schema == column)
+        if chunk.is_stats_set and chunk.statistics.has_min_max:
+            found += [chunk.statistics.min, chunk.statistics.max]
+    return found
+
+
+def _damaged(file: LoggedFile, reason: str) -> FileDamaged:
+    return FileDamaged(f"{file.key} is damaged: {reason}; `ivs-export verify` says more")

@@ -1,0 +1,87 @@
+"""A lake's catalog, open: its tables, asked in threads that neither hold up the event loop nor keep the process."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+from exporter.catalog.errors import CatalogError
+from exporter.catalog.file_io import opened_for_catalogs
+from exporter.catalog.kinds import aws_properties, open_catalog
+from exporter.catalog.tables import LakeTables
+from exporter.errors import LakeRefused
+from exporter.lake.identity import KEY, decode_identity
+from exporter.lake.stores.daemon_threads import DaemonThreads
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from exporter.aws.sessions import MakeSession
+    from exporter.catalog.file_io import OpenLake
+    from exporter.lake.store import Store
+    from exporter.machine.clock import Clock
+    from exporter.settings import Settings
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+
+#: What a catalog may take for one thing that it is asked: opening it, finding a table, a commit with all its manifests.
+ANSWER_S_MAX = 300.0
+
+
+@dataclass(slots=True)
+class OpenCatalog:
+    """The catalog of the lake in ``store``. PyIceberg has no time-outs of its own, so each call has one here."""
+
+    tables: LakeTables
+    store: Store
+    clock: Clock
+    answer_s_max: float = ANSWER_S_MAX
+    _threads: DaemonThreads = field(init=False, default_factory=DaemonThreads)
+
+    @property
+    def lake(self) -> OpenLake:
+        """The lake as PyIceberg reads and writes it."""
+        return self.tables.lake
+
+    @property
+    def lake_id(self) -> str:
+        """The lake's own id."""
+        return self.tables.lake_id
+
+    async def do(self, work: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwargs) -> Result:
+        """Do what blocks in a thread. Raises :class:`CatalogError` where it does not come to an end."""
+        return await _in_thread(self._threads, self.answer_s_max, partial(work, *args, **kwargs))
+
+
+@asynccontextmanager
+async def opened_catalog(
+    settings: Settings, store: Store, make_session: MakeSession, clock: Clock, answer_s_max: float = ANSWER_S_MAX
+) -> AsyncIterator[OpenCatalog]:
+    """Open the catalog that the settings name. ``make_session`` gives AWS's sessions, where the catalog is AWS's.
+
+    Raises :class:`CatalogError`, :class:`LakeError`, :class:`UsageError`, and :class:`CredentialsLost`.
+    """
+    body = await store.read(KEY)
+    if body is None:
+        raise LakeRefused(f"{settings.lake} has no {KEY}: the next `ivs-export run` makes it, and publishes then")
+    lake_id = decode_identity(body).id
+    own = await aws_properties(settings, make_session)
+    with opened_for_catalogs(settings.lake, store) as (lake, of_files):
+        properties = {**own, **of_files}
+        opening = partial(open_catalog, settings.catalog, properties)
+        catalog = await _in_thread(DaemonThreads(), answer_s_max, opening)
+        shown = {**own, **{name: value.get_secret_value() for name, value in settings.catalog.properties.items()}}
+        tables = LakeTables(catalog, settings.catalog.database, lake, lake_id, shown)
+        yield OpenCatalog(tables, store, clock, answer_s_max)
+
+
+async def _in_thread(threads: DaemonThreads, answer_s_max: float, work: Callable[[], Result]) -> Result:
+    try:
+        async with asyncio.timeout(answer_s_max):
+            return await asyncio.wrap_future(threads.submit(work))
+    except TimeoutError as error:
+        raise CatalogError(f"the catalog does not answer within {answer_s_max:g} s") from error

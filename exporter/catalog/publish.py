@@ -1,0 +1,210 @@
+"""Publish: the files that the logs name become files of the tables in the catalog, each once.
+
+A table's marks say up to where it has them. They are read with the table, what lacks is worked out, and files and new
+marks are committed together. Whoever is overtaken, or gets no answer, reads the table again and works it out anew, so
+that nothing is listed twice, whoever else publishes and whenever one of them dies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from exporter.catalog.changes import changes_of, waiting_files
+from exporter.catalog.errors import CatalogError, CatalogMismatch, CatalogRace
+from exporter.catalog.listed_files import listed_file, read_end
+from exporter.catalog.log_reading import read_logs
+from exporter.catalog.mark import mark_properties, marks_in, property_of
+from exporter.catalog.outcome import Publication, PublishedTable
+from exporter.catalog.transaction import TableEdit, commit, listed_in
+from exporter.compute import compute
+from exporter.errors import ExportError, FileDamaged, FileLost, LakeError
+from exporter.lake.tables import TABLES
+from exporter.telemetry.logger import Logger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from pyiceberg.manifest import DataFile as ListedFile
+    from pyiceberg.table import Table as IcebergTable
+
+    from exporter.catalog.changes import LoggedFile, TableChanges
+    from exporter.catalog.log_reading import Logs
+    from exporter.catalog.mark import Mark
+    from exporter.catalog.open import OpenCatalog
+    from exporter.lake.tables.table import Table
+
+#: Files in one transaction, at most: what it takes in memory is some KiB each.
+FILES_MAX = 20_000
+_FILES_AT_ONCE = 16
+#: Other publishers may be faster so often; and the catalog may fail so often in a row.
+_RACES_MAX, _FAULTS_MAX = 30, 3
+_WAIT_S, _WAIT_S_MAX = 0.1, 5.0
+_log = Logger(__name__)
+
+
+@dataclass(slots=True)
+class Publisher:
+    """Publishes one lake's files into one catalog. ``files_max`` bounds what one transaction adds."""
+
+    opened: OpenCatalog
+    files_max: int = FILES_MAX
+    _publication: Publication = field(init=False, default_factory=Publication)
+
+    async def publish(self, *, is_rebuild: bool = False) -> Publication:
+        """Bring all tables up to the log; with ``is_rebuild`` each is made anew from it.
+
+        What fails is noted, and the others go on. Raises :class:`LakeError` where the lake can't be read.
+        """
+        tables: dict[str, IcebergTable] = {}
+        marks: list[dict[str, Mark]] = []
+        for table in TABLES:
+            self._publication.tables.append(PublishedTable(table.name))
+            try:
+                found = await self.opened.do(self._open, table, is_rebuild)
+                marks.append({} if is_rebuild else marks_in(found.properties))
+                tables[table.name] = found
+            except CatalogError as error:
+                self._publication.fail(table.name, error)
+        logs = await read_logs(self.opened.store, marks)
+        _note_failed(self._publication, logs)
+        for table, published in zip(TABLES, self._publication.tables, strict=True):
+            if table.name in tables:
+                try:
+                    await self._publish(table, tables[table.name], logs, published, is_rebuild=is_rebuild)
+                except (CatalogError, LakeError) as error:
+                    self._publication.fail(table.name, error)
+        return self._publication
+
+    def _open(self, table: Table, is_rebuild: bool) -> IcebergTable:  # noqa: FBT001 - called by a thread
+        tables = self.opened.tables
+        return tables.open_anew(table) if is_rebuild else tables.open(table)
+
+    async def _publish(
+        self, table: Table, found: IcebergTable, logs: Logs, published: PublishedTable, *, is_rebuild: bool
+    ) -> None:
+        """Publish what a table lacks, in one transaction or in several, until nothing is left."""
+        clock = self.opened.clock
+        races = faults = 0
+        while True:
+            marks = {} if is_rebuild else marks_in(found.properties)
+            if not _covers(logs, marks):  # another publisher has made the table anew
+                logs = await read_logs(self.opened.store, [marks])
+            published.behind = waiting_files(table.name, marks, logs.waiting)
+            changes, listed = await self._changes(table, found, logs, marks)
+            if changes.is_empty and not (is_rebuild and found.current_snapshot()):
+                return
+            try:
+                await self.opened.do(self._commit, found, changes, listed, is_rebuild)
+            except CatalogMismatch:
+                raise
+            except CatalogError as error:
+                races, faults = races + 1, faults + (not isinstance(error, CatalogRace))
+                if races > _RACES_MAX or faults > _FAULTS_MAX:
+                    raise
+                _log.info("publish_again", table=table.name, reason=str(error))
+                await clock.sleep(clock.draw() * min(_WAIT_S_MAX, _WAIT_S * 2**races))
+            else:
+                published.count(changes)
+                published.behind = waiting_files(table.name, {**marks, **changes.marks}, logs.waiting)
+                if not changes.are_more:
+                    return
+                is_rebuild, races, faults = False, 0, 0
+            found = await self.opened.do(self.opened.tables.open, table)
+
+    async def _changes(
+        self, table: Table, found: IcebergTable, logs: Logs, marks: Mapping[str, Mark]
+    ) -> tuple[TableChanges, dict[str, ListedFile]]:
+        """What to commit, with the files as they will be listed. A scope with a file that can't be is left out."""
+        left_out: set[str] = set()
+        while True:
+            ready = {scope: log for scope, log in logs.ready.items() if scope not in left_out}
+            known = {scope: mark for scope, mark in marks.items() if scope not in left_out | logs.failed.keys()}
+            changes = changes_of(table.name, known, ready, self.opened.lake_id, self.files_max)
+            for scope, reason in sorted(changes.misfits.items()):
+                self._publication.fail(scope, CatalogMismatch(f"the table {table.name} does not fit the log: {reason}"))
+            listed, failed = await self._listed(changes.added.values(), found)
+            if not failed:
+                return changes, listed
+            for scope, cause in sorted(failed.items()):
+                self._publication.fail(scope, cause)
+            left_out |= failed.keys()
+
+    async def _listed(
+        self, files: Iterable[LoggedFile], found: IcebergTable
+    ) -> tuple[dict[str, ListedFile], dict[str, ExportError]]:
+        """The files as the table will list them, and by scope why one of its files can't be."""
+        listed: dict[str, ListedFile] = {}
+        failed: dict[str, ExportError] = {}
+        slots = asyncio.Semaphore(_FILES_AT_ONCE)
+
+        async def read(file: LoggedFile) -> None:
+            async with slots:
+                if file.scope in failed:
+                    return
+                try:
+                    url = self.opened.lake.url_of(file.key)
+                    end = await read_end(self.opened.store, file)
+                    listed[file.key] = await compute(listed_file, file, end, url, found.metadata)
+                except (FileLost, FileDamaged, CatalogMismatch) as error:
+                    failed.setdefault(file.scope, error)
+
+        for error in filter(None, await asyncio.gather(*map(read, files), return_exceptions=True)):
+            raise error
+        return listed, failed
+
+    def _commit(
+        self,
+        found: IcebergTable,
+        changes: TableChanges,
+        listed: Mapping[str, ListedFile],
+        is_rebuild: bool,  # noqa: FBT001 - called by a thread
+    ) -> None:
+        """Change the table, in a thread."""
+        opened = self.opened
+        urls = set() if is_rebuild else {opened.lake.url_of(key) for key in changes.gone}
+        removed = listed_in(found, urls)
+        if missing := urls - removed.keys():
+            raise CatalogMismatch(f"the table {changes.table} does not list {min(missing)}, which was published")
+        marks = {property_of(scope): str(mark) for scope, mark in changes.marks.items()}
+        forgotten = mark_properties(found.properties) - marks.keys() if is_rebuild else set()
+        edit = TableEdit(list(listed.values()), list(removed.values()), is_rebuild, marks, forgotten)
+        commit(found, edit, opened.lake, opened.tables.properties)
+
+
+def _covers(logs: Logs, marks: Mapping[str, Mark]) -> bool:
+    """Whether what was read of the logs goes on from these marks; it does not where another made the table anew."""
+    return all(
+        log.records and log.records[0].number <= (marks[scope].number if scope in marks else 1)
+        for scope, log in logs.waiting.items()
+    )
+
+
+async def count_behind(opened: OpenCatalog) -> Publication:
+    """Count what each table of the catalog lacks, or still lists, beside the log; nothing is changed.
+
+    Raises :class:`LakeError` where the lake can't be read.
+    """
+    publication = Publication()
+    marks: dict[str, dict[str, Mark]] = {}
+    for table in TABLES:
+        try:
+            found = await opened.do(opened.tables.find, table)
+            if found is not None:
+                opened.tables.check(found, table)
+            marks[table.name] = marks_in(found.properties) if found else {}
+        except CatalogError as error:
+            publication.fail(table.name, error)
+    logs = await read_logs(opened.store, marks.values())
+    for table in TABLES:
+        behind = waiting_files(table.name, marks[table.name], logs.waiting) if table.name in marks else None
+        publication.tables.append(PublishedTable(table.name, behind=behind))
+    _note_failed(publication, logs)
+    return publication
+
+
+def _note_failed(publication: Publication, logs: Logs) -> None:
+    """Note the scopes whose logs can't be read."""
+    for scope, reason in sorted(logs.failed.items()):
+        publication.fail(scope, reason)
