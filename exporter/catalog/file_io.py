@@ -12,13 +12,12 @@ import secrets
 import threading
 from contextlib import contextmanager
 from io import BytesIO
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from pyiceberg.io import FileIO, InputFile, InputStream, OutputFile, OutputStream
 
-from exporter.errors import LakeRefused, UsageError
-from exporter.lake.stores.open import is_on_s3
+from exporter.catalog.wanted import url_of_lake
+from exporter.errors import LakeRefused
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
@@ -93,18 +92,6 @@ class OpenLake:
 
     def _wait(self, asked: Coroutine[Any, Any, Result]) -> Result:
         return asyncio.run_coroutine_threadsafe(asked, self._loop).result()
-
-
-def url_of_lake(address: str) -> str:
-    """The URL of a lake, as tables name it. Raises :class:`UsageError` for a path that no URL of a file can hold."""
-    if is_on_s3(address):
-        return address.rstrip("/")
-    path = str(Path(address).resolve())
-    if any(letter in path for letter in "?#%"):
-        raise UsageError(
-            f"lake: {address} can't stand in a catalog: its path has one of ? # %, which URLs give a meaning"
-        )
-    return f"file://{path}"
 
 
 @contextmanager

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from exporter.aws.credentials import keys_of
 from exporter.aws.endpoints import check_endpoint_settings
 from exporter.aws.errors import NO_CREDENTIALS, providing_credentials, reading_configuration
 from exporter.aws.sessions import open_session
-from exporter.catalog.errors import asking
+from exporter.catalog.foreign_errors import asking
 from exporter.errors import CredentialsLost, UsageError
 
 if TYPE_CHECKING:
@@ -25,17 +24,6 @@ if TYPE_CHECKING:
 #: of that name for the catalog's own.
 NAME = "ivs-export"
 _SIGNED = "rest.sigv4-enabled"
-_MODULES = {"glue": ("pyiceberg", "boto3"), "rest": ("pyiceberg",), "sql": ("pyiceberg", "sqlalchemy")}
-
-
-def check_catalog(settings: CatalogSettings) -> None:
-    """Raise :class:`UsageError` where a catalog is wanted and can't be had: an extra or a property is missing."""
-    if missing := [module for module in _MODULES.get(settings.kind, ()) if find_spec(module) is None]:
-        raise UsageError(
-            f"catalog.kind: {settings.kind} needs {missing[0]}, which is not here: pip install 'ivs-export[catalog]'"
-        )
-    if settings.kind in {"rest", "sql"} and "uri" not in settings.properties:
-        raise UsageError(f"catalog.properties: a catalog of the kind {settings.kind} needs its address, uri")
 
 
 def plain_properties(settings: CatalogSettings) -> dict[str, str]:
@@ -50,7 +38,7 @@ def needs_aws(settings: CatalogSettings) -> bool:
     return settings.kind == "glue" or (settings.kind == "rest" and is_signed)
 
 
-async def aws_properties(settings: Settings, make_session: MakeSession) -> dict[str, str]:
+async def aws_properties(settings: Settings, make_session: MakeSession | None) -> dict[str, str]:
     """The run's own credentials and region, as PyIceberg takes them; none where the catalog is not AWS's.
 
     Raises :class:`CredentialsLost`, and :class:`UsageError` where there is no region, or a wrong endpoint.
@@ -58,7 +46,7 @@ async def aws_properties(settings: Settings, make_session: MakeSession) -> dict[
     if not needs_aws(settings.catalog):
         return {}
     check_endpoint_settings("GLUE")
-    session = open_session(make_session)
+    session = open_session() if make_session is None else open_session(make_session)
     with providing_credentials():
         found = await session.get_credentials()
     if found is None:

@@ -59,7 +59,7 @@ class OpenCatalog:
 
 @asynccontextmanager
 async def opened_catalog(
-    settings: Settings, store: Store, make_session: MakeSession, clock: Clock, answer_s_max: float = ANSWER_S_MAX
+    settings: Settings, store: Store, make_session: MakeSession | None, clock: Clock, answer_s_max: float = ANSWER_S_MAX
 ) -> AsyncIterator[OpenCatalog]:
     """Open the catalog that the settings name. ``make_session`` gives AWS's sessions, where the catalog is AWS's.
 

@@ -29,10 +29,15 @@ class PublishedTable:
 
 @dataclass(frozen=True, slots=True)
 class Unpublished:
-    """What could not be published: a table, or the scopes whose part of it was left out; and why."""
+    """What could not be published: a table, a scope whose part of the tables was left out, or all; and why."""
 
     unit: str
     error: ExportError
+
+    @property
+    def name(self) -> str:
+        """What failed, beside a run's other failures."""
+        return f"catalog/{self.unit}" if self.unit else "catalog"
 
 
 @dataclass(slots=True)
@@ -40,11 +45,12 @@ class Publication:
     """One publication of a lake's files.
 
     ``behind`` counts files that the log has and the catalog lacks, or the other way round; None where that is not
-    known.
+    known. ``is_deferred`` says that a stop came first.
     """
 
     tables: list[PublishedTable] = field(default_factory=list)
     failures: list[Unpublished] = field(default_factory=list)
+    is_deferred: bool = False
 
     @property
     def behind(self) -> int | None:
@@ -55,7 +61,9 @@ class Publication:
 
     @property
     def outcome(self) -> str:
-        """``complete``; ``partial`` where something failed beside something that did not; ``failed``."""
+        """``complete``; ``partial`` where something failed beside something that did not; ``failed``, ``deferred``."""
+        if self.is_deferred:
+            return "deferred"
         if not self.failures:
             return "complete"
         return "failed" if all(table.behind is None for table in self.tables) else "partial"

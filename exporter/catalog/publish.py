@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from exporter.catalog.changes import changes_of, waiting_files
 from exporter.catalog.errors import CatalogError, CatalogMismatch, CatalogRace
+from exporter.catalog.foreign_errors import asking
 from exporter.catalog.listed_files import listed_file, read_end
 from exporter.catalog.log_reading import read_logs
 from exporter.catalog.mark import mark_properties, marks_in, property_of
@@ -146,8 +147,9 @@ class Publisher:
                 try:
                     url = self.opened.lake.url_of(file.key)
                     end = await read_end(self.opened.store, file)
-                    listed[file.key] = await compute(listed_file, file, end, url, found.metadata)
-                except (FileLost, FileDamaged, CatalogMismatch) as error:
+                    with asking(f"list {file.key}", self.opened.tables.properties):
+                        listed[file.key] = await compute(listed_file, file, end, url, found.metadata)
+                except (FileLost, FileDamaged, CatalogError) as error:
                     failed.setdefault(file.scope, error)
 
         for error in filter(None, await asyncio.gather(*map(read, files), return_exceptions=True)):

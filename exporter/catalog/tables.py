@@ -18,8 +18,9 @@ from pyiceberg.exceptions import (
     TableAlreadyExistsError,
 )
 
-from exporter.catalog.errors import CatalogError, CatalogMismatch, asking
+from exporter.catalog.errors import CatalogError, CatalogMismatch
 from exporter.catalog.file_io import FOLDER
+from exporter.catalog.foreign_errors import asking
 from exporter.catalog.schemas import is_older, is_spec, misfits_of, schema_of, spec_of
 from exporter.catalog.updates import planned_on, set_schema, set_spec
 from exporter.text import quoted

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException
 from pyiceberg.expressions import AlwaysTrue
 
-from exporter.catalog.errors import CatalogRace, asking, described
+from exporter.catalog.errors import CatalogRace
+from exporter.catalog.foreign_errors import asking, described
 from exporter.catalog.updates import planned_on
 
 if TYPE_CHECKING:

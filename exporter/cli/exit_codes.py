@@ -26,8 +26,8 @@ _OUTCOMES = {"complete": OK, "nothing": OK, "partial": PARTIAL, "failed": FAILED
 _WRONG_USAGE: Meaning = ((USAGE,), "wrong usage or configuration; nothing was started")
 _STOPPED: Meaning = (tuple(SIGNALS.values()), f"stopped by {', '.join(list(SIGNALS)[:-1])} or {list(SIGNALS)[-1]}")
 _PARTIAL = (
-    "partial: a unit, listing or scope failed, was deferred or held by another run, a session vanished; the rest is"
-    " committed"
+    "partial: a unit, listing or scope failed, was deferred or held by another run, a session vanished, the catalog"
+    " could not be brought up to date; the rest is committed"
 )
 _RUN: tuple[Meaning, ...] = (
     ((FAILED,), "the run failed as a whole: no credentials, no lake, every scope failed, a bug"),
@@ -57,6 +57,13 @@ MEANINGS: Mapping[str, tuple[Meaning, ...]] = {
         ((OK,), "verify finds nothing any more"),
         ((FAILED,), "problems are left, or the lake can't be read or written"),
         _WRONG_USAGE,
+        _STOPPED,
+    ),
+    "publish": (
+        ((OK,), "the catalog has what the lake has"),
+        ((FAILED,), "nothing could be published: no catalog, no lake, a table that is not this lake's"),
+        _WRONG_USAGE,
+        ((PARTIAL,), "a table or a scope's part could not be published; the rest is"),
         _STOPPED,
     ),
     "query": (

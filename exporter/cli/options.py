@@ -243,6 +243,12 @@ DOMAIN = Option(
     " error of the lake's makes exit code 1. Needs the extra `query`.",
     is_flag=True,
 )
+REBUILD = Option(
+    "--rebuild",
+    "Make each table anew from the log: where one does not fit it, or an engine has changed what it lists.",
+    is_flag=True,
+)
+DROP = Option("--drop", "Take the tables' entries out of the catalog, and no file away.", is_flag=True)
 DRY_REPAIR = Option("--dry-run", "Say what would be done to which file, and change nothing.", is_flag=True)
 MEMORY = _setting(
     "query.memory_gib",

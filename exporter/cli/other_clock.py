@@ -87,6 +87,8 @@ def _services(settings: Settings) -> Iterator[tuple[str, str]]:
             yield "sts", region
     if settings.lake.lower().startswith("s3:"):
         yield "s3", min(regions, default="us-east-1")
+    if settings.catalog.kind == "glue":
+        yield "glue", min(regions, default="us-east-1")
 
 
 def _started(start_us: int, monotonic_s: Callable[[], float]) -> Callable[[], int]:

@@ -29,7 +29,7 @@ def text_of(summary: dict[str, Any]) -> str:
         for scope in summary["scopes"]
         if scope["complete_until"]
     ]
-    lines += _empty_regions(summary)
+    lines += _empty_regions(summary) + _catalog(summary["catalog"])
     return "\n".join(lines + _unknown_fields(summary["unknown_fields"]) + _failures(summary["failures"]))
 
 
@@ -111,6 +111,15 @@ def _empty_regions(summary: dict[str, Any]) -> list[str]:
     found = summary["regions_with_stages"]
     there = f"; there are some in {', '.join(found)}" if found else ""
     return [f"  no stage   in {asked}{there}"]
+
+
+def _catalog(catalog: dict[str, Any] | None) -> list[str]:
+    """A line on the catalog, where there is one."""
+    if catalog is None:
+        return []
+    behind = catalog["behind"]
+    lacks = "" if not behind else f", {counted(behind, 'file')} to come or to go"
+    return [f"  catalog    {catalog['outcome']}{lacks}"]
 
 
 def _failures(failures: list[dict[str, Any]]) -> list[str]:

@@ -31,6 +31,7 @@ from exporter.model import REGIONS, scope_of
 from exporter.normalize.listed_model import ListedStage
 from exporter.pipeline.budget import Budget, size_bytes_for
 from exporter.pipeline.empty_regions import EmptyRegions, regions_with_stages
+from exporter.pipeline.publication import publish_after
 from exporter.pipeline.run_context import RunContext
 from exporter.pipeline.scope import ScopeExport
 from exporter.pipeline.scope_plan import ScopePlan, plan_scopes
@@ -115,6 +116,8 @@ async def _over_scopes(
             is_begun = True
             empty = EmptyRegions(plans, services, stop, frozenset(settings.exclude_stages))
             await _Run(context, ledger, services, empty, work).work_on_all(plans)
+            if opens_lake and settings.catalog.kind:
+                ledger.publication = await publish_after(context, services.own_sessions)
     except StopRequested:
         pass  # what was not begun is deferred
     except ExportError as error:

@@ -14,6 +14,7 @@ from exporter.telemetry.unknown_fields import add_names
 from exporter.timestamps import SECOND_US, text_of
 
 if TYPE_CHECKING:
+    from exporter.catalog.outcome import Publication, Unpublished
     from exporter.errors import ExportError
     from exporter.ledger import ScopeLedger
 
@@ -24,7 +25,8 @@ class RunLedger:
 
     ``error`` is what ended the run as a whole, if something did. ``began_us`` is the local time when it began, in
     microseconds since the epoch. ``stopped_by`` is the signal that stopped it, or ``deadline``. ``regions_with_stages``
-    are those of which the run has seen that they have any.
+    are those of which the run has seen that they have any. ``publication`` is what became of the catalog; None where
+    there is none, and where the run did not come to it.
     """
 
     run_id: str
@@ -35,6 +37,7 @@ class RunLedger:
     began_us: int = 0
     stopped_by: str | None = None
     regions_with_stages: set[str] = field(default_factory=set, init=False)
+    publication: Publication | None = field(default=None, init=False)
 
     @property
     def outcome(self) -> str:
@@ -42,7 +45,7 @@ class RunLedger:
         is_damaged = any(scope.is_damaged for scope in self.scopes)
         if self.error is not None or is_damaged or (self._counted and all(scope.is_lost for scope in self._counted)):
             return "failed"
-        if not all(scope.is_complete for scope in self.scopes):
+        if not all(scope.is_complete for scope in self.scopes) or self._unpublished:
             return "partial"
         return "complete" if any(scope.outcome == "complete" for scope in self.scopes) else "nothing"
 
@@ -56,7 +59,7 @@ class RunLedger:
         """Whether another run would go on with something."""
         if self.error is not None:
             return not isinstance(self.error, UsageError)
-        return any(scope.more_to_do for scope in self.scopes)
+        return any(scope.more_to_do for scope in self.scopes) or bool(self._unpublished)
 
     @property
     def failures(self) -> list[dict[str, Any]]:
@@ -64,6 +67,8 @@ class RunLedger:
         failures = Failures()
         for scope in self.scopes:
             scope.add_failures_to(failures)
+        for unpublished in self._unpublished:
+            failures.add(unpublished.name, unpublished.error)
         causes = [failure.summary() for failure in failures.causes()]
         if self.error is None:
             return causes
@@ -74,6 +79,11 @@ class RunLedger:
     def empty_regions(self) -> list[dict[str, str | None]]:
         """The regions that were asked and have no stage, with the account, where it is known."""
         return [{"region": scope.region, "account_id": scope.account_id} for scope in self.scopes if scope.is_empty]
+
+    @property
+    def _unpublished(self) -> list[Unpublished]:
+        """What of the lake could not be published."""
+        return [] if self.publication is None else self.publication.failures
 
     @property
     def _counted(self) -> list[ScopeLedger]:
@@ -108,7 +118,7 @@ class RunLedger:
             "ended_at": text_of(self.began_us + int(seconds * SECOND_US)),
             "stopped_by": self.stopped_by,
             "more_to_do": self.more_to_do,
-            "catalog": None,
+            "catalog": None if self.publication is None else self.publication.summary(),
         }
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
     from contextlib import AbstractAsyncContextManager
 
+    from exporter.aws.sessions import MakeSession
     from exporter.commit_log.process import Process
     from exporter.ivs.endpoints import Endpoint
     from exporter.ivs.http import Connections
@@ -40,7 +41,8 @@ class Services:
     ``endpoints`` are by region. ``credentials`` gives what a scope's calls are signed with: the run's own where the
     account is None, else those of the account's role, which is assumed now. It raises :class:`CredentialsLost`.
     ``find_endpoint`` finds that of any other region, where others can be asked. ``own_account`` asks STS which account
-    the run's own credentials are of; None where it does not answer.
+    the run's own credentials are of; None where it does not answer. ``own_sessions`` gives sessions with
+    the run's own credentials.
     """
 
     store: Store
@@ -49,6 +51,7 @@ class Services:
     credentials: Callable[[AccountSettings | None], Coroutine[Any, Any, Credentials]]
     find_endpoint: FindEndpoint | None = None
     own_account: Callable[[], Coroutine[Any, Any, str | None]] | None = None
+    own_sessions: MakeSession | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,6 @@ def real_surroundings(other_clock: Clock | None = None) -> Surroundings:
                 find = partial(find_endpoint, session)
                 is_local = all(is_loopback(url) for endpoint in endpoints.values() for url in endpoint.urls.values())
                 own_account = partial(accounts.own_account, is_local=is_local)
-                yield Services(store, connections, endpoints, credentials, find, own_account)
+                yield Services(store, connections, endpoints, credentials, find, own_account, accounts.own_sessions())
 
     return Surroundings(clock, this_process(), is_gone, open_services)

@@ -94,6 +94,10 @@ def export(
     open_files.raise_limit()
     invocation.ledger.lake, invocation.ledger.tag = settings.lake, run_options.tag
     _check_tables(settings, run_options)
+    if settings.catalog.kind and not is_dry:
+        from exporter.catalog.wanted import check_catalog  # noqa: PLC0415 - most runs have no catalog
+
+        check_catalog(settings)
     request = run_options.request(settings.stages)
     settings = settings_sources.with_regions(settings, request.targets, _profile_region)
     for region in set(settings.regions) - set(REGIONS):

@@ -6,12 +6,16 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from exporter.catalog.outcome import Publication
+from exporter.catalog.wanted import check_catalog
 from exporter.cli import exit_codes
 from exporter.cli.own_session import own_session
 from exporter.cli.summary import duration_of
+from exporter.errors import ExportError
 from exporter.health.status import ScopeStatus, statuses
 from exporter.lake.identity import check_is_lake
 from exporter.lake.stores.open import open_store
+from exporter.machine.clock import system_clock
 from exporter.text import counted, plain
 from exporter.timestamps import text_of
 
@@ -28,21 +32,54 @@ _SHOWN = 10
 
 def show_status(invocation: Invocation, settings: Settings, runs_max: int) -> int:
     """Carry out ``ivs-export status``. Raises :class:`LakeError`."""
-    found = asyncio.run(_statuses(settings, runs_max))
-    invocation.print_object({"lake": settings.lake, "scopes": [status.summary() for status in found]})
-    invocation.say("\n\n".join(map(_status_text, found)) or plain(f"{settings.lake}: no scope yet"))
+    found, catalog = asyncio.run(_statuses(settings, runs_max))
+    invocation.print_object(
+        {
+            "lake": settings.lake,
+            "scopes": [status.summary() for status in found],
+            "catalog": None if catalog is None else catalog.summary(),
+        }
+    )
+    texts = [*map(_status_text, found)] or [plain(f"{settings.lake}: no scope yet")]
+    invocation.say("\n\n".join([*texts, *_catalog_text(catalog)]))
     damaged = sum(status.error is not None for status in found)
     if found and damaged == len(found):
         return exit_codes.FAILED
     return exit_codes.PARTIAL if damaged else exit_codes.OK
 
 
-async def _statuses(settings: Settings, runs_max: int) -> list[ScopeStatus]:
+async def _statuses(settings: Settings, runs_max: int) -> tuple[list[ScopeStatus], Publication | None]:
     async with _lake(settings) as store:
         found = await statuses(store, runs_max)
         if not found:
             await check_is_lake(store, settings.lake)
-    return found
+        return found, await _behind(settings, store) if settings.catalog.kind else None
+
+
+async def _behind(settings: Settings, store: Store) -> Publication:
+    """What the catalog lacks; where it can't be asked, that is what is shown of it."""
+    try:
+        check_catalog(settings)
+        from exporter.catalog.open import opened_catalog  # noqa: PLC0415 - brings PyIceberg, which is slow to import
+        from exporter.catalog.publish import count_behind  # noqa: PLC0415 - the same
+
+        async with opened_catalog(settings, store, own_session, system_clock()) as opened:
+            return await count_behind(opened)
+    except ExportError as error:
+        failed = Publication()
+        failed.fail("", error)
+        return failed
+
+
+def _catalog_text(catalog: Publication | None) -> list[str]:
+    """The catalog, where there is one: how far it is, and what is wrong with it."""
+    if catalog is None:
+        return []
+    behind = catalog.behind
+    how_far = "not known" if behind is None else counted(behind, "file") + " behind" if behind else "up to date"
+    lines = ["catalog", f"  published       {how_far}"]
+    lines += [f"  failing         {failure.unit or 'all'}: {failure.error}" for failure in catalog.failures]
+    return ["\n".join(map(plain, lines))]
 
 
 @asynccontextmanager

@@ -1,0 +1,105 @@
+"""What ``publish`` does with a lake and its catalog, and how it reports it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from exporter.catalog.wanted import check_catalog
+from exporter.cli import exit_codes
+from exporter.cli.own_session import own_session
+from exporter.errors import UsageError
+from exporter.lake.stores.open import open_store
+from exporter.machine.clock import system_clock
+from exporter.text import counted, plain
+
+if TYPE_CHECKING:
+    from exporter.catalog.outcome import Publication, PublishedTable
+    from exporter.cli.invocation import Invocation
+    from exporter.settings import Settings
+
+_CODES = {"complete": exit_codes.OK, "partial": exit_codes.PARTIAL, "failed": exit_codes.FAILED}
+
+
+def publish_lake(invocation: Invocation, settings: Settings, *, is_rebuild: bool, is_drop: bool) -> int:
+    """Carry out ``ivs-export publish``.
+
+    Raises :class:`UsageError`, :class:`CatalogError`, :class:`LakeError` and :class:`CredentialsLost`.
+    """
+    if is_rebuild and is_drop:
+        raise UsageError("--rebuild and --drop are two things: take one of them")
+    if not settings.catalog.kind:
+        raise UsageError("catalog.kind says of no catalog: use --catalog, IVS_EXPORT_CATALOG__KIND or the file")
+    check_catalog(settings)
+    if is_drop:
+        return _drop(invocation, settings)
+    publication = asyncio.run(_published(settings, is_rebuild=is_rebuild))
+    invocation.print_object({"lake": settings.lake, **_object_of(publication)})
+    lines = [_line_of(table) for table in publication.tables]
+    lines += [f"{failure.unit}: {failure.error.kind}: {failure.error}" for failure in publication.failures]
+    invocation.say("\n".join(map(plain, [*lines, _end(publication)])))
+    return _CODES[publication.outcome]
+
+
+def _drop(invocation: Invocation, settings: Settings) -> int:
+    dropped = asyncio.run(_dropped(settings))
+    invocation.print_object(
+        {"lake": settings.lake, "outcome": "complete" if dropped else "nothing", "dropped": dropped}
+    )
+    lines = [f"{name}: no longer in the catalog; its files stay" for name in dropped]
+    invocation.say("\n".join(map(plain, lines or ["there was nothing of this lake in the catalog"])))
+    return exit_codes.OK
+
+
+async def _published(settings: Settings, *, is_rebuild: bool) -> Publication:
+    from exporter.catalog.open import opened_catalog  # noqa: PLC0415 - brings PyIceberg, which is slow to import
+    from exporter.catalog.publish import Publisher  # noqa: PLC0415 - the same
+
+    async with (
+        open_store(settings.lake, own_session, settings.s3) as store,
+        opened_catalog(settings, store, own_session, system_clock()) as opened,
+    ):
+        return await Publisher(opened).publish(is_rebuild=is_rebuild)
+
+
+async def _dropped(settings: Settings) -> list[str]:
+    from exporter.catalog.drop import drop_tables  # noqa: PLC0415 - the same
+    from exporter.catalog.open import opened_catalog  # noqa: PLC0415 - the same
+
+    async with (
+        open_store(settings.lake, own_session, settings.s3) as store,
+        opened_catalog(settings, store, own_session, system_clock()) as opened,
+    ):
+        return await drop_tables(opened)
+
+
+def _object_of(publication: Publication) -> dict[str, Any]:
+    return {
+        "outcome": publication.outcome,
+        "catalog": publication.summary(),
+        "tables": [
+            {
+                "table": table.table,
+                "files_added": table.added,
+                "files_removed": table.removed,
+                "rows_added": table.rows_added,
+                "behind": table.behind,
+            }
+            for table in publication.tables
+        ],
+        "failures": [
+            {"error": failure.error.kind, "message": str(failure.error), "unit": failure.unit}
+            for failure in publication.failures
+        ],
+    }
+
+
+def _line_of(table: PublishedTable) -> str:
+    behind = "" if not table.behind else f"; {counted(table.behind, 'file')} to come or to go"
+    return f"{table.table}: {counted(table.added, 'file')} added, {table.removed:,} removed{behind}"
+
+
+def _end(publication: Publication) -> str:
+    if publication.failures:
+        return f"{counted(len(publication.failures), 'failure')}: the next run or publish goes on"
+    return "the catalog has all of the lake" if not publication.behind else "the rest is still being written"

@@ -1,0 +1,32 @@
+"""``ivs-export publish``: the catalog brought up to the lake's logs."""
+
+import click
+
+from exporter.cli import options
+from exporter.cli.command import command, invocation_of
+
+
+@command(options.LAKE, *options.CATALOG, options.REBUILD, options.DROP, options.CONFIG, options.JSON)
+def publish(context: click.Context) -> int:
+    """Bring the tables in the catalog up to what the lake has.
+
+    Each run does the same at its end. The lake's own files become files of
+    Iceberg tables, each once, whoever else publishes. What was removed from
+    the lake leaves the tables. It needs the extra `catalog`, and [catalog]
+    in the settings' file, or IVS_EXPORT_CATALOG__KIND and __PROPERTIES.
+
+    Examples:
+      ivs-export publish --config ivs-export.toml
+      ivs-export publish --lake s3://my-lake/ivs --catalog glue
+      ivs-export publish --rebuild
+      ivs-export publish --drop
+    """
+    from exporter.cli import settings_sources  # noqa: PLC0415 - slow to import; --help and a wrong option do without
+
+    settings = settings_sources.load(options.typed_settings(context), context.params["config"])
+    from exporter.cli.actions import publish as publish_action  # noqa: PLC0415 - slower still; the same
+
+    typed = context.params
+    return publish_action.publish_lake(
+        invocation_of(context), settings, is_rebuild=typed["rebuild"], is_drop=typed["drop"]
+    )

@@ -1,0 +1,48 @@
+"""The end of a run: what all scopes have committed is published in the catalog. Whatever fails there undoes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from exporter.catalog.outcome import Publication
+from exporter.catalog.wanted import check_catalog
+from exporter.errors import ExportError
+from exporter.pipeline.stop import DEADLINE, StopRequested
+
+if TYPE_CHECKING:
+    from exporter.aws.sessions import MakeSession
+    from exporter.pipeline.run_context import RunContext
+
+
+async def publish_after(context: RunContext, make_session: MakeSession | None) -> Publication:
+    """Publish what the lake's logs have, after the closing records of all scopes; errors are in what is returned.
+
+    A run that a signal stops has seconds to end, and leaves it to the next one. One whose time was over publishes:
+    else a run that never has enough of it never would.
+    """
+    publishing = _publish(context, make_session)
+    if context.stop.reason == DEADLINE:
+        return await publishing
+    try:
+        return await context.stop.cut(publishing)
+    except StopRequested:
+        return Publication(is_deferred=True)
+
+
+async def _publish(context: RunContext, make_session: MakeSession | None) -> Publication:
+    settings = context.settings
+    try:
+        check_catalog(settings)
+        # PyIceberg takes seconds to import, in which the event loop goes on; a run without a catalog does without.
+        await asyncio.to_thread(import_module, "exporter.catalog.publish")
+        from exporter.catalog.open import opened_catalog  # noqa: PLC0415 - as above
+        from exporter.catalog.publish import Publisher  # noqa: PLC0415 - as above
+
+        async with opened_catalog(settings, context.store, make_session, context.clock) as opened:
+            return await Publisher(opened).publish()
+    except ExportError as error:
+        failed = Publication()
+        failed.fail("", error)
+        return failed
