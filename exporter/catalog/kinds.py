@@ -10,6 +10,7 @@ from exporter.aws.endpoints import check_endpoint_settings
 from exporter.aws.errors import NO_CREDENTIALS, providing_credentials, reading_configuration
 from exporter.aws.sessions import open_session
 from exporter.catalog.foreign_errors import asking
+from exporter.catalog.wanted import ELSEWHERE
 from exporter.errors import CredentialsLost, UsageError
 
 if TYPE_CHECKING:
@@ -32,10 +33,10 @@ def plain_properties(settings: CatalogSettings) -> dict[str, str]:
 
 
 def needs_aws(settings: CatalogSettings) -> bool:
-    """Whether a catalog is asked with AWS's credentials."""
-    properties = settings.properties
-    is_signed = _SIGNED in properties and properties[_SIGNED].get_secret_value().lower() == "true"
-    return settings.kind == "glue" or (settings.kind == "rest" and is_signed)
+    """Whether a catalog is asked with AWS's credentials, or has its tables on S3 apart from the lake."""
+    properties = plain_properties(settings)
+    is_signed = settings.kind == "rest" and properties.get(_SIGNED, "").lower() == "true"
+    return settings.kind == "glue" or is_signed or properties.get(ELSEWHERE, "").startswith("s3://")
 
 
 async def aws_properties(settings: Settings, make_session: MakeSession | None) -> dict[str, str]:
@@ -45,7 +46,8 @@ async def aws_properties(settings: Settings, make_session: MakeSession | None) -
     """
     if not needs_aws(settings.catalog):
         return {}
-    check_endpoint_settings("GLUE")
+    for service in ("GLUE", "S3"):
+        check_endpoint_settings(service)
     session = open_session() if make_session is None else open_session(make_session)
     with providing_credentials():
         found = await session.get_credentials()
@@ -56,7 +58,9 @@ async def aws_properties(settings: Settings, make_session: MakeSession | None) -
         region = os.environ.get("AWS_REGION") or session.get_config_variable("region") or _only_region(settings)
     if not region and not {"glue.region", "client.region", "rest.signing-region"} & settings.catalog.properties.keys():
         raise UsageError("no region is set for the catalog: set AWS_REGION, or glue.region among its properties")
+    endpoints = (os.environ.get("AWS_ENDPOINT_URL_S3"), os.environ.get("AWS_ENDPOINT_URL"))
     properties = {
+        "s3.endpoint": next(filter(None, endpoints), None),
         "client.access-key-id": keys.access_key,
         "client.secret-access-key": keys.secret_key,
         "client.session-token": keys.token,
@@ -65,12 +69,14 @@ async def aws_properties(settings: Settings, make_session: MakeSession | None) -
     return {name: value for name, value in properties.items() if value}
 
 
-def open_catalog(settings: CatalogSettings, properties: Mapping[str, str]) -> Catalog:
-    """Open the catalog, with these properties beside its own. It blocks, and takes seconds to import.
+def open_catalog(settings: CatalogSettings, properties: Mapping[str, str], of_files: Mapping[str, str]) -> Catalog:
+    """Open the catalog. It blocks, and takes seconds to import.
+
+    ``properties`` count for less than those that the user has set; ``of_files``, how files are reached, for more.
 
     Raises :class:`CatalogError`.
     """
-    own = {**properties, **plain_properties(settings), **_of_files(properties)}
+    own = {**properties, **plain_properties(settings), **of_files}
     with asking("be opened", own):
         match settings.kind:
             case "glue":
@@ -87,11 +93,6 @@ def open_catalog(settings: CatalogSettings, properties: Mapping[str, str]) -> Ca
                 return SqlCatalog(NAME, **own)
             case _:
                 raise AssertionError(f"no catalog is of the kind {settings.kind!r}")
-
-
-def _of_files(properties: Mapping[str, str]) -> dict[str, str]:
-    """How files are reached is the lake's alone to say: a property of the user's does not change it."""
-    return {name: value for name, value in properties.items() if not name.startswith("client.")}
 
 
 def _only_region(settings: Settings) -> str | None:

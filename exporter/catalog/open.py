@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from exporter.catalog.errors import CatalogError
 from exporter.catalog.file_io import opened_for_catalogs
-from exporter.catalog.kinds import aws_properties, open_catalog
+from exporter.catalog.kinds import aws_properties, open_catalog, plain_properties
 from exporter.catalog.tables import LakeTables
+from exporter.catalog.wanted import check_catalog, places_of
 from exporter.errors import LakeRefused
 from exporter.lake.identity import KEY, decode_identity
 from exporter.lake.stores.daemon_threads import DaemonThreads
@@ -52,6 +53,10 @@ class OpenCatalog:
         """The lake's own id."""
         return self.tables.lake_id
 
+    def url_of(self, key: str) -> str:
+        """Where a file of the lake is, as tables list it."""
+        return f"{self.lake.places.lake}/{key}"
+
     async def do(self, work: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwargs) -> Result:
         """Do what blocks in a thread. Raises :class:`CatalogError` where it does not come to an end."""
         return await _in_thread(self._threads, self.answer_s_max, partial(work, *args, **kwargs))
@@ -65,17 +70,17 @@ async def opened_catalog(
 
     Raises :class:`CatalogError`, :class:`LakeError`, :class:`UsageError`, and :class:`CredentialsLost`.
     """
+    check_catalog(settings)
     body = await store.read(KEY)
     if body is None:
         raise LakeRefused(f"{settings.lake} has no {KEY}: the next `ivs-export run` makes it, and publishes then")
     lake_id = decode_identity(body).id
     own = await aws_properties(settings, make_session)
-    with opened_for_catalogs(settings.lake, store) as (lake, of_files):
-        properties = {**own, **of_files}
-        opening = partial(open_catalog, settings.catalog, properties)
+    with opened_for_catalogs(places_of(settings), store) as (lake, of_files):
+        opening = partial(open_catalog, settings.catalog, own, of_files)
         catalog = await _in_thread(DaemonThreads(), answer_s_max, opening)
-        shown = {**own, **{name: value.get_secret_value() for name, value in settings.catalog.properties.items()}}
-        tables = LakeTables(catalog, settings.catalog.database, lake, lake_id, shown)
+        secret = {**own, **plain_properties(settings.catalog)}
+        tables = LakeTables(catalog, settings.catalog.database, lake, lake_id, secret, settings.catalog.kind == "rest")
         yield OpenCatalog(tables, store, clock, answer_s_max)
 
 

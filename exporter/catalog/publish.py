@@ -145,7 +145,7 @@ class Publisher:
                 if file.scope in failed:
                     return
                 try:
-                    url = self.opened.lake.url_of(file.key)
+                    url = self.opened.url_of(file.key)
                     end = await read_end(self.opened.store, file)
                     with asking(f"list {file.key}", self.opened.tables.properties):
                         listed[file.key] = await compute(listed_file, file, end, url, found.metadata)
@@ -165,7 +165,7 @@ class Publisher:
     ) -> None:
         """Change the table, in a thread."""
         opened = self.opened
-        urls = set() if is_rebuild else {opened.lake.url_of(key) for key in changes.gone}
+        urls = set() if is_rebuild else {opened.url_of(key) for key in changes.gone}
         removed = listed_in(found, urls)
         if missing := urls - removed.keys():
             raise CatalogMismatch(f"the table {changes.table} does not list {min(missing)}, which was published")

@@ -14,6 +14,8 @@ from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.transforms import DayTransform
 from pyiceberg.types import ListType, MapType, StructType
 
+from exporter.catalog.updates import FIRST_PARTITION_ID
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
     from pyiceberg.types import IcebergType
 
     from exporter.lake.tables.table import Table
-
-_FIRST_PARTITION_ID = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def spec_of(table: Table) -> PartitionSpec:
     if name is None:
         return PartitionSpec()
     source_id = schema_of(table).find_field(table.date_columns[0]).field_id
-    return PartitionSpec(PartitionField(source_id, _FIRST_PARTITION_ID, DayTransform(), name))
+    return PartitionSpec(PartitionField(source_id, FIRST_PARTITION_ID, DayTransform(), name))
 
 
 def is_spec(spec: PartitionSpec, table: Table) -> bool:

@@ -17,9 +17,9 @@ from pyiceberg.exceptions import (
     NoSuchTableError,
     TableAlreadyExistsError,
 )
+from pyiceberg.partitioning import PartitionSpec
 
 from exporter.catalog.errors import CatalogError, CatalogMismatch
-from exporter.catalog.file_io import FOLDER
 from exporter.catalog.foreign_errors import asking
 from exporter.catalog.schemas import is_older, is_spec, misfits_of, schema_of, spec_of
 from exporter.catalog.updates import planned_on, set_schema, set_spec
@@ -48,6 +48,8 @@ KEPT_PROPERTIES = {
     "write.metadata.metrics.column.session_id": "full",
     "write.metadata.metrics.column.participant_id": "full",
 }
+#: Which column has which id, for files that do not say so; a catalog that numbers by itself says it wrong.
+_NAMES = "schema.name-mapping.default"
 _TRIES_MAX = 10
 
 
@@ -56,7 +58,7 @@ class LakeTables:
     """The tables of one lake in a catalog. All methods block.
 
     ``lake_id`` is the lake's own. ``properties`` are those that the catalog was opened with: no error shows their
-    values.
+    values. ``numbers_itself`` says that the catalog's server may number a new table's columns in its own order.
     """
 
     catalog: Catalog
@@ -64,10 +66,11 @@ class LakeTables:
     lake: OpenLake
     lake_id: str
     properties: Mapping[str, str]
+    numbers_itself: bool = False
 
     def location_of(self, table: Table) -> str:
         """Where a table keeps what describes it: apart from the lake's files."""
-        return self.lake.url_of(f"{FOLDER}/{table.name}")
+        return f"{self.lake.places.tables}/{table.name}"
 
     def find(self, table: Table) -> IcebergTable | None:
         """The table as the catalog has it, whosever it is; None where there is none. Raises :class:`CatalogError`."""
@@ -129,7 +132,7 @@ class LakeTables:
             raise self._not_ours(table, f"its location is {quoted(location)}")
         if location != self.location_of(table):
             raise CatalogMismatch(
-                f"{self._name(table)} was made at {quoted(location)}, and the lake is at {self.lake.root}"
+                f"{self._name(table)} was made at {quoted(location)}, and the lake is at {self.lake.places.lake}"
             )
         if (lake_id := found.properties.get(LAKE_ID)) not in {None, self.lake_id}:
             raise CatalogMismatch(f"{self._name(table)} was made when the lake had another id ({quoted(str(lake_id))})")
@@ -150,8 +153,13 @@ class LakeTables:
                     (self.database, table.name),
                     schema_of(table),
                     location=self.location_of(table),
-                    partition_spec=spec_of(table),
-                    properties={**KEPT_PROPERTIES, LAKE_ID: self.lake_id},
+                    # Else a partition could be of whichever column has the number now.
+                    partition_spec=PartitionSpec() if self.numbers_itself else spec_of(table),
+                    properties={
+                        **KEPT_PROPERTIES,
+                        LAKE_ID: self.lake_id,
+                        _NAMES: schema_of(table).name_mapping.model_dump_json(),
+                    },
                 )
             except TableAlreadyExistsError as error:
                 if self.find(table) is None:
@@ -165,8 +173,11 @@ class LakeTables:
         changed = {name: value for name, value in kept.items() if found.properties.get(name) != value}
         if changed:
             transaction.set_properties(changed)
-        if misfits_of(found.schema(), wanted):
+        is_changed = bool(misfits_of(found.schema(), wanted))
+        if is_changed:
             set_schema(transaction, wanted)
+        if is_changed or _NAMES not in found.properties:
+            transaction.set_properties({_NAMES: wanted.name_mapping.model_dump_json()})
         if not is_spec(found.spec(), table):
             set_spec(transaction, spec_of(table))
         if not transaction._updates:  # noqa: SLF001 - what there is to commit
@@ -177,7 +188,7 @@ class LakeTables:
 
     def _not_ours(self, table: Table, reason: str) -> CatalogMismatch:
         return CatalogMismatch(
-            f"{self._name(table)} is not of the lake {self.lake.root}: {reason}",
+            f"{self._name(table)} is not of the lake {self.lake.places.lake}: {reason}",
             "set another `database` in [catalog], or remove that table",
         )
 

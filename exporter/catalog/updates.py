@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.table.update import (
     AddPartitionSpecUpdate,
     AddSchemaUpdate,
@@ -16,11 +17,12 @@ from pyiceberg.table.update import (
 )
 
 if TYPE_CHECKING:
-    from pyiceberg.partitioning import PartitionSpec
     from pyiceberg.schema import Schema
     from pyiceberg.table import Table as IcebergTable
     from pyiceberg.table import Transaction
 
+#: The least id that a partition's field has. Source: Iceberg's table specification, "Partitioning".
+FIRST_PARTITION_ID = 1000
 _MAIN = "main"
 _LAST_ADDED = -1
 
@@ -38,7 +40,14 @@ def set_schema(transaction: Transaction, schema: Schema) -> None:
     transaction._apply((AddSchemaUpdate.model_validate({"schema": schema}), current))  # noqa: SLF001 - see above
 
 
-def set_spec(transaction: Transaction, spec: PartitionSpec) -> None:
-    """Let files that come from now on be partitioned so."""
+def set_spec(transaction: Transaction, wanted: PartitionSpec) -> None:
+    """Let files that come from now on be partitioned so; numbers that older ones have are not taken again."""
+    there = transaction.table_metadata
+    first_id = (there.last_partition_id or FIRST_PARTITION_ID - 1) + 1
+    fields = [
+        PartitionField(field.source_id, first_id + index, field.transform, field.name)
+        for index, field in enumerate(wanted.fields)
+    ]
+    spec = PartitionSpec(*fields, spec_id=max(there.specs(), default=-1) + 1)
     default = SetDefaultSpecUpdate.model_validate({"spec-id": _LAST_ADDED})
     transaction._apply((AddPartitionSpecUpdate.model_validate({"spec": spec}), default))  # noqa: SLF001 - see above

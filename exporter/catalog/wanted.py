@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,10 @@ from exporter.lake.stores.open import is_on_s3
 if TYPE_CHECKING:
     from exporter.settings import Settings
 
+#: Where tables keep what describes them, below the lake.
+FOLDER = "_iceberg"
+#: The property of a catalog that says where they do so else: many REST catalogs want it in a warehouse of their own.
+ELSEWHERE = "ivs-export.location"
 _MODULES = {"glue": ("pyiceberg", "boto3"), "rest": ("pyiceberg",), "sql": ("pyiceberg", "sqlalchemy")}
 
 
@@ -26,11 +31,37 @@ def check_catalog(settings: Settings) -> None:
         )
     if catalog.kind in {"rest", "sql"} and "uri" not in catalog.properties:
         raise UsageError(f"catalog.properties: a catalog of the kind {catalog.kind} needs its address, uri")
-    url_of_lake(settings.lake)
+    places_of(settings)
 
 
-def url_of_lake(address: str) -> str:
-    """The URL of a lake, as tables name it. Raises :class:`UsageError` for a path that no URL of a file can hold."""
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where a lake is, and where its tables keep what describes them: as all engines know it, no slash at the end."""
+
+    lake: str
+    tables: str
+
+
+def places_of(settings: Settings) -> Places:
+    """Where the lake is, and where its tables are: below it, or where the property `ELSEWHERE` says.
+
+    An engine may remove what lies at a table's place. So the lake's files must not. Raises :class:`UsageError`.
+    """
+    lake = _url_of_lake(settings.lake)
+    named = settings.catalog.properties.get(ELSEWHERE)
+    if named is None:
+        return Places(lake, f"{lake}/{FOLDER}")
+    tables = named.get_secret_value().rstrip("/")
+    is_apart = tables.startswith(f"{lake}/{FOLDER}/") or not f"{tables}/".startswith(f"{lake}/")
+    if "://" not in tables or not is_apart or f"{lake}/".startswith(f"{tables}/"):
+        raise UsageError(
+            f"catalog.properties: {ELSEWHERE} should be a URL, such as s3://warehouse/ivs, apart from the lake's files"
+        )
+    return Places(lake, tables)
+
+
+def _url_of_lake(address: str) -> str:
+    """The URL of a lake. Raises :class:`UsageError` for a path that no URL of a file can hold."""
     if is_on_s3(address):
         return address.rstrip("/")
     path = str(Path(address).resolve())
