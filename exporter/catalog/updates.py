@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pyiceberg.partitioning import PartitionField, PartitionSpec
+from pyiceberg.schema import Schema
 from pyiceberg.table.update import (
     AddPartitionSpecUpdate,
     AddSchemaUpdate,
@@ -17,7 +18,6 @@ from pyiceberg.table.update import (
 )
 
 if TYPE_CHECKING:
-    from pyiceberg.schema import Schema
     from pyiceberg.table import Table as IcebergTable
     from pyiceberg.table import Transaction
 
@@ -35,7 +35,9 @@ def planned_on(table: IcebergTable) -> Transaction:
 
 
 def set_schema(transaction: Transaction, schema: Schema) -> None:
-    """Give a table these columns, with their ids."""
+    """Give a table these columns, with their ids; the schema takes a number of its own."""
+    number = max(there.schema_id for there in transaction.table_metadata.schemas) + 1
+    schema = Schema(*schema.fields, schema_id=number, identifier_field_ids=schema.identifier_field_ids)
     current = SetCurrentSchemaUpdate.model_validate({"schema-id": _LAST_ADDED})
     transaction._apply((AddSchemaUpdate.model_validate({"schema": schema}), current))  # noqa: SLF001 - see above
 
