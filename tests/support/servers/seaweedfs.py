@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 ACCESS_KEY = "lake-writer"
 SECRET_KEY = "lake-writers-own-secret"
+WAREHOUSE = "warehouse"
 #: Weed's gRPC ports are its HTTP ports and so much more.
 _GRPC_ABOVE = 10_000
 _READY_S_MAX = 60.0
@@ -31,7 +32,23 @@ _STOP_S_MAX = 15.0
 @contextmanager
 def seaweedfs(folder: Path) -> Iterator[str]:
     """A server that knows one user, by :data:`ACCESS_KEY`; gives its endpoint."""
-    master, volume, filer, s3 = free_ports(4, also=_GRPC_ABOVE)
+    with _serving(folder) as (endpoint, _):
+        yield endpoint
+
+
+@contextmanager
+def seaweedfs_with_catalog(folder: Path) -> Iterator[tuple[str, str]]:
+    """The same server, with its Iceberg REST catalog; gives the endpoints of both.
+
+    The catalog keeps tables in the bucket :data:`WAREHOUSE`, and nobody may write anything else there.
+    """
+    with _serving(folder, has_catalog=True) as endpoints:
+        yield endpoints
+
+
+@contextmanager
+def _serving(folder: Path, *, has_catalog: bool = False) -> Iterator[tuple[str, str]]:
+    master, volume, filer, s3, catalog = free_ports(5, also=_GRPC_ABOVE)
     users = folder / "s3.json"
     users.write_text(json.dumps(_USERS))
     (folder / "data").mkdir()
@@ -43,13 +60,13 @@ def seaweedfs(folder: Path) -> Iterator[str]:
         "master.telemetry": "false",  # it would tell its makers of the test
         "master.volumeSizeLimitMB": 64,
         "volume.port": volume,
-        "volume.max": 50,
+        "volume.max": 100 if has_catalog else 50,
         "filer.port": filer,
         "s3": "true",
         "s3.port": s3,
         "s3.config": str(users),
         "s3.autoCreateBucket": "false",
-        "s3.port.iceberg": 0,
+        "s3.port.iceberg": catalog if has_catalog else 0,
         "s3.port.lance": 0,
     }
     command = [*_not_to_outlive_us(), str(_binary()), "server"]
@@ -58,7 +75,20 @@ def seaweedfs(folder: Path) -> Iterator[str]:
     with (folder / "log").open("wb") as log, _running(command, folder, log.fileno()) as server:
         endpoint = f"http://127.0.0.1:{s3}"
         _wait_until_ready(endpoint, server, folder / "log")
-        yield endpoint
+        if has_catalog:
+            _make_warehouse(folder, master)
+        yield endpoint, f"http://127.0.0.1:{catalog}"
+
+
+def _make_warehouse(folder: Path, master: int) -> None:
+    command = [str(_binary()), "shell", f"-master=127.0.0.1:{master}"]
+    typed = f"s3tables.bucket -create -name {WAREHOUSE} -account 000000000000\n"
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder)}
+    done = subprocess.run(
+        command, cwd=folder, env=environment, input=typed, text=True, capture_output=True, timeout=60, check=True
+    )
+    if "arn:aws:s3tables" not in done.stdout:
+        raise RuntimeError(f"no warehouse: {done.stdout[-1000:]}{done.stderr[-1000:]}")
 
 
 _USERS = {
