@@ -17,4 +17,4 @@ async def drop_tables(opened: OpenCatalog) -> list[str]:
     Raises :class:`CatalogMismatch` for a table of one of these names that is not this lake's, and
     :class:`CatalogError`.
     """
-    return [table.name for table in TABLES if await opened.do(opened.tables.drop, table)]
+    return [table.name for table in TABLES if await opened.ask(opened.tables.drop, table)]

@@ -6,9 +6,9 @@ import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from exporter.catalog.errors import CatalogError
+from exporter.catalog.errors import CatalogError, CatalogMismatch
 from exporter.catalog.file_io import opened_for_catalogs
 from exporter.catalog.kinds import aws_properties, open_catalog, plain_properties
 from exporter.catalog.tables import LakeTables
@@ -16,9 +16,10 @@ from exporter.catalog.wanted import check_catalog, places_of
 from exporter.errors import LakeRefused
 from exporter.lake.identity import KEY, decode_identity
 from exporter.lake.stores.daemon_threads import DaemonThreads
+from exporter.telemetry.logger import Logger
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Coroutine
 
     from exporter.aws.sessions import MakeSession
     from exporter.catalog.file_io import OpenLake
@@ -31,6 +32,8 @@ Result = TypeVar("Result")
 
 #: What a catalog may take for one thing that it is asked: opening it, finding a table, a commit with all its manifests.
 ANSWER_S_MAX = 300.0
+_TRIES_MAX, _WAIT_S = 3, 1.0
+_log = Logger(__name__)
 
 
 @dataclass(slots=True)
@@ -58,8 +61,12 @@ class OpenCatalog:
         return f"{self.lake.places.lake}/{key}"
 
     async def do(self, work: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwargs) -> Result:
-        """Do what blocks in a thread. Raises :class:`CatalogError` where it does not come to an end."""
+        """Do what blocks in a thread, once. Raises :class:`CatalogError` where it does not come to an end, too."""
         return await _in_thread(self._threads, self.answer_s_max, partial(work, *args, **kwargs))
+
+    async def ask(self, work: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwargs) -> Result:
+        """Do what may be done twice, and again where it fails: a database is locked, a service away for a moment."""
+        return await _tried(self.clock, partial(self.do, partial(work, *args, **kwargs)))
 
 
 @asynccontextmanager
@@ -78,10 +85,24 @@ async def opened_catalog(
     own = await aws_properties(settings, make_session)
     with opened_for_catalogs(places_of(settings), store) as (lake, of_files):
         opening = partial(open_catalog, settings.catalog, own, of_files)
-        catalog = await _in_thread(DaemonThreads(), answer_s_max, opening)
+        # Two that open a catalog in SQL for the first time both make its own tables, and one of them fails.
+        catalog = await _tried(clock, partial(_in_thread, DaemonThreads(), answer_s_max, opening))
         secret = {**own, **plain_properties(settings.catalog)}
         tables = LakeTables(catalog, settings.catalog.database, lake, lake_id, secret, settings.catalog.kind == "rest")
         yield OpenCatalog(tables, store, clock, answer_s_max)
+
+
+async def _tried(clock: Clock, work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+    """Do the work, again where it fails, and raise what the last try raises; what does not fit will not fit then."""
+    for number in range(1, _TRIES_MAX):
+        try:
+            return await work()
+        except CatalogMismatch:
+            raise
+        except CatalogError as error:
+            _log.info("catalog_asked_again", reason=str(error))
+        await clock.sleep(clock.draw() * _WAIT_S * number)
+    return await work()
 
 
 async def _in_thread(threads: DaemonThreads, answer_s_max: float, work: Callable[[], Result]) -> Result:

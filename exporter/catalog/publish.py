@@ -63,7 +63,7 @@ class Publisher:
         for table in TABLES:
             self._publication.tables.append(PublishedTable(table.name))
             try:
-                found = await self.opened.do(self._open, table, is_rebuild)
+                found = await self.opened.ask(self._open, table, is_rebuild)
                 marks.append({} if is_rebuild else marks_in(found.properties))
                 tables[table.name] = found
             except CatalogError as error:
@@ -112,7 +112,7 @@ class Publisher:
                 if not changes.are_more:
                     return
                 is_rebuild, races, faults = False, 0, 0
-            found = await self.opened.do(self.opened.tables.open, table)
+            found = await self.opened.ask(self.opened.tables.open, table)
 
     async def _changes(
         self, table: Table, found: IcebergTable, logs: Logs, marks: Mapping[str, Mark]
@@ -192,7 +192,7 @@ async def count_behind(opened: OpenCatalog) -> Publication:
     marks: dict[str, dict[str, Mark]] = {}
     for table in TABLES:
         try:
-            found = await opened.do(opened.tables.find, table)
+            found = await opened.ask(opened.tables.find, table)
             if found is not None:
                 opened.tables.check(found, table)
             marks[table.name] = marks_in(found.properties) if found else {}

@@ -174,4 +174,4 @@ def listed(lake: CatalogLake, table: str) -> list[DataFile]:
 
 def snapshot_of(lake: CatalogLake, table: str) -> int | None:
     snapshot = lake.reader().load_table((lake.database, table)).current_snapshot()
-    return snapshot and snapshot.snapshot_id
+    return None if snapshot is None else snapshot.snapshot_id

@@ -26,7 +26,8 @@ def moto_glue() -> Iterator[str]:
 
     Source: Glue API Reference, "UpdateTable".
     """
-    passed_on, lock = GlueResponse.update_table, threading.Lock()
+    own: Any = GlueResponse
+    passed_on, lock = own.update_table, threading.Lock()
 
     def update_table(response: Any) -> Any:
         with lock:
@@ -36,9 +37,9 @@ def moto_glue() -> Iterator[str]:
                 raise ConcurrentModificationException
             return passed_on(response)
 
-    GlueResponse.update_table = update_table
+    own.update_table = update_table
     try:
         with moto_s3() as endpoint:
             yield endpoint
     finally:
-        GlueResponse.update_table = passed_on
+        own.update_table = passed_on
