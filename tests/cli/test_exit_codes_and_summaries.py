@@ -257,6 +257,7 @@ def test_help_is_plain_text_for_any_terminal(
         "The run:",
         "Calls:",
         "S3, passed on with each object:",
+        "The catalog:",
         "Exit codes:",
     ]
 

@@ -40,6 +40,7 @@ _LAYOUT = re.compile(
     r"(?:events/event|stages/exported|sessions/session|participants/session)_date=\d{4}-\d\d-\d\d"
     r"/\d{12}-[a-z0-9-]+-\d{9}-run\d+-\d{6}\.parquet"
     r"|_log/lake\.json"
+    r"|_iceberg/(?:events|stages|sessions|participants)/metadata/[0-9a-z.-]+\.(?:avro|metadata\.json)"
     r"|_rejects/\d{12}-[a-z0-9-]+-\d{9}-run\d+-\d{6}\.jsonl"
     r"|_log/\d{12}-[a-z0-9-]+/(?:records|snapshots|lease)/\d{12}\.json"
 )
