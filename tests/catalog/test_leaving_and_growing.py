@@ -17,8 +17,8 @@ from exporter.commit_log.journal import Journal
 from exporter.commit_log.reader import read_state, records_after
 from exporter.lake import staging
 from exporter.lake.tables import TABLES
+from exporter.lake.tables.columns import text
 from exporter.lake.tables.events import EVENTS
-from exporter.lake.tables.table import column
 from exporter.model import Scope
 from tests.support.catalogs import in_order, plain_rows
 from tests.support.runs import export
@@ -137,7 +137,7 @@ async def test_a_table_gains_a_column_and_old_and_new_files_are_read_by_their_id
     lake: CatalogLake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A newer ivs-export writes a column more; nested values are whole, and an older one lists no such file."""
-    grown = replace(EVENTS, schema=EVENTS.schema.append(column(33, "mood", pa.string())), version=2)
+    grown = replace(EVENTS, columns=(*EVENTS.columns, text(33, "mood", "how it felt", "where nobody says")), version=2)
     async with lake.store() as store:
         old = await staged(store, f"{SCOPE}-{1:09d}-r-000001", [{"event_id": 1, "new_token": TOKEN}])
         await commit(store, SCOPE, FileChanges(added=[old]))

@@ -9,49 +9,38 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pytest
 
-from exporter.lake.tables.events import EVENTS
-from exporter.lake.tables.participants import PARTICIPANTS
-from exporter.lake.tables.sessions import SESSIONS
-from exporter.lake.tables.stages import STAGES
+from exporter.lake.tables import TABLES
 
 if TYPE_CHECKING:
-    from exporter.lake.tables.table import Table
+    from exporter.lake.tables.table import Table, TableColumn
 
 PAGE = (Path(__file__).parents[2] / "docs" / "tables.md").read_text()
 _ID = b"PARQUET:field_id"
 
 
-def _documented(name: str) -> list[tuple[int, str, str]]:
-    """Each column of a table's section: its id, its name and its type."""
+def _rows(name: str) -> list[str]:
+    """The lines of a table's section that are of its columns."""
     section = PAGE.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
-    found = []
-    for line in section.splitlines():
-        cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if not re.match(r"\d", cells[0]):
-            continue
-        low, high = (re.findall(r"\d+", cells[0])[index] for index in (0, -1))
-        names = re.findall(r"`(\w+)`", cells[1])
-        kinds = re.sub(r"\((\d+), (\d+)\)", r"(\1-\2)", cells[2]).split(", ")
-        kinds = kinds if len(kinds) == len(names) else kinds * len(names)
-        found += list(zip(range(int(low), int(high) + 1), names, kinds, strict=True))
-    return found
+    return [line for line in section.splitlines() if re.match(r"\| \d", line)]
 
 
-def _of_field(field: pa.Field) -> tuple[int, str, str]:
-    kind = re.split(r"[\[<]", str(field.type))[0]
-    if pa.types.is_map(field.type):
-        kind += f" ({'-'.join(own.metadata[_ID].decode() for own in (field.type.key_field, field.type.item_field))})"
-    return int(field.metadata[_ID]), field.name, kind
+def _row(column: TableColumn) -> str:
+    """The line that a column should have."""
+    kind = re.split(r"[\[<]", str(column.kind))[0]
+    if pa.types.is_map(column.kind):
+        ids = [inner.metadata[_ID].decode() for inner in (column.kind.key_field, column.kind.item_field)]
+        kind += f" ({', '.join(ids)})"
+    return f"| {column.field_id} | `{column.name}` | {kind} | {column.meaning} | {column.null} |"
 
 
-@pytest.mark.parametrize("table", [EVENTS, STAGES, SESSIONS, PARTICIPANTS], ids=lambda table: str(table.name))
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: str(table.name))
 def test_the_page_has_every_column(table: Table) -> None:
-    """Ids, names and types are those of the files, in their order."""
-    assert _documented(table.name) == [_of_field(field) for field in table.schema]
+    """Ids, names, types, meanings and nulls are those that the table declares, in their order."""
+    assert _rows(table.name) == [_row(column) for column in table.columns]
 
 
-@pytest.mark.parametrize("table", [EVENTS, STAGES, SESSIONS, PARTICIPANTS], ids=lambda table: str(table.name))
-def test_the_page_says_how_rows_are_dated(table: Table) -> None:
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: str(table.name))
+def test_the_page_says_what_a_row_is_and_how_it_is_dated(table: Table) -> None:
     """The folders are named as they are."""
     (line,) = [line for line in PAGE.splitlines() if line.startswith(f"| `{table.name}` |") and table.date_key in line]
-    assert f"`{table.date_columns[0]}`" in line
+    assert f"| `{table.name}` | {table.row} | `{table.date_key}`: of `{table.date_columns[0]}` |" in line

@@ -24,8 +24,9 @@ from exporter.health.verify import Verified, verify
 from exporter.lake import tables
 from exporter.lake.data_files import file_name
 from exporter.lake.staging import stage
+from exporter.lake.tables.columns import number, stage_arn, text, time
 from exporter.lake.tables.events import EVENTS
-from exporter.lake.tables.table import MICROS, PartitionDate, Table, column
+from exporter.lake.tables.table import NEVER, PartitionDate, Table
 from tests.support.memory_store import MemoryStore
 from tests.support.service import DAY_US, SCOPE, STAGE, Service
 
@@ -36,14 +37,13 @@ AT = "2026-11-23T12:00:00Z"
 DAY = date(2026, 11, 23)
 GADGETS = Table(
     name="gadgets",
+    row="a gadget",
     version=3,
-    schema=pa.schema(
-        [
-            column(1, "stage_arn", pa.string()),
-            column(2, "session_id", pa.string()),
-            column(3, "event_id", pa.int64()),
-            column(4, "seen_at", MICROS),
-        ]
+    columns=(
+        stage_arn(1),
+        text(2, "session_id", "the session", NEVER),
+        number(3, "event_id", "a number", NEVER),
+        time(4, "seen_at", "when it was seen", NEVER),
     ),
     sort_by=("stage_arn", "seen_at"),
     date=PartitionDate("gadget_date", ("seen_at",)),

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from exporter.lake.parquet import encode
+from exporter.lake.tables import TABLES
 from exporter.lake.tables.participants import PARTICIPANTS
 from exporter.lake.tables.sessions import SESSIONS
 from exporter.lake.tables.stages import STAGES
@@ -177,3 +178,22 @@ def test_how_the_tables_are_cut_and_ordered() -> None:
         ("stage_arn", "session_id"),
         ("stage_arn", "session_id", "participant_id"),
     ]
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: str(table.name))
+def test_what_catalogs_say_of_columns(table: Table) -> None:
+    """Each column and the partitions' key has a comment of its own: one line of plain text that Glue has room for."""
+    assert list(table.comments) == [*table.schema.names, table.date_key]
+    for comment in table.comments.values():
+        assert comment.isprintable()
+        assert "`" not in comment
+        assert 0 < len(comment) <= 255
+    assert table.comments["stage_arn"] == "the stage; never null"
+    assert table.comments["extra"] == "a JSON object with what has no column; null nearly always"
+
+
+def test_what_catalogs_say_of_the_key() -> None:
+    """Which times date a row, the first that is there."""
+    assert PARTICIPANTS.comments["session_date"] == (
+        "the key of the partitions: the UTC date of session_start, else of first_join_time, else of exported_at"
+    )

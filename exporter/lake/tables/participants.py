@@ -1,50 +1,71 @@
-"""The table ``participants``: its pinned schema, and how its rows are ordered."""
+"""The table ``participants``: its columns, and how its rows are ordered."""
 
 from __future__ import annotations
 
-import pyarrow as pa
-
-from exporter.lake.tables.table import MICROS, OwnValues, PartitionDate, Table, column, text_map
+from exporter.lake.tables.columns import flag, scope_columns, stage_arn, text, time, written_columns
+from exporter.lake.tables.table import NEVER, PartitionDate, Table, TableColumn, text_map
 
 PARTICIPANTS = Table(
     name="participants",
+    row="a participant of a session, as it was at `exported_at`",
     version=1,
-    schema=pa.schema(
-        [
-            column(1, "stage_arn", pa.string()),
-            column(2, "account_id", pa.string()),
-            column(3, "region", pa.string()),
-            column(4, "session_id", pa.string()),
-            column(5, "session_start", MICROS),
-            column(6, "participant_id", pa.string()),
-            column(7, "user_id", pa.string()),
-            column(8, "first_join_time", MICROS),
-            column(9, "published", pa.bool_()),
-            column(10, "recording_state", pa.string()),
-            column(11, "replication_type", pa.string()),
-            column(12, "replication_state", pa.string()),
-            column(13, "source_stage_arn", pa.string()),
-            column(14, "source_session_id", pa.string()),
-            column(15, "ingest_configuration_arn", pa.string()),
-            column(16, "redundant_ingest", pa.bool_()),
-            column(17, "attributes", text_map(32)),
-            column(18, "isp_name", pa.string()),
-            column(19, "os_name", pa.string()),
-            column(20, "os_version", pa.string()),
-            column(21, "browser_name", pa.string()),
-            column(22, "browser_version", pa.string()),
-            column(23, "sdk_version", pa.string()),
-            column(24, "protocol", pa.string()),
-            column(25, "recording_s3_bucket", pa.string()),
-            column(26, "recording_s3_prefix", pa.string()),
-            column(27, "details", pa.string()),
-            column(28, "is_final", pa.bool_()),
-            column(29, "extra", pa.string()),
-            column(30, "run_id", pa.string()),
-            column(31, "exported_at", MICROS),
-        ]
+    columns=(
+        stage_arn(1),
+        *scope_columns(2),
+        text(4, "session_id", "the session", NEVER),
+        time(5, "session_start", "when the session began", "where AWS does not say"),
+        text(
+            6,
+            "participant_id",
+            "the participant; the same id can be another person's in another session",
+            NEVER,
+            is_own=True,
+        ),
+        text(
+            7,
+            "user_id",
+            "what the application calls the user, or its hash",
+            "where the token has none, or where it is dropped",
+        ),
+        time(8, "first_join_time", "when it first joined", "where it never has", is_own=True),
+        flag(9, "published", "whether it has ever published", "where AWS does not say"),
+        text(10, "recording_state", "of its own recording: `DISABLED`, `STOPPED`, …", "where AWS does not say"),
+        text(11, "replication_type", "`SOURCE`, `REPLICA` or `NONE`", "where AWS does not say"),
+        text(12, "replication_state", "of its replication: `ACTIVE` or `STOPPED`", "where AWS does not say"),
+        text(13, "source_stage_arn", "the stage that it is replicated from", "where it is no replica"),
+        text(14, "source_session_id", "the session that it is replicated from", "where it is no replica"),
+        text(15, "ingest_configuration_arn", "of a participant that publishes by RTMP or WHIP", "of any other"),
+        flag(16, "redundant_ingest", "whether it publishes by RTMP or WHIP with redundant ingest", "of any other"),
+        TableColumn(
+            17,
+            "attributes",
+            text_map(32),
+            "what the application has written into the token",
+            "without details, or where they are dropped",
+        ),
+        text(18, "isp_name", "the provider of its network", "without details"),
+        text(19, "os_name", "its operating system", "without details"),
+        text(20, "os_version", "the version of its operating system", "without details"),
+        text(21, "browser_name", "its browser", "without details"),
+        text(22, "browser_version", "the version of its browser", "without details"),
+        text(23, "sdk_version", "the version of the IVS library that it uses", "without details"),
+        text(24, "protocol", "`UNKNOWN`, `WHIP`, `RTMP` or `RTMPS`", "without details"),
+        text(25, "recording_s3_bucket", "the bucket of its recording", "without details, or without a recording"),
+        text(
+            26,
+            "recording_s3_prefix",
+            "the prefix of its recording's objects",
+            "without details, or without a recording",
+        ),
+        text(
+            27,
+            "details",
+            "`fetched`; or why the details are null: `off`, `denied`, `not_found` (forgotten by AWS), `failed`",
+            NEVER,
+        ),
+        flag(28, "is_final", "listed by an answer from after the session's end and the grace time", NEVER),
+        *written_columns(29),
     ),
     sort_by=("stage_arn", "session_id", "participant_id"),
     date=PartitionDate("session_date", ("session_start", "first_join_time", "exported_at")),
-    own=OwnValues(times=("first_join_time",), texts=("participant_id",)),
 )

@@ -1,12 +1,46 @@
-"""What a table of the lake is: its name, its pinned schema, how its rows are ordered, and what its date is."""
+"""What a table of the lake is: its name, its columns and what they mean, how its rows are ordered, what its date is."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: What is said of a column that has a value in each row.
+NEVER = "never"
 _FIELD_ID = b"PARQUET:field_id"
+
+
+@dataclass(frozen=True)
+class TableColumn:
+    """A column: its field id, name and type; what it means, and in which rows it is null.
+
+    ``meaning`` and ``null`` are for readers: the page of the tables shows them, and catalogs as the column's comment.
+    ``is_own`` says that hardly two rows have the same value.
+    """
+
+    field_id: int
+    name: str
+    kind: pa.DataType
+    meaning: str
+    null: str
+    is_own: bool = False
+
+    @property
+    def field(self) -> pa.Field:
+        """The column as a field of the files' schema: of its meaning the files have nothing."""
+        return part(self.field_id, self.name, self.kind)
+
+    @property
+    def comment(self) -> str:
+        """What a catalog shows: meaning and nulls, in plain text."""
+        null = "never null" if self.null == NEVER else f"null {self.null}"
+        return f"{self.meaning}; {null}".replace("`", "")
 
 
 @dataclass(frozen=True)
@@ -31,6 +65,11 @@ class PartitionDate:
     key: str
     columns: tuple[str, ...]
 
+    @property
+    def comment(self) -> str:
+        """What a catalog shows of the key."""
+        return f"the key of the partitions: the UTC date of {', else of '.join(self.columns)}"
+
 
 @dataclass(frozen=True)
 class OwnValues:
@@ -47,17 +86,36 @@ class OwnValues:
 class Table:
     """A table of the lake.
 
-    ``schema`` is that of every file, with its field ids. Rows are sorted by ``sort_by``. ``version`` counts the changes
-    to the schema. ``ids`` is None where rows have no ids.
+    ``row`` says what a row is. ``columns`` stand in the order of every file. Rows are sorted by ``sort_by``.
+    ``version`` counts the changes to the schema. ``ids`` is None where rows have no ids.
     """
 
     name: str
+    row: str
     version: int
-    schema: pa.Schema
+    columns: tuple[TableColumn, ...]
     sort_by: tuple[str, ...]
     date: PartitionDate
-    own: OwnValues = OwnValues()
     ids: RowIds | None = None
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """The pinned schema of every file, with its field ids."""
+        return pa.schema([column.field for column in self.columns])
+
+    @cached_property
+    def own(self) -> OwnValues:
+        """The columns in which hardly two rows have the same value."""
+        own = [column for column in self.columns if column.is_own]
+        return OwnValues(
+            times=tuple(column.name for column in own if pa.types.is_timestamp(column.kind)),
+            texts=tuple(column.name for column in own if pa.types.is_string(column.kind)),
+        )
+
+    @cached_property
+    def comments(self) -> Mapping[str, str]:
+        """What a catalog shows of each column, and of the partitions' key after them."""
+        return {column.name: column.comment for column in self.columns} | {self.date_key: self.date.comment}
 
     @property
     def date_key(self) -> str:
@@ -80,15 +138,15 @@ class Table:
         return {} if self.ids is None else {self.ids.version_key: self.ids.version}
 
 
-def column(field_id: int, name: str, kind: pa.DataType, *, nullable: bool = True) -> pa.Field:
-    """Make a column, or a part of one, with its field id."""
+def part(field_id: int, name: str, kind: pa.DataType, *, nullable: bool = True) -> pa.Field:
+    """Make a column's field, or that of a part of one, with its field id."""
     return pa.field(name, kind, nullable, {_FIELD_ID: str(field_id)})
 
 
 def text_map(first_id: int) -> pa.MapType:
     """The type of a map from texts to texts; its keys take the field id ``first_id``, its values the next one."""
-    key = column(first_id, "key", pa.string(), nullable=False)
-    return pa.map_(key, column(first_id + 1, "value", pa.string()))
+    key = part(first_id, "key", pa.string(), nullable=False)
+    return pa.map_(key, part(first_id + 1, "value", pa.string()))
 
 
 #: The type of every column of times.
