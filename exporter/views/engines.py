@@ -7,7 +7,7 @@ for a pattern may stand in it, and it stands in a statement. What an engine can'
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from exporter.errors import UsageError
@@ -16,6 +16,9 @@ from exporter.views.columns import COLUMNS, DATE_KEYS
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+#: The dates that Athena looks for folders of, in tables that project their partitions. IVS Real-Time is as old as that;
+#: and a day is ahead of others somewhere.
+PROJECTED_DATES = "2023-08-01,NOW+1DAY"
 _S3 = "s3://"
 
 
@@ -27,14 +30,15 @@ def _null(kind: str) -> str:
 class Engine:
     """An engine.
 
-    ``types`` are its names of the kinds of columns. ``table`` makes the statement of a table with files in a lake.
+    ``types`` are its names of the kinds of columns. ``table`` makes the statement of a table with files in a lake; it
+    is None where a catalog has the tables.
     ``view`` is how a statement that makes a view begins, up to the view's name. ``nothing`` writes no value of a type.
     ``setting`` is a statement that a session needs before the views are asked, if it does.
     """
 
     name: str
     types: Mapping[str, str]
-    table: Callable[[str, str], str]
+    table: Callable[[str, str], str] | None
     view: str = "CREATE OR REPLACE VIEW"
     no_rows: str = "WHERE 1 = 0"
     nothing: Callable[[str], str] = _null
@@ -93,9 +97,14 @@ def _clickhouse_table(name: str, lake: str) -> str:
     )
 
 
-def _athena_table(name: str, lake: str) -> str:
+def check_on_s3(lake: str) -> None:
+    """Raise :class:`UsageError` for a lake that Athena can't read."""
     if not lake.startswith(_S3):
         raise UsageError("Athena reads lakes on S3 alone: --lake s3://bucket/prefix")
+
+
+def _athena_table(name: str, lake: str) -> str:
+    check_on_s3(lake)
     key = DATE_KEYS[name]
     columns = ", ".join(f"{column} {ATHENA.types[kind]}" for column, kind in COLUMNS[name].items())
     return (
@@ -104,7 +113,7 @@ def _athena_table(name: str, lake: str) -> str:
         "STORED AS PARQUET\n"
         f"LOCATION {_standard(f'{lake}/{name}/')}\n"
         f"TBLPROPERTIES ('projection.enabled' = 'true', 'projection.{key}.type' = 'date',\n"
-        f"    'projection.{key}.format' = 'yyyy-MM-dd', 'projection.{key}.range' = '2020-01-01,NOW+1DAYS',\n"
+        f"    'projection.{key}.format' = 'yyyy-MM-dd', 'projection.{key}.range' = '{PROJECTED_DATES}',\n"
         f"    'storage.location.template' = {_standard(f'{lake}/{name}/{key}=${{{key}}}/')})"
     )
 
@@ -175,6 +184,8 @@ ATHENA = Engine(
     },
     _athena_table,
 )
+#: Athena where a catalog has the lake's tables: nothing is to be made but the views.
+ATHENA_CATALOG = replace(ATHENA, name="athena_catalog", table=None)
 DATAFUSION = Engine(
     "datafusion",
     {

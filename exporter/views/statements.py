@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from exporter.errors import UsageError
 from exporter.views.columns import COLUMNS
-from exporter.views.engines import ENGINES
+from exporter.views.engines import ATHENA_CATALOG, ENGINES, check_on_s3
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -88,18 +88,22 @@ def statements(
     *,
     stored: bool = False,
     snapshot: bool = False,
+    database: str | None = None,
 ) -> list[str]:
     """Make the statements, each without its semicolon.
 
     ``lake`` is an absolute path or ``s3://bucket/prefix``, ``tables`` are those that it has files of; the others are
-    made empty. With ``stored`` what ended which interval is worked out once and kept, not anew by each question; with
-    ``snapshot`` it is so with the sessions that a range of dates has, which views ask for dozens of times. Both need
-    an engine that has tables of its own. Raises :class:`UsageError`.
+    made empty. For Athena ``database`` is where a catalog has the lake's tables: those are read, and none are made.
+    With ``stored`` what ended which interval is worked out once and kept, not anew by each question; with ``snapshot``
+    it is so with the sessions that a range of dates has, which views ask for dozens of times. Both need an engine that
+    has tables of its own. Raises :class:`UsageError`.
     """
     if engine not in ENGINES:
         raise UsageError(f"there is no engine {engine!r}, but {', '.join(ENGINES)}")
+    chosen = ATHENA_CATALOG if engine == "athena" and database is not None else ENGINES[engine]
     kept = ({"interval_facts"} if stored else set()) | (_SESSIONS_OF_DATES if snapshot else set())
-    return list(_statements(ENGINES[engine], lake.rstrip("/"), dates or Dates(), frozenset(tables), kept))
+    made = _tables(chosen, lake.rstrip("/"), frozenset(tables))
+    return [*made, *_views(chosen, dates or Dates(), kept, database or "")]
 
 
 def reads_intervals_again(sql: str) -> bool:
@@ -113,15 +117,19 @@ def script(made: list[str]) -> str:
     return "".join(f"{statement};\n\n" for statement in made).rstrip("\n")
 
 
-def _statements(
-    engine: Engine, lake: str, dates: Dates, tables: frozenset[str], kept: Collection[str]
-) -> Iterator[str]:
+def _tables(engine: Engine, lake: str, tables: frozenset[str]) -> Iterator[str]:
     if engine.setting:
         yield engine.setting
+    if engine.table is None:
+        check_on_s3(lake)
+        return
     for table in TABLES:
         is_made = engine.name == "athena" or table in tables
         yield engine.table(table, lake) if is_made else engine.empty_table(table)
-    yield from _base(engine, dates, kept)
+
+
+def _views(engine: Engine, dates: Dates, kept: Collection[str], database: str) -> Iterator[str]:
+    yield from _base(engine, dates, kept, database)
     for name in _ALL:
         yield f"{_how(engine, name, kept)} {name} AS\n{_text(name)}"
 
@@ -131,10 +139,10 @@ def _how(engine: Engine, name: str, kept: Collection[str]) -> str:
     return "CREATE OR REPLACE TABLE" if name in kept else engine.view
 
 
-def _base(engine: Engine, dates: Dates, kept: Collection[str]) -> Iterator[str]:
+def _base(engine: Engine, dates: Dates, kept: Collection[str], database: str) -> Iterator[str]:
     """What the views stand on: the tables with times that are the same in every zone, and nothing null in a key."""
     parts, is_bounded = _parts(engine.name), dates.is_bounded
-    names = _names(parts["dates"][0] if is_bounded else None)
+    names = {**_names(parts if is_bounded else None), "database": f'"{database}"'}
     yield from (_filled(text, names) for text in parts["sessions"])
     if not is_bounded:
         yield f"{engine.view} base_days AS\nSELECT day, day_us FROM base_calendar"
@@ -154,17 +162,20 @@ def _base(engine: Engine, dates: Dates, kept: Collection[str]) -> Iterator[str]:
     yield from made[3:]
 
 
-def _names(dates: str | None) -> dict[str, str]:
-    """What stands in an engine's file for the names of views, and for the dates that are read."""
-    if dates is None:
+def _names(parts: Mapping[str, list[str]] | None) -> dict[str, str]:
+    """What stands in an engine's file for the names of views, and for the dates that are read.
+
+    ``parts`` are those of the file where a range of dates is read, and None where all dates are.
+    """
+    if parts is None:
         names = {table: f"base_{table}" for table in TABLES}
         return {**names, "participants_of_dates": "", "events_of_dates": ""}
     return {
         "sessions": "all_sessions",
         "participants": "dated_participants",
         "events": "dated_events",
-        "participants_of_dates": f"WHERE session_date {dates}",
-        "events_of_dates": f"WHERE event_date {dates}",
+        "participants_of_dates": parts["participants of dates"][0],
+        "events_of_dates": parts["events of dates"][0],
     }
 
 

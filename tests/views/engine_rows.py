@@ -128,10 +128,13 @@ ENGINES = {
     "datafusion": on_datafusion,
     "spark": on_spark,
     "athena": athena_errors,
+    "athena_catalog": athena_errors,
 }
 
 if __name__ == "__main__":
     name, lake, zone, *days = sys.argv[1:]
     there = {table for table in TABLES if "://" in lake or Path(lake, table).is_dir()}
-    made = statements(name, lake, Dates(*map(date.fromisoformat, days)), there)
+    engine, _, of_catalog = name.partition("_")
+    database = "ivs" if of_catalog else None
+    made = statements(engine, lake, Dates(*map(date.fromisoformat, days)), there, database=database)
     print(json.dumps(ENGINES[name](made, zone)))  # noqa: T201 - what it is for

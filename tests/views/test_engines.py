@@ -145,9 +145,10 @@ def test_spark(lake: Path, rows: dict[str, Any]) -> None:
 @needs_engines
 @pytest.mark.slow
 @pytest.mark.parametrize("days", [(), ("2026-11-24", "2026-11-25")])
-def test_athenas_statements_are_trinos(days: tuple[str, ...], lake: Path) -> None:
-    """A grammar of Trino's reads all of them, and knows their functions and types."""
-    command = [str(PYTHON), str(PROGRAM), "athena", "s3://bucket/pre'fix", "UTC", *days]
+@pytest.mark.parametrize("engine", ["athena", "athena_catalog"])
+def test_athenas_statements_are_trinos(engine: str, days: tuple[str, ...], lake: Path) -> None:
+    """A grammar of Trino's reads all of them, over the files and over a catalog's tables."""
+    command = [str(PYTHON), str(PROGRAM), engine, "s3://bucket/pre'fix", "UTC", *days]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, cwd=lake.parent)
     found = json.loads(ended.stdout)

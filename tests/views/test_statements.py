@@ -51,6 +51,23 @@ def test_every_view_has_the_same_text_on_every_engine() -> None:
         }
         assert all(texts[name] == texts["duckdb"] for name in ENGINES)
         assert len(texts["duckdb"]) == len(VIEWS)
+        of_catalog = statements("athena", "s3://b/p", dates, database="ivs")
+        assert {made.partition(" AS\n")[2] for made in of_catalog if of_view(made) in VIEWS} == texts["duckdb"]
+
+
+@pytest.mark.parametrize("dates", [None, Dates(date(2026, 1, 1), date(2026, 1, 2))])
+def test_a_catalogs_tables_are_read_as_they_are(dates: Dates | None) -> None:
+    """None is made, each is read once, in its database; Iceberg's have no columns of dates: times are compared."""
+    made = statements("athena", "s3://b/p", dates, database="ivs")
+    own = statements("athena", "s3://b/p", dates)
+    assert [of_view(statement) for statement in made] == [of_view(statement) for statement in own][len(TABLES) :]
+    base = [statement for statement in made if '"ivs".' in statement]
+    assert sorted(re.findall(r'"ivs"\.(\w+)', script(base))) == sorted(table.name for table in TABLES)
+    assert not re.search(r"\b(?:event|session|exported)_date\b", script(base))
+    assert not re.search(r"FROM (?:events|stages|sessions|participants)\b", script(made))
+    assert script(made).count("range_dates)") == (0 if dates is None else 4)
+    with pytest.raises(UsageError, match="S3"):
+        statements("athena", "/lake", database="ivs")
 
 
 def test_what_reads_intervals_again() -> None:

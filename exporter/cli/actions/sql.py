@@ -26,7 +26,8 @@ def print_sql(
     """Carry out ``ivs-export sql``. Raises :class:`LakeError`, and :class:`UsageError` for dates that are none."""
     dates = dates_between(since, until)
     tables = asyncio.run(tables_of(settings))
-    invocation.say(script(statements(engine, absolute(settings.lake), dates, tables)))
+    database = settings.catalog.database if settings.catalog.kind == "glue" else None
+    invocation.say(script(statements(engine, absolute(settings.lake), dates, tables, database=database)))
     return exit_codes.OK
 
 

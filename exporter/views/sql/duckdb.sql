@@ -27,8 +27,12 @@ FROM sessions;
 SET VARIABLE ivs_first_day = (SELECT first_day FROM range_dates);
 SET VARIABLE ivs_last_day = (SELECT last_day FROM range_dates);
 
--- part: dates
-BETWEEN coalesce(getvariable('ivs_first_day'), DATE '0001-01-01')
+-- part: participants of dates
+WHERE session_date BETWEEN coalesce(getvariable('ivs_first_day'), DATE '0001-01-01')
+    AND coalesce(getvariable('ivs_last_day'), DATE '9999-12-31');
+
+-- part: events of dates
+WHERE event_date BETWEEN coalesce(getvariable('ivs_first_day'), DATE '0001-01-01')
     AND coalesce(getvariable('ivs_last_day'), DATE '9999-12-31');
 
 -- part: events

@@ -26,8 +26,11 @@ SELECT stage_arn, account_id, region, session_id,
     CASE WHEN is_final THEN 1 ELSE 0 END AS final_code
 FROM sessions;
 
--- part: dates
-BETWEEN (SELECT first_day FROM range_dates) AND (SELECT last_day FROM range_dates);
+-- part: participants of dates
+WHERE session_date BETWEEN (SELECT first_day FROM range_dates) AND (SELECT last_day FROM range_dates);
+
+-- part: events of dates
+WHERE event_date BETWEEN (SELECT first_day FROM range_dates) AND (SELECT last_day FROM range_dates);
 
 -- part: events
 CREATE OR REPLACE TEMPORARY VIEW {{participants}} AS
