@@ -33,6 +33,14 @@ _OPEN_LAKE = "ivs-export.open-lake"
 _METADATA = ".metadata.json"
 
 
+class OwnFileGone(FileNotFoundError):
+    """A file that a table keeps in the lake is not there."""
+
+    def __init__(self, location: str) -> None:
+        super().__init__(f"{location} is not there")
+        self.location = location
+
+
 class OpenLake:
     """A lake that is open in a running event loop, for those who wait in other threads.
 
@@ -157,7 +165,7 @@ class _Input(InputFile):
         if self._body is None:
             self._body = self._lake.read(self._key)
         if self._body is None:
-            raise FileNotFoundError(f"{self.location} is not there")
+            raise OwnFileGone(self.location)
         return self._body
 
 

@@ -29,6 +29,7 @@ from exporter.lake.thrift import ThriftUnreadableError
 from exporter.timestamps import EPOCH
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from pyiceberg.schema import Schema
     from pyiceberg.table.metadata import TableMetadata
 
@@ -63,43 +64,56 @@ async def _read(files: Files, file: LoggedFile, length: int) -> bytes:
     return end
 
 
-def listed_file(file: LoggedFile, end: bytes, url: str, metadata: TableMetadata) -> ListedFile:
-    """A data file as a table lists it; ``end`` is what `read_end` read, and ``metadata`` the table's.
+class FileLister:
+    """Describes data files as one table lists them; ``metadata`` is the table's.
 
-    Raises :class:`FileDamaged` where the file is not what the log says of it, and :class:`CatalogMismatch` where its
-    columns are not the table's.
+    What is the same for all files is worked out once: nearly all have the same columns.
     """
-    try:
-        footer = pq.read_metadata(BytesIO(footer_alone(end, file.size_bytes)))
-    except (ThriftUnreadableError, OSError) as error:
-        raise _damaged(file, str(error)) from error
-    if footer.num_rows != file.rows:
-        raise _damaged(file, f"it has {footer.num_rows:,} rows, and the log says {file.rows:,}")
-    schema = metadata.schema()
-    _check_columns(file, footer, schema)
-    statistics = data_file_statistics_from_parquet_metadata(
-        parquet_metadata=footer,
-        stats_columns=compute_statistics_plan(schema, metadata.properties),
-        parquet_column_mapping=parquet_path_to_id_mapping(schema),
-    )
-    return ListedFile.from_args(
-        content=DataFileContent.DATA,
-        file_path=url,
-        file_format=FileFormat.PARQUET,
-        partition=_partition(file, footer, metadata),
-        file_size_in_bytes=file.size_bytes,
-        sort_order_id=None,
-        spec_id=metadata.default_spec_id,
-        equality_ids=None,
-        key_metadata=None,
-        **statistics.to_serialized_dict(),
-    )
+
+    def __init__(self, metadata: TableMetadata) -> None:
+        self._metadata = metadata
+        self._schema = metadata.schema()
+        self._statistics = compute_statistics_plan(self._schema, metadata.properties)
+        self._paths = parquet_path_to_id_mapping(self._schema)
+        self._fitting: pa.Schema | None = None
+
+    def listed(self, file: LoggedFile, end: bytes, url: str) -> ListedFile:
+        """A data file as the table lists it; ``end`` is what `read_end` read.
+
+        Raises :class:`FileDamaged` where the file is not what the log says of it, and :class:`CatalogMismatch` where
+        its columns are not the table's.
+        """
+        try:
+            footer = pq.read_metadata(BytesIO(footer_alone(end, file.size_bytes)))
+        except (ThriftUnreadableError, OSError) as error:
+            raise _damaged(file, str(error)) from error
+        if footer.num_rows != file.rows:
+            raise _damaged(file, f"it has {footer.num_rows:,} rows, and the log says {file.rows:,}")
+        columns = footer.schema.to_arrow_schema()
+        if self._fitting is None or not columns.equals(self._fitting, check_metadata=True):
+            _check_columns(file, columns, self._schema)
+            self._fitting = columns
+        statistics = data_file_statistics_from_parquet_metadata(
+            parquet_metadata=footer, stats_columns=self._statistics, parquet_column_mapping=self._paths
+        )
+        return ListedFile.from_args(
+            content=DataFileContent.DATA,
+            file_path=url,
+            file_format=FileFormat.PARQUET,
+            partition=_partition(file, footer, self._metadata),
+            file_size_in_bytes=file.size_bytes,
+            sort_order_id=None,
+            spec_id=self._metadata.default_spec_id,
+            equality_ids=None,
+            key_metadata=None,
+            **statistics.to_serialized_dict(),
+        )
 
 
-def _check_columns(file: LoggedFile, footer: Any, schema: Schema) -> None:  # noqa: ANN401 - PyArrow has no types
+def _check_columns(file: LoggedFile, columns: pa.Schema, schema: Schema) -> None:
     """See that each column of the file is one of the table's, by its id, name and type."""
     try:
-        found = iceberg_schema(footer.schema.to_arrow_schema())
+        found = iceberg_schema(columns)
     except ValueError as error:
         raise CatalogMismatch(f"{file.key} has columns without field ids", "restore it, or set it aside") from error
     if newer := shapes_of(found).keys() - shapes_of(schema).keys():

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from exporter.catalog.changes import changes_of, waiting_files
 from exporter.catalog.errors import CatalogError, CatalogMismatch, CatalogRace
 from exporter.catalog.foreign_errors import asking
-from exporter.catalog.listed_files import listed_file, read_end
+from exporter.catalog.listed_files import FileLister, read_end
 from exporter.catalog.log_reading import read_logs
 from exporter.catalog.mark import mark_properties, marks_in, property_of
 from exporter.catalog.outcome import Publication, PublishedTable
@@ -138,7 +138,7 @@ class Publisher:
         """The files as the table will list them, and by scope why one of its files can't be."""
         listed: dict[str, ListedFile] = {}
         failed: dict[str, ExportError] = {}
-        slots = asyncio.Semaphore(_FILES_AT_ONCE)
+        slots, lister = asyncio.Semaphore(_FILES_AT_ONCE), FileLister(found.metadata)
 
         async def read(file: LoggedFile) -> None:
             async with slots:
@@ -148,7 +148,7 @@ class Publisher:
                     url = self.opened.url_of(file.key)
                     end = await read_end(self.opened.store, file)
                     with asking(f"list {file.key}", self.opened.tables.properties):
-                        listed[file.key] = await compute(listed_file, file, end, url, found.metadata)
+                        listed[file.key] = await compute(lister.listed, file, end, url)
                 except (FileLost, FileDamaged, CatalogError) as error:
                     failed.setdefault(file.scope, error)
 

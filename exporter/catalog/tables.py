@@ -20,8 +20,10 @@ from pyiceberg.exceptions import (
 from pyiceberg.partitioning import PartitionSpec
 
 from exporter.catalog.errors import CatalogError, CatalogMismatch
+from exporter.catalog.file_io import OwnFileGone
 from exporter.catalog.foreign_errors import asking
 from exporter.catalog.schemas import is_older, is_spec, misfits_of, schema_of, spec_of
+from exporter.catalog.transaction import is_rolled_back
 from exporter.catalog.updates import planned_on, set_schema, set_spec
 from exporter.text import quoted
 
@@ -53,6 +55,10 @@ _NAMES = "schema.name-mapping.default"
 _TRIES_MAX = 10
 
 
+class DescriptionGone(CatalogMismatch):
+    """A table's own files are gone from the lake, and its entry in the catalog points to them."""
+
+
 @dataclass(frozen=True, slots=True)
 class LakeTables:
     """The tables of one lake in a catalog. All methods block.
@@ -73,7 +79,10 @@ class LakeTables:
         return f"{self.lake.places.tables}/{table.name}"
 
     def find(self, table: Table) -> IcebergTable | None:
-        """The table as the catalog has it, whosever it is; None where there is none. Raises :class:`CatalogError`."""
+        """The table as the catalog has it, whosever it is; None where there is none.
+
+        Raises `DescriptionGone` for one of this lake's whose own files are gone, and :class:`CatalogError`.
+        """
         with asking(f"show {self._name(table)}", self.properties):
             try:
                 return self.catalog.load_table((self.database, table.name))
@@ -81,6 +90,8 @@ class LakeTables:
                 raise self._not_ours(table, "it is no Iceberg table") from error
             except NoSuchTableError:
                 return None
+            except OwnFileGone as error:
+                raise DescriptionGone(f"{self._name(table)} is listed, and {error.location} is gone") from error
 
     def open(self, table: Table) -> IcebergTable:
         """The table, made where it is missing, and as it must be.
@@ -111,11 +122,12 @@ class LakeTables:
 
         Raises :class:`CatalogMismatch` for a table that is not this lake's, and :class:`CatalogError`.
         """
-        found = self.find(table)
-        if found is None:
-            return False
-        if not self.is_ours(found, table):
-            raise self._not_ours(table, f"its location is {quoted(found.location())}")
+        with suppress(DescriptionGone):
+            found = self.find(table)
+            if found is None:
+                return False
+            if not self.is_ours(found, table):
+                raise self._not_ours(table, f"its location is {quoted(found.location())}")
         with asking(f"drop {self._name(table)}", self.properties):
             self.catalog.drop_table((self.database, table.name))
         return True
@@ -136,6 +148,8 @@ class LakeTables:
             )
         if (lake_id := found.properties.get(LAKE_ID)) not in {None, self.lake_id}:
             raise CatalogMismatch(f"{self._name(table)} was made when the lake had another id ({quoted(str(lake_id))})")
+        if is_rolled_back(found):
+            raise CatalogMismatch(f"{self._name(table)} was rolled back by an engine, and lacks files that it had")
         if found.current_snapshot() is None:
             return
         wanted = schema_of(table)

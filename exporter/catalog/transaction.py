@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from exporter.catalog.file_io import OpenLake
 
 
+#: The property that names the snapshot of the last commit: properties stay where an engine rolls a table back.
+LAST_SNAPSHOT = "ivs-export.snapshot"
+
+
 @dataclass(frozen=True, slots=True)
 class TableEdit:
     """What a transaction does to a table.
@@ -54,7 +58,9 @@ def commit(table: IcebergTable, edit: TableEdit, lake: OpenLake, properties: Map
             transaction.remove_properties(*edit.forgotten)
         if edit.properties:
             transaction.set_properties(dict(edit.properties))
-        _list_files(transaction, edit, has_files=table.current_snapshot() is not None)
+        snapshot_id = _list_files(transaction, edit, has_files=table.current_snapshot() is not None)
+        if snapshot_id is not None:
+            transaction.set_properties({LAST_SNAPSHOT: str(snapshot_id)})
         try:
             transaction.commit_transaction()
         except CommitFailedException as error:
@@ -77,13 +83,34 @@ def listed_in(table: IcebergTable, urls: Collection[str]) -> dict[str, ListedFil
     }
 
 
-def _list_files(transaction: Transaction, edit: TableEdit, *, has_files: bool) -> None:
+def is_rolled_back(table: IcebergTable) -> bool:
+    """Whether a table was set back to a time before the last commit: its marks stayed, and the files are gone.
+
+    Snapshots that were expired say nothing, and count for whole.
+    """
+    last, snapshot = table.properties.get(LAST_SNAPSHOT), table.current_snapshot()
+    if last is None or snapshot is None:
+        return last is not None
+    while str(snapshot.snapshot_id) != last:
+        if snapshot.parent_snapshot_id is None:
+            return True
+        parent = table.snapshot_by_id(snapshot.parent_snapshot_id)
+        if parent is None:
+            return False
+        snapshot = parent
+    return False
+
+
+def _list_files(transaction: Transaction, edit: TableEdit, *, has_files: bool) -> int | None:
+    """Change what is listed; gives the id of the snapshot that shows it, None where nothing changes."""
+    snapshot_id = None
     if edit.is_emptied and has_files:
         emptying = transaction.update_snapshot().delete()
         emptying.delete_by_predicate(AlwaysTrue())
         emptying.commit()
+        snapshot_id = emptying.snapshot_id
     if not (edit.added or edit.removed):
-        return
+        return snapshot_id
     update = transaction.update_snapshot()
     producer = update.overwrite() if edit.removed else update.merge_append()
     for file in edit.removed:
@@ -91,6 +118,7 @@ def _list_files(transaction: Transaction, edit: TableEdit, *, has_files: bool) -
     for file in edit.added:
         producer.append_data_file(file)
     producer.commit()
+    return producer.snapshot_id
 
 
 def _has_landed(table: IcebergTable, transaction: Transaction, lake: OpenLake) -> bool:

@@ -193,6 +193,29 @@ async def test_a_table_of_somebody_else_is_left_alone(sql_lake: CatalogLake, tmp
         assert [row["event_id"] for row in sql_lake.rows("events")] == [1]
 
 
+async def test_what_an_engine_undid_is_named_and_made_anew(sql_lake: CatalogLake, tmp_path: Any) -> None:
+    """A table that was rolled back keeps its marks and lacks files; one whose own files were deleted can't be read."""
+    async with sql_lake.store() as store:
+        for epoch in (1, 2):
+            file = await staged(store, f"{SCOPE}-{epoch:09d}-r-000001", [{"event_id": epoch}])
+            await commit(store, SCOPE, FileChanges(added=[file]))
+            await sql_lake.publish(store)
+        found = sql_lake.reader().load_table(("ivs", "events"))
+        found.manage_snapshots().rollback_to_snapshot(found.snapshots()[0].snapshot_id).commit()
+        assert [row["event_id"] for row in sql_lake.rows("events")] == [1]
+        published = await sql_lake.publish(store)
+        assert ["was rolled back by an engine" in str(failure.error) for failure in published.failures] == [True]
+        assert (await sql_lake.publish(store, is_rebuild=True)).failures == []
+        assert sorted(row["event_id"] for row in sql_lake.rows("events")) == [1, 2]
+
+        for path in (tmp_path.parent / sql_lake.address).glob("_iceberg/events/metadata/*"):
+            path.unlink()
+        published = await sql_lake.publish(store)
+        assert [failure.error.kind for failure in published.failures] == ["catalog_mismatch"]
+        assert (await sql_lake.publish(store, is_rebuild=True)).failures == []
+        assert sorted(row["event_id"] for row in sql_lake.rows("events")) == [1, 2]
+
+
 async def test_more_files_than_one_transaction_takes(sql_lake: CatalogLake) -> None:
     """They come in several, each with the marks that it has reached."""
     async with sql_lake.store() as store:

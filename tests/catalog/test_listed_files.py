@@ -14,7 +14,7 @@ from pyiceberg.table.sorting import UNSORTED_SORT_ORDER
 
 from exporter.catalog.changes import LoggedFile
 from exporter.catalog.errors import CatalogMismatch
-from exporter.catalog.listed_files import listed_file, read_end
+from exporter.catalog.listed_files import FileLister, read_end
 from exporter.catalog.schemas import schema_of, spec_of
 from exporter.errors import FileDamaged, FileLost
 from exporter.lake.parquet import encode
@@ -51,7 +51,7 @@ async def listed(table: Table, data: bytes, rows: int, date: str = "2026-11-23",
     store = MemoryStore()
     file = LoggedFile("scope", table.name, f"{table.name}/d={date}/{name}.parquet", date, rows, len(data))
     store.visible[file.key] = data
-    return listed_file(file, await read_end(store, file), f"file:///{file.key}", metadata_of(table))
+    return FileLister(metadata_of(table)).listed(file, await read_end(store, file), f"file:///{file.key}")
 
 
 @pytest.mark.parametrize("has_statistics", [True, False])
