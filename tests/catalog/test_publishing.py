@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from pyiceberg.expressions import AlwaysTrue
 
 from exporter.catalog.drop import drop_tables
 from exporter.catalog.publish import count_behind
 from exporter.catalog.schemas import partition_field_name, schema_of, shapes_of
 from exporter.catalog.tables import KEPT_PROPERTIES
+from exporter.errors import LakeRefused
 from exporter.health.verify import Verified, verify
 from exporter.lake.tables import TABLES
+from exporter.lake.tables.events import EVENTS
 from exporter.timestamps import text_of
 from tests.support.catalogs import in_order, plain_rows
 from tests.support.runs import export
@@ -161,6 +164,22 @@ async def test_a_mark_that_does_not_fit_is_refused_until_the_table_is_made_anew(
         rebuilt = await lake.publish(store, is_rebuild=True)
         assert rebuilt.failures == []
         await check_same_as_the_lake(lake, store)
+
+
+async def test_what_pyiceberg_removes_here_is_never_the_lakes(sql_lake: CatalogLake) -> None:
+    """Opened as the exporter opens it, not even a purge, which PyIceberg does whatever a table says, touches a file."""
+    async with sql_lake.store() as store:
+        await export(world(), store, "r1")
+        await sql_lake.publish(store)
+        files = await keys_of_files(store)
+        async with sql_lake.opened(store) as opened:
+            found = await opened.do(opened.tables.open, EVENTS)
+            everything = [snapshot.snapshot_id for snapshot in found.snapshots()][:-1]
+            await opened.do(lambda: found.maintenance.expire_snapshots().by_ids(everything).commit())
+            with pytest.raises(LakeRefused, match="nothing else is written or removed"):
+                await opened.do(opened.tables.catalog.purge_table, ("ivs", "events"))
+        assert await keys_of_files(store) == files
+        assert [problem async for problem in verify(store, Verified())] == []
 
 
 async def keys_of_files(store: Store) -> set[str]:
