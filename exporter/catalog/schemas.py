@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 from pyiceberg.io.pyarrow import pyarrow_to_schema
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.transforms import DayTransform
@@ -19,11 +20,13 @@ from exporter.catalog.updates import FIRST_PARTITION_ID
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import pyarrow as pa
     from pyiceberg.schema import Schema
     from pyiceberg.types import IcebergType
 
     from exporter.lake.tables.table import Table
+
+#: The metadata of an Arrow field that PyIceberg takes for a column's comment.
+_MEANING = b"doc"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +38,11 @@ class FieldShape:
 
 
 def schema_of(table: Table) -> Schema:
-    """The Iceberg schema of a table, its ids those of the files."""
-    return iceberg_schema(table.schema)
+    """The Iceberg schema of a table: the ids of its files, and what each column means."""
+    fields = [
+        field.with_metadata({**field.metadata, _MEANING: table.comments[field.name].encode()}) for field in table.schema
+    ]
+    return iceberg_schema(pa.schema(fields))
 
 
 def iceberg_schema(schema: pa.Schema) -> Schema:

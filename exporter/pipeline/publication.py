@@ -36,12 +36,10 @@ async def _publish(context: RunContext, make_session: MakeSession | None) -> Pub
     try:
         check_catalog(settings)
         # PyIceberg takes seconds to import, in which the event loop goes on; a run without a catalog does without.
-        await asyncio.to_thread(import_module, "exporter.catalog.publish")
-        from exporter.catalog.open import opened_catalog  # noqa: PLC0415 - as above
-        from exporter.catalog.publish import Publisher  # noqa: PLC0415 - as above
+        await asyncio.to_thread(import_module, "exporter.catalog.keeping")
+        from exporter.catalog.keeping import keep_catalog  # noqa: PLC0415 - as above
 
-        async with opened_catalog(settings, context.store, make_session, context.clock) as opened:
-            return await Publisher(opened).publish()
+        return await keep_catalog(settings, context.store, make_session, context.clock)
     except ExportError as error:
         failed = Publication()
         failed.fail("", error)

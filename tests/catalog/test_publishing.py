@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from pyiceberg.expressions import AlwaysTrue
 
 from exporter.catalog.drop import drop_tables
+from exporter.catalog.keeping import drop_catalog, keep_catalog
 from exporter.catalog.publish import count_behind
 from exporter.catalog.schemas import partition_field_name, schema_of, shapes_of
 from exporter.catalog.tables import KEPT_PROPERTIES
@@ -15,6 +16,7 @@ from exporter.errors import LakeRefused
 from exporter.health.verify import Verified, verify
 from exporter.lake.tables import TABLES
 from exporter.lake.tables.events import EVENTS
+from exporter.machine.clock import system_clock
 from exporter.timestamps import text_of
 from tests.support.catalogs import in_order, plain_rows
 from tests.support.runs import export
@@ -164,6 +166,25 @@ async def test_a_mark_that_does_not_fit_is_refused_until_the_table_is_made_anew(
         rebuilt = await lake.publish(store, is_rebuild=True)
         assert rebuilt.failures == []
         await check_same_as_the_lake(lake, store)
+
+
+@pytest.mark.parametrize("lakes", ["glue"], indirect=True)
+async def test_glue_has_the_tables_for_the_hive_reader_too(lake: CatalogLake) -> None:
+    """Both kinds are kept by one publication, and given up together; each column says what it means."""
+    names = {f"{table.name}{kind}" for table in TABLES for kind in ("", "_hive")}
+    async with lake.store() as store:
+        await export(world(), store, "r1")
+        kept = await keep_catalog(lake.settings, store, lake.make_session, system_clock())
+        assert (kept.outcome, kept.failures) == ("complete", [])
+        glue: Any = lake.reader()
+        listed = glue.glue.get_tables(DatabaseName=lake.database)["TableList"]
+        assert {table["Name"] for table in listed} == names
+        assert (
+            lake.reader().load_table((lake.database, "events")).schema().find_field(1).doc
+            == EVENTS.comments["event_id"]
+        )
+        assert set(await drop_catalog(lake.settings, store, lake.make_session, system_clock())) == names
+        assert glue.glue.get_tables(DatabaseName=lake.database)["TableList"] == []
 
 
 async def test_what_pyiceberg_removes_here_is_never_the_lakes(sql_lake: CatalogLake) -> None:

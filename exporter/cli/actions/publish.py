@@ -52,25 +52,17 @@ def _drop(invocation: Invocation, settings: Settings) -> int:
 
 
 async def _published(settings: Settings, *, is_rebuild: bool) -> Publication:
-    from exporter.catalog.open import opened_catalog  # noqa: PLC0415 - brings PyIceberg, which is slow to import
-    from exporter.catalog.publish import Publisher  # noqa: PLC0415 - the same
+    from exporter.catalog.keeping import keep_catalog  # noqa: PLC0415 - brings PyIceberg, which is slow to import
 
-    async with (
-        open_store(settings.lake, own_session, settings.s3) as store,
-        opened_catalog(settings, store, own_session, system_clock()) as opened,
-    ):
-        return await Publisher(opened).publish(is_rebuild=is_rebuild)
+    async with open_store(settings.lake, own_session, settings.s3) as store:
+        return await keep_catalog(settings, store, own_session, system_clock(), is_rebuild=is_rebuild)
 
 
 async def _dropped(settings: Settings) -> list[str]:
-    from exporter.catalog.drop import drop_tables  # noqa: PLC0415 - the same
-    from exporter.catalog.open import opened_catalog  # noqa: PLC0415 - the same
+    from exporter.catalog.keeping import drop_catalog  # noqa: PLC0415 - the same
 
-    async with (
-        open_store(settings.lake, own_session, settings.s3) as store,
-        opened_catalog(settings, store, own_session, system_clock()) as opened,
-    ):
-        return await drop_tables(opened)
+    async with open_store(settings.lake, own_session, settings.s3) as store:
+        return await drop_catalog(settings, store, own_session, system_clock())
 
 
 def _object_of(publication: Publication) -> dict[str, Any]:

@@ -60,11 +60,9 @@ async def _behind(settings: Settings, store: Store) -> Publication:
     """What the catalog lacks; where it can't be asked, that is what is shown of it."""
     try:
         check_catalog(settings)
-        from exporter.catalog.open import opened_catalog  # noqa: PLC0415 - brings PyIceberg, which is slow to import
-        from exporter.catalog.publish import count_behind  # noqa: PLC0415 - the same
+        from exporter.catalog.keeping import look_at_catalog  # noqa: PLC0415 - brings PyIceberg, slow to import
 
-        async with opened_catalog(settings, store, own_session, system_clock()) as opened:
-            return await count_behind(opened)
+        return await look_at_catalog(settings, store, own_session, system_clock())
     except ExportError as error:
         failed = Publication()
         failed.fail("", error)
