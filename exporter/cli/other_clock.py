@@ -63,17 +63,16 @@ async def _endpoints(settings: Settings) -> list[str]:
 
     Raises what the run itself would raise where AWS's own settings or files can't be used.
     """
-    import aioboto3  # noqa: PLC0415 - slow to import; needed where the variable is set alone
-
-    from exporter.aws.endpoints import check_endpoint_settings  # noqa: PLC0415 - the same
+    from exporter.aws.endpoints import check_endpoint_settings  # noqa: PLC0415 - needed where the variable is set alone
     from exporter.aws.errors import providing_credentials  # noqa: PLC0415 - the same
+    from exporter.aws.sessions import open_session  # noqa: PLC0415 - the same, and slow to import
 
     found = []
     with providing_credentials():
-        session = aioboto3.Session()
+        session = open_session()
         for service, region in _services(settings):
             check_endpoint_settings(service.upper().replace("-", "_"))
-            async with session.client(service, region_name=region) as client:
+            async with session.create_client(service, region_name=region) as client:
                 found.append(client.meta.endpoint_url)
     return found
 
