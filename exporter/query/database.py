@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from exporter.errors import ExportError, LakeRefused, QueryFailed, TemporaryFolderRefused, UsageError
 from exporter.query.files import open_files
+from exporter.query.statement_check import checked_statement
 from exporter.text import one_line
 from exporter.views.statements import TABLES, VIEWS, Dates, statements
 
@@ -26,14 +27,11 @@ if TYPE_CHECKING:
 
     from exporter.aws.sessions import MakeSession
     from exporter.query.file_system import LakeFileSystem
-    from exporter.query.files import LakeFiles
     from exporter.settings import Settings
 
 #: What can be named in a question.
 NAMES = (*TABLES, *VIEWS)
 _MISSING = "a query needs DuckDB, which is not installed: pip install 'ivs-export[query]'"
-_READING = frozenset({"SELECT", "EXPLAIN", "MULTI"})  # DuckDB calls a PIVOT by the last name
-_OTHER_ZONE = "; of a time in UTC, timezone('America/New_York', event_time) is that of another zone"
 #: What is taken over from DuckDB at once lies outside its bound of memory.
 _ROWS_AT_ONCE = 256
 _GIB, _BYTES_MAX = 1 << 30, 1 << 60
@@ -45,6 +43,8 @@ _SHUT = (
 )
 # What loses a zone, a sign or its look on the way to Arrow.
 _NOT_IN_ARROW = re.compile(r"\b(?:UHUGEINT|BIGNUM|TIME WITH TIME ZONE|BIT)\b")
+# How they begin, whatever their class, where memory is used up.
+_OUT_OF_MEMORY = "Out of Memory Error"
 # What DuckDB's errors end with: the line of the statement, and a mark below it.
 _POSITION = re.compile(r"\s*LINE \d+:.*", re.DOTALL)
 
@@ -106,7 +106,7 @@ class Database:
         rows raises.
         """
         with self.translated():
-            statement = self._checked(sql)
+            statement = checked_statement(self._duckdb, self._connection, sql)
             reader = _reader_of(_in_arrow(self._connection.sql(statement, params=dict(values) if values else None)))
             return QueryAnswer(reader.schema, self._batches(reader))
 
@@ -155,17 +155,6 @@ class Database:
         if self._stop.is_on:
             raise QueryStopped("the query was stopped")
 
-    def _checked(self, sql: str) -> Any:  # noqa: ANN401 - DuckDB's own
-        """The one statement in a text, which reads."""
-        found = self._connection.extract_statements(sql)
-        if len(found) != 1:
-            what = "no statement" if not found else f"{len(found)} statements"
-            raise UsageError(f"{what} where one is asked for: a query is one SELECT")
-        if found[0].type.name not in _READING:
-            hint = _OTHER_ZONE if "timezone" in sql.lower() else ""
-            raise UsageError(f"{found[0].type.name} is refused: a query reads the lake, and changes nothing{hint}")
-        return found[0]
-
 
 @contextmanager
 def open_database(
@@ -187,7 +176,7 @@ def open_database(
         from exporter.query.file_system import ROOT, LakeFileSystem  # noqa: PLC0415 - fsspec comes with DuckDB
 
         file_system = LakeFileSystem(files, TABLES)
-        tables = _tables_of(settings.lake, files, file_system)
+        tables = _tables_of(settings.lake, file_system)
         with closing(_connection(duckdb, folder, settings.query.memory_gib)) as connection:
             stop.connect(connection.interrupt)
             try:
@@ -200,10 +189,10 @@ def open_database(
                 stop.connect(lambda: None)
 
 
-def _tables_of(address: str, files: LakeFiles, file_system: LakeFileSystem) -> list[str]:
+def _tables_of(address: str, file_system: LakeFileSystem) -> list[str]:
     """The tables that have files. Raises :class:`LakeRefused` where no table has any, and there is no log either."""
     tables = [table for table, sizes in file_system.sizes.items() if sizes]
-    if not (tables or files.has_log()):
+    if not (tables or file_system.has_log):
         raise LakeRefused(f"{address} holds no export: mend --lake, or make one with `ivs-export run`")
     return tables
 
@@ -282,17 +271,16 @@ def _next_of(reader: Any) -> pa.RecordBatch | None:  # noqa: ANN401 - PyArrow ha
 def _translated(error: Exception, duckdb: ModuleType) -> ExportError:
     """What an error of DuckDB's is to the user."""
     said = one_line(_POSITION.sub("", str(error)))
+    if isinstance(error, MemoryError) or said.startswith(_OUT_OF_MEMORY):
+        return QueryFailed(
+            f"the query needs more memory than it may take ({said.partition(' Possible solutions')[0]}): ask for fewer"
+            " dates (--since, --until) or shorter values, or raise --memory-gib"
+        )
     if isinstance(error, duckdb.InterruptException):
         return QueryStopped("the query was stopped")
-    if isinstance(error, duckdb.OutOfMemoryException):
-        return QueryFailed(
-            f"the query needs more memory than it may take ({said}): ask for fewer dates (--since, --until), or raise"
-            " --memory-gib"
-        )
     if isinstance(error, duckdb.CatalogException):
         return UsageError(f"{said}; `ivs-export query` alone lists the tables and views")
-    is_stranger = isinstance(error, duckdb.BinderException) and "Hive partition" in said
-    if is_stranger or (isinstance(error, (duckdb.IOException, duckdb.InvalidInputException)) and ".parquet" in said):
+    if isinstance(error, (duckdb.IOException, duckdb.InvalidInputException)) and ".parquet" in said:
         return LakeRefused(f"a file of the lake can't be read ({said}): `ivs-export verify` says what can be done")
     if isinstance(error, (duckdb.ParserException, duckdb.BinderException, duckdb.PermissionException)):
         return UsageError(said)

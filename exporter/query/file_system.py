@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from fsspec import AbstractFileSystem
 
 from exporter.errors import ExportError, FileLost, UsageError
+from exporter.query.own_files import own_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,16 +38,17 @@ class LakeFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no
         """List the files of ``tables``. Raises :class:`LakeError`."""
         super().__init__()
         self._files = files
-        self.sizes: Mapping[str, Mapping[str, int]] = {table: files.sizes(table) for table in tables}
+        self.has_log = files.has_log()
+        self.sizes: Mapping[str, Mapping[str, int]] = {
+            table: own_files(table, files.sizes(table), is_named=self.has_log) for table in tables
+        }
         self.failure: ExportError | None = None
 
     def glob(self, path: str, **_: Any) -> list[str]:  # noqa: ANN401 - fsspec's own
         """Name the files that a pattern means; ``**`` and ``*`` go over folders."""
         pattern = _key_of(path)
-        table = pattern.partition("/")[0]
-        keys = self.sizes.get(table, {})
-        is_all = pattern == f"{table}/**/*.parquet"
-        return [f"{ROOT}/{key}" for key in keys if is_all or fnmatchcase(key, pattern)]
+        keys = self.sizes.get(pattern.partition("/")[0], {})
+        return [f"{ROOT}/{key}" for key in keys if fnmatchcase(key, pattern)]
 
     def info(self, path: str, **_: Any) -> dict[str, Any]:  # noqa: ANN401 - fsspec's own
         """Say what is known of a file."""

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 #: and a day is ahead of others somewhere.
 PROJECTED_DATES = "2023-08-01,NOW+1DAY"
 _S3 = "s3://"
+#: A date, as DuckDB's patterns have it: what else lies beside a table's folders is no part of the table.
+_DATE = "-".join("[0-9]" * digits for digits in (4, 2, 2))
 
 
 def _null(kind: str) -> str:
@@ -70,7 +72,8 @@ def _refuse(lake: str, letters: str, engine: str) -> None:
 def _duckdb_table(name: str, lake: str) -> str:
     _refuse(lake, "\\", "DuckDB")  # it takes one for a slash
     root = re.sub(r"[*?\[]", r"[\g<0>]", lake)  # and names for patterns
-    files, key = _standard(f"{root}/{name}/**/*.parquet"), DATE_KEYS[name]
+    key = DATE_KEYS[name]
+    files = _standard(f"{root}/{name}/{key}={_DATE}/*.parquet")
     return (
         f"CREATE OR REPLACE VIEW {name} AS\n"
         f"SELECT * FROM read_parquet({files}, hive_partitioning = true, hive_types = {{'{key}': DATE}})"
@@ -90,7 +93,7 @@ def _spark_table(name: str, lake: str) -> str:
 def _clickhouse_table(name: str, lake: str) -> str:
     _refuse(lake, "*?{}", "ClickHouse")  # it takes names for patterns, and nothing escapes them
     source = "s3" if lake.startswith(_S3) else "file"
-    files = _escaped(f"{lake}/{name}/{DATE_KEYS[name]}=*/*.parquet")
+    files = _escaped(f"{lake}/{name}/{DATE_KEYS[name]}=????-??-??/*.parquet")
     return (
         f"CREATE OR REPLACE VIEW {name} AS\n"
         f"SELECT * FROM {source}({files}, 'Parquet') SETTINGS use_hive_partitioning = 1"

@@ -164,3 +164,13 @@ def test_memory_does_not_depend_on_how_long_the_answer_is(form: str, lake: Path)
         assert process.returncode == 0
         peaks.append(usage.ru_maxrss / 1024)
     assert peaks[1] < peaks[0] + 150
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the bound is Linux's")
+@pytest.mark.parametrize("length", [1_500_000_000, 300_000_000])
+def test_a_huge_value_is_an_error_of_memory(length: int, lake: Path) -> None:
+    """Of DuckDB's, which counts it nowhere, and of what prints it: one line and a code, and not the system's end."""
+    ended = query(lake, "--format", "csv", "--memory-gib", "0.05", f"SELECT repeat('x', {length}) AS x")
+    [line] = ended.log
+    assert (ended.code, line["error"]) == (1, "query")
+    assert "more memory than it may take" in line["message"]

@@ -14,6 +14,7 @@ from exporter.errors import ExportError, FileLost, LakeError, LakeRefused, Query
 from exporter.query.database import NAMES, QueryStopped, StopSwitch, open_database
 from exporter.query.file_system import LakeFileSystem
 from exporter.settings import QuerySettings, Settings
+from exporter.telemetry.logger import FIELDS
 from exporter.views.statements import Dates
 from tests.support import tables_lake
 
@@ -129,6 +130,9 @@ WRITING = [
     "ATTACH '{aside}/x.db'",
     "EXPORT DATABASE '{aside}/all'",
     "SELECT * FROM enable_logging(storage = 'file', storage_path = '{aside}/log')",
+    "FROM system.main.\"enable_logging\" -- a remark\n (storage = 'stdout')",
+    "SELECT 'ä' FROM query('FROM enable_' || 'logging()')",
+    "FROM json_execute_serialized_sql(json_serialize_sql('SELECT 1'))",
     "CALL enable_logging(storage = 'file', storage_path = '{aside}/log')",
     "PRAGMA enable_profiling = 'json'",
     "SET memory_limit = '100GB'",
@@ -176,6 +180,13 @@ def _all_files(root: Path) -> dict[str, bytes]:
 def test_what_else_reads_is_answered(sql: str, folder: Path) -> None:
     with opened(str(folder)) as database:
         assert answer(database, sql)
+
+
+def test_names_that_only_look_like_a_function_are_answered(folder: Path) -> None:
+    """A text, a column, a remark."""
+    sql = "SELECT 'enable_logging(' AS \"query\", (1) AS enable_logging -- query(\n"
+    with opened(str(folder)) as database:
+        assert answer(database, sql) == [{"query": "enable_logging(", "enable_logging": 1}]
 
 
 def test_an_answer_comes_in_small_parts(folder: Path) -> None:
@@ -243,12 +254,32 @@ def test_a_damaged_file_and_one_that_went_away_are_named(place: Place, folder: P
         pass
 
 
-def test_a_stranger_s_file_is_named(folder: Path) -> None:
-    """It lies beside the folders of dates: nothing is wrong with the SQL."""
+STRANGERS = (
+    "_SUCCESS", "copy.parquet", "event_date=bad/copy.parquet", "event_date=2026-02-30/copy.parquet", "x=1/copy.parquet",
+    "event_date=2026-11-23/deeper/copy.parquet", "event_date=__HIVE_DEFAULT_PARTITION__/copy.parquet",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("has_log", [False, True])
+def test_what_others_left_in_a_table_s_folder_is_passed_over(
+    has_log: bool, place: Place, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No row of it is read, whatever its folder is called, and it is named once. With a log, names tell, too."""
     [path] = (folder / "events" / "event_date=2026-11-23").iterdir()
-    (folder / "events" / "copy.parquet").write_bytes(path.read_bytes())
-    with pytest.raises(LakeRefused, match=r"copy\.parquet.*ivs-export verify"), opened(str(folder)):
-        pass
+    for name in STRANGERS:
+        (folder / "events" / name).parent.mkdir(exist_ok=True)
+        (folder / "events" / name).write_bytes(path.read_bytes())
+    if has_log:
+        (folder / "_log").mkdir()
+        (folder / "_log" / "lake.json").write_text("{}")
+        for number, own in enumerate(sorted(folder.rglob("*_date=20*/[0-9].parquet"))):
+            own.rename(own.with_name(f"123456789012-eu-west-1-000000001-run-{number:06d}.parquet"))
+        path.with_name("copy.parquet").write_bytes(b"no Parquet")
+    with opened(place(folder)) as database:
+        assert answer(database, "SELECT count(*) AS n FROM events") == [{"n": tables_lake.EVENTS_ALL}]
+        assert answer(database, "SELECT count(*) AS n FROM intervals") != [{"n": 0}]
+    [said] = [record for record in caplog.records if record.msg == "files_passed_over"]
+    assert said.__dict__[FIELDS]["count"] == len(STRANGERS) - 1 + has_log
 
 
 def test_a_file_that_goes_away_is_named(folder: Path) -> None:

@@ -11,6 +11,7 @@ from exporter.cli import exit_codes
 from exporter.cli.actions.sql import dates_between
 from exporter.cli.actions.stoppable import stoppable
 from exporter.cli.own_session import own_session
+from exporter.cli.plain_logs import start_plain_logs
 from exporter.errors import UsageError
 from exporter.health.status import ScopeStatus, statuses
 from exporter.lake.stores.open import open_store
@@ -66,6 +67,7 @@ class Report:
 
 def make_report(invocation: Invocation, settings: Settings, asked: ReportOptions) -> int:
     """Carry out ``ivs-export report``. Raises as `write_report`."""
+    start_plain_logs()
     report = write_report(invocation, settings, asked)
     until_us = report.complete_until_us
     invocation.print_object(

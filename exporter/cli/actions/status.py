@@ -10,6 +10,7 @@ from exporter.catalog.outcome import Publication
 from exporter.catalog.wanted import check_catalog
 from exporter.cli import exit_codes
 from exporter.cli.own_session import own_session
+from exporter.cli.plain_logs import start_plain_logs
 from exporter.cli.summary import duration_of
 from exporter.errors import ExportError
 from exporter.health.status import ScopeStatus, statuses
@@ -32,6 +33,7 @@ _SHOWN = 10
 
 def show_status(invocation: Invocation, settings: Settings, runs_max: int) -> int:
     """Carry out ``ivs-export status``. Raises :class:`LakeError`."""
+    start_plain_logs()
     found, catalog = asyncio.run(_statuses(settings, runs_max))
     invocation.print_object(
         {

@@ -11,6 +11,7 @@ from exporter.cli import exit_codes
 from exporter.cli.actions.domain import Domain, check_domain
 from exporter.cli.other_clock import other_clock
 from exporter.cli.own_session import own_session
+from exporter.cli.plain_logs import start_plain_logs
 from exporter.commit_log.process import is_gone, this_process
 from exporter.health.identity_checks import identity_problem
 from exporter.health.repair import Repair, Repaired
@@ -44,6 +45,7 @@ def verify_lake(invocation: Invocation, settings: Settings, removed: Sequence[st
     """
     if is_domain:
         check_duckdb()
+    start_plain_logs()
     partitions = [parse_partitions(text) for text in removed]
     opening = _opening(invocation, settings)
     accepted, problems, verified = asyncio.run(_verified(opening, settings, partitions))
@@ -69,6 +71,7 @@ def verify_lake(invocation: Invocation, settings: Settings, removed: Sequence[st
 
 def repair_lake(invocation: Invocation, settings: Settings, *, is_dry: bool) -> int:
     """Carry out ``ivs-export repair``. Raises :class:`LakeError`."""
+    start_plain_logs()
     repaired = asyncio.run(_repaired(_opening(invocation, settings), settings, is_dry=is_dry))
     would = len(repaired.done) if is_dry else 0
     is_clean = not (repaired.left or would)
