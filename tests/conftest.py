@@ -7,6 +7,8 @@ from hypothesis import settings
 
 from tests.support.environment import NO_CREDENTIALS, is_users
 
+pytest_plugins = ["tests.support.places"]
+
 # No test asserts a time: a busy machine is no defect.
 settings.register_profile("calm", deadline=None)
 settings.load_profile("calm")

@@ -80,8 +80,9 @@ MEANINGS: Mapping[str, tuple[Meaning, ...]] = {
     ),
     "report": (
         ((OK,), "the page is written"),
-        ((FAILED,), "the lake can't be read, or the page can't be written"),
+        ((FAILED,), "the lake can't be read, or the page can't be written; or it is, and no log can be relied on"),
         _WRONG_USAGE,
+        ((PARTIAL,), "the page is written, and some log can't be relied on: it can't say what is complete"),
         _STOPPED,
     ),
     "emulate": (
@@ -96,6 +97,13 @@ MEANINGS: Mapping[str, tuple[Meaning, ...]] = {
 def of_error(error: ExportError) -> int:
     """The code of an error that ended the command."""
     return USAGE if isinstance(error, UsageError) else FAILED
+
+
+def of_logs(*, damaged: int, all_: int) -> int:
+    """The code of a command that shows what so many logs say, of which some can't be read."""
+    if damaged and damaged == all_:
+        return FAILED
+    return PARTIAL if damaged else OK
 
 
 def of_run(ledger: RunLedger, stopped_by: str | None) -> int:

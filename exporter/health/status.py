@@ -58,12 +58,16 @@ class RunLine:
 
 @dataclass(frozen=True, slots=True)
 class LakeContents:
-    """The files of a scope, their rows by table, and the first and the last UTC date of which there are events."""
+    """The files of a scope, their rows by table, and the first and the last UTC date of which there are events.
+
+    ``data_files`` are those of tables.
+    """
 
     rows: Mapping[str, int]
     files: int
     first_date: str | None
     last_date: str | None
+    data_files: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,11 @@ class ScopeStatus:
     sessions: SessionsStatus
     units: UnitsStatus
     error: LakeError | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a run is at work."""
+        return any(run.is_running for run in self.runs)
 
     def summary(self) -> dict[str, Any]:
         """The status as `status --json` prints it."""
@@ -196,7 +205,7 @@ class _LogReading:
         for key, (_, count) in self.files.items():
             rows[key.partition("/")[0]] += count
         dates = [date for key, (date, _) in self.files.items() if key.startswith(f"{_EVENTS}/")]
-        return LakeContents(rows, files, min(dates, default=None), max(dates, default=None))
+        return LakeContents(rows, files, min(dates, default=None), max(dates, default=None), len(self.files))
 
 
 async def statuses(

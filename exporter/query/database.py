@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import re
 import tempfile
+from collections import Counter
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from exporter.errors import ExportError, LakeRefused, QueryFailed, TemporaryFolderRefused, UsageError
+from exporter.lake.data_files import scope_in
 from exporter.query.files import open_files
 from exporter.query.statement_check import checked_statement
 from exporter.text import one_line
@@ -98,6 +100,16 @@ class Database:
         self._connection = connection
         self._file_system = file_system
         self._stop = stop
+
+    @property
+    def has_log(self) -> bool:
+        """Whether the lake has a commit log."""
+        return self._file_system.has_log
+
+    @property
+    def files(self) -> Counter[str]:
+        """How many files of tables the lake has, by the names of the scopes that they were made for."""
+        return Counter(scope_in(key) or "" for sizes in self._file_system.sizes.values() for key in sizes)
 
     def ask(self, sql: str, values: Mapping[str, Any] | None = None) -> QueryAnswer:
         """Begin to answer one statement, in which ``values`` stand as ``$name``.

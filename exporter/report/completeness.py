@@ -41,7 +41,7 @@ def headline(statuses: Sequence[ScopeStatus]) -> str:
         return "Nothing says how complete this lake is"
     damaged = sum(status.error is not None for status in statuses)
     if damaged:
-        return f"Not known to be complete: {wording.things(damaged, 'log')} can't be read"
+        return f"Not known to be complete: {wording.things(damaged, 'log')} can't be relied on"
     until_us = earliest_us(statuses)
     if until_us is None:
         return "Not complete yet: no run has gone through all of it"
@@ -67,9 +67,9 @@ def _explained(statuses: Sequence[ScopeStatus], now_us: int) -> list[str]:
             f"That is {wording.ago(until_us, now_us)}. Every session that had ended by then is here, with all of its"
             f" events{_except(statuses)}."
         )
-    else:
+    elif not all(status.error for status in statuses):
         said.append("Sessions that are complete by themselves can still be relied on: the tables below say which.")
-    if any(run.is_running for status in statuses for run in status.runs):
+    if any(status.is_running for status in statuses):
         said.append("A run is at work now: this page shows what it had committed.")
     return said
 
@@ -107,7 +107,7 @@ def _scope(status: ScopeStatus, now_us: int) -> list[Child]:
     if status.error is not None:
         return [
             name,
-            name_text(f"its log can't be read: {status.error}", length_max=_REASON_LENGTH_MAX),
+            name_text(f"its log can't be relied on: {status.error}", length_max=_REASON_LENGTH_MAX),
             *[wording.UNKNOWN] * 6,
         ]
     sessions, until_us = status.sessions, status.sessions.complete_until_us
@@ -157,6 +157,8 @@ def _incomplete(
 
 
 def _why(session: IncompleteSession) -> str:
+    if session.is_in_doubt:
+        return "the log that would tell can't be relied on: ivs-export verify says what can be done"
     if session.is_final is None:
         return "no list has it: it is known by its events alone"
     if session.is_final and session.abandoned:

@@ -48,13 +48,17 @@ class SessionLine:
 
 @dataclass(frozen=True, slots=True)
 class IncompleteSession:
-    """A session of which a number can't be signed. ``is_final`` is None where no list has the session."""
+    """A session of which a number can't be signed. ``is_final`` is None where no list has the session.
+
+    ``is_in_doubt`` is of one whose own row says that it is complete, where the log does not bear that out.
+    """
 
     key: SessionKey
     start_us: int | None
     end_us: int | None
     is_final: bool | None
     abandoned: int | None
+    is_in_doubt: bool = False
 
 
 @dataclass(frozen=True, slots=True)

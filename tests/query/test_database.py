@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from exporter.query.database import Database
-    from tests.query.conftest import Place
+    from tests.support.places import Place
 
 KEYS = {"AWS_SECRET_ACCESS_KEY": "a-secret-that-no-error-may-show"}
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import shutil
 import stat
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +18,13 @@ from exporter.emulator import Emulator, Size
 from exporter.errors import ExportError
 from exporter.report.writing import write_page
 from tests.support import tables_lake
-from tests.support.exports import Exports, options_of
+from tests.support.exports import ACCOUNT, Exports, options_of
 from tests.support.worlds import small_world
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.support.places import Place
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +107,68 @@ def test_a_lake_without_a_log_is_shown_and_says_so(tmp_path: Path) -> None:
     text = shown(out)
     assert "Nothing says how complete this lake is" in text
     assert "st-active" in text
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("seaweedfs-lakes")
+def test_a_lake_on_s3_has_the_same_page(
+    lake: Path, place_on_s3: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """But for its address, and the moment at which it is made."""
+    address, said, pages = place_on_s3(lake), [], []
+    for number, where in enumerate((str(lake), address)):
+        out = tmp_path / f"{number}.html"
+        assert main(["report", "--lake", where, "--out", str(out), "--json"]) == 0
+        said.append(json.loads(capsys.readouterr().out))
+        without_moments = re.sub(r"(as of|on) \d+ \w+ \d+, \d\d:\d\d UTC", r"\1 a moment", shown(out))
+        pages.append(
+            re.sub(r"\d[\d,]* (second|minute|hour|day)s?", "a while", without_moments.replace(where, "the lake"))
+        )
+    assert pages[0] == pages[1]
+    assert "the lake" in pages[1]
+    assert said[1]["lake"] == address
+    for each in said:
+        for name in ("lake", "out", "bytes"):
+            del each[name]
+    assert said[0] == said[1]
+
+
+def damaged(lake: Path, folder: Path, what: str) -> Path:
+    """A copy of the lake with a log that is not whole."""
+    copied = folder / "damaged"
+    shutil.copytree(lake, copied)
+    records = sorted((copied / "_log").glob("*/records/*.json"))
+    if what == "altered":
+        records[0].write_bytes(records[0].read_bytes().replace(b'"at":"20', b'"at":"21'))
+    elif what == "log gone":
+        shutil.rmtree(records[0].parents[1])
+    elif what == "file gone":
+        min((copied / "events").rglob("*.parquet")).unlink()
+    else:
+        records[1 if what == "record gone" else -1].unlink()
+        if what == "last records gone":
+            for record in records[-3:-1]:
+                record.unlink()
+    return copied
+
+
+@pytest.mark.parametrize("what", ["altered", "record gone", "last records gone", "log gone", "file gone"])
+def test_a_damaged_log_is_said_first_and_in_the_code(
+    what: str, lake: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing on the page claims to be complete, whatever the sessions' rows say; the page is there all the same."""
+    out, copied = tmp_path / "report.html", damaged(lake, tmp_path, what)
+    assert main(["report", "--lake", str(copied), "--out", str(out), "--json"]) == 1
+    said, kind = json.loads(capsys.readouterr().out), "file_lost" if what == "file gone" else "log_damaged"
+    assert said["complete_until"] is None
+    assert [(each["account_id"], each["error"]["error"]) for each in said["damaged"]] == [(ACCOUNT, kind)]
+    text = shown(out)
+    first = text.index("Not known to be complete: 1 log can't be relied on")
+    assert first < text.index("All sessions")
+    assert "ivs-export verify" in text[first:]
+    assert 'class="good"' not in out.read_text()
+    assert "0 complete" in text
+    assert "nothing of" not in text
 
 
 @pytest.mark.parametrize(

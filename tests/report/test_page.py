@@ -13,6 +13,7 @@ from exporter.report import wording
 from exporter.report.completeness import headline
 from exporter.report.elements import Html, name_text, tag
 from exporter.report.facts import LakeFacts
+from exporter.report.log_checks import borne_out
 from exporter.report.page import POLICY, page
 from exporter.report.questions import PUBLISHER_LANES_MAX, VIEWER_LANES_MAX, waits_of
 from exporter.report.sums import Grouping, sums_by
@@ -65,7 +66,7 @@ class Outline(HTMLParser):
         ([status()], "Complete until 23 Nov 2026, 12:00 UTC"),
         ([status(), status(MIDNIGHT_US, region="us-east-1")], "Complete until 23 Nov 2026, 00:00 UTC"),
         ([status(), status(None)], "Not complete yet: no run has gone through all of it"),
-        ([status(), replace(status(), error=LogDamaged("x"))], "Not known to be complete: 1 log can't be read"),
+        ([status(), replace(status(), error=LogDamaged("x"))], "Not known to be complete: 1 log can't be relied on"),
     ],
 )
 def test_the_first_title_says_how_complete_the_lake_is(statuses: list[object], said: str) -> None:
@@ -86,12 +87,12 @@ def test_what_is_missing_is_named() -> None:
 
 
 def test_the_least_complete_scopes_come_first() -> None:
-    """Of 200, those that can't be read or were never gone through are at the top, and most are folded."""
+    """Of 200, those that can't be relied on or were never gone through are at the top, and most are folded."""
     some = [status(NOON_US - place, region=f"xx-y-{place}") for place in range(198)]
     bad = [status(None, region="never"), replace(status(region="damaged"), error=LogDamaged("a record is gone"))]
     text = page(ORIGIN, [*some, *bad], lake_facts(), [])
     assert re.findall("111122223333 ([a-z0-9-]+)", text)[:3] == ["damaged", "never", "xx-y-197"]
-    assert "can't be read: a record is gone" in text
+    assert "can't be relied on: a record is gone" in text
     assert "<summary>188 more that are more complete</summary>" in text
 
 
@@ -262,12 +263,17 @@ def test_markup_is_made_in_one_place() -> None:
     assert tag("p", Html("<b>").markup).markup == "<p>&lt;b&gt;</p>"
 
 
-def test_sessions_that_are_complete_say_nothing_of_others() -> None:
-    """Where a log can't be read, somebody else's may be missing: only of them it is said."""
-    damaged = replace(status(), error=LogDamaged("a record is gone"))
-    text = page(ORIGIN, [status(region="damaged"), damaged], replace(lake_facts(), incomplete=[]), [])
-    assert "Not known to be complete: 1 log can't be read" in text
+def test_a_damaged_log_casts_doubt_on_its_own_sessions() -> None:
+    """Where it is somebody else's, sessions that are complete still are."""
+    whole, error = replace(lake_facts(), incomplete=[]), LogDamaged("a record is gone")
+    others = [status(), replace(status(region="us-east-1"), error=error)]
+    text = page(ORIGIN, others, borne_out(whole, others), [])
+    assert "Not known to be complete: 1 log can't be relied on" in text
     assert "The one session of this report is complete: nothing of it is missing." in text
+    own = [replace(status(), error=error)]
+    text = page(ORIGIN, own, borne_out(whole, own), [])
+    assert "1 of 1 session is not complete" in text
+    assert "nothing of it is missing" not in text
 
 
 def test_a_stage_is_called_as_its_latest_session_with_a_name_says() -> None:

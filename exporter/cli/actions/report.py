@@ -17,6 +17,7 @@ from exporter.health.status import ScopeStatus, statuses
 from exporter.lake.stores.open import open_store
 from exporter.machine.clock import wall_us
 from exporter.query.database import check_duckdb, open_database
+from exporter.report import log_checks
 from exporter.report.completeness import earliest_us
 from exporter.report.page import Origin, page
 from exporter.report.questions import lake_facts, session_facts
@@ -55,33 +56,37 @@ class Report:
     """A page that was written: how large it is, and what it says."""
 
     size_bytes: int
-    complete_until_us: int | None
+    scopes: Sequence[ScopeStatus]
     lake: LakeFacts
     sessions: Sequence[SessionFacts]
 
     @property
     def summary(self) -> str:
-        """How many sessions are in it."""
-        return f"{counted(len(self.lake.sessions), 'session')}, {len(self.sessions)} in detail"
+        """How many sessions are in it, and whether it can't say what is complete."""
+        shown = f"{counted(len(self.lake.sessions), 'session')}, {len(self.sessions)} in detail"
+        damaged = sum(status.error is not None for status in self.scopes)
+        return f"{shown}; not known to be complete: {counted(damaged, 'log')} can't be relied on" if damaged else shown
 
 
 def make_report(invocation: Invocation, settings: Settings, asked: ReportOptions) -> int:
     """Carry out ``ivs-export report``. Raises as `write_report`."""
     start_plain_logs()
     report = write_report(invocation, settings, asked)
-    until_us = report.complete_until_us
+    until_us = earliest_us(report.scopes)
+    damaged = [status.summary() for status in report.scopes if status.error is not None]
     invocation.print_object(
         {
             "lake": settings.lake,
             "out": str(asked.out),
             "bytes": report.size_bytes,
             "complete_until": None if until_us is None else text_of(until_us),
+            "damaged": [{name: status[name] for name in ("account_id", "region", "error")} for status in damaged],
             "sessions": len(report.lake.sessions),
             "shown": [{"stage_arn": each.line.key[0], "session_id": each.line.key[1]} for each in report.sessions],
         }
     )
     invocation.say(plain(f"{asked.out}: {report.summary}"))
-    return exit_codes.OK
+    return exit_codes.of_logs(damaged=len(damaged), all_=len(report.scopes))
 
 
 def write_report(invocation: Invocation, settings: Settings, asked: ReportOptions) -> Report:
@@ -98,11 +103,16 @@ def write_report(invocation: Invocation, settings: Settings, asked: ReportOption
         with open_database(settings, own_session, dates, is_stored=True, stop=stop) as database:
             ask = _asking(database)
             facts = lake_facts(ask)
+            if database.has_log:
+                if not log_checks.fits(scopes, database.files):
+                    scopes = asyncio.run(_statuses(settings))  # a run may have ended since the first look
+                scopes = log_checks.checked(scopes, database.files, (line.key for line in facts.sessions))
+                facts = log_checks.borne_out(facts, scopes)
             return scopes, facts, [session_facts(ask, line) for line in chosen_sessions(facts, asked.sessions)]
 
     scopes, facts, sessions = stoppable(invocation, look)
     text = page(Origin(settings.lake, _range_text(dates), wall_us(), __version__), scopes, facts, sessions)
-    return Report(write_page(asked.out, text), earliest_us(scopes), facts, sessions)
+    return Report(write_page(asked.out, text), scopes, facts, sessions)
 
 
 def chosen_sessions(facts: LakeFacts, wanted: Sequence[str]) -> list[SessionLine]:

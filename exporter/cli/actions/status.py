@@ -45,9 +45,7 @@ def show_status(invocation: Invocation, settings: Settings, runs_max: int) -> in
     texts = [*map(_status_text, found)] or [plain(f"{settings.lake}: no scope yet")]
     invocation.say("\n\n".join([*texts, *_catalog_text(catalog)]))
     damaged = sum(status.error is not None for status in found)
-    if found and damaged == len(found):
-        return exit_codes.FAILED
-    return exit_codes.PARTIAL if damaged else exit_codes.OK
+    return exit_codes.of_logs(damaged=damaged, all_=len(found))
 
 
 async def _statuses(settings: Settings, runs_max: int) -> tuple[list[ScopeStatus], Publication | None]:
