@@ -25,12 +25,15 @@ if TYPE_CHECKING:
 #: The tables of a lake.
 TABLES = tuple(COLUMNS)
 #: The views that other views stand on and nobody else needs, among those of `VIEWS` in their order.
-_INNER = ("base_minutes", "newest_sessions", "unit_facts", "session_rows", "session_facts", "interval_facts")
+_INNER = (
+    "timely_events", "base_minutes", "newest_sessions", "unit_facts", "session_rows", "session_facts", "interval_facts",
+)  # fmt: skip
 _ALL = (
     "stages_now",
     "newest_sessions",
     "sessions_now",
     "participants_now",
+    "timely_events",
     "base_minutes",
     "unit_facts",
     "session_rows",
@@ -55,7 +58,7 @@ _EPOCH_DAY = 719_163
 #: The last day of the calendar that the views count days by, in days since 1970: 2100-12-31.
 _LAST_DAY = 47_846
 #: The views of small tables that hold a range of dates.
-_SESSIONS_OF_DATES = {"session_range", "range_dates", "base_sessions", "chosen_sessions"}
+_SESSIONS_OF_DATES = {"base_listed", "session_range", "range_dates", "base_sessions", "chosen_sessions"}
 #: The views that work out the intervals.
 _VIEWS_OF_INTERVALS = frozenset(
     {
@@ -144,6 +147,8 @@ def _base(engine: Engine, dates: Dates, kept: Collection[str], database: str) ->
     parts, is_bounded = _parts(engine.name), dates.is_bounded
     names = {**_names(parts if is_bounded else None), "database": f'"{database}"'}
     yield from (_filled(text, names) for text in parts["sessions"])
+    # Of all dates: a lake from before the table has none of these rows, whichever range is asked for.
+    yield f"{_how(engine, 'base_listed', kept)} base_listed AS\nSELECT COUNT(*) AS rows_of_all FROM {names['sessions']}"
     if not is_bounded:
         yield f"{engine.view} base_days AS\nSELECT day, day_us FROM base_calendar"
         yield from (_filled(text, names) for text in parts["events"])

@@ -48,6 +48,8 @@ def fill(lake: Path) -> None:
             event(name, "rep", 700, None),
             event(name, "gone", 800, "LEFT"),
             event(name, "odd", 900, "NEW_NAME", error_code="1"),
+            event(name, "odd", 900, "JOINED"),
+            event(name, "odd", 150 * 366 * DAY_S, "LEFT"),  # all that ClickHouse can say
         ]
         events += [event(name, f"many{one}", 40 + one * 7, "JOINED") for one in range(9)]
         events += [event(name, f"many{one}", 300 + one, "LEFT") for one in range(7)]

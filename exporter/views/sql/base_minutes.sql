@@ -2,7 +2,7 @@
 SELECT minute_us, MIN(minute_at) AS minute_at
 FROM (
     SELECT event_us - event_us % 60000000 AS minute_us, minute_at
-    FROM base_events
+    FROM timely_events
     UNION ALL
     SELECT end_us - end_us % 60000000, end_minute_at
     FROM newest_sessions

@@ -3,10 +3,11 @@ WITH facts AS (
     SELECT stage_arn, session_id, unit, kind, started_us, counted_us, high_us, end_reason
     FROM interval_facts
 ),
--- How often which event came in a session, with a code and without.
+-- How often which event came in a session, with a code and without; and of these, at a time that can be true.
 reported AS (
     SELECT stage_arn, session_id, event_name, CASE WHEN error_code <> '' THEN 1 ELSE 0 END AS has_code,
-        CAST(COUNT(*) AS BIGINT) AS told_count
+        CAST(COUNT(*) AS BIGINT) AS told_count,
+        CAST(SUM(CASE WHEN event_us <= exported_us + 31622400000000 THEN 1 ELSE 0 END) AS BIGINT) AS timely_count
     FROM base_events
     GROUP BY stage_arn, session_id, event_name, CASE WHEN error_code <> '' THEN 1 ELSE 0 END
 ),
@@ -36,7 +37,7 @@ published AS (
 ),
 dates AS (
     SELECT midnight_us, LEAD(midnight_us, 1, -1) OVER (ORDER BY midnight_us) AS next_us
-    FROM (SELECT DISTINCT event_us - event_us % 86400000000 AS midnight_us FROM base_events) midnights
+    FROM (SELECT DISTINCT event_us - event_us % 86400000000 AS midnight_us FROM timely_events) midnights
 ),
 findings AS (
     SELECT 'event_twice' AS name, 'error' AS severity, stage_arn, session_id,
@@ -56,16 +57,15 @@ findings AS (
     JOIN session_facts s ON s.stage_arn = e.stage_arn AND s.session_id = e.session_id
     WHERE (s.start_us >= 0 AND e.event_us < s.start_us - 60000000)
         OR (s.end_us >= 0 AND e.event_us > s.end_us + 900000000)
+        OR e.event_us > e.exported_us + 31622400000000
     GROUP BY e.stage_arn, e.session_id
     UNION ALL
     -- Where no session has a row the table is not written, or the lake is from before it.
-    SELECT 'session_in_no_list', 'warn', stage_arn, session_id, COUNT(*)
-    FROM (
-        SELECT stage_arn, session_id, has_row, MAX(has_row) OVER (PARTITION BY one) AS any_row
-        FROM (SELECT stage_arn, session_id, has_row, 1 AS one FROM session_facts) rows_of_all
-    ) listed
-    WHERE has_row = 0 AND any_row = 1
-    GROUP BY stage_arn, session_id
+    SELECT 'session_in_no_list', 'warn', f.stage_arn, f.session_id, COUNT(*)
+    FROM session_facts f
+    CROSS JOIN base_listed l
+    WHERE f.has_row = 0 AND l.rows_of_all > 0
+    GROUP BY f.stage_arn, f.session_id
     UNION ALL
     SELECT CASE WHEN kind = 'publish' THEN 'publish_while_not_joined' ELSE 'subscribe_while_not_joined' END,
         'warn', stage_arn, session_id, COUNT(*)
@@ -92,7 +92,7 @@ findings AS (
     -- What has ended an interval is a stop with a start, and so is one that stands before it at the same instant.
     SELECT 'stop_without_start', 'info', stage_arn, session_id, CAST(SUM(stop) AS BIGINT)
     FROM (
-        SELECT stage_arn, session_id, told_count AS stop
+        SELECT stage_arn, session_id, timely_count AS stop
         FROM reported
         WHERE event_name IN ('LEFT', 'PUBLISH_STOPPED', 'SUBSCRIBE_STOPPED', 'REPLICATION_STOPPED')
         UNION ALL

@@ -55,7 +55,7 @@ signals AS (
     SELECT u.unit AS unit, e.event_id AS event_id, e.event_at AS event_at, e.event_us AS event_us,
         e.replica_flag AS replica_flag, n.kind_code AS kind_code, n.step AS step,
         CASE n.kind_code WHEN 2 THEN e.remote_id WHEN 3 THEN e.destination_id ELSE '' END AS peer
-    FROM base_events e
+    FROM timely_events e
     JOIN names n ON n.event_name = e.event_name
     JOIN units u
         ON u.participant_id = e.participant_id AND u.session_id = e.session_id AND u.stage_arn = e.stage_arn

@@ -13,8 +13,9 @@ FROM (
     SELECT stage_arn, session_id, participant_id,
         0 AS row_code,
         CASE WHEN event_name LIKE 'SUBSCRIBE%' THEN 0 ELSE replica_flag END AS flag_code,
-        event_us AS moment_us,
-        event_at AS moment_at,
+        -- As in timely_events.
+        CASE WHEN event_us <= exported_us + 31622400000000 THEN event_us ELSE -1 END AS moment_us,
+        CASE WHEN event_us <= exported_us + 31622400000000 THEN event_at END AS moment_at,
         exported_us,
         exported_at,
         CASE WHEN event_name LIKE '%ERROR' OR error_code <> '' THEN 1 ELSE 0 END AS error_count,

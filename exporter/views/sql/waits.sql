@@ -5,7 +5,7 @@ WITH firsts AS (
         MIN(CASE WHEN event_name = 'JOINED' THEN event_us END) AS joined_us,
         MIN(CASE WHEN event_name = 'PUBLISH_STARTED' THEN event_us END) AS published_us,
         MIN(CASE WHEN event_name = 'SUBSCRIBE_STARTED' THEN event_us END) AS subscribed_us
-    FROM base_events
+    FROM timely_events
     WHERE event_name IN ('JOINED', 'PUBLISH_STARTED', 'SUBSCRIBE_STARTED')
     GROUP BY stage_arn, session_id, participant_id
 ),
