@@ -18,7 +18,8 @@ ERROR = "error"
 #: What each finding says, by the name that the view `checks` has for it.
 MEANINGS: Mapping[str, str] = {
     "event_twice": "an event's id stands twice for a participant; `ivs-export repair` takes it out",
-    "event_outside_session": "an event is over 60 s older than its session, or over 15 minutes younger than its end",
+    "event_outside_session": "an event is over 60 s older than its session, or over 15 minutes younger than its end (or"
+    " a year than its fetch)",
     "session_in_no_list": "events of a session that no list showed",
     "publish_while_not_joined": "a publication began while its participant had not joined, or had left",
     "subscribe_while_not_joined": "a subscription began while its participant had not joined, or had left",

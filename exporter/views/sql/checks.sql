@@ -1,15 +1,34 @@
 -- What is strange in the lake, each finding with its severity and how often a session has it.
 WITH facts AS (
-    SELECT stage_arn, session_id, unit, kind, started_us, counted_us, high_us, end_reason
+    SELECT stage_arn, session_id, participant_id, unit, kind, peer, started_us, counted_us, high_us, end_reason
     FROM interval_facts
 ),
--- How often which event came in a session, with a code and without; and of these, at a time that can be true.
+-- How often which event came in a session on which day, with a code and without, and when; and of these, how often at a
+-- time that can be true.
 reported AS (
     SELECT stage_arn, session_id, event_name, CASE WHEN error_code <> '' THEN 1 ELSE 0 END AS has_code,
+        event_us - event_us % 86400000000 AS midnight_us,
+        MIN(event_us) AS first_us, MAX(event_us) AS last_us,
         CAST(COUNT(*) AS BIGINT) AS told_count,
         CAST(SUM(CASE WHEN event_us <= exported_us + 31622400000000 THEN 1 ELSE 0 END) AS BIGINT) AS timely_count
     FROM base_events
-    GROUP BY stage_arn, session_id, event_name, CASE WHEN error_code <> '' THEN 1 ELSE 0 END
+    GROUP BY stage_arn, session_id, event_name, CASE WHEN error_code <> '' THEN 1 ELSE 0 END,
+        event_us - event_us % 86400000000
+),
+-- What is known of each session, and when its first and last events were; -1 where there is none.
+known AS (
+    SELECT stage_arn, session_id, MAX(row_count) AS has_row, MAX(begun_us) AS start_us, MAX(over_us) AS end_us,
+        MIN(early_us) AS first_us, MAX(late_us) AS last_us, MAX(untimely) AS has_untimely
+    FROM (
+        SELECT stage_arn, session_id, 0 AS row_count, CAST(-1 AS BIGINT) AS begun_us, CAST(-1 AS BIGINT) AS over_us,
+            first_us AS early_us, last_us AS late_us, CASE WHEN timely_count < told_count THEN 1 ELSE 0 END AS untimely
+        FROM reported
+        UNION ALL
+        SELECT stage_arn, session_id, has_row, start_us, end_us, CAST(9000000000000000000 AS BIGINT),
+            CAST(-1 AS BIGINT), 0
+        FROM session_rows
+    ) moments
+    GROUP BY stage_arn, session_id
 ),
 joined AS (
     SELECT stage_arn, session_id, kind, started_us,
@@ -22,22 +41,22 @@ published AS (
     SELECT stage_arn, session_id, participant_id, MAX(has_published) AS ever_published, MAX(has_watched) AS ever_watched
     FROM (
         SELECT stage_arn, session_id, participant_id, 1 AS has_published, 0 AS has_watched
-        FROM base_events
-        WHERE event_name = 'PUBLISH_STARTED'
+        FROM facts
+        WHERE kind = 'publish'
         UNION ALL
         SELECT stage_arn, session_id, participant_id, 1, 0
         FROM participants_now
         WHERE published
         UNION ALL
-        SELECT stage_arn, session_id, remote_id, 0, 1
-        FROM base_events
-        WHERE event_name = 'SUBSCRIBE_STARTED' AND remote_id <> ''
+        SELECT stage_arn, session_id, peer, 0, 1
+        FROM facts
+        WHERE kind = 'subscribe' AND peer <> ''
     ) roles
     GROUP BY stage_arn, session_id, participant_id
 ),
 dates AS (
     SELECT midnight_us, LEAD(midnight_us, 1, -1) OVER (ORDER BY midnight_us) AS next_us
-    FROM (SELECT DISTINCT event_us - event_us % 86400000000 AS midnight_us FROM timely_events) midnights
+    FROM (SELECT DISTINCT midnight_us FROM reported WHERE timely_count > 0) midnights
 ),
 findings AS (
     SELECT 'event_twice' AS name, 'error' AS severity, stage_arn, session_id,
@@ -52,20 +71,25 @@ findings AS (
     WHERE copies > 1
     GROUP BY stage_arn, session_id
     UNION ALL
+    -- Only of sessions that have one is each event looked at.
     SELECT 'event_outside_session', 'warn', e.stage_arn, e.session_id, COUNT(*)
     FROM base_events e
-    JOIN session_facts s ON s.stage_arn = e.stage_arn AND s.session_id = e.session_id
+    JOIN (
+        SELECT stage_arn, session_id, start_us, end_us
+        FROM known
+        WHERE (start_us >= 0 AND first_us < start_us - 60000000) OR (end_us >= 0 AND last_us > end_us + 900000000)
+            OR has_untimely = 1
+    ) s ON s.stage_arn = e.stage_arn AND s.session_id = e.session_id
     WHERE (s.start_us >= 0 AND e.event_us < s.start_us - 60000000)
         OR (s.end_us >= 0 AND e.event_us > s.end_us + 900000000)
         OR e.event_us > e.exported_us + 31622400000000
     GROUP BY e.stage_arn, e.session_id
     UNION ALL
     -- Where no session has a row the table is not written, or the lake is from before it.
-    SELECT 'session_in_no_list', 'warn', f.stage_arn, f.session_id, COUNT(*)
-    FROM session_facts f
+    SELECT 'session_in_no_list', 'warn', k.stage_arn, k.session_id, CAST(1 AS BIGINT)
+    FROM known k
     CROSS JOIN base_listed l
-    WHERE f.has_row = 0 AND l.rows_of_all > 0
-    GROUP BY f.stage_arn, f.session_id
+    WHERE k.has_row = 0 AND l.rows_of_all > 0
     UNION ALL
     SELECT CASE WHEN kind = 'publish' THEN 'publish_while_not_joined' ELSE 'subscribe_while_not_joined' END,
         'warn', stage_arn, session_id, COUNT(*)
