@@ -65,6 +65,11 @@ VIEWS = (
         "SELECT minute, peak, session_id FROM concurrency_by_minute WHERE kind = 'join' ORDER BY peak DESC LIMIT 10",
     ),
     Example(
+        "viewers_by_minute",
+        "a session's minute in which somebody began to watch, or ended: viewers, each counted once",
+        "SELECT minute, peak, session_id FROM viewers_by_minute ORDER BY peak DESC LIMIT 10",
+    ),
+    Example(
         "session_summary",
         "a session: whether all of it is there, who took part, how long",
         "SELECT stage_name, session_start, is_complete, viewers, peak_viewers, watch_s / 3600 AS watch_hours"
@@ -85,8 +90,13 @@ VIEWS = (
     Example(
         "participant_hours",
         "a stage's day: hours of connected time, at least and at most; an estimate, not an invoice",
-        "SELECT stage_name, day, hours_low, hours_high FROM participant_hours JOIN stages_now USING (stage_arn)"
-        " ORDER BY day, stage_name",
+        "SELECT stage_name, day, hours_low, hours_high FROM participant_hours ORDER BY day, stage_name",
+    ),
+    Example(
+        "attempts",
+        "a stage's day of joining, publishing or subscribing: how many attempts, and how many of them failed",
+        "SELECT what, sum(attempts) AS attempts, 100 * sum(failed) / sum(attempts) AS percent_failed FROM attempts"
+        " GROUP BY what ORDER BY what",
     ),
     Example(
         "failures",
@@ -97,8 +107,7 @@ VIEWS = (
     Example(
         "waits",
         "how long a stage's participants waited to publish, or to see somebody: half of them, and 95 %",
-        "SELECT stage_name, what, participants, of_participants, p50_s, p95_s FROM waits"
-        " JOIN stages_now USING (stage_arn) ORDER BY stage_name, what",
+        "SELECT stage_name, what, participants, of_participants, p50_s, p95_s FROM waits ORDER BY stage_name, what",
     ),
     Example(
         "checks",

@@ -26,12 +26,14 @@ if TYPE_CHECKING:
 TABLES = tuple(COLUMNS)
 #: The views that other views stand on and nobody else needs, among those of `VIEWS` in their order.
 _INNER = (
-    "timely_events", "base_minutes", "newest_sessions", "unit_facts", "session_rows", "session_facts", "interval_facts",
+    "timely_events", "base_minutes", "newest_sessions", "stage_names", "unit_facts", "session_rows", "session_facts",
+    "interval_facts", "viewing_facts",
 )  # fmt: skip
 _ALL = (
     "stages_now",
     "newest_sessions",
     "sessions_now",
+    "stage_names",
     "participants_now",
     "timely_events",
     "base_minutes",
@@ -41,10 +43,13 @@ _ALL = (
     "interval_facts",
     "intervals",
     "concurrency_by_minute",
+    "viewing_facts",
+    "viewers_by_minute",
     "session_summary",
     "participant_summary",
     "watch_time",
     "participant_hours",
+    "attempts",
     "failures",
     "waits",
     "checks",
@@ -62,8 +67,8 @@ _SESSIONS_OF_DATES = {"base_listed", "session_range", "range_dates", "base_sessi
 #: The views that work out the intervals.
 _VIEWS_OF_INTERVALS = frozenset(
     {
-        "intervals", "concurrency_by_minute", "session_summary", "participant_summary", "watch_time",
-        "participant_hours", "checks",
+        "intervals", "concurrency_by_minute", "viewers_by_minute", "session_summary", "participant_summary",
+        "watch_time", "participant_hours", "checks",
     }
 )  # fmt: skip
 _READ = re.compile(r'\b(?:FROM|JOIN)\s+"?(\w+)', re.IGNORECASE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,21 +57,29 @@ def fill(lake: Path) -> None:
 
 
 ANSWERS: Mapping[int, list[list[tuple[Any, ...]]]] = {
-    1: [[("lobby", at(0).replace(tzinfo=None), "st-a", 1, 1, 3)], [(at(25).replace(tzinfo=None), 3)]],
+    1: [
+        [("lobby", at(0).replace(tzinfo=None), "st-a", 1, 1, 3)],
+        [(at(25).replace(tzinfo=None), 3)],
+        [(at(0).replace(tzinfo=None), 1, 1), (at(300).replace(tzinfo=None), 1, 0)],
+    ],
     2: [[("lobby", 10.0, 5.0)], [("ann", "paula", 5.0)]],
     3: [[("lobby", STARTED_ON, 4, 1025 / 3600, 1025 / 3600, 0.0, 0.0)]],
     4: [
-        [("JOIN", 3, 1, 100 / 3), ("PUBLISH", 1, 0, 0.0), ("SUBSCRIBE", 2, 1, 50.0)],
+        [("join", 5, 1, 20.0), ("publish", 1, 0, 0.0), ("subscribe", 2, 1, 50.0)],
+        [("JOIN", 3, 1, 100 / 3, 1), ("PUBLISH", 1, 0, 0.0, 0), ("SUBSCRIBE", 2, 1, 50.0, 0)],
         [("JOIN_ERROR", "X", 1)],
         [("Firefox", 2, 0), (None, 1, 1)],
     ],
     5: [[("lobby", 1, 3, 10.0, 10.0)]],
     6: [[("lobby", 3, 1, 1)]],
-    7: [[("ann", 1, 300 / 3600), ("paula", 1, 0.0)]],
+    7: [
+        [("ann", 1, 300 / 3600), ("paula", 1, 0.0)],
+        [("ann", 1, 1, 2, 330 / 3600, 0.0, 300 / 3600, at(20).replace(tzinfo=None), 0)],
+    ],
     8: [[("lobby", STARTED_ON, 2)]],
     9: [[(False, 4)]],
     10: [[("lobby", at(0).replace(tzinfo=None), "st-b", None, False)]],
-    11: [[(STARTED_ON, 14)], [(STARTED_ON, 2)]],
+    11: [[(STARTED_ON, 14)], [(STARTED_ON, 2)], [(date(2026, 11, 24), 1025 / 3600)]],
     12: [[], [(300 / 3600, 300 / 3600)]],
 }
 
@@ -90,6 +98,15 @@ def test_each_question_has_its_answer(tmp_path: Path) -> None:
                 if number == 1 and "peak_viewers" in sql:
                     rows = rows[:1]
                 assert [pytest.approx(row) if _has_floats(row) else row for row in expected] == rows, f"{number}: {sql}"
+
+
+def test_a_day_of_another_zone_may_have_25_hours(tmp_path: Path) -> None:
+    """A stay over the night in which summer time ends in Berlin: no hour is lost, and none counts twice."""
+    moments = {"JOINED": datetime(2026, 10, 24, 12, tzinfo=UTC), "LEFT": datetime(2026, 10, 27, 12, tzinfo=UTC)}
+    write(tmp_path, {"events": [event("st-a", "p", 0, name, event_time=moment) for name, moment in moments.items()]})
+    with on_duckdb(tmp_path, zone="America/New_York") as connection:
+        rows = connection.sql(queries()[11][2]).fetchall()
+    assert rows == [(date(2026, 10, 24 + day), hours) for day, hours in enumerate((10, 25, 24, 13))]
 
 
 def _has_floats(row: tuple[Any, ...]) -> bool:

@@ -5,8 +5,9 @@ Nothing of it is the views' own. Times are microseconds since the epoch.
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 DAY_US, MINUTE_US = 86_400_000_000, 60_000_000
@@ -187,6 +188,38 @@ def peak_viewers(found: list[Interval]) -> Counter[tuple[str, str]]:
         )
         for session, watched in by_session.items()
     })  # fmt: skip
+
+
+def viewings(found: list[Interval]) -> list[Interval]:
+    """When each watched anybody: of each subscription only what those before it do not cover."""
+    watched = [one for one in found if one.kind == "subscribe"]
+    until_us: dict[Unit, float] = {}
+    viewed = []
+    for one in sorted(watched, key=lambda one: (one.start_us, _over_us(one))):
+        begin_us = max(until_us.get(one.unit, -1), one.start_us)
+        if _over_us(one) > begin_us:
+            viewed.append(replace(one, kind="view", start_us=int(begin_us)))
+            until_us[one.unit] = _over_us(one)
+    return viewed
+
+
+def _over_us(one: Interval) -> float:
+    return math.inf if one.reason == "open" else one.counted_us
+
+
+def attempts(events: dict[Unit, list[Happened]]) -> dict[tuple[str, int, str], list[int]]:
+    """By stage, day and what: attempts, failures; participants, those with a failure, and those with nothing else."""
+    tried: dict[tuple[str, int, str], dict[Unit, list[bool]]] = defaultdict(lambda: defaultdict(list))
+    for unit, happened in events.items():
+        for one in happened:
+            what, _, outcome = one.name.replace("JOINED", "JOIN_STARTED").partition("_")
+            if what in {"JOIN", "PUBLISH", "SUBSCRIBE"} and outcome in {"STARTED", "ERROR"}:
+                tried[unit[0], one.at_us // DAY_US, what.lower()][unit].append(outcome == "ERROR")
+    return {
+        key: [sum(map(len, by.values())), sum(map(sum, by.values())), len(by), sum(map(any, by.values())),
+              sum(map(all, by.values()))]
+        for key, by in tried.items()
+    }  # fmt: skip
 
 
 def watch_time(found: list[Interval]) -> dict[tuple[str, str, str, str], tuple[int, int, int]]:

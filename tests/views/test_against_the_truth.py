@@ -142,6 +142,31 @@ def test_concurrency(worlds: Worlds, views: duckdb.DuckDBPyConnection) -> None:
     assert found == {(*key[:3], naive(key[3] * plain_answers.MINUTE_US)): levels for key, levels in plain.items()}
 
 
+def test_viewers(worlds: Worlds, views: duckdb.DuckDBPyConnection) -> None:
+    """Of each minute with a change, each viewer once; and the most of a session are those of its summary."""
+    rows = rows_of(views, "SELECT * FROM viewers_by_minute")
+    found = {
+        (row["stage_arn"], row["session_id"], row["minute"]):
+            [row["peak"], row["at_end"], row["peak_own"], row["at_end_own"]]
+        for row in rows
+    }  # fmt: skip
+    plain = plain_answers.concurrency(plain_answers.viewings(worlds.intervals), worlds.replicas)
+    assert found == {(*key[:2], naive(key[3] * plain_answers.MINUTE_US)): levels for key, levels in plain.items()}
+    by_summary = views.execute("SELECT session_id, peak_viewers FROM session_summary WHERE peak_viewers > 0")
+    by_minute = "SELECT session_id, max(peak) FROM viewers_by_minute GROUP BY stage_arn, session_id"
+    assert sorted(by_summary.fetchall()) == sorted(views.execute(by_minute).fetchall())
+
+
+def test_attempts(worlds: Worlds, views: duckdb.DuckDBPyConnection) -> None:
+    """And those that failed, and of how many people."""
+    found = {
+        (row["stage_arn"], (row["day"] - EPOCH.date()).days, row["what"]):
+            [row[name] for name in ("attempts", "failed", "participants", "participants_failed", "participants_never")]
+        for row in rows_of(views, "SELECT * FROM attempts")
+    }  # fmt: skip
+    assert found == plain_answers.attempts(worlds.events)
+
+
 def test_hours(worlds: Worlds, views: duckdb.DuckDBPyConnection) -> None:
     """By stage and UTC day, low and high, of them guessed, of them replicas'."""
     found = {

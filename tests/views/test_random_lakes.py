@@ -85,6 +85,7 @@ def test_as_plain_python_has_it(seed: int, tmp_path: Path) -> None:
     with on_duckdb(tmp_path, zone="America/New_York") as connection:
         intervals = rows_of(connection, "SELECT * FROM intervals")
         minutes = rows_of(connection, "SELECT * FROM concurrency_by_minute")
+        viewers = rows_of(connection, "SELECT 'view' AS kind, * FROM viewers_by_minute")
         sessions = rows_of(connection, "SELECT * FROM session_summary")
         hours = rows_of(connection, "SELECT * FROM participant_hours")
     assert Counter(
@@ -98,9 +99,9 @@ def test_as_plain_python_has_it(seed: int, tmp_path: Path) -> None:
     levels = {
         (row["stage_arn"], row["session_id"], row["kind"], (micros(row["minute"]) or 0) // plain_answers.MINUTE_US):
             [row["peak"], row["at_end"], row["peak_own"], row["at_end_own"]]
-        for row in minutes
+        for row in (*minutes, *viewers)
     }  # fmt: skip
-    assert levels == plain_answers.concurrency(plain, lake.replicas)
+    assert levels == plain_answers.concurrency([*plain, *plain_answers.viewings(plain)], lake.replicas)
     assert all(peak >= at_end >= own >= 0 for peak, at_end, _, own in levels.values())
     peaks = plain_answers.peak_viewers(plain)
     assert {(row["stage_arn"], row["session_id"]): row["peak_viewers"] for row in sessions if row["viewers"]} == {

@@ -82,9 +82,11 @@ SELECT f.stage_arn AS stage_arn, d.day AS day,
     SUM(CASE WHEN f.bound = 0 THEN f.total_us * f.replica_code ELSE 0 END) / CAST(3600000000 AS DOUBLE)
         AS replica_hours_low,
     SUM(CASE WHEN f.bound = 1 THEN f.total_us * f.replica_code ELSE 0 END) / CAST(3600000000 AS DOUBLE)
-        AS replica_hours_high
+        AS replica_hours_high,
+    MAX(n.stage_name) AS stage_name
 FROM filled f
 JOIN base_days d ON d.day_us = f.midnight_us
+LEFT JOIN stage_names n ON n.stage_arn = f.stage_arn
 GROUP BY f.stage_arn, d.day
 -- A stay that ends at midnight is not there on the day that begins.
 HAVING SUM(f.begins + f.total_us) > 0

@@ -30,9 +30,12 @@ SELECT u.stage_arn AS stage_arn, u.session_id AS session_id, u.participant_id AS
     p.attributes AS attributes, p.isp_name AS isp_name, p.os_name AS os_name, p.os_version AS os_version,
     p.browser_name AS browser_name, p.browser_version AS browser_version, p.sdk_version AS sdk_version,
     p.protocol AS protocol, p.recording_s3_bucket AS recording_s3_bucket,
-    p.recording_s3_prefix AS recording_s3_prefix, p.details AS details
+    p.recording_s3_prefix AS recording_s3_prefix, p.details AS details,
+    COALESCE(NULLIF(n.stage_name, ''), NULLIF(s.stage_name, '')) AS stage_name
 FROM unit_facts u
 LEFT JOIN counted c
     ON c.stage_arn = u.stage_arn AND c.session_id = u.session_id AND c.participant_id = u.participant_id
 LEFT JOIN participants_now p
     ON p.stage_arn = u.stage_arn AND p.session_id = u.session_id AND p.participant_id = u.participant_id
+LEFT JOIN newest_sessions n ON n.stage_arn = u.stage_arn AND n.session_id = u.session_id
+LEFT JOIN stage_names s ON s.stage_arn = u.stage_arn

@@ -1,7 +1,6 @@
 -- A session: how many took part, how long, and how much of it is there.
 WITH facts AS (
-    SELECT stage_arn, session_id, session_number, unit, kind, started_us, counted_us, low_us, high_us,
-        CASE WHEN end_reason = 'open' THEN CAST(9000000000000000000 AS BIGINT) ELSE counted_us END AS over_us
+    SELECT stage_arn, session_id, session_number, unit, kind, started_us, counted_us, low_us, high_us
     FROM interval_facts
 ),
 by_unit AS (
@@ -16,28 +15,13 @@ by_unit AS (
     FROM facts
     GROUP BY stage_arn, session_id, session_number, unit
 ),
--- A viewer counts once, whomever it watches: of each of its subscriptions only what those before it do not cover.
--- One that is open ends after all moments.
-covered AS (
-    SELECT session_number, over_us,
-        CASE WHEN until_us > started_us THEN until_us ELSE started_us END AS from_us
-    FROM (
-        SELECT session_number, started_us, over_us,
-            COALESCE(MAX(over_us) OVER (
-                PARTITION BY unit ORDER BY started_us, over_us ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-            ), -1) AS until_us
-        FROM facts
-        WHERE kind = 'subscribe' AND over_us > started_us
-    ) watched
-    WHERE over_us > until_us
-),
--- As in concurrency_by_minute, sums may run on from one session to the next.
+-- A viewer counts once, whomever it watches. As in concurrency_by_minute, sums may run on from one session to the next.
 audience AS (
     SELECT c.session_number AS session_number, SUM(s.step) OVER (
         PARTITION BY c.session_number % 8
         ORDER BY c.session_number, CASE WHEN s.step = 1 THEN c.from_us ELSE c.over_us END
     ) AS viewers_now
-    FROM covered c
+    FROM viewing_facts c
     CROSS JOIN (SELECT 1 AS step UNION ALL SELECT -1 AS step) s
 ),
 counted AS (
@@ -80,4 +64,4 @@ SELECT f.stage_arn AS stage_arn, f.session_id AS session_id,
 FROM session_facts f
 LEFT JOIN totals t ON t.stage_arn = f.stage_arn AND t.session_id = f.session_id
 LEFT JOIN newest_sessions n ON n.stage_arn = f.stage_arn AND n.session_id = f.session_id
-LEFT JOIN stages_now s ON s.stage_arn = f.stage_arn
+LEFT JOIN stage_names s ON s.stage_arn = f.stage_arn

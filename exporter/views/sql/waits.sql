@@ -26,10 +26,16 @@ ranked AS (
         COUNT(*) OVER (PARTITION BY stage_arn, what, has_wait) AS places
     FROM waited
 )
-SELECT stage_arn, what,
-    CAST(SUM(has_wait) AS BIGINT) AS participants,
+SELECT r.stage_arn AS stage_arn, r.what AS what,
+    CAST(SUM(r.has_wait) AS BIGINT) AS participants,
     CAST(COUNT(*) AS BIGINT) AS of_participants,
-    MAX(CASE WHEN has_wait = 1 AND place * 100 >= places * 50 AND (place - 1) * 100 < places * 50 THEN wait_us END) / CAST(1000000 AS DOUBLE) AS p50_s,
-    MAX(CASE WHEN has_wait = 1 AND place * 100 >= places * 95 AND (place - 1) * 100 < places * 95 THEN wait_us END) / CAST(1000000 AS DOUBLE) AS p95_s
-FROM ranked
-GROUP BY stage_arn, what
+    MAX(CASE
+        WHEN r.has_wait = 1 AND r.place * 100 >= r.places * 50 AND (r.place - 1) * 100 < r.places * 50 THEN r.wait_us
+    END) / CAST(1000000 AS DOUBLE) AS p50_s,
+    MAX(CASE
+        WHEN r.has_wait = 1 AND r.place * 100 >= r.places * 95 AND (r.place - 1) * 100 < r.places * 95 THEN r.wait_us
+    END) / CAST(1000000 AS DOUBLE) AS p95_s,
+    MAX(n.stage_name) AS stage_name
+FROM ranked r
+LEFT JOIN stage_names n ON n.stage_arn = r.stage_arn
+GROUP BY r.stage_arn, r.what
