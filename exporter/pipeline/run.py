@@ -19,6 +19,7 @@ from exporter.errors import (
     Malformed,
     Overtaken,
     ScopeHeld,
+    UsageError,
 )
 from exporter.ivs.client import Client
 from exporter.ivs.operations import Operation
@@ -26,7 +27,9 @@ from exporter.ivs.paging import named_pages
 from exporter.ivs.retry import RetryingCaller
 from exporter.ivs.service_time import FarDates
 from exporter.lake.identity import LakeKind, look_at_lake, open_lake
+from exporter.lake.stores.open import is_on_s3
 from exporter.ledger import ScopeLedger
+from exporter.machine.image import is_in_own_layer
 from exporter.model import REGIONS, scope_of
 from exporter.normalize.listed_model import ListedStage
 from exporter.pipeline.budget import Budget, size_bytes_for
@@ -134,9 +137,15 @@ async def _over_scopes(
 async def _check_lake(context: RunContext, *, opens_lake: bool) -> None:
     """See that the lake is one, of this kind, or can become one; where ``opens_lake``, make it one.
 
-    Raises :class:`LakeError` where it is none, and :class:`UsageError` where it is of another kind.
+    Raises :class:`LakeError` where it is none, and :class:`UsageError` where it is of another kind, or would be gone
+    with the container.
     """
     lake = context.settings.lake
+    if opens_lake and context.request.made_by == "run" and not is_on_s3(lake) and is_in_own_layer(lake):
+        raise UsageError(
+            f"lake: {lake} lies in the container's own layer, and would be gone with it: mount a folder or a volume"
+            " there (docker run --volume /srv/lake:/lake), or name one on S3"
+        )
     kind = LakeKind(context.request.made_by, context.privacy.fingerprint())
     if await look_at_lake(context.store, lake, kind) is None:
         await check_has_log(context.store)

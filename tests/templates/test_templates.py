@@ -1,0 +1,155 @@
+"""The templates for a deployment, each checked by its own ecosystem's tool, and against what the program itself says."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from exporter.cli.app import app, main
+from exporter.cli.templates import SETTINGS, names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+ROOT = Path(__file__).parents[2]
+CONFIG = ROOT / "config"
+#: Made by ``scripts/setup engines``.
+TOOLS = ROOT / ".venv-engines" / "bin"
+needs_tools = pytest.mark.skipif(not TOOLS.exists(), reason="scripts/setup engines")
+#: Texts, and how a mistake is made in each, that its tool must find.
+KUBERNETES = ("kubernetes/cronjob.yaml", "kubernetes/indexed-job.yaml")
+
+
+def check(*command: str | Path) -> tuple[int, str]:
+    """What a tool says of a template, and its exit code."""
+    ended = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False, cwd=ROOT)
+    return ended.returncode, ended.stdout + ended.stderr
+
+
+def with_mistake(path: Path, folder: Path, before: str, after: str) -> Path:
+    """A copy of a template with one word replaced."""
+    text = path.read_text()
+    assert before in text
+    copy = folder / path.name
+    copy.write_text(text.replace(before, after, 1))
+    return copy
+
+
+def test_config_prints_each_of_them(capsys: pytest.CaptureFixture[str]) -> None:
+    """The settings' file where none is named; the list names all files of the folder."""
+    assert main(["config"]) == 0
+    assert capsys.readouterr().out == (CONFIG / "ivs-export.toml").read_text()
+    assert main(["config", "--list"]) == 0
+    listed = capsys.readouterr().out.split()
+    assert sorted(listed) == sorted(str(path.relative_to(CONFIG)) for path in CONFIG.rglob("*") if path.is_file())
+    for name in listed:
+        assert main(["config", name]) == 0
+        assert capsys.readouterr().out == (CONFIG / name).read_text()
+    assert main(["config", "../pyproject.toml"]) == 2
+    assert "config --list" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd here")
+def test_systemd(tmp_path: Path) -> None:
+    """Both units are what systemd takes; the program's place is another one here."""
+    service = with_mistake(
+        CONFIG / "systemd/ivs-export.service", tmp_path, "/opt/ivs-export/bin/ivs-export", "/bin/true"
+    )
+    timer = shutil.copy(CONFIG / "systemd/ivs-export.timer", tmp_path)
+    assert check("systemd-analyze", "verify", service, timer) == (0, "")
+    service.write_text(service.read_text().replace("Type=oneshot", "Type=onceshot"))
+    assert "onceshot" in check("systemd-analyze", "verify", service, timer)[1]
+
+
+@needs_tools
+@pytest.mark.parametrize("name", KUBERNETES)
+def test_kubernetes(name: str, tmp_path: Path) -> None:
+    """Each is what Kubernetes' own schema asks for."""
+    tool = TOOLS / "kubernetes-validate"
+    code, said = check(tool, "--strict", CONFIG / name)
+    assert code == 0, said
+    wrong = with_mistake(CONFIG / name, tmp_path, "restartPolicy: Never", "restartPolicys: Never")
+    assert check(tool, "--strict", wrong)[0] != 0
+
+
+@needs_tools
+def test_cloudformation(tmp_path: Path) -> None:
+    """The stack is one that CloudFormation takes."""
+    tool, stack = TOOLS / "cfn-lint", CONFIG / "cloudformation/ivs-export.yaml"
+    assert check(tool, stack) == (0, "")
+    wrong = with_mistake(stack, tmp_path, "ReadonlyRootFilesystem", "ReadOnlyRootFileSystem")
+    assert check(tool, wrong)[0] != 0
+
+
+def test_the_roles_of_the_stack_are_those_of_the_policy() -> None:
+    """What the exporter may do stands in two files: neither allows more."""
+    policy = json.loads((CONFIG / "iam-policy.json").read_text())
+    # Its bucket is encrypted with a key of S3's own, which needs no permission.
+    wanted = {action for each in policy["Statement"] for action in each["Action"] if not action.startswith("kms:")}
+    stack = (CONFIG / "cloudformation/ivs-export.yaml").read_text()
+    role = stack[stack.index("  ExporterRole:") : stack.index("  Task:")]
+    assert set(re.findall(r"\b(?:ivs|s3):[A-Z]\w+", role)) == wanted
+
+
+def test_every_command_line_in_a_template_is_one_of_the_program() -> None:
+    """Options are not misspelt, whatever is behind them."""
+    lines = [line for name in names() if name != SETTINGS for line in command_lines((CONFIG / name).read_text())]
+    assert len(lines) >= 6
+    for line in lines:
+        command = app.commands[line[0]]
+        flags = {flag for option in command.params for flag in (*option.opts, *option.secondary_opts)}
+        assert {word for word in line[1:] if word.startswith("--")} <= flags, line
+
+
+def command_lines(text: str) -> Iterator[Sequence[str]]:
+    """The words after the program's name, to the end of the command."""
+    joined = re.sub(r"\s*\n\s+(?=--)", " ", text)
+    for found in re.finditer(r"(?:\bivs-export(?<!/)|args: \[|Command: \[|\"command\": \[) ?([a-z]+[^\n]*)", joined):
+        words = re.findall(r"--[a-z-]+|[a-z]+", found[1].split(">")[0].split("`")[0])
+        if words and words[0] in app.commands:
+            yield words
+
+
+@needs_tools
+def test_the_image() -> None:
+    """A linter has nothing to say of the Dockerfile."""
+    assert check(TOOLS / "hadolint", ROOT / "Dockerfile") == (0, "")
+
+
+def test_the_steps_of_the_image_in_a_clean_folder(tmp_path: Path) -> None:
+    """What the Dockerfile copies is all that the wheel is made of; the wheel runs, and has the templates.
+
+    No engine builds images here.
+    """
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    for source in " ".join(copied).split():
+        place = tmp_path / source
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if (ROOT / source).is_dir():
+            shutil.copytree(ROOT / source, place, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / source, place)
+    wheels = tmp_path / "wheels"
+    python = ROOT / ".venv/bin/python"
+    built = run(python, "-m", "hatchling", "build", "--target", "wheel", "--directory", wheels, folder=tmp_path)
+    assert built.returncode == 0, built.stderr
+    [wheel] = wheels.iterdir()
+    place = tmp_path / "installed"
+    shutil.unpack_archive(wheel, place, "zip")
+    said = run(python, "-m", "exporter", "config", "--list", folder=place)
+    assert said.stdout.split() == names()
+    assert (place / "exporter" / "report" / "style.css").exists()
+    assert (place / "exporter" / "py.typed").exists()
+
+
+def run(*command: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    """A command in a folder, which its Python looks into first."""
+    words = [str(word) for word in command]
+    environment: dict[str, Any] = {"PYTHONPATH": str(folder), "PATH": "/usr/bin:/bin"}
+    return subprocess.run(words, capture_output=True, text=True, check=False, cwd=folder, env=environment)
