@@ -1,4 +1,4 @@
-"""The templates for a deployment, each checked by its own ecosystem's tool, and against what the program itself says."""
+"""The templates for a deployment: each checked by its ecosystem's own tool, and against the program itself."""
 
 from __future__ import annotations
 
