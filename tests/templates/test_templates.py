@@ -116,6 +116,19 @@ def command_lines(text: str) -> Iterator[Sequence[str]]:
             yield words
 
 
+def test_a_release_is_one_version_everywhere(tmp_path: Path) -> None:
+    """The tag, the package and the changelog."""
+    for name in ("scripts", "exporter"):
+        (tmp_path / name).mkdir()
+    script = shutil.copy(ROOT / "scripts/release-check", tmp_path / "scripts")
+    (tmp_path / "exporter/__init__.py").write_text('__version__ = "0.2.0"\n')
+    (tmp_path / "CHANGELOG.md").write_text("## 0.2.0rc1\n")
+    assert "no section" in check(script, "v0.2.0")[1]
+    (tmp_path / "CHANGELOG.md").write_text("## 0.2.0 (2026-11-26)\n")
+    assert check(script, "v0.2.0") == (0, "")
+    assert "says 0.2.0" in check(script, "v0.2.1")[1]
+
+
 @needs_tools
 def test_the_image() -> None:
     """A linter has nothing to say of the Dockerfile."""
