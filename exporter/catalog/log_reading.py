@@ -48,11 +48,11 @@ async def read_logs(store: Store, marks: Iterable[Mapping[str, Mark]]) -> Logs:
     found, slots = Logs(), asyncio.Semaphore(_SCOPES_AT_ONCE)
 
     async def read_one(scope: Scope) -> None:
-        numbers = [of_table[str(scope)].number if str(scope) in of_table else 1 for of_table in of_tables]
+        numbers = [of_table[str(scope)].number if str(scope) in of_table else 0 for of_table in of_tables]
         async with slots:
             try:
-                log = await _read(store, scope, min(numbers, default=1))
-                is_ready = await _is_last_ready(store, log, max(numbers, default=1))
+                log = await _read(store, scope, max(1, min(numbers, default=0)))
+                is_ready = await _is_last_ready(store, log, max(numbers, default=0))
             except (LogDamaged, LakeTooNew) as error:
                 found.failed[str(scope)] = error
                 return

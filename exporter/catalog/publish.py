@@ -93,7 +93,7 @@ class Publisher:
             if not _covers(logs, marks):  # another publisher has made the table anew
                 logs = await read_logs(self.opened.store, [marks])
             published.behind = waiting_files(table.name, marks, logs.waiting)
-            changes, listed = await self._changes(table, found, logs, marks)
+            changes, listed = await self._changes(table, found, logs, marks, is_rebuild=is_rebuild)
             if changes.is_empty and not (is_rebuild and found.current_snapshot()):
                 return
             try:
@@ -115,10 +115,15 @@ class Publisher:
             found = await self.opened.ask(self.opened.tables.open, table)
 
     async def _changes(
-        self, table: Table, found: IcebergTable, logs: Logs, marks: Mapping[str, Mark]
+        self, table: Table, found: IcebergTable, logs: Logs, marks: Mapping[str, Mark], *, is_rebuild: bool
     ) -> tuple[TableChanges, dict[str, ListedFile]]:
-        """What to commit, with the files as they will be listed. A scope with a file that can't be is left out."""
+        """What to commit, with the files as they will be listed. A scope with a file that can't be is left out.
+
+        Of a table that is made anew none is: it would lose the rows that it has of that scope.
+        """
         left_out: set[str] = set()
+        if is_rebuild:
+            _check_none_fails(table, logs.failed)
         while True:
             ready = {scope: log for scope, log in logs.ready.items() if scope not in left_out}
             known = {scope: mark for scope, mark in marks.items() if scope not in left_out | logs.failed.keys()}
@@ -130,6 +135,8 @@ class Publisher:
                 return changes, listed
             for scope, cause in sorted(failed.items()):
                 self._publication.fail(scope, cause)
+            if is_rebuild:
+                _check_none_fails(table, failed)
             left_out |= failed.keys()
 
     async def _listed(
@@ -173,6 +180,12 @@ class Publisher:
         forgotten = mark_properties(found.properties) - marks.keys() if is_rebuild else set()
         edit = TableEdit(list(listed.values()), list(removed.values()), is_rebuild, marks, forgotten)
         commit(found, edit, opened.lake, opened.tables.properties)
+
+
+def _check_none_fails(table: Table, failed: Mapping[str, ExportError]) -> None:
+    """Raise :class:`CatalogMismatch` where scopes fail."""
+    if failed:
+        raise CatalogMismatch(f"{table.name} is not made anew without {min(failed)}", "mend that first, and try again")
 
 
 def _covers(logs: Logs, marks: Mapping[str, Mark]) -> bool:

@@ -111,10 +111,14 @@ async def test_a_scope_that_fails_holds_up_no_other(sql_lake: CatalogLake) -> No
         await store.create(mine[1].key, body[:-9] + b"x" + body[-8:])
         damaged = await sql_lake.publish(store)
         assert [failure.error.kind for failure in damaged.failures] == ["file_damaged"]
+        anew = await sql_lake.publish(store, is_rebuild=True)
+        assert "events is not made anew without" in str(anew.failures[-1].error)
 
         await store.delete(f"_log/{SCOPE}/records/{2:012d}.json")
         torn = await sql_lake.publish(store)
         assert [(failure.unit, failure.error.kind) for failure in torn.failures] == [(str(SCOPE), "log_damaged")]
+        anew = await sql_lake.publish(store, is_rebuild=True)
+        assert len(anew.failures) == 1 + len(TABLES)
         assert [row["event_id"] for row in sql_lake.rows("events")] == [7]
 
 
