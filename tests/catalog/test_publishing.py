@@ -138,18 +138,18 @@ async def test_a_table_is_made_anew_and_dropped_and_no_file_goes(lake: CatalogLa
         await check_same_as_the_lake(lake, store)
 
 
-async def test_a_mark_that_does_not_fit_is_refused_until_the_table_is_made_anew(lake: CatalogLake) -> None:
+async def test_a_mark_that_does_not_fit_is_refused_until_the_table_is_made_anew(sql_lake: CatalogLake) -> None:
     """A log that was restored from an older day, and continued, has other records of the same numbers."""
     service = world()
-    async with lake.store() as store:
+    async with sql_lake.store() as store:
         await export(service, store, "r1")
         older = set(await store.keys(f"_log/{SCOPE}/"))
         service.add("st-1", events={"p1": 2})
         await export(service, store, "r2")
-        await lake.publish(store)
+        await sql_lake.publish(store)
         for key in set(await store.keys(f"_log/{SCOPE}/")) - older:
             await store.delete(key)
-        ended = {str(failure.error) for failure in (await lake.publish(store)).failures}
+        ended = {str(failure.error) for failure in (await sql_lake.publish(store)).failures}
         assert len(ended) == len(TABLES)
         assert all("the log ends before it: it is older than the table" in text for text in ended)
         for key in await keys_of_files(store):  # those that the older log does not know
@@ -157,18 +157,18 @@ async def test_a_mark_that_does_not_fit_is_refused_until_the_table_is_made_anew(
                 await store.remove(key)
         service.add("st-2", events={"p2": 3})
         await export(service, store, "r3")
-        failures = (await lake.publish(store)).failures
+        failures = (await sql_lake.publish(store)).failures
         assert {failure.error.kind for failure in failures} == {"catalog_mismatch"}
         assert all(
             "the log has another one of that number; `ivs-export publish --rebuild`" in str(failure.error)
             for failure in failures
         )
-        rebuilt = await lake.publish(store, is_rebuild=True)
+        rebuilt = await sql_lake.publish(store, is_rebuild=True)
         assert rebuilt.failures == []
-        await check_same_as_the_lake(lake, store)
+        await check_same_as_the_lake(sql_lake, store)
 
 
-@pytest.mark.parametrize("lakes", ["glue"], indirect=True)
+@pytest.mark.parametrize("lakes", ["glue on s3"], indirect=True)
 async def test_glue_has_the_tables_for_the_hive_reader_too(lake: CatalogLake) -> None:
     """Both kinds are kept by one publication, and given up together; each column says what it means."""
     names = {f"{table.name}{kind}" for table in TABLES for kind in ("", "_hive")}
@@ -176,6 +176,7 @@ async def test_glue_has_the_tables_for_the_hive_reader_too(lake: CatalogLake) ->
         await export(world(), store, "r1")
         kept = await keep_catalog(lake.settings, store, lake.make_session, system_clock())
         assert (kept.outcome, kept.failures) == ("complete", [])
+        await check_same_as_the_lake(lake, store)
         glue: Any = lake.reader()
         listed = glue.glue.get_tables(DatabaseName=lake.database)["TableList"]
         assert {table["Name"] for table in listed} == names

@@ -68,7 +68,7 @@ async def test_three_publishers_that_race_and_die_list_each_file_once(lake: Cata
         await export(service, store, "r0")
 
         async def write() -> None:
-            for number in range(5):
+            for number in range(4):
                 service.add(f"st-{number}", events={f"p{unit}": 2 for unit in range(2)})
                 await export(service, store, f"r{number + 1}")
             is_over.set()

@@ -42,7 +42,7 @@ _numbers = itertools.count(1)
 
 @dataclass(frozen=True, slots=True)
 class CatalogLake:
-    """A lake with a catalog of its own. ``endpoint`` is that of S3, None for a lake in a directory."""
+    """A lake with a catalog of its own. ``endpoint`` is that of AWS's services, None where none is asked."""
 
     kind: str
     address: str
@@ -119,12 +119,19 @@ def catalog_of(kind: str, properties: dict[str, str], name: str = "ivs-export") 
 
 @contextmanager
 def catalog_lakes(kind: str, folder: Path) -> Iterator[Iterator[CatalogLake]]:
-    """Fresh lakes without an end, each with a catalog, or a database in one, of its own."""
+    """Fresh lakes without an end, each with a catalog, or a database in one, of its own.
+
+    ``glue`` has its lakes in directories, since moto's S3 takes its time; ``glue on s3`` has them there.
+    """
     if kind == "sql":
         yield (_beside_sql(folder / f"lake-{number}") for number in _numbers)
         return
     with ExitStack() as stack:
         if kind == "glue":
+            endpoint = stack.enter_context(moto_glue())
+            yield (_beside_glue(folder / f"lake-{number}", endpoint, number) for number in _numbers)
+            return
+        if kind == "glue on s3":
             endpoint = catalog = stack.enter_context(moto_glue())
         else:
             endpoint, catalog = stack.enter_context(seaweedfs_with_catalog(folder))
@@ -137,12 +144,17 @@ def catalog_lakes(kind: str, folder: Path) -> Iterator[Iterator[CatalogLake]]:
         )
         stack.callback(client.close)
         client.create_bucket(Bucket=_BUCKET)
-        yield (_on_s3(kind, endpoint, catalog, number) for number in _numbers)
+        yield (_on_s3(kind.partition(" ")[0], endpoint, catalog, number) for number in _numbers)
 
 
 def _beside_sql(folder: Path) -> CatalogLake:
     folder.mkdir()
     return CatalogLake("sql", str(folder / "lake"), {"uri": f"sqlite:///{folder}/catalog.db"}, "ivs")
+
+
+def _beside_glue(folder: Path, endpoint: str, number: int) -> CatalogLake:
+    folder.mkdir()
+    return CatalogLake("glue", str(folder / "lake"), {"glue.endpoint": endpoint}, f"ivs_{number}", endpoint)
 
 
 def _on_s3(kind: str, endpoint: str, catalog: str, number: int) -> CatalogLake:
