@@ -45,7 +45,8 @@ def other_clock(settings: Settings) -> Clock | None:
         return None
     start_us = read_us(text)
     urls = [] if start_us is not None else [text]
-    if urls and not text.startswith(("http://", "https://")):
+    urls += _of_catalog(settings)
+    if start_us is None and not text.startswith(("http://", "https://")):
         raise UsageError(f"{VARIABLE} holds neither an ISO time nor the URL of an emulator")
     for url in (*urls, *asyncio.run(_endpoints(settings))):
         if not is_loopback(url):
@@ -86,8 +87,15 @@ def _services(settings: Settings) -> Iterator[tuple[str, str]]:
             yield "sts", region
     if settings.lake.lower().startswith("s3:"):
         yield "s3", min(regions, default="us-east-1")
-    if settings.catalog.kind == "glue":
+    if settings.catalog.kind == "glue" and not _of_catalog(settings):
         yield "glue", min(regions, default="us-east-1")
+
+
+def _of_catalog(settings: Settings) -> list[str]:
+    """Where a catalog answers, as far as its own properties say it."""
+    catalog = settings.catalog
+    named = {"rest": "uri", "glue": "glue.endpoint"}.get(catalog.kind, "")
+    return [catalog.properties[named].get_secret_value()] if named in catalog.properties else []
 
 
 def _started(start_us: int, monotonic_s: Callable[[], float]) -> Callable[[], int]:

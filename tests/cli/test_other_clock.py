@@ -100,6 +100,21 @@ def test_the_emulators_time_is_the_exporters(
     [
         ("2031-03-05T12:00Z", {"AWS_ENDPOINT_URL_IVS_REALTIME": ""}, "lake", "ivsrealtime.us-east-1.amazonaws.com"),
         ("2031-03-05T12:00Z", {}, "s3://some-bucket/lake", "amazonaws.com is no loopback address"),
+        (
+            "2031-03-05T12:00Z",
+            {
+                "IVS_EXPORT_CATALOG__KIND": "rest",
+                "IVS_EXPORT_CATALOG__PROPERTIES": '{"uri": "https://catalog.example.com"}',
+            },
+            "lake",
+            "catalog.example.com is no loopback address",
+        ),
+        (
+            "2031-03-05T12:00Z",
+            {"IVS_EXPORT_CATALOG__KIND": "glue"},
+            "lake",
+            "glue.us-east-1.amazonaws.com is no loopback",
+        ),
         ("http://192.0.2.1:8000", {}, "lake", "192.0.2.1 is no loopback address"),
         ("noon", {}, "lake", "neither an ISO time nor the URL"),
         ("http://127.0.0.1:9", {}, "lake", "no emulator shows its time at 127.0.0.1"),
