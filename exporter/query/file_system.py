@@ -39,9 +39,7 @@ class LakeFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no
         super().__init__()
         self._files = files
         self.has_log = files.has_log()
-        self.sizes: Mapping[str, Mapping[str, int]] = {
-            table: own_files(table, files.sizes(table), is_named=self.has_log) for table in tables
-        }
+        self.sizes: Mapping[str, Mapping[str, int]] = {table: own_files(table, files.sizes(table)) for table in tables}
         self.failure: ExportError | None = None
 
     def glob(self, path: str, **_: Any) -> list[str]:  # noqa: ANN401 - fsspec's own

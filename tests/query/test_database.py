@@ -260,26 +260,27 @@ STRANGERS = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("has_log", [False, True])
 def test_what_others_left_in_a_table_s_folder_is_passed_over(
-    has_log: bool, place: Place, folder: Path, caplog: pytest.LogCaptureFixture
+    place: Place, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """No row of it is read, whatever its folder is called, and it is named once. With a log, names tell, too."""
+    """No row of it is read, whatever its folder is called, and it is named once."""
     [path] = (folder / "events" / "event_date=2026-11-23").iterdir()
     for name in STRANGERS:
         (folder / "events" / name).parent.mkdir(exist_ok=True)
         (folder / "events" / name).write_bytes(path.read_bytes())
-    if has_log:
-        (folder / "_log").mkdir()
-        (folder / "_log" / "lake.json").write_text("{}")
-        for number, own in enumerate(sorted(folder.rglob("*_date=20*/[0-9].parquet"))):
-            own.rename(own.with_name(f"123456789012-eu-west-1-000000001-run-{number:06d}.parquet"))
-        path.with_name("copy.parquet").write_bytes(b"no Parquet")
     with opened(place(folder)) as database:
         assert answer(database, "SELECT count(*) AS n FROM events") == [{"n": tables_lake.EVENTS_ALL}]
         assert answer(database, "SELECT count(*) AS n FROM intervals") != [{"n": 0}]
     [said] = [record for record in caplog.records if record.msg == "files_passed_over"]
-    assert said.__dict__[FIELDS]["count"] == len(STRANGERS) - 1 + has_log
+    assert said.__dict__[FIELDS]["count"] == len(STRANGERS) - 1  # _SUCCESS is no data file by its name
+
+
+def test_a_copy_in_a_date_s_folder_is_read(folder: Path) -> None:
+    """As every reader of the lake does: nothing else would show that its events stand twice."""
+    [path] = (folder / "events" / "event_date=2026-11-23").iterdir()
+    path.with_name("copy.parquet").write_bytes(path.read_bytes())
+    with opened(str(folder)) as database:
+        assert answer(database, "SELECT severity FROM checks WHERE name = 'event_twice'") == [{"severity": "error"}]
 
 
 def test_a_file_that_goes_away_is_named(folder: Path) -> None:

@@ -48,11 +48,7 @@ def absolute(lake: str) -> str:
 async def tables_of(settings: Settings) -> set[str]:
     """The tables that have files in the lake, with a log or without. Raises :class:`LakeError` where it is none."""
     async with open_store(settings.lake, own_session, settings.s3) as store:
-        tables = {
-            table
-            for table in TABLES
-            if any(is_of_table(table, key, is_named=False) for key in await store.keys(f"{table}/"))
-        }
+        tables = {table for table in TABLES if any(is_of_table(table, key) for key in await store.keys(f"{table}/"))}
         if not tables:
             await check_is_lake(store, settings.lake)
     return tables
