@@ -16,6 +16,7 @@ from exporter.lake.tables.participants import PARTICIPANTS
 from exporter.lake.tables.sessions import SESSIONS
 from exporter.lake.tables.stages import STAGES
 from tests.support import tables_lake
+from tests.support.engines import answer_of, needs_engines
 from tests.support.environment import bare_environment
 
 if TYPE_CHECKING:
@@ -54,6 +55,16 @@ def run_python(section: str) -> dict[str, Any]:
     names: dict[str, Any] = {}
     exec(compile(code, section, "exec"), names)  # noqa: S102 - the page's own
     return names
+
+
+def answers_elsewhere(section: str, before: str = "", **asked: str) -> dict[str, Any]:
+    """What these expressions give after a section's snippet, in the environment of the engines."""
+    (code,) = snippets(section, "python")
+    answers = ", ".join(f"{name!r}: {expression}" for name, expression in asked.items())
+    found: dict[str, Any] = answer_of(
+        ["-c", f"{before}\n{code}\nimport json\nprint(json.dumps({{{answers}}}))"], Path.cwd()
+    )
+    return found
 
 
 def counted(values: Iterable[str]) -> tuple[set[str], int]:
@@ -121,15 +132,21 @@ def test_polars() -> None:
     assert found["events"].collect().height == tables_lake.EVENTS_ALL
 
 
+@needs_engines
 def test_pandas() -> None:
     """The rules of the page hold, and times are in UTC."""
-    pytest.importorskip("pandas")
-    found = run_python("pandas")
-    assert counted(found["final"]["participant_id"]) == FINAL
-    assert counted(found["now"]["participant_id"]) == ALL
-    assert len(found["own"]) == tables_lake.EVENTS_OWN
-    assert len(found["events"]) == tables_lake.EVENTS_ALL
-    assert str(found["events"]["event_time"].dt.tz) == "UTC"
+    found = answers_elsewhere(
+        "pandas",
+        final="list(final['participant_id'])",
+        now="list(now['participant_id'])",
+        own="len(own)",
+        events="len(events)",
+        zone="str(events['event_time'].dt.tz)",
+    )
+    assert counted(found["final"]) == FINAL
+    assert counted(found["now"]) == ALL
+    assert (found["own"], found["events"]) == (tables_lake.EVENTS_OWN, tables_lake.EVENTS_ALL)
+    assert found["zone"] == "UTC"
 
 
 def test_pyarrow() -> None:
@@ -140,20 +157,21 @@ def test_pyarrow() -> None:
     assert str(found["own"].schema.field("event_date").type) == "date32[day]"
 
 
+@needs_engines
 @pytest.mark.spark
 @pytest.mark.slow
-def test_spark(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_spark() -> None:
     """The rules of the page hold."""
-    sql = pytest.importorskip("pyspark.sql")
-    monkeypatch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
-    session = sql.SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").getOrCreate()
-    try:
-        found = run_python("Spark")
-        assert counted(found["final"]["participant_id"].to_pylist()) == FINAL
-        assert counted(found["now"]["participant_id"].to_pylist()) == ALL
-        assert found["own"].num_rows == tables_lake.EVENTS_OWN
-    finally:
-        session.stop()
+    found = answers_elsewhere(
+        "Spark",
+        before="from tests.support.spark import spark_session\nspark_session()",
+        final="final['participant_id'].to_pylist()",
+        now="now['participant_id'].to_pylist()",
+        own="own.num_rows",
+    )
+    assert counted(found["final"]) == FINAL
+    assert counted(found["now"]) == ALL
+    assert found["own"] == tables_lake.EVENTS_OWN
 
 
 @pytest.mark.parametrize(("table", "index"), [(STAGES, 0), (SESSIONS, 1), (PARTICIPANTS, 2)])

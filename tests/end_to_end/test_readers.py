@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from exporter.emulator import Emulator
+from tests.support.engines import answer_of, needs_engines
 from tests.support.exports import options_of
 from tests.support.oracle import data_files, expected
 from tests.support.worlds import small_world
@@ -110,26 +110,30 @@ async def test_pyarrow(lake: tuple[Path, Seen]) -> None:
     assert pa.types.is_map(dataset.schema.field("new_token").type.field("attributes").type)
 
 
+SPARK = """
+import json, sys
+import pyarrow as pa
+from tests.support.spark import spark_session
+lake, columns, answer = sys.argv[1:]
+events = spark_session().read.parquet(f"{lake}/events")
+table = events.select(*columns.split(", ")).toArrow()
+with pa.ipc.new_file(answer, table.schema) as file:
+    file.write_table(table)
+print(json.dumps(dict(events.dtypes)))
+"""
+
+
+@needs_engines
 @pytest.mark.spark
 @pytest.mark.slow
-async def test_spark(lake: tuple[Path, Seen], monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_spark(lake: tuple[Path, Seen], tmp_path: Path) -> None:
     """Spark infers the partition's key as a date, and reads structs, lists and maps."""
-    sql = pytest.importorskip("pyspark.sql")
     path, seen = lake
-    monkeypatch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
-    builder = sql.SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false")
-    spark = builder.config("spark.sql.session.timeZone", "UTC").getOrCreate()
-    try:
-        events = spark.read.parquet(os.fspath(path / "events"))
-        types = dict(events.dtypes)
-        assert types["event_date"] == "date"
-        assert types["event_time"] == "timestamp"
-        assert types["new_token"] == (
-            "struct<capabilities:array<string>,attributes:map<string,string>,user_id:string,expiration_time:timestamp>"
-        )
-        rows = [row.asDict(recursive=True) for row in events.select(*_COLUMNS.split(", ")).collect()]
-    finally:
-        spark.stop()
-    for row in rows:
-        row["event_time"] = row["event_time"].astimezone(UTC)
-    assert seen_in(iter(rows)) == seen
+    answer = tmp_path / "answer.arrow"
+    types = answer_of(["-c", SPARK, str(path), _COLUMNS, str(answer)], tmp_path)
+    assert types["event_date"] == "date"
+    assert types["event_time"] == "timestamp"
+    assert types["new_token"] == (
+        "struct<capabilities:array<string>,attributes:map<string,string>,user_id:string,expiration_time:timestamp>"
+    )
+    assert seen_in(iter(pa.ipc.open_file(answer).read_all().to_pylist())) == seen

@@ -3,7 +3,7 @@
     python tests/views/engine_rows.py ENGINE LAKE TIME_ZONE [SINCE UNTIL]
 
 prints a JSON object: each view's columns, and its rows in an order of their own. It stands on the standard library, the
-engine, PyArrow and ``exporter.views`` alone.
+engine, PyArrow, ``exporter.views`` and ``tests.support.spark`` alone.
 """
 
 from __future__ import annotations
@@ -85,26 +85,19 @@ def on_datafusion(made: list[str], zone: str) -> dict[str, Any]:
 
 
 def on_spark(made: list[str], zone: str) -> dict[str, Any]:
-    """Spark, in one process, without what pays on large data alone."""
-    from pyspark.sql import SparkSession  # noqa: PLC0415 - the same
+    """Spark, in one process.
 
-    wanted = {
-        "spark.ui.enabled": "false",
-        "spark.sql.session.timeZone": zone,
-        "spark.sql.shuffle.partitions": "1",
-        "spark.sql.codegen.wholeStage": "false",
-        "spark.sql.files.minPartitionNum": "1",
-        "spark.default.parallelism": "1",
-    }
-    builder = SparkSession.builder.master("local[1]")
-    for key, value in wanted.items():
-        builder = builder.config(key, value)
-    session = builder.getOrCreate()
+    The views are made as users make them, all before the first is asked. Then each is worked out once, on the rows of
+    those that it stands on: Spark would plan these anew for each view, which takes it minutes.
+    """
+    from tests.support.spark import spark_session  # noqa: PLC0415 - the same
+
+    session = spark_session(zone)
     try:
         for statement in made:
             session.sql(statement)
-        for view in ("base_events", "base_participants", "unit_facts", "session_facts", "interval_facts"):
-            session.sql(f"CACHE TABLE {view}")  # else each view works them out anew, from files
+        for view in [statement.split()[5] for statement in made]:
+            session.table(view).localCheckpoint().createOrReplaceTempView(view)
         return answers(lambda query: session.sql(query).toArrow())
     finally:
         session.stop()

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,15 +11,12 @@ import pytest
 
 from exporter.views.statements import VIEWS
 from tests.support import tables_lake
+from tests.support.engines import PYTHON, answer_of, needs_engines
 from tests.support.view_lakes import at, event, session, write
 
-ROOT = Path(__file__).parents[2]
-PROGRAM = ROOT / "tests" / "views" / "engine_rows.py"
-#: Made by ``scripts/setup engines``.
-PYTHON = ROOT / ".venv-engines" / "bin" / "python"
+PROGRAM = Path(__file__).with_name("engine_rows.py")
 DAY_S = 86_400
 ALL_BUT_EVENTS = ("stages", "sessions", "participants")
-needs_engines = pytest.mark.skipif(not PYTHON.exists(), reason="scripts/setup engines")
 
 
 def fill(lake: Path) -> None:
@@ -72,11 +66,9 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def rows_on(engine: str, lake: Path, zone: str, python: str | Path = sys.executable, *days: str) -> dict[str, Any]:
     """What the program prints in an environment, of a range of days where two are named."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "SPARK_LOCAL_IP": "127.0.0.1", "TZ": zone}
-    command = [str(python), str(PROGRAM), engine, str(lake), zone, *days]
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=lake.parent)
-    assert ended.returncode == 0, ended.stderr[-3_000:]
-    found: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
+    found: dict[str, Any] = answer_of(
+        [str(PROGRAM), engine, str(lake), zone, *days], lake.parent, python=python, zone=zone
+    )
     return found
 
 
@@ -136,12 +128,12 @@ def test_a_day_of_a_lake_without_all_tables(engine: str, missing: tuple[str, ...
     check_same(rows_on(engine, tmp_path, "UTC", PYTHON, *days), expected)
 
 
+@needs_engines
 @pytest.mark.spark
 @pytest.mark.slow
 def test_spark(lake: Path, rows: dict[str, Any]) -> None:
     """Row for row."""
-    pytest.importorskip("pyspark")
-    check_same(rows_on("spark", lake, "America/New_York"), rows)
+    check_same(rows_on("spark", lake, "America/New_York", PYTHON), rows)
 
 
 @needs_engines
@@ -150,9 +142,6 @@ def test_spark(lake: Path, rows: dict[str, Any]) -> None:
 @pytest.mark.parametrize("engine", ["athena", "athena_catalog"])
 def test_athenas_statements_are_trinos(engine: str, days: tuple[str, ...], lake: Path) -> None:
     """A grammar of Trino's reads all of them, over the files and over a catalog's tables."""
-    command = [str(PYTHON), str(PROGRAM), engine, "s3://bucket/pre'fix", "UTC", *days]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, cwd=lake.parent)
-    found = json.loads(ended.stdout)
+    found = answer_of([str(PROGRAM), engine, "s3://bucket/pre'fix", "UTC", *days], lake.parent)
     assert len(found) > len(VIEWS)
     assert {name: said for name, said in found.items() if said != ["None", "()"]} == {}
