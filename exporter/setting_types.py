@@ -5,13 +5,19 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 from exporter.model import is_region, nearest_region
 from exporter.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+
+class Section(BaseModel):
+    """A section of the settings: it can't be changed, and takes no key that it does not have."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def _refuse_flag(value: object) -> object:

@@ -8,16 +8,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal, get_args
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 
 from exporter.model import checked_address, scope_of
 from exporter.setting_types import (
@@ -28,11 +19,13 @@ from exporter.setting_types import (
     Positive,
     Properties,
     Regions,
+    Section,
     check_regions,
     once,
     split,
 )
 from exporter.text import shown
+from exporter.watch_settings import NotifySettings, TelemetrySettings
 
 # Sources: IAM User Guide, "IAM identifiers"; STS API Reference, "AssumeRole". IVS Real-Time is in no partition but aws.
 _ROLE_ARN = re.compile(r"arn:aws:iam::(?P<account_id>[0-9]{12}):role/(?:[!-~]+/)?[\w+=,.@-]{1,64}", re.ASCII)
@@ -43,10 +36,6 @@ _DATABASE = re.compile(r"[a-z0-9_]{1,255}")
 
 #: Whether something is written as AWS sent it, or not at all.
 Mode = Literal["keep", "drop"]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def _kept_attributes(value: object) -> object:
@@ -67,7 +56,7 @@ def _check_database(name: str) -> str:
     return name
 
 
-class TableSettings(_Section):
+class TableSettings(Section):
     """Which tables are written beside ``events``.
 
     ``details`` asks GetParticipant once for each row of ``participants``; live applications draw on that quota, too.
@@ -86,7 +75,7 @@ class TableSettings(_Section):
         return details
 
 
-class PrivacySettings(_Section):
+class PrivacySettings(Section):
     """What is written of users, in every table and in rejects.
 
     ``attributes`` may be the names of those that are kept. ``key`` is what user ids are hashed with. It has no place in
@@ -99,7 +88,7 @@ class PrivacySettings(_Section):
     key: SecretStr | None = None
 
 
-class QuotaSettings(_Section):
+class QuotaSettings(Section):
     """How fast each operation may be called in each scope, in calls a second.
 
     AWS allows 5 and adjusts it for nobody (Real-Time User Guide, "Service Quotas"). ``reserve`` is the share of it that
@@ -115,7 +104,7 @@ class QuotaSettings(_Section):
         return self.calls_per_second * (1.0 - self.reserve)
 
 
-class RunSettings(_Section):
+class RunSettings(Section):
     """How a run goes. ``deadline_s`` of 0 is none; ``concurrency`` is of requests in flight in a scope."""
 
     concurrency: Count = 32
@@ -126,21 +115,21 @@ class RunSettings(_Section):
     give_up_days: NotNegative = 30.0
 
 
-class RetrySettings(_Section):
+class RetrySettings(Section):
     """How long a call is tried: the number of attempts, and the seconds for all of them together."""
 
     attempts: Count = 8
     timeout_s: Positive = 300.0
 
 
-class HttpSettings(_Section):
+class HttpSettings(Section):
     """How long one attempt waits for the service."""
 
     connect_timeout_s: Positive = 5.0
     read_timeout_s: Positive = 20.0
 
 
-class S3Settings(_Section):
+class S3Settings(Section):
     """What is passed on to S3, in the values that S3 knows; None is not passed.
 
     The owner goes with every call. Encryption and ACL go with whatever makes an object. The storage class is for data
@@ -167,13 +156,13 @@ class S3Settings(_Section):
         return self.of_record() | _set_members(StorageClass=self.storage_class)
 
 
-class QuerySettings(_Section):
+class QuerySettings(Section):
     """What a question to the lake may take. Beyond ``memory_gib`` DuckDB goes on in the temporary folder."""
 
     memory_gib: Positive = 2.0
 
 
-class CatalogSettings(_Section):
+class CatalogSettings(Section):
     """The catalog that ``publish`` and each run keep up to date; none where ``kind`` is empty.
 
     ``database`` is what the tables stand in there. ``properties`` are the catalog's own, by their dotted names; they
@@ -183,11 +172,11 @@ class CatalogSettings(_Section):
 
     kind: Literal["", "glue", "rest", "sql"] = ""
     database: Annotated[CheckedText, AfterValidator(_check_database)] = "ivs"
-    properties: Properties = {}
+    properties: Properties = {}  # noqa: RUF012 - pydantic copies it
     hive: bool = True
 
 
-class AccountSettings(_Section):
+class AccountSettings(Section):
     """An account to export, and the role in it that may read its IVS. No ``regions`` means the run's.
 
     ``external_id`` is what the role's trust policy asks for; it is shown nowhere.
@@ -217,7 +206,7 @@ class AccountSettings(_Section):
         return external_id
 
 
-class Settings(_Section):
+class Settings(Section):
     """All settings of a run. ``regions``, ``stages`` and ``exclude_stages`` hold each name once, in their order.
 
     ``lake`` is a directory, its ``~`` expanded, or ``s3://bucket/prefix``; no ``stages`` means all but
@@ -239,6 +228,8 @@ class Settings(_Section):
     s3: S3Settings = S3Settings()
     query: QuerySettings = QuerySettings()
     catalog: CatalogSettings = CatalogSettings()
+    notify: NotifySettings = NotifySettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
 
     @field_validator("lake")
     @classmethod

@@ -11,6 +11,7 @@ _SECRET_VARIABLES = (
     "AWS_SESSION_TOKEN",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN",
     "IVS_EXPORT_PRIVACY__KEY",
+    "IVS_EXPORT_NOTIFY__WEBHOOK",
 )
 # What is shorter is no secret but a word such as `test`, and would turn a whole log into stars. AWS's own secret keys
 # have 40 characters, its session tokens hundreds (IAM User Guide, "IAM identifiers").
@@ -48,7 +49,7 @@ _PATTERNS = (
 
 
 def mask(text: str) -> str:
-    """Take the environment's AWS secrets out of a text, also as they stand in JSON.
+    """Take the environment's secrets out of a text, also as they stand in JSON.
 
     A value shorter than sixteen characters is none.
     """

@@ -6,7 +6,6 @@ may stand in it.
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 from urllib.parse import urlsplit
@@ -38,24 +37,6 @@ def check_endpoint(url: str, source: str) -> None:
     if fault := _fault_of(url):
         shown = one_line(re.split("[?#]", url.rpartition("@")[2])[0])
         raise UsageError(f"{source} {fault}: {shown!r}; write it as https://host or http://host:port")
-
-
-def is_loopback(url: str) -> bool:
-    """Whether a URL names this machine itself."""
-    host = host_of(url)
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-
-
-def host_of(url: str) -> str:
-    """The host that a URL names; "" where it names none."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return ""
-    return (parts.hostname or "") if parts.scheme in {"http", "https"} else ""
 
 
 def _fault_of(url: str) -> str:

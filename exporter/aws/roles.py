@@ -18,9 +18,9 @@ from botocore.exceptions import ClientError, CredentialRetrievalError
 
 from exporter import __version__
 from exporter.aws.credentials import renewal_of
-from exporter.aws.endpoints import is_loopback
 from exporter.aws.errors import EXPIRED_CODES, EXPLAINED, is_of_process, message_of
 from exporter.errors import ExportError
+from exporter.machine.loopback import is_loopback
 from exporter.telemetry.logger import Logger
 
 if TYPE_CHECKING:

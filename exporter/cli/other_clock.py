@@ -16,9 +16,9 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from exporter.aws.endpoints import host_of, is_loopback
 from exporter.errors import UsageError
 from exporter.machine.clock import system_clock
+from exporter.machine.loopback import host_of, is_loopback
 from exporter.timestamps import SECOND_US, read_us
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
-from exporter.cli.options import flag_of, put
+from exporter.cli.options import put
+from exporter.cli.setting_options import flag_of
 from exporter.errors import UsageError
 from exporter.model import scope_of
 from exporter.setting_types import check_regions
@@ -43,7 +44,8 @@ _LAKE: Key = ("lake",)
 _PRIVACY_KEY: Key = ("privacy", "key")
 #: What file and variables may set, and no option: other programs see what was typed.
 _PROPERTIES: Key = ("catalog", "properties")
-_WITHOUT_OPTION = (_PRIVACY_KEY, _PROPERTIES)
+_WEBHOOK: Key = ("notify", "webhook")
+_WITHOUT_OPTION = (_PRIVACY_KEY, _PROPERTIES, _WEBHOOK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,7 @@ def keys() -> dict[Key, Any]:
     """Every key that file, options and variables may set, with its default.
 
     Those of ``[[accounts]]`` have no option and no variable, the key that user ids are hashed with has only a variable,
-    and a catalog's properties have no option.
+    and a catalog's properties and the webhook have no option.
     """
     found: dict[Key, Any] = {}
     for name, default in Settings():
@@ -197,7 +199,7 @@ def _check_lake_is_named(values: Mapping[str, Any]) -> None:
 
 
 def _check_keys(file: Path, values: Mapping[str, Any]) -> None:
-    known = {".".join(key) for key in (*keys(), _PROPERTIES)}
+    known = {".".join(key) for key in (*keys(), _PROPERTIES, _WEBHOOK)}
     sections = {key[0] for key in keys() if len(key) > 1}
     for name, value in values.items():
         if name == _ACCOUNTS:

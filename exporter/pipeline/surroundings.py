@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from exporter.aws.accounts import Accounts
 from exporter.aws.credentials import Credentials
-from exporter.aws.endpoints import is_loopback
 from exporter.commit_log.process import is_gone, this_process
 from exporter.ivs.endpoints import find_endpoint
 from exporter.ivs.http import open_connections
 from exporter.lake.stores.open import open_store
 from exporter.machine.clock import system_clock
+from exporter.machine.loopback import is_loopback
 from exporter.pipeline.page_spool import warn_of_temporary_folder
 
 if TYPE_CHECKING:

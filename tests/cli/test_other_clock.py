@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from exporter.aws.endpoints import is_loopback
 from exporter.cli.app import main
 from exporter.cli.other_clock import VARIABLE
 from exporter.emulator import (
@@ -22,6 +21,7 @@ from exporter.emulator import (
     WorldShape,
     WorldTimes,
 )
+from exporter.machine.loopback import is_loopback
 from exporter.timestamps import text_of
 
 if TYPE_CHECKING:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.cli import settings_sources
-from exporter.cli.options import MEMORY, SETTINGS, flag_of
+from exporter.cli.setting_options import MEMORY, SETTINGS, flag_of
 from exporter.cli.settings_sources import keys, load, variable_of, with_regions
 from exporter.discovery.target_list import Targets
 from exporter.errors import UsageError
@@ -25,6 +26,17 @@ if TYPE_CHECKING:
 
 EXAMPLE = Path(settings_sources.__file__).parents[2] / "config" / "ivs-export.toml"
 ARN = "arn:aws:ivs:eu-west-1:123456789012:stage/AbCd"
+
+
+#: Two values each of the keys that do not take any text or number.
+_ODD_VALUES: dict[tuple[str, ...], list[Any]] = {
+    ("privacy", "user_id"): ["keep", "drop"],
+    ("privacy", "attributes"): ["drop", ["plan", "team"]],
+    ("privacy", "extra"): ["keep", "drop"],
+    ("notify", "on"): ["problem", "always"],
+    ("notify", "sns_topic_arn"): [f"arn:aws:sns:eu-west-1:123456789012:{name}" for name in ("one", "two")],
+    ("telemetry", "log_format"): ["json", "text"],
+}
 
 
 def nested(key: tuple[str, ...], value: object) -> dict[str, Any]:
@@ -41,19 +53,14 @@ def value_at(settings: Settings, key: tuple[str, ...]) -> Any:
 def other_value(key: tuple[str, ...], number: int) -> Any:
     """A value of the key that is not its default: another one for each number."""
     default = keys()[key]
+    if key in _ODD_VALUES:
+        return _ODD_VALUES[key][number % 2]
     if key == ("regions",):
         return [REGIONS[number]]
     if key in (("stages",), ("exclude_stages",)):
         return [f"{ARN}{number}"]
     if isinstance(default, bool):
         return number % 2 == 0
-    if key[0] == "privacy":
-        own: dict[str, list[Any]] = {
-            "user_id": ["keep", "drop"],
-            "attributes": ["drop", ["plan", "team"]],
-            "extra": ["keep", "drop"],
-        }
-        return own[key[1]][number % 2]
     if key[0] == "catalog":
         return ["glue", "rest", "sql"][number - 1] if key[1] == "kind" else f"name_{number}"
     return (
@@ -160,6 +167,8 @@ def test_misspelt_variable_is_refused(name: str, message: str, monkeypatch: pyte
         ("quota = 1", "quota is a section, written [quota]"),
         ("lake", "is not TOML: "),
         ("lake = 5", "lake: 5 is refused: should be a valid string"),
+        ("[notify]\nsns_topic_arn = 'x'", "should be a standard topic's ARN"),
+        ("[telemetry]\nmetrics_file = 's3://b/x.prom'", "should be a file of this machine"),
         ("regions = ['mars-1']", "'mars-1' is no AWS region: a region is a name such as eu-west-1"),
         ("regions = ['eu-west1']", "'eu-west1' is no AWS region: did you mean eu-west-1?"),
         ("regions = ['EU-WEST-1']", "did you mean eu-west-1?"),
@@ -436,3 +445,45 @@ def test_an_empty_lake_is_no_folder_of_the_container(tmp_path: Path, monkeypatch
     monkeypatch.setenv("IVS_EXPORT_LAKE", " ")
     with pytest.raises(UsageError, match="IVS_EXPORT_LAKE: ' ' is refused"):
         load({})
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("http://hooks.example/T0/secret-part", "should begin with https://"),
+        ("ftp://hooks.example/secret-part", "should be a URL, such as https://host/path"),
+        ("secret-part", "should be a URL"),
+        ("https:///secret-part", "should be a URL"),
+        ("https://hooks.example:99999/secret-part", "should be a URL"),
+        ("https://[secret-part", "should be a URL"),
+        ("https://hooks.example/secret-part\x1b", "should be a URL"),
+        ("http://127.0.0.1.hooks.example/secret-part", "should begin with https://"),
+    ],
+)
+def test_a_webhook_that_is_refused_is_not_shown(
+    url: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stands in its URL may be a secret: the error names its source alone."""
+    file = tmp_path / "settings.toml"
+    file.write_text(f"[notify]\nwebhook = {json.dumps(url)}\n")
+    monkeypatch.setenv("IVS_EXPORT_NOTIFY__WEBHOOK", url)
+    for config, source in ((None, "IVS_EXPORT_NOTIFY__WEBHOOK"), (file, f"{file}: notify.webhook")):
+        with pytest.raises(UsageError) as raised:
+            load({}, config)
+        assert str(raised.value).startswith(f"{source} is refused: {reason}")
+        assert "secret-part" not in str(raised.value)
+        monkeypatch.delenv("IVS_EXPORT_NOTIFY__WEBHOOK", raising=False)
+
+
+def test_a_webhook_is_https_or_on_this_machine() -> None:
+    """A secret that goes over http can be read by anybody on the way."""
+    for url in (
+        "https://hooks.example/secret-part",
+        "HTTPS://hooks.example/a",
+        "http://127.0.0.1:80/a",
+        "http://[::1]/",
+    ):
+        settings = load({"notify": {"webhook": url}})
+        assert url not in repr(settings)
+        assert settings.notify.webhook is not None
+        assert settings.notify.webhook.get_secret_value() == url

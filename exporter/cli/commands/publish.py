@@ -2,11 +2,11 @@
 
 import click
 
-from exporter.cli import options
+from exporter.cli import options, setting_options
 from exporter.cli.command import command, invocation_of
 
 
-@command(options.LAKE, *options.CATALOG, options.REBUILD, options.DROP, options.CONFIG, options.JSON)
+@command(setting_options.LAKE, *setting_options.CATALOG, options.REBUILD, options.DROP, options.CONFIG, options.JSON)
 def publish(context: click.Context) -> int:
     """Bring the tables in the catalog up to what the lake has.
 

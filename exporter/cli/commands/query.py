@@ -2,12 +2,18 @@
 
 import click
 
-from exporter.cli import options
+from exporter.cli import options, setting_options
 from exporter.cli.command import command, invocation_of
 
 
 @command(
-    options.SQL, options.LAKE, options.FORMAT, options.SINCE_DATE, options.UNTIL_DATE, options.MEMORY, options.CONFIG
+    options.SQL,
+    setting_options.LAKE,
+    options.FORMAT,
+    options.SINCE_DATE,
+    options.UNTIL_DATE,
+    setting_options.MEMORY,
+    options.CONFIG,
 )
 def query(context: click.Context) -> int:
     """Ask the lake in SQL; without any, list what can be asked, with examples.

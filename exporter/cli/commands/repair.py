@@ -2,11 +2,11 @@
 
 import click
 
-from exporter.cli import options
+from exporter.cli import options, setting_options
 from exporter.cli.command import command, invocation_of
 
 
-@command(options.LAKE, options.DRY_REPAIR, options.CONFIG, options.JSON)
+@command(setting_options.LAKE, options.DRY_REPAIR, options.CONFIG, options.JSON)
 def repair(context: click.Context) -> int:
     """Mend what verify finds.
 

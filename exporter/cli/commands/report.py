@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from exporter.cli import options
+from exporter.cli import options, setting_options
 from exporter.cli.command import Option, command, invocation_of
 
 _OUT = Option(
@@ -23,11 +23,11 @@ _SESSION = Option(
 
 @command(
     _OUT,
-    options.LAKE,
+    setting_options.LAKE,
     options.SINCE_DATE,
     options.UNTIL_DATE,
     _SESSION,
-    options.MEMORY,
+    setting_options.MEMORY,
     options.CONFIG,
     options.JSON,
 )

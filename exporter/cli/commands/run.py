@@ -2,11 +2,11 @@
 
 import click
 
-from exporter.cli import options
+from exporter.cli import options, setting_options
 from exporter.cli.command import command, invocation_of
 
 
-@command(*options.SETTINGS, *options.RUN, options.CONFIG, options.JSON, options.LOG_LEVEL)
+@command(*setting_options.SETTINGS, *options.RUN, options.CONFIG, options.JSON, options.LOG_LEVEL)
 def run(context: click.Context) -> int:
     """Export all events that the lake does not have yet.
 

@@ -2,11 +2,11 @@
 
 import click
 
-from exporter.cli import options
+from exporter.cli import options, setting_options
 from exporter.cli.command import command, invocation_of
 
 
-@command(options.LAKE, options.ENGINE, options.SINCE_DATE, options.UNTIL_DATE, options.CONFIG)
+@command(setting_options.LAKE, options.ENGINE, options.SINCE_DATE, options.UNTIL_DATE, options.CONFIG)
 def sql(context: click.Context) -> int:
     """Print the SQL that makes the tables and views of a lake on an engine.
 

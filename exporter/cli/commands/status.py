@@ -2,11 +2,11 @@
 
 import click
 
-from exporter.cli import options
+from exporter.cli import options, setting_options
 from exporter.cli.command import command, invocation_of
 
 
-@command(options.LAKE, options.RUNS, options.CONFIG, options.JSON)
+@command(setting_options.LAKE, options.RUNS, options.CONFIG, options.JSON)
 def status(context: click.Context) -> int:
     """Show the last runs, how far the lake is complete, and what waits.
 

@@ -2,11 +2,13 @@
 
 import click
 
-from exporter.cli import options
+from exporter.cli import options, setting_options
 from exporter.cli.command import command, invocation_of
 
 
-@command(options.LAKE, options.ACCEPT_MISSING, options.DOMAIN, options.MEMORY, options.CONFIG, options.JSON)
+@command(
+    setting_options.LAKE, options.ACCEPT_MISSING, options.DOMAIN, setting_options.MEMORY, options.CONFIG, options.JSON
+)
 def verify(context: click.Context) -> int:
     """Read the whole lake, and compare it with what its logs say.
 
