@@ -30,6 +30,7 @@ LAYERS = (
     "commit_log",
     "catalog",
     "ivs",
+    "watching",
     "health",
     "query",
     "report",

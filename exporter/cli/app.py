@@ -22,9 +22,8 @@ from exporter.cli.commands.run import run
 from exporter.cli.commands.sql import sql
 from exporter.cli.commands.status import status
 from exporter.cli.commands.verify import verify
-from exporter.cli.invocation import Bug, Invocation
-from exporter.errors import ExportError, UsageError
-from exporter.text import one_line
+from exporter.cli.invocation import Bug, Invocation, as_own
+from exporter.errors import UsageError
 
 if TYPE_CHECKING:
     from exporter.cli.invocation import Export
@@ -75,20 +74,11 @@ def main(arguments: Sequence[str] | None = None, export: "Export | None" = None)
     try:
         invocation.signals.install()
         return _run(invocation, typed)
-    except BaseException as error:  # noqa: BLE001 - the last boundary: a bug must end in one line and a code, too
-        return invocation.fail(_as_own(error))
-
-
-def _as_own(error: BaseException) -> ExportError:
-    """The error as one of this program's own, for the user."""
-    if isinstance(error, ExportError):
-        return error
-    if isinstance(error, OSError):
-        return ExportError(f"the system refused: {error}")
-    if isinstance(error, MemoryError):
-        return ExportError("the system has no more memory to give")
-    logging.getLogger(__name__).debug("a bug", exc_info=error)
-    return Bug(f"a bug in {PROGRAM}: {type(error).__name__}: {one_line(error)}")
+    except BaseException as error:
+        own = as_own(error)
+        if isinstance(own, Bug):
+            logging.getLogger(__name__).debug("a bug", exc_info=error)
+        return invocation.fail(own)
 
 
 def _run(invocation: Invocation, arguments: list[str]) -> int:

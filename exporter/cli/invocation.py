@@ -17,7 +17,7 @@ from exporter.cli import exit_codes, summary
 from exporter.cli.signals import Signals
 from exporter.errors import ExportError, UsageError
 from exporter.pipeline.run_ledger import RunLedger
-from exporter.text import plain
+from exporter.text import one_line, plain
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from exporter.discovery.request import Request
     from exporter.pipeline.stop import Stop
     from exporter.settings import Settings
+    from exporter.watch_settings import LogFormat
 
     #: Exports what a request asks for, as `exporter.pipeline.run.run` does.
     Export = Callable[[Settings, Request, RunLedger, Stop], Awaitable[None]]
@@ -43,6 +44,17 @@ class Bug(ExportError):
     kind = "bug"
 
 
+def as_own(error: BaseException) -> ExportError:
+    """The error as one of this program's own, for the user."""
+    if isinstance(error, ExportError):
+        return error
+    if isinstance(error, OSError):
+        return ExportError(f"the system refused: {error}")
+    if isinstance(error, MemoryError):
+        return ExportError("the system has no more memory to give")
+    return Bug(f"a bug in ivs-export: {type(error).__name__}: {one_line(error)}")
+
+
 class Stopped(ExportError):
     """A signal ended the command before it could end by itself."""
 
@@ -56,7 +68,7 @@ class Invocation:
     ``is_json`` says that standard output gets one JSON object, and nothing else. ``export`` takes the place of the
     exporter's own, where it is not None. ``ledger`` is the run's, and that of a command which ends before there is one.
     ``estimates`` are a dry run's; None: it is no dry run. ``after_cause`` logs what follows from the error that ended
-    the run, after that error's own line.
+    the run, after that error's own line. ``log_format`` is the form of the line on what ended the command.
     """
 
     is_json: bool
@@ -64,6 +76,7 @@ class Invocation:
     ledger: RunLedger = field(init=False)
     estimates: list[Estimate] | None = field(init=False, default=None)
     after_cause: Callable[[], None] | None = field(init=False, default=None)
+    log_format: LogFormat = field(init=False, default="auto")
     signals: Signals = field(init=False)
     _began_s: float = field(init=False)
 
@@ -77,13 +90,13 @@ class Invocation:
         self.signals.release(signal.SIG_IGN)
         error = self.ledger.error
         if error is not None:
-            _complain(error.kind, str(error))
+            self._complain(error.kind, str(error))
             if self.after_cause is not None:
                 self.after_cause()
         elif self.ledger.outcome == "failed":
             first = self.ledger.failures[0]
             what = "every scope failed" if all(scope.is_lost for scope in self.ledger.scopes) else "a scope stopped"
-            _complain(first["error"], f"{what}; {first['unit']}: {first['message']}")
+            self._complain(first["error"], f"{what}; {first['unit']}: {first['message']}")
         if isinstance(error, UsageError) and not self.is_json:
             return
         text = self._object(code) if self.is_json else self._text()
@@ -107,6 +120,11 @@ class Invocation:
         if self.is_json:
             _print(json.dumps(report))
 
+    def summary_so_far(self, code: int | None) -> dict[str, Any]:
+        """The run's summary as it stands now; at its end with the exit code."""
+        report = self.ledger.summary(self._seconds)
+        return report if code is None else {**report, "exit_code": code}
+
     def calls(self) -> Counter[str]:
         """The calls of the run, by operation, in all its scopes."""
         return sum((scope.calls for scope in self.ledger.scopes), Counter())
@@ -118,13 +136,17 @@ class Invocation:
         """
         self.signals.release(signal.SIG_IGN)
         code = exit_codes.of_error(error)
-        _complain(error.kind, str(error))
+        self._complain(error.kind, str(error))
         self.ledger.error = error
         self.ledger.stopped_by = self.ledger.stopped_by or self.signals.received
         if self.is_json:
             with suppress(ExportError):  # where it can't be printed, the code is left
                 _print(self._object(code))
         return code
+
+    def _complain(self, kind: str, message: str) -> None:
+        is_text = is_terminal(sys.stderr) if self.log_format == "auto" else self.log_format == "text"
+        _complain(kind, message, is_text=is_text)
 
     def _text(self) -> str:
         """The summary for people."""
@@ -177,11 +199,11 @@ def is_terminal(stream: TextIO) -> bool:
         return False
 
 
-def _complain(kind: str, message: str) -> None:
-    """One line on standard error: for people on a terminal, a JSON line elsewhere."""
+def _complain(kind: str, message: str, *, is_text: bool) -> None:
+    """One line on standard error, for people or in JSON."""
     line = " ".join(message.split())
     with suppress(OSError, ValueError):  # the stream may be gone
-        if is_terminal(sys.stderr):
+        if is_text:
             text = f"ivs-export: {plain(line)}"
         else:
             now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

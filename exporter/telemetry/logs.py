@@ -37,13 +37,17 @@ def configure(
     stream: TextIO,
     show: Callable[[str], None] | None = None,
     text_of: Callable[[BaseException], str] = named,
+    *,
+    is_text: bool = False,
 ) -> None:
     """Send all logs of ``level`` and above to ``stream`` as JSON lines, or to ``show``, line by line, for people.
 
-    An exception is logged as ``text_of`` has it; at the level ``debug`` with its traceback.
+    Where ``is_text``, the lines of ``stream`` are for people, too, and begin with their time. An exception is logged as
+    ``text_of`` has it; at the level ``debug`` with its traceback.
     """
     handler = logging.StreamHandler(stream) if show is None else _Showing(show)
-    handler.setFormatter(_Lines(_for_people if show else _as_json, None if level == "debug" else text_of))
+    render = _for_people if show else _with_time if is_text else _as_json
+    handler.setFormatter(_Lines(render, None if level == "debug" else text_of))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
@@ -103,6 +107,10 @@ def _masked(event: dict[str, Any]) -> dict[str, Any]:
 
 def _as_json(event: Mapping[str, Any]) -> str:
     return json.dumps(event, default=repr)
+
+
+def _with_time(event: Mapping[str, Any]) -> str:
+    return f"{event['timestamp']} {_for_people(event)}"
 
 
 def _for_people(event: Mapping[str, Any]) -> str:

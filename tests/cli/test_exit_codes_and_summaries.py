@@ -258,6 +258,7 @@ def test_help_is_plain_text_for_any_terminal(
         "Calls:",
         "S3, passed on with each object:",
         "The catalog:",
+        "Watching:",
         "Exit codes:",
     ]
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from rich.console import Console
 
+from exporter.cli.app import main
 from exporter.cli.progress import Progress, showing
-from exporter.errors import Refused
+from exporter.errors import LakeRefused, Refused
 from exporter.pipeline.run_ledger import RunLedger
 from exporter.telemetry import logs
 from exporter.telemetry.logger import Logger
@@ -237,3 +238,33 @@ async def test_live_display_draws_on_a_terminal_and_lets_log_lines_through() -> 
     assert "123456789012-eu-west-1" in text
     assert "a line" in text
     assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")
+
+
+@pytest.mark.parametrize(("log_format", "begins"), [("auto", "{"), ("json", "{"), ("text", "2")])
+def test_log_lines_have_the_form_that_is_asked_for(
+    log_format: str, begins: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nobody looks on, JSON unless text is asked for, whose lines begin with their time."""
+    monkeypatch.setenv("IVS_EXPORT_TELEMETRY__LOG_FORMAT", log_format)
+
+    async def export(*_: object) -> None:
+        raise LakeRefused("denied\x1b")
+
+    assert main(["run", "--region", "eu-west-1"], export) == 1
+    began, *_, failed = capsys.readouterr().err.splitlines()
+    assert began.startswith(begins)
+    assert "run began" in began
+    assert "\x1b" not in failed
+    assert failed.startswith("ivs-export: denied" if log_format == "text" else '{"event": "failed"')
+
+
+def test_json_lines_are_for_a_terminal_too(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who asks for JSON gets it, without a display between the lines, also where rich would call it a terminal."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+
+    async def export(*_: object) -> None:
+        await asyncio.sleep(0)
+
+    assert main(["run", "--region", "eu-west-1", "--log-format", "json"], export) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [line["event"] for line in lines] == ["run began", "run ended"]

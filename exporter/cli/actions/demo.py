@@ -13,6 +13,7 @@ from exporter.cli import exit_codes, summary
 from exporter.cli.actions import run as run_action
 from exporter.cli.actions.demo_queries import first_answers
 from exporter.cli.actions.report import ReportOptions, write_report
+from exporter.cli.log_output import start_logs
 from exporter.discovery.request import Request
 from exporter.emulator import (
     Account,
@@ -55,7 +56,7 @@ def demonstrate(invocation: Invocation, address: str) -> int:
 
     Raises :class:`UsageError` where the directory holds anything but a demo's lake.
     """
-    console = run_action.start_logs("warning")
+    console = start_logs("warning")
     lake = directory(address)
     clear(lake)
     code = asyncio.run(_export(invocation, lake, console))

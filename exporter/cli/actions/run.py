@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import sys
 import time
 from dataclasses import dataclass
@@ -12,7 +11,8 @@ from functools import partial
 from typing import IO, TYPE_CHECKING
 
 from exporter.cli import exit_codes, settings_sources
-from exporter.cli.invocation import is_terminal
+from exporter.cli.invocation import as_own
+from exporter.cli.log_output import start_logs
 from exporter.cli.other_clock import other_clock
 from exporter.cli.progress import Progress, showing
 from exporter.discovery.request import Period, Request
@@ -20,11 +20,11 @@ from exporter.errors import ExportError, UsageError
 from exporter.machine import open_files
 from exporter.model import REGIONS, nearest_region
 from exporter.pipeline.stop import DEADLINE, Stop
-from exporter.telemetry import logs
 from exporter.telemetry.failures import DEFERRED
 from exporter.telemetry.logger import Logger
 from exporter.text import shown
 from exporter.timestamps import read_us
+from exporter.watching.watch import watching
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -90,7 +90,8 @@ def export(
 
     Raises :class:`UsageError` before anything is started.
     """
-    console = start_logs(level)
+    console = start_logs(level, settings.telemetry.log_format)
+    invocation.log_format = settings.telemetry.log_format
     open_files.raise_limit()
     invocation.ledger.lake, invocation.ledger.tag = settings.lake, run_options.tag
     _check_tables(settings, run_options)
@@ -105,9 +106,25 @@ def export(
     clock = other_clock(settings)
     if is_dry:
         invocation.estimates = []
-    code = asyncio.run(carry_out(invocation, settings, request, console, clock))
+        code = asyncio.run(carry_out(invocation, settings, request, console, clock))
+    else:
+        code = asyncio.run(_watched(invocation, settings, request, console, clock))
     invocation.finish(code)
     return code
+
+
+async def _watched(
+    invocation: Invocation, settings: Settings, request: Request, console: Console | None, clock: Clock | None
+) -> int:
+    """Export as `carry_out` does, and let those know whom the settings name."""
+    async with watching(settings, invocation.summary_so_far) as watch:
+        try:
+            watch.exit_code = await carry_out(invocation, settings, request, console, clock)
+        except Exception as error:
+            invocation.ledger.error = as_own(error)
+            watch.exit_code = exit_codes.of_error(invocation.ledger.error)
+            raise
+        return watch.exit_code
 
 
 def _check_tables(settings: Settings, run_options: RunOptions) -> None:
@@ -115,33 +132,6 @@ def _check_tables(settings: Settings, run_options: RunOptions) -> None:
     tables = settings.tables
     if run_options.backfill_tables and not (tables.stages or tables.sessions or tables.participants):
         raise UsageError("--backfill-tables has nothing to fill: every table but events is switched off")
-
-
-def start_logs(level: str) -> Console | None:
-    """Configure the logs, and return the console for the live display; None where standard error is no terminal.
-
-    On a terminal the display and the summary show what the logs' level ``info`` would, so only warnings are logged.
-    """
-    console = _terminal()
-    if console is None:
-        logs.configure(level, sys.stderr, text_of=_text_for_logs)
-        return None
-    shown_level = "warning" if level == "info" else level
-
-    def show(line: str) -> None:
-        console.print(line, markup=False, highlight=False)
-
-    logs.configure(shown_level, sys.stderr, show, _text_for_logs)
-    return console
-
-
-def _terminal() -> Console | None:
-    """The console on standard error; None where that is no terminal, nor called one by the variables of rich's."""
-    if not is_terminal(sys.stderr) and not any(name in os.environ for name in ("FORCE_COLOR", "TTY_COMPATIBLE")):
-        return None
-    from exporter.cli.display import terminal  # noqa: PLC0415 - brings rich; a run without a terminal does without
-
-    return terminal()
 
 
 async def carry_out(
@@ -260,12 +250,6 @@ def _profile_region() -> str | None:
     with reading_configuration("no region is set, and the AWS profile can't be read for one"):
         region: str | None = AioSession().get_config_variable("region")
     return region
-
-
-def _text_for_logs(error: BaseException) -> str:
-    from exporter.aws.errors import text_for_logs  # noqa: PLC0415 - brings botocore; most logs hold no exception
-
-    return text_for_logs(error)
 
 
 def _checked_tag(text: str | None) -> str | None:

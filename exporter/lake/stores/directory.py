@@ -27,10 +27,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from exporter.errors import ExportError, LakeBusy, LakeError, LakeRefused
 from exporter.lake.store import Staged
-from exporter.lake.stores.daemon_threads import DaemonThreads
 from exporter.lake.stores.durable import Folders, sync_folder, write_new
 from exporter.lake.stores.file_parts import read_part, read_whole
 from exporter.lake.stores.keys import checked_key, checked_prefix
+from exporter.machine.daemon_threads import DaemonThreads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -1,0 +1,95 @@
+"""Watches one run from outside: it reads the run's summary from time to time, and tells whoever is to know.
+
+The run knows nothing of it, and nothing of it slows or fails the run: each wait here has a bound, and what goes wrong
+is a warning.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from exporter.telemetry.logger import Logger
+from exporter.watching.metrics import samples_of
+from exporter.watching.metrics_file import MetricsFile
+from exporter.watching.notice import is_due, notice_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+
+    from exporter.settings import Settings
+
+    #: Gives the summary of a run so far, or at its end, with the exit code that it is handed.
+    ReadSummary = Callable[[int | None], Mapping[str, Any]]
+
+#: How often metrics are made anew while a run goes on.
+UPDATE_S = 15.0
+#: For all that is sent at the end of a run that a signal has stopped: it may take ten seconds in all.
+_STOPPED_S = 3.0
+_log = Logger(__name__)
+
+
+class Watch:
+    """The watchers of one run. ``exit_code`` is set at the run's end; without one, the run was broken off.
+
+    The mutable state: the exit code alone.
+    """
+
+    def __init__(self, settings: Settings, summary: ReadSummary) -> None:
+        self.exit_code: int | None = None
+        self._settings = settings
+        self._summary = summary
+        path = settings.telemetry.metrics_file
+        self._file = None if path is None else MetricsFile(path)
+
+    @property
+    def has_metrics(self) -> bool:
+        """Whether anybody takes metrics."""
+        return self._file is not None
+
+    async def update(self) -> None:
+        """Hand the run's metrics to who takes them."""
+        samples = samples_of(self._summary(self.exit_code))
+        if self._file is not None:
+            await self._file.write(samples)
+
+    async def keep_updated(self) -> None:
+        """Update the metrics again and again, until cancelled."""
+        while True:
+            await self.update()
+            await asyncio.sleep(UPDATE_S)
+
+    async def end(self) -> None:
+        """Hand over the last metrics, and send the notice where one is due."""
+        if self.has_metrics:
+            await self.update()
+        if self.exit_code is not None:
+            await self._notify(self.exit_code)
+
+    async def _notify(self, exit_code: int) -> None:
+        notify = self._settings.notify
+        if (notify.webhook is None and notify.sns_topic_arn is None) or not is_due(notify.on, exit_code):
+            return
+        from exporter.watching import notices  # noqa: PLC0415 - brings HTTP's library, and few runs send a notice
+
+        summary = self._summary(exit_code)
+        timeout_s = _STOPPED_S if summary["stopped_by"] else notices.NOTICE_TIMEOUT_S
+        await notices.send(self._settings, notice_of(summary), timeout_s)
+
+
+@asynccontextmanager
+async def watching(settings: Settings, summary: ReadSummary) -> AsyncIterator[Watch]:
+    """Watch the run that goes on in this block. ``summary`` gives its summary so far."""
+    watch = Watch(settings, summary)
+    updates = [asyncio.create_task(watch.keep_updated())] if watch.has_metrics else []
+    try:
+        yield watch
+    finally:
+        for task in updates:
+            task.cancel()
+        ended = await asyncio.gather(*updates, return_exceptions=True)
+        ended += await asyncio.gather(watch.end(), return_exceptions=True)
+        for error in ended:
+            if isinstance(error, Exception):
+                _log.warning("watching the run failed", exc_info=error)  # which is no reason for the run to fail
