@@ -44,7 +44,10 @@ MEANINGS: Mapping[str, tuple[Meaning, ...]] = {
         ((OK,), "the lake's state is shown"),
         ((FAILED,), "the lake can't be read, or the log of every scope is damaged"),
         _WRONG_USAGE,
-        ((PARTIAL,), "the log of some scope is damaged; the others are shown"),
+        (
+            (PARTIAL,),
+            "some scope's log is damaged, or a configured one is not complete until --max-age-h; the others are shown",
+        ),
         _STOPPED,
     ),
     "verify": (

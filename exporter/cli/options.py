@@ -65,6 +65,12 @@ LOG_LEVEL = Option(
     show_envvar=True,  # in an error's line, too
 )
 RUNS = Option("--runs", "How many of each scope's last runs.", type=click.IntRange(min=1), default=5, metavar="COUNT")
+MAX_AGE = Option(
+    "--max-age-h",
+    "End with 3 unless all that is configured is complete until so many hours ago: for monitors.",
+    metavar="HOURS",
+    type=click.FloatRange(min=0.0, min_open=True),
+)
 ACCEPT_MISSING = Option(
     "--accept-missing",
     "The files of this partition were removed on purpose: event_date=2025-01-01, or a range such as"

@@ -45,17 +45,19 @@ CATALOG = (
     ),
 )
 
+REGION = _setting(
+    "regions",
+    "--region",
+    "REGION",
+    "A region to export; may be repeated. (AWS_REGION, AWS_DEFAULT_REGION, the profile's)",
+    WHAT,
+    multiple=True,
+)
+
 #: One option for each key of the settings' file, but for those of ``[[accounts]]``.
 SETTINGS = (
     LAKE,
-    _setting(
-        "regions",
-        "--region",
-        "REGION",
-        "A region to export; may be repeated. (AWS_REGION, AWS_DEFAULT_REGION, the profile's)",
-        WHAT,
-        multiple=True,
-    ),
+    REGION,
     _setting("stages", "--stage", "ARN", "Only this stage; may be repeated. (all)", WHAT, multiple=True),
     _setting(
         "exclude_stages",

@@ -29,8 +29,8 @@ _READS_AT_ONCE = 16
 _SCOPE = r"([0-9]{12})-([a-z]+(?:-[a-z0-9]+)+)"
 #: What shows that a scope has a log.
 _NUMBERED_OF_SCOPE = re.compile(rf"_log/{_SCOPE}/(?:records|snapshots)/[0-9]{{12}}\.json")
-#: What may lie in the folder of all logs: scopes, and what `exporter.lake.identity` keeps there.
-_OURS = re.compile(rf"_log/(?:{_SCOPE}/|lake\.json$|trial-)")
+#: What may lie in the folder of all logs: scopes, empty regions, and what `exporter.lake.identity` keeps there.
+_OURS = re.compile(rf"_log/(?:{_SCOPE}/|empty/|lake\.json$|trial-)")
 _log = Logger(__name__)
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
     from collections.abc import Set as AbstractSet
 
+    from exporter.commit_log.empty_listings import RegionOfAccount
     from exporter.ivs.client import Client
     from exporter.ledger import ScopeLedger
     from exporter.model import Scope
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from exporter.pipeline.stop import Stop
     from exporter.pipeline.surroundings import Services
     from exporter.settings import AccountSettings
+
+    #: Keeps in the lake that a region is empty.
+    NoteEmpty = Callable[[RegionOfAccount], Awaitable[None]]
 
 # It is a hint, not worth a second try, and the run has done all else.
 _WAIT_S = 10.0
@@ -86,16 +90,25 @@ class EmptyRegions:
     The lake's scopes are listed once in a run, and STS is asked once, where anything hangs on it. A scope is missed
     only where the account that was asked is its own: an empty region of one account says nothing of another's, where
     both are at home in the lake. An account that is new to it, and shows no stage, may be a wrong profile: what may be
-    missed is named, and nothing is written. Stages that are ``excluded`` are not missed.
+    missed is named, and nothing is written. Stages that are ``excluded`` are not missed. ``note`` keeps in the lake
+    that a region is empty, where it knows of no stage there; None: nothing is to be kept.
 
     The mutable state: the empty regions so far of which nobody is sure whose they are.
     """
 
-    def __init__(self, plans: Iterable[ScopePlan], services: Services, stop: Stop, excluded: AbstractSet[str]) -> None:
+    def __init__(
+        self,
+        plans: Iterable[ScopePlan],
+        services: Services,
+        stop: Stop,
+        excluded: AbstractSet[str],
+        note: NoteEmpty | None = None,
+    ) -> None:
         self._shown = AccountsShown(plans)
         self._store = services.store
         self._stop = stop
         self._excluded = excluded
+        self._note = note
         self._scopes = Once(partial(scopes_in, services.store))
         self._own_account = Once(services.own_account or _nobody)
         self._unsure: list[tuple[ScopePlan, ScopeLedger]] = []
@@ -127,17 +140,25 @@ class EmptyRegions:
         if scopes and ledger.account_id is None:
             ledger.account_id = await self._stop.cut(self._own_account.get())
         if not scopes:
+            await self._keep(plan)
             return None
         if ledger.account_id is None:
             self._unsure.append((plan, ledger))
             return None
         own = _of_account(scopes, ledger.account_id)
-        if own is None and plan.account is None:
+        if own is None and plan.account is not None:
+            await self._keep(plan)
+        elif own is None:
             if await self._is_known(ledger.account_id):
                 warn_of_accounts(plan.region, ledger.account_id, scopes)
             else:
                 self._unsure.append((plan, ledger))
         return own
+
+    async def _keep(self, plan: ScopePlan) -> None:
+        """Keep in the lake that the plan's region is empty, where anything is to be kept."""
+        if self._note is not None:
+            await self._note((None if plan.account is None else plan.account.account_id, plan.region))
 
     async def name_unsure(self) -> None:
         """Name what may be missed where nobody knew which account was asked, and write nothing of it.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, TypeGuard
 
+from exporter.commit_log.empty_listings import note_empty
 from exporter.commit_log.named_files import check_has_log
 from exporter.discovery.listings import ListingPage, first_scope, list_stages
 from exporter.errors import (
@@ -108,7 +109,7 @@ async def _over_scopes(
     ledger.scopes = [ScopeLedger(plan.region, plan.account_id) for plan in plans]
     for scope in ledger.scopes:
         scope.listing_needed()  # of stages: one that is never reached is not done
-    is_begun = False
+    is_begun, began_us = False, surroundings.clock.wall_us()
     try:
         async with surroundings.open_services(
             settings, ledger.run_id, sorted({plan.region for plan in plans})
@@ -117,7 +118,8 @@ async def _over_scopes(
             context = RunContext(ledger.run_id, settings, request, stop, services.store, budget, surroundings)
             await stop.cut(_check_lake(context, opens_lake=opens_lake))
             is_begun = True
-            empty = EmptyRegions(plans, services, stop, frozenset(settings.exclude_stages))
+            note = partial(note_empty, services.store, began_us=began_us, run_id=ledger.run_id) if opens_lake else None
+            empty = EmptyRegions(plans, services, stop, frozenset(settings.exclude_stages), note)
             await _Run(context, ledger, services, empty, work).work_on_all(plans)
             if opens_lake and settings.catalog.kind:
                 ledger.publication = await publish_after(context, services.own_sessions)

@@ -41,6 +41,7 @@ _LAYOUT = re.compile(
     r"/\d{12}-[a-z0-9-]+-\d{9}-run\d+-\d{6}\.parquet"
     r"|_log/lake\.json"
     r"|_iceberg/(?:events|stages|sessions|participants)/metadata/[0-9a-z.-]+\.(?:avro|metadata\.json)"
+    r"|_log/empty/(?:base|\d{12})-[a-z0-9-]+/\d{12}\.json"
     r"|_rejects/\d{12}-[a-z0-9-]+-\d{9}-run\d+-\d{6}\.jsonl"
     r"|_log/\d{12}-[a-z0-9-]+/(?:records|snapshots|lease)/\d{12}\.json"
 )

@@ -100,7 +100,7 @@ def export(
 
         check_catalog(settings)
     request = run_options.request(settings.stages)
-    settings = settings_sources.with_regions(settings, request.targets, _profile_region)
+    settings = settings_sources.with_regions(settings, request.targets, profile_region)
     for region in set(settings.regions) - set(REGIONS):
         _log.info("region is new to this version, or misspelt", region=region, meant=nearest_region(region))
     clock = other_clock(settings)
@@ -242,7 +242,8 @@ def open_on_s3(address: str) -> IO[bytes]:
     return asyncio.run(copy_of(address, s3_session(open_session())))
 
 
-def _profile_region() -> str | None:
+def profile_region() -> str | None:
+    """The region of the AWS profile; None where it has none. Raises :class:`UsageError` where it can't be read."""
     from aiobotocore.session import AioSession  # noqa: PLC0415 - slow, and asked for where nothing else gives a region
 
     from exporter.aws.errors import reading_configuration  # noqa: PLC0415 - the same

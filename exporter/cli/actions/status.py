@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from exporter.catalog.outcome import Publication
 from exporter.catalog.wanted import check_catalog
 from exporter.cli import exit_codes
+from exporter.cli.actions.coverage import find_coverage, with_all_regions
 from exporter.cli.own_session import own_session
 from exporter.cli.plain_logs import start_plain_logs
 from exporter.cli.summary import duration_of
@@ -23,6 +25,7 @@ from exporter.timestamps import text_of
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from exporter.cli.actions.coverage import Coverage
     from exporter.cli.invocation import Invocation
     from exporter.health.status import RunLine
     from exporter.lake.store import Store
@@ -31,29 +34,46 @@ if TYPE_CHECKING:
 _SHOWN = 10
 
 
-def show_status(invocation: Invocation, settings: Settings, runs_max: int) -> int:
-    """Carry out ``ivs-export status``. Raises :class:`LakeError`."""
+@dataclass(frozen=True, slots=True)
+class _LakeStatus:
+    """What was found. ``catalog`` is None where there is none, ``coverage`` where it was not asked for."""
+
+    scopes: list[ScopeStatus]
+    catalog: Publication | None
+    coverage: Coverage | None
+
+
+def show_status(invocation: Invocation, settings: Settings, runs_max: int, max_age_h: float | None = None) -> int:
+    """Carry out ``ivs-export status``. Raises :class:`LakeError`, and :class:`UsageError` where no region is known."""
     start_plain_logs()
-    found, catalog = asyncio.run(_statuses(settings, runs_max))
-    invocation.print_object(
-        {
-            "lake": settings.lake,
-            "scopes": [status.summary() for status in found],
-            "catalog": None if catalog is None else catalog.summary(),
-        }
-    )
-    texts = [*map(_status_text, found)] or [plain(f"{settings.lake}: no scope yet")]
-    invocation.say("\n\n".join([*texts, *_catalog_text(catalog)]))
-    damaged = sum(status.error is not None for status in found)
-    return exit_codes.of_logs(damaged=damaged, all_=len(found))
+    settings = settings if max_age_h is None else with_all_regions(settings)
+    found = asyncio.run(_read(settings, runs_max, max_age_h))
+    report = {
+        "lake": settings.lake,
+        "scopes": [status.summary() for status in found.scopes],
+        "catalog": None if found.catalog is None else found.catalog.summary(),
+    }
+    texts = [*map(_status_text, found.scopes)] or [plain(f"{settings.lake}: no scope yet")]
+    texts += _catalog_text(found.catalog)
+    if found.coverage is not None:
+        report["coverage"] = found.coverage.summary()
+        texts.append(found.coverage.text())
+    invocation.print_object(report)
+    invocation.say("\n\n".join(texts))
+    damaged = sum(status.error is not None for status in found.scopes)
+    code = exit_codes.of_logs(damaged=damaged, all_=len(found.scopes))
+    is_late = found.coverage is not None and not found.coverage.is_current
+    return exit_codes.PARTIAL if is_late and code == exit_codes.OK else code
 
 
-async def _statuses(settings: Settings, runs_max: int) -> tuple[list[ScopeStatus], Publication | None]:
+async def _read(settings: Settings, runs_max: int, max_age_h: float | None) -> _LakeStatus:
     async with _lake(settings) as store:
         found = await statuses(store, runs_max)
         if not found:
             await check_is_lake(store, settings.lake)
-        return found, await _behind(settings, store) if settings.catalog.kind else None
+        catalog = await _behind(settings, store) if settings.catalog.kind else None
+        coverage = None if max_age_h is None else await find_coverage(store, settings, found, max_age_h)
+        return _LakeStatus(found, catalog, coverage)
 
 
 async def _behind(settings: Settings, store: Store) -> Publication:
