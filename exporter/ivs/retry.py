@@ -20,6 +20,7 @@ from exporter.errors import GaveUp, Refused, Starved, Throttled, Transient
 from exporter.ivs.denials import Denials, stage_in
 from exporter.ivs.pace import Pace
 from exporter.telemetry.logger import Logger
+from exporter.telemetry.spans import span
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -158,7 +159,8 @@ class RetryingCaller:
             began_s = self.clock.monotonic_s()
             try:
                 async with asyncio.timeout(max(self.retry.timeout_s - spent.seconds, 0.0)):
-                    page = await self.client.ask(operation, params)
+                    with span("call", operation=operation, scope=self.ledger.name):
+                        page = await self.client.ask(operation, params)
             except TimeoutError:
                 spent.attempts += 1
                 raise Transient(f"{operation}: no whole answer in {self.retry.timeout_s:g} s") from None

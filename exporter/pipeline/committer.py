@@ -15,6 +15,7 @@ from exporter.lake.tables.sessions import SESSIONS
 from exporter.normalize.columns import Stamp
 from exporter.pipeline.losses import Losses
 from exporter.pipeline.session_decisions import SessionDecider
+from exporter.telemetry.spans import span
 from exporter.timestamps import text_of
 
 if TYPE_CHECKING:
@@ -69,9 +70,10 @@ class Committer:
         await self.losses.let_go(checkpoint.sessions)
         checkpoint.drop_sessions_without_news()
         if checkpoint.sessions or checkpoint.stages:
-            await self.stage(checkpoint)
-            decisions = await self._stage_sessions(checkpoint)
-            await self._commit(checkpoint, decisions)
+            with span("checkpoint", scope=self._ledger.name):
+                await self.stage(checkpoint)
+                decisions = await self._stage_sessions(checkpoint)
+                await self._commit(checkpoint, decisions)
 
     async def stage(self, checkpoint: Checkpoint) -> None:
         """Move the buffered rows to staged files; where that fails, what was staged before goes with them."""

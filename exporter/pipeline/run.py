@@ -41,6 +41,7 @@ from exporter.pipeline.scope import ScopeExport
 from exporter.pipeline.scope_plan import ScopePlan, plan_scopes
 from exporter.pipeline.stop import StopRequested
 from exporter.pipeline.surroundings import real_surroundings
+from exporter.telemetry.spans import span
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -179,7 +180,8 @@ class _Run:
         """Work on one scope. What fails it alone is noted; what ends the run makes the others stop and commit."""
         began_s = self.context.clock.monotonic_s()
         try:
-            await self._export(plan, ledger)
+            with span("scope", region=plan.region, account=plan.account_id):
+                await self._export(plan, ledger)
         except StopRequested:
             pass  # the lists that were not read say so
         except BaseException as error:

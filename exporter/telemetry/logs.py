@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _SECRET_NAME = re.compile("secret|token|password|authorization|credential", re.IGNORECASE)
 _MASK = "***"
+#: Libraries that log each failed attempt: who uses them says once what came of it.
+_QUIET = frozenset({"opentelemetry"})
 #: What each record of the standard library's has; anything else is a field that its library has added.
 _COMMON = frozenset(vars(logging.makeLogRecord({})))
 
@@ -47,6 +49,8 @@ def configure(
     """
     handler = logging.StreamHandler(stream) if show is None else _Showing(show)
     render = _for_people if show else _with_time if is_text else _as_json
+    if level != "debug":
+        handler.addFilter(lambda record: record.name.split(".")[0] not in _QUIET)
     handler.setFormatter(_Lines(render, None if level == "debug" else text_of))
     root = logging.getLogger()
     root.handlers[:] = [handler]
