@@ -15,7 +15,7 @@ from exporter.catalog.tables import LakeTables
 from exporter.catalog.wanted import check_catalog, places_of
 from exporter.errors import LakeRefused
 from exporter.lake.identity import KEY, decode_identity
-from exporter.lake.stores.daemon_threads import DaemonThreads
+from exporter.machine.daemon_threads import DaemonThreads
 from exporter.telemetry.logger import Logger
 
 if TYPE_CHECKING:
