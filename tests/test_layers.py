@@ -36,6 +36,7 @@ LAYERS = (
     "report",
     "discovery",
     "pipeline",
+    "doctor",
     "cluster",  # planned
     "emulator",
     "cli",

@@ -16,13 +16,16 @@ from botocore.exceptions import CredentialRetrievalError
 
 from exporter.aws.credentials import keys_of
 from exporter.aws.endpoints import check_endpoint_settings
-from exporter.aws.errors import providing_credentials
+from exporter.aws.errors import NO_CREDENTIALS, providing_credentials
 from exporter.aws.models import ModelLoader
 from exporter.aws.roles import RoleProvider, RoleSts
 from exporter.aws.sessions import SharedSession
 from exporter.errors import CredentialsLost
 
 if TYPE_CHECKING:
+    from collections import Counter
+
+    from exporter.aws.roles import Caller
     from exporter.aws.sessions import MakeSession
     from exporter.settings import AccountSettings, Settings
 
@@ -63,6 +66,23 @@ class Accounts:
     def own_sessions(self) -> MakeSession:
         """Give the session with the run's own credentials; each further call gives another, those having expired."""
         return self._own.for_one()
+
+    async def check_own_keys(self) -> None:
+        """Raise :class:`CredentialsLost` where the run has no credentials of its own, or none that can be used."""
+        with providing_credentials():
+            own = await self._own.current.get_credentials()
+        if own is None:
+            raise CredentialsLost(NO_CREDENTIALS)
+        await keys_of(own)
+
+    @property
+    def sts_calls(self) -> Counter[str]:
+        """What STS was asked so far, by operation."""
+        return self._sts.calls
+
+    async def own_caller(self, *, is_local: bool) -> Caller | None:
+        """Whose the run's own credentials are, as `RoleSts.caller` asks for it, and raises."""
+        return await self._sts.caller(is_local=is_local)
 
     async def own_account(self, *, is_local: bool) -> str | None:
         """The account of the run's own credentials, as `RoleSts.caller_account` asks for it."""

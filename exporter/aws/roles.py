@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import Counter
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,10 +19,13 @@ from botocore.exceptions import ClientError, CredentialRetrievalError
 
 from exporter import __version__
 from exporter.aws.credentials import renewal_of
-from exporter.aws.errors import EXPIRED_CODES, EXPLAINED, is_of_process, message_of
-from exporter.errors import ExportError
+from exporter.aws.errors import EXPIRED_CODES, EXPLAINED, is_of_process, lost, message_of
+from exporter.aws.network import STATUS_SERVER_ERROR
+from exporter.aws.unanswered import cause_of, host_in
+from exporter.errors import ExportError, Transient
 from exporter.machine.loopback import is_loopback
 from exporter.telemetry.logger import Logger
+from exporter.text import NAME_LENGTH_MAX, one_line
 
 if TYPE_CHECKING:
     from aiobotocore.session import AioSession
@@ -37,13 +41,23 @@ _ACCOUNT_ID = re.compile(r"[0-9]{12}")
 _log = Logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whose credentials some are, as STS says it."""
+
+    account_id: str
+    arn: str
+
+
 class RoleSts:
     """STS, asked with the run's own credentials through one client for all: certificates are slow to load.
 
-    It is asked in the region that AWS's own settings name, else in the first that is exported.
+    It is asked in the region that AWS's own settings name, else in the first that is exported. ``calls`` counts what it
+    is asked, by operation.
     """
 
     def __init__(self, own: SharedSession, settings: Settings) -> None:
+        self.calls: Counter[str] = Counter()
         self._own = own
         self._settings = settings
         self._clients = AsyncExitStack()
@@ -67,17 +81,39 @@ class RoleSts:
         """
         try:
             async with asyncio.timeout(_CALLER_WAIT_S):
-                client = await self._client_of(self._own.current)
-                if is_local and not is_loopback(client.meta.endpoint_url):
-                    return None
-                account_id = (await self._ask("get_caller_identity"))["Account"]
+                caller = await self.caller(is_local=is_local)
         except Exception as error:  # noqa: BLE001 - a hint, by which nothing fails
             _log.info("STS does not tell whose the credentials are", reason=message_of(error))
             return None
-        return account_id if isinstance(account_id, str) and _ACCOUNT_ID.fullmatch(account_id) else None
+        return None if caller is None else caller.account_id
+
+    async def caller(self, *, is_local: bool) -> Caller | None:
+        """Ask whose the run's own credentials are; None where STS is not asked, for ``is_local``, as `caller_account`.
+
+        Raises :class:`CredentialsLost` where STS refuses them, and :class:`Transient` where it gives no answer, or none
+        that can be read.
+        """
+        try:
+            client = await self._client_of(self._own.current)
+            if is_local and not is_loopback(client.meta.endpoint_url):
+                return None
+            answer = await self._ask("get_caller_identity")
+            caller = Caller(str(answer["Account"]), one_line(answer["Arn"], NAME_LENGTH_MAX))
+        except ExportError:
+            raise
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] >= STATUS_SERVER_ERROR:
+                raise Transient(f"STS does not answer: {message_of(error)}") from error
+            raise lost(error) from None
+        except Exception as error:
+            raise Transient(_unanswered(error)) from error
+        if not _ACCOUNT_ID.fullmatch(caller.account_id):
+            raise Transient("what STS answers names no account: does something between here and AWS answer?")
+        return caller
 
     async def _ask(self, operation: str, **params: str) -> Any:  # noqa: ANN401 - the same
         session = self._own.current
+        self.calls["".join(map(str.capitalize, operation.split("_")))] += 1
         try:
             return await getattr(await self._client_of(session), operation)(**params)
         except ClientError as error:
@@ -156,7 +192,7 @@ class RoleProvider:
             raise
         except (*EXPLAINED, OSError) as error:
             # Not chained: STS quotes what it calls invalid.
-            raise self._error(message_of(error)) from None
+            raise self._error(message_of(error) if isinstance(error, ClientError) else _unanswered(error)) from None
         except Exception as error:  # noqa: BLE001 - whatever else botocore comes to, it is over what was answered
             own = message_of(error) if is_of_process(error) else ""
             raise self._error(own or f"STS's answer can't be read: {type(error).__name__}") from None
@@ -179,6 +215,12 @@ class RoleProvider:
         if self.account.external_id is not None:
             reason = reason.replace(self.account.external_id.get_secret_value(), _MASK)
         return CredentialRetrievalError(provider=self.account.role_arn, error_msg=reason)
+
+
+def _unanswered(error: BaseException) -> str:
+    """Why STS gave no answer, and which host was asked, where the error names one."""
+    host = host_in(error)
+    return f"STS does not answer ({host}: {cause_of(error, 'STS')})" if host else message_of(error)
 
 
 def _seconds_left(keys: dict[str, str]) -> float:

@@ -10,10 +10,10 @@ from botocore.parsers import ResponseParserError
 
 from exporter.aws.errors import EXPIRED_CODES, NO_CREDENTIALS, message_of
 from exporter.aws.network import STATUS_SERVER_ERROR
+from exporter.aws.unanswered import cause_of, host_in, is_final
 from exporter.catalog.errors import CatalogError
 from exporter.errors import CredentialsLost, ExportError
 from exporter.lake.stores.s3.http import ANSWER_BYTES_MAX, TooLong
-from exporter.lake.stores.s3.network import cause_of, host_in, is_final
 from exporter.text import one_line
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from exporter.cli import exit_codes
 from exporter.cli.command import HELP_WIDTH, Program
 from exporter.cli.commands.config import config
 from exporter.cli.commands.demo import demo
+from exporter.cli.commands.doctor import doctor
 from exporter.cli.commands.emulate import emulate
 from exporter.cli.commands.publish import publish
 from exporter.cli.commands.query import query
@@ -46,7 +47,7 @@ def _show_version(context: click.Context, _: click.Parameter, is_asked: bool) ->
 app = Program(
     PROGRAM,
     help=_ABOUT,
-    commands=[run, status, verify, repair, publish, query, sql, report, config, emulate, demo],
+    commands=[doctor, run, status, verify, repair, publish, query, sql, report, config, emulate, demo],
     params=[
         click.Option(
             ["--version"],

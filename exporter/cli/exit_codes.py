@@ -39,6 +39,12 @@ _RUN: tuple[Meaning, ...] = (
 
 #: The codes that each command can end with, by the command's name, in the order of its help.
 MEANINGS: Mapping[str, tuple[Meaning, ...]] = {
+    "doctor": (
+        ((OK,), "a run would find all that it needs; or the policy is printed"),
+        ((FAILED,), "a run would fail"),
+        _WRONG_USAGE,
+        _STOPPED,
+    ),
     "run": (((OK,), "all that was found is exported, or there was nothing to do"), *_RUN),
     "status": (
         ((OK,), "the lake's state is shown"),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from exporter.aws.network import host_of
 from exporter.errors import CredentialsLost, Transient
 from exporter.ivs.refusals import read_refusal
 from exporter.ivs.responses import Page, read_page, unpacked
@@ -52,6 +53,10 @@ class Client:
     def __post_init__(self) -> None:
         self._signer = Signer(self.endpoint.signed_service, self.endpoint.signed_region)
         self.service_time = ServiceTime(self.wall_us, self.far_dates)
+
+    def host_of(self, operation: Operation) -> str:
+        """The host that is asked, with its port, for errors."""
+        return host_of(self.endpoint.urls[operation])
 
     async def ask(self, operation: Operation, params: Mapping[str, Any]) -> Page:
         """Make one attempt.

@@ -163,7 +163,8 @@ class RetryingCaller:
                         page = await self.client.ask(operation, params)
             except TimeoutError:
                 spent.attempts += 1
-                raise Transient(f"{operation}: no whole answer in {self.retry.timeout_s:g} s") from None
+                host = self.client.host_of(operation)
+                raise Transient(f"{operation}: {host} gave no whole answer in {self.retry.timeout_s:g} s") from None
             except Throttled as error:
                 self._throttled(operation, lane, spent, error, began_s)
                 raise

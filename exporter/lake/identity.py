@@ -34,7 +34,9 @@ _OLD_MAJOR, _OLD_MINOR = 1, 1
 #: The privacy of a lake that keeps all, as those from before there was any do.
 KEEPS_ALL = "user_id=keep attributes=keep extra=keep"
 _KEY_OF_HASHES = " key="
-_TRIAL, _TRIAL_BODY = "_log/trial-", b"{}"
+#: How the keys begin of what is written to try a place out, and is removed at once.
+TRIAL = "_log/trial-"
+TRIAL_BODY = b"{}"
 _ID_PARTS = 4
 #: What can be done where the lake's file is gone or garbled.
 REMEDY = "restore it from a backup, or let `ivs-export repair` make another"
@@ -84,7 +86,7 @@ async def open_lake(store: Store, address: str, kind: LakeKind, run_id: str, dra
     body = await store.read(KEY)
     if body is None:
         _check_maker(address, await _maker_before(store, kind), kind)
-        await _try_out(store, f"{_TRIAL}{run_id}.json")
+        await _try_out(store, f"{TRIAL}{run_id}.json")
         body = await _make(store, _new_identity(kind, draw))
     identity = decode_identity(body)
     _check_kind(address, identity.kind, kind)
@@ -108,7 +110,7 @@ async def look_at_lake(store: Store, address: str, kind: LakeKind) -> LakeIdenti
         _check_kind(address, identity.kind, kind)
         return identity
     _check_maker(address, await _maker_before(store, kind), kind)
-    if kind.privacy != KEEPS_ALL and any(not key.startswith(_TRIAL) for key in await store.keys("_log/")):
+    if kind.privacy != KEEPS_ALL and any(not key.startswith(TRIAL) for key in await store.keys("_log/")):
         raise UsageError(
             f"lake: {address} has a log and no {KEY}, as lakes from before there was [privacy], which keep all, and"
             f" this run asks for {_mode(kind.privacy)}: name another lake; or, where the file was lost, {REMEDY} with"
@@ -165,16 +167,16 @@ async def _try_out(store: Store, key: str) -> None:
     A delete comes before there is anything to delete, so that nothing stays where it is not allowed.
     """
     await store.delete(key)
-    if not await store.create(key, _TRIAL_BODY):
+    if not await store.create(key, TRIAL_BODY):
         raise LakeRefused(f"{key} can't be made, though it is not there: no lake can be kept in this place")
-    keys, body = await store.keys(_TRIAL), await store.read(key)
+    keys, body = await store.keys(TRIAL), await store.read(key)
     await store.delete(key)
     if key not in keys:
         raise LakeRefused(f"{key} was made and is in no list: no lake can be kept in a place whose lists come late")
-    if body != _TRIAL_BODY:
+    if body != TRIAL_BODY:
         raise LakeRefused(f"{key} was made and is not read as it was written: no lake can be kept in this place")
-    await store.leftovers(_TRIAL.partition("/")[0])
-    await store.discard(await store.stage(key, _TRIAL_BODY))
+    await store.leftovers(TRIAL.partition("/")[0])
+    await store.discard(await store.stage(key, TRIAL_BODY))
 
 
 async def _maker_before(store: Store, kind: LakeKind) -> str:

@@ -14,6 +14,14 @@ _SHARE_OF_CONNECTIONS = 4
 _CONNECTIONS_MIN = 8
 _CONNECTIONS_MAX = 10_000
 
+#: What Python itself has open, a lake's and a few connections. Measured: a small run does with 16.
+NEEDED = 32
+#: So many with connections to S3 (32), to IVS (a quarter of all) and a temporary file for each large participant under
+#: way in one scope (32).
+WANTED = 128
+#: What to do about a limit that is too small.
+REMEDY = "raise the hard limit: ulimit -Hn, LimitNOFILE= of systemd, or --ulimit nofile of a container"
+
 
 def raise_limit() -> None:
     """Let this process open as many files as the system lets it ask for: the soft limit becomes the hard one.
@@ -30,9 +38,22 @@ def raise_limit() -> None:
 
 def connections_max() -> int:
     """How many connections to IVS may be open at a time, as the limit of this moment allows."""
+    files_max = limit()
+    if files_max is None:
+        return _CONNECTIONS_MAX
+    return min(max(files_max // _SHARE_OF_CONNECTIONS, _CONNECTIONS_MIN), _CONNECTIONS_MAX)
+
+
+def limit() -> int | None:
+    """How many files this process may have open now; None where there is no such limit."""
     if sys.platform == "win32":
-        return _CONNECTIONS_MAX
+        return None
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY:
-        return _CONNECTIONS_MAX
-    return min(max(soft // _SHARE_OF_CONNECTIONS, _CONNECTIONS_MIN), _CONNECTIONS_MAX)
+    return None if soft == resource.RLIM_INFINITY else soft
+
+
+def problem_of(files_max: int) -> str:
+    """Say what a limit is too small for; "" where it is not."""
+    if files_max < NEEDED:
+        return "too few even for one small scope"
+    return "too few for many scopes, or many large participants at once" if files_max < WANTED else ""

@@ -83,19 +83,23 @@ def temporary_folder() -> Iterator[None]:
 
 
 def warn_of_temporary_folder() -> None:
-    """Write a few bytes to the temporary folder and read them back; where that fails, say so in the log.
+    """Say in the log where the temporary folder can't be used.
 
     No run ends for it: only units with many pages need a temporary file, and they fail by their own names.
     """
+    if problem := temporary_folder_problem():
+        _log.warning("temporary folder", problem=problem, needed_by="participants with more than 256 KiB of events")
+
+
+def temporary_folder_problem() -> str:
+    """Write a few bytes to the temporary folder and read them back: what is wrong with it, and what to set; or ""."""
     try:
         pages = PageSpool(memory_size_bytes_max=0)
         pages.add(_PROBE)
         is_sound = list(pages) == [_PROBE]
-        problem = "" if is_sound else f"the temporary folder gives back other bytes than were written; {_REMEDY}"
     except TemporaryFolderRefused as error:
-        problem = str(error)
-    if problem:
-        _log.warning("temporary folder", problem=problem, needed_by="participants with more than 256 KiB of events")
+        return str(error)
+    return "" if is_sound else f"the temporary folder gives back other bytes than were written; {_REMEDY}"
 
 
 _REMEDY = "set TMPDIR to a folder that can be written and has room"

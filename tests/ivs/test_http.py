@@ -11,7 +11,6 @@ import ssl
 import subprocess
 import sys
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +18,6 @@ import aiohttp
 import pytest
 from aiobotocore.session import AioSession
 from aiohttp import web
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from exporter.aws.credentials import Credentials
 from exporter.aws.endpoints import check_endpoint
@@ -33,6 +29,7 @@ from exporter.ivs.network import not_answered
 from exporter.ivs.operations import Operation
 from exporter.machine.open_files import connections_max
 from exporter.settings import HttpSettings
+from tests.support.certificates import own_certificate
 from tests.support.servers.ports import free_ports
 from tests.support.servers.raw import raw_server
 
@@ -41,8 +38,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from exporter.ivs.responses import Page
-
-NOW = datetime.now(UTC)
 
 
 @pytest.fixture(autouse=True)
@@ -65,26 +60,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
     """A key and a certificate of 127.0.0.1 that nobody has signed but itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(NOW - timedelta(days=1))
-        .not_valid_after(NOW + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path / "bundle.pem"
-    path.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        + certificate.public_bytes(serialization.Encoding.PEM)
-    )
-    return path
+    return own_certificate(tmp_path)
 
 
 @asynccontextmanager

@@ -93,6 +93,7 @@ def export(
     console = start_logs(level, settings.telemetry.log_format)
     invocation.log_format = settings.telemetry.log_format
     open_files.raise_limit()
+    _warn_of_open_files()
     invocation.ledger.lake, invocation.ledger.tag = settings.lake, run_options.tag
     _check_tables(settings, run_options)
     if settings.catalog.kind and not is_dry:
@@ -125,6 +126,13 @@ async def _watched(
             watch.exit_code = exit_codes.of_error(invocation.ledger.error)
             raise
         return watch.exit_code
+
+
+def _warn_of_open_files() -> None:
+    """Say where the limit stays so low that a large run would meet it."""
+    files_max = open_files.limit()
+    if files_max is not None and (problem := open_files.problem_of(files_max)):
+        _log.warning("open files", limit=files_max, problem=problem, remedy=open_files.REMEDY)
 
 
 def _check_tables(settings: Settings, run_options: RunOptions) -> None:

@@ -12,10 +12,10 @@ from botocore.parsers import ResponseParserError
 
 from exporter.aws.errors import EXPIRED_CODES, NO_CREDENTIALS, lost, message_of
 from exporter.aws.network import STATUS_PROXY_PASSWORD, STATUS_SERVER_ERROR
+from exporter.aws.unanswered import cause_of, host_in, is_final
 from exporter.errors import ExportError, LakeBusy, LakeError, LakeRefused
 from exporter.lake.stores.s3.answers import NotOfS3
 from exporter.lake.stores.s3.http import ANSWER_BYTES_MAX, TooLong
-from exporter.lake.stores.s3.network import cause_of, host_in, is_final
 from exporter.text import one_line
 from exporter.timestamps import MINUTE_US, SECOND_US, text_of
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 #: An ingress says 404 while the server it leads to starts anew.
 _STATUSES_PASSING = frozenset({200, 404, 408, 425, 429})
 _SKEW_US_MAX = 5 * MINUTE_US
+_SERVICE = "S3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +78,18 @@ _PERMISSIONS = {
     "head_object": "s3:GetObject and s3:ListBucket",
     "list_objects_v2": "s3:ListBucket",
     "delete_object": "s3:DeleteObject",
+    "get_bucket_lifecycle_configuration": "s3:GetLifecycleConfiguration",
 }
 
 # Source: Amazon S3 API Reference, "Error responses". The answer to HEAD has no body, so its code is the bare status.
 _MEANINGS: tuple[tuple[frozenset[str], type[LakeError], str], ...] = (
     (frozenset({"NoSuchBucket"}), LakeRefused, "there is no such bucket: make it, or mend `lake`"),
     (frozenset({"InvalidBucketName"}), LakeRefused, "that can't be a bucket's name: mend `lake`"),
-    (frozenset({"NoSuchKey", "NoSuchUpload", "NotFound", "404"}), Missing, "{key} is not there"),
+    (
+        frozenset({"NoSuchKey", "NoSuchUpload", "NoSuchLifecycleConfiguration", "NotFound", "404"}),
+        Missing,
+        "{key} is not there",
+    ),
     # MinIO says so of a key that is taken with 304, as HTTP has it for GET alone (RFC 9110, section 13.1.2).
     (frozenset({"PreconditionFailed", "412", "NotModified", "304"}), Taken, "{key} is there already"),
     (
@@ -161,7 +167,9 @@ def translated(error: Exception, call: S3Call) -> LakeError:
         return _of_stranger(error, call)
     if isinstance(error, _PASSING):
         kind = LakeRefused if is_final(error) else LakeBusy
-        return kind(f"{call.lake} does not answer ({host_in(error) or call.host}: {cause_of(error)}; {call.name})")
+        return kind(
+            f"{call.lake} does not answer ({host_in(error) or call.host}: {cause_of(error, _SERVICE)}; {call.name})"
+        )
     if isinstance(error, LakeError):
         return error
     return LakeRefused(f"{call.lake}: {_final(error, call)}")
@@ -182,7 +190,7 @@ def without_credentials(error: Exception, call: S3Call) -> LakeError:
     is_fault = isinstance(error, aws.ClientError) and _status(error.response) >= STATUS_SERVER_ERROR
     if is_fault or (isinstance(error, _UNREACHED) and not is_final(error)):
         host = host_in(error)
-        where = f" ({host}: {cause_of(error)})" if host else f": {message_of(error)}"
+        where = f" ({host}: {cause_of(error, _SERVICE)})" if host else f": {message_of(error)}"
         return LakeBusy(f"{call.lake}: no AWS credentials can be had now{where}")
     return Expired(f"{call.lake}: {error if isinstance(error, ExportError) else lost(error)}")
 

@@ -1,4 +1,4 @@
-"""What the network's errors mean for a call to S3, or to another service through botocore, and what to set. Pure."""
+"""What the network's errors mean for a call that botocore's clients make, to S3 or STS, and what to set. Pure."""
 
 from __future__ import annotations
 
@@ -39,11 +39,14 @@ def host_in(error: BaseException) -> str:
     return host_of(url) if isinstance(url, str) else ""
 
 
-def cause_of(error: BaseException, service: str = "S3") -> str:
-    """Say why there was no answer, and what to set where that would help. ``service`` is what variables call it."""
+def cause_of(error: BaseException, service: str) -> str:
+    """Say why there was no answer, and what to set where that would help; ``service`` is as in its endpoint's variable.
+
+    The variable is ``AWS_ENDPOINT_URL_<service>``.
+    """
     below = list(causes_of(error))
     for cause in below:
-        if said := _text_of(cause, service):
+        if said := _text_of(cause, f"AWS_ENDPOINT_URL_{service}"):
             return said
     for kinds, said in _CAUSES:
         if isinstance(error, kinds):
@@ -55,7 +58,7 @@ def cause_of(error: BaseException, service: str = "S3") -> str:
     return f"{type(below[-1]).__name__} {one_line(below[-1])}".rstrip()
 
 
-def _text_of(error: BaseException, service: str) -> str:
+def _text_of(error: BaseException, variable: str) -> str:
     """What a cause says of itself; "" where the outermost error says more."""
     if isinstance(error, ClientHttpProxyError):
         asks = ": set the password in HTTPS_PROXY" if error.status == STATUS_PROXY_PASSWORD else ""
@@ -63,10 +66,9 @@ def _text_of(error: BaseException, service: str) -> str:
     if isinstance(error, ssl.SSLCertVerificationError) and hasattr(error, "verify_message"):  # aiohttp's own has none
         return f"its certificate is not trusted ({distrust_of(error)}): set AWS_CA_BUNDLE to the right one"
     if speaks_no_tls(error):
-        url = f"http:// in AWS_ENDPOINT_URL_{service}"
-        return f"what listens there speaks no TLS: use {url}, or HTTPS_PROXY for a proxy"
+        return f"what listens there speaks no TLS: use http:// in {variable}, or HTTPS_PROXY for a proxy"
     if isinstance(error, ClientResponseError) and is_alert(error):
-        return f"it speaks TLS alone: use https:// in AWS_ENDPOINT_URL_{service}"
+        return f"it speaks TLS alone: use https:// in {variable}"
     return "the name does not resolve" if isinstance(error, socket.gaierror) else ""
 
 

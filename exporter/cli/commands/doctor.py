@@ -1,0 +1,32 @@
+"""``ivs-export doctor``: all that a run needs, asked before the first one."""
+
+import click
+
+from exporter.cli import options
+from exporter.cli.command import Option, command, invocation_of
+
+POLICY = Option("--policy", "Print the least IAM policy for these settings, and check nothing.", is_flag=True)
+
+
+@command(*options.SETTINGS, POLICY, options.CONFIG, options.JSON)
+def doctor(context: click.Context) -> int:
+    """Check all that a run with these settings needs, in seconds.
+
+    This machine, the way to AWS, its clock, credentials and roles, where the
+    stages are, each read operation once, and the lake: a line each, and what
+    to do about what is wrong. Nothing is exported; what is written to the
+    lake to try it out is removed again.
+
+    Examples:
+      ivs-export doctor --region eu-west-1
+      ivs-export doctor --region eu-west-1 --lake s3://my-lake/ivs --json
+      ivs-export doctor --region eu-west-1 --lake s3://my-lake/ivs --policy
+    """
+    from exporter.cli import settings_sources  # noqa: PLC0415 - slow to import; --help and a wrong option do without
+
+    settings = settings_sources.load(options.typed_settings(context), context.params["config"])
+    from exporter.cli.actions import doctor as doctor_action  # noqa: PLC0415 - slower still; a wrong setting does without
+
+    if context.params["policy"]:
+        return doctor_action.print_policy(invocation_of(context), settings)
+    return doctor_action.examine(invocation_of(context), settings)

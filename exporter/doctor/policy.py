@@ -1,0 +1,88 @@
+"""The least IAM policy for a configuration: what the run's own credentials need, and what each account's role. Pure.
+
+`config/iam-policy.json` is the same, filled in with examples.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from exporter.ivs.operations import Operation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from exporter.settings import Settings
+
+    Statement = dict[str, Any]
+
+_READING = [f"ivs:{name}" for name in Operation if name is not Operation.GET_PARTICIPANT]
+_LISTING = ["s3:ListBucket", "s3:ListBucketMultipartUploads"]
+_WRITING = [
+    "s3:GetObject",
+    "s3:PutObject",
+    "s3:DeleteObject",
+    "s3:ListMultipartUploadParts",
+    "s3:AbortMultipartUpload",
+]
+
+
+def policies_of(settings: Settings, account_id: str | None) -> dict[str, Any]:
+    """The policies by who has them: ``exporter`` for the run's own credentials, and each account's role by its ARN.
+
+    ``account_id`` is the account of the run's own credentials; where it is None, ``*`` stands for it.
+    """
+    if not settings.accounts:
+        return {"exporter": _policy([*_of_stages(settings, account_id or "*"), *_of_lake(settings, account_id)])}
+    roles = {account.role_arn: _policy(_of_stages(settings, account.account_id)) for account in settings.accounts}
+    assume = _statement("AssumeTheRoles", ["sts:AssumeRole"], list(roles))
+    return {"exporter": _policy([assume, *_of_lake(settings, account_id)]), **roles}
+
+
+def _of_stages(settings: Settings, account_id: str) -> list[Statement]:
+    """What reads IVS. The regions are left open: in those without stages, doctor asks the others."""
+    stages = f"arn:aws:ivs:*:{account_id}:stage/*"
+    statements = [_statement("ReadParticipantEvents", _READING, stages)]
+    if settings.tables.details:
+        statements.append(_statement("ReadParticipantDetails", [f"ivs:{Operation.GET_PARTICIPANT}"], stages))
+    return statements
+
+
+def _of_lake(settings: Settings, account_id: str | None) -> list[Statement]:
+    """What reads and writes the lake; nothing for one in a directory."""
+    if not settings.lake.startswith("s3://"):
+        return []
+    bucket, _, prefix = settings.lake.removeprefix("s3://").partition("/")
+    objects = "/".join(filter(None, (bucket, prefix.strip("/"), "*")))
+    statements = [
+        _statement("SeeTheLake", _LISTING, f"arn:aws:s3:::{bucket}"),
+        _statement("WriteTheLake", _WRITING, f"arn:aws:s3:::{objects}"),
+    ]
+    if settings.s3.kms_key_id:
+        key = _key_arn(settings.s3.kms_key_id, account_id)
+        statements.append(_statement("UseTheLakesKey", ["kms:GenerateDataKey", "kms:Decrypt"], key))
+    return [*statements, *_of_catalog(settings)]
+
+
+def _of_catalog(_settings: Settings) -> list[Statement]:
+    """What a catalog needs, once one can be configured: none can so far."""
+    return []
+
+
+def _key_arn(key: str, account_id: str | None) -> str:
+    """A key's ARN. An alias is none in a policy: any key of the account may be meant."""
+    if key.startswith("arn:") and ":alias/" not in key:
+        return key
+    account, region = account_id or "*", "*"
+    if key.startswith("arn:"):
+        region, account = key.split(":")[3:5]
+    name = "*" if "alias/" in key else key
+    return f"arn:aws:kms:{region}:{account}:key/{name}"
+
+
+def _statement(sid: str, actions: Iterable[str], resource: str | list[str]) -> Statement:
+    return {"Sid": sid, "Effect": "Allow", "Action": list(actions), "Resource": resource}
+
+
+def _policy(statements: list[Statement]) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": statements}
