@@ -99,7 +99,7 @@ class Accounts:
         try:
             await role.current.get_credentials()
         except CredentialRetrievalError as error:
-            raise CredentialsLost(str(error)) from error
+            raise CredentialsLost(f"{account.role_arn} can't be assumed: {error.kwargs['error_msg']}") from error
         return role.for_one()
 
     def _new_role_session(self, account: AccountSettings) -> AioSession:

@@ -98,7 +98,7 @@ class RoleSts:
             if is_local and not is_loopback(client.meta.endpoint_url):
                 return None
             answer = await self._ask("get_caller_identity")
-            caller = Caller(str(answer["Account"]), one_line(answer["Arn"], NAME_LENGTH_MAX))
+            caller = Caller(str(answer.get("Account")), one_line(answer.get("Arn", ""), NAME_LENGTH_MAX))
         except ExportError:
             raise
         except ClientError as error:
@@ -192,7 +192,7 @@ class RoleProvider:
             raise
         except (*EXPLAINED, OSError) as error:
             # Not chained: STS quotes what it calls invalid.
-            raise self._error(message_of(error) if isinstance(error, ClientError) else _unanswered(error)) from None
+            raise self._error(_reason(error)) from None
         except Exception as error:  # noqa: BLE001 - whatever else botocore comes to, it is over what was answered
             own = message_of(error) if is_of_process(error) else ""
             raise self._error(own or f"STS's answer can't be read: {type(error).__name__}") from None
@@ -215,6 +215,14 @@ class RoleProvider:
         if self.account.external_id is not None:
             reason = reason.replace(self.account.external_id.get_secret_value(), _MASK)
         return CredentialRetrievalError(provider=self.account.role_arn, error_msg=reason)
+
+
+def _reason(error: BaseException) -> str:
+    """Why a role is not assumed, and what to do where STS denies it."""
+    if not isinstance(error, ClientError):
+        return _unanswered(error)
+    denied = error.response["Error"]["Code"] == "AccessDenied"
+    return message_of(error) + ("; allow it there, and in the role's trust policy (external_id, too)" if denied else "")
 
 
 def _unanswered(error: BaseException) -> str:

@@ -69,7 +69,9 @@ def _text_of(error: BaseException, variable: str) -> str:
         return f"what listens there speaks no TLS: use http:// in {variable}, or HTTPS_PROXY for a proxy"
     if isinstance(error, ClientResponseError) and is_alert(error):
         return f"it speaks TLS alone: use https:// in {variable}"
-    return "the name does not resolve" if isinstance(error, socket.gaierror) else ""
+    if isinstance(error, socket.gaierror):
+        return f"the name does not resolve: look at DNS, HTTPS_PROXY and {variable}"
+    return ""
 
 
 def is_final(error: BaseException) -> bool:

@@ -35,6 +35,7 @@ _LOSSES_MAX = 10
 _LOSS_S = 1.0
 #: How long a lake may take until a lease is released. It saves work, and is not worth more: the process ends anyway.
 _RELEASE_S = 3.0
+_WAIT_FOR_IT = "run again when it has ended, or with --wait"
 _CLOCKS_APART_US = 15 * MINUTE_US
 _log = Logger(__name__)
 
@@ -251,6 +252,9 @@ def _decoded(body: bytes) -> Holder | None:
 
 def _held_by(scope: Scope, holder: Holder | None) -> str:
     if holder is None:
-        return f"{scope} is held by another run"
+        return f"{scope} is held by another run: {_WAIT_FOR_IT}"
     process = holder.process
-    return f"{scope} is held by run {holder.run_id}, process {process.pid} on {process.host}, since {holder.since}"
+    return (
+        f"{scope} is held by run {holder.run_id}, process {process.pid} on {process.host}, since {holder.since}:"
+        f" {_WAIT_FOR_IT}"
+    )

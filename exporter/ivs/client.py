@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from exporter.aws.network import host_of
-from exporter.errors import CredentialsLost, Transient
+from exporter.errors import CredentialsLost, Malformed, Transient
 from exporter.ivs.refusals import read_refusal
 from exporter.ivs.responses import Page, read_page, unpacked
 from exporter.ivs.service_time import FarDates, ServiceTime
@@ -81,7 +81,11 @@ class Client:
         answer = await self.connections.post(operation, url, sent, headers, self.endpoint.proxy)
         if answer.status == _OK:
             body = unpacked(operation, answer.headers.get("Content-Encoding", ""), answer.body)
-            return read_page(operation, body, self.service_time.answered(answer.headers.get("Date", ""), asked))
+            served_us = self.service_time.answered(answer.headers.get("Date", ""), asked)
+            try:
+                return read_page(operation, body, served_us)
+            except Malformed as error:
+                raise Malformed(f"{error}; {self.host_of(operation)} was asked") from error
         named = {name.lower(): value for name, value in answer.headers.items()}
         now = datetime.fromtimestamp(self.wall_us() / SECOND_US, UTC)
         raise read_refusal(operation, answer.status, named, answer.body, now, url=url, proxy=self.endpoint.proxy)

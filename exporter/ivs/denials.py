@@ -83,8 +83,7 @@ class Denials:
         if self._scope is not None:
             where = "this scope"
         return (
-            f"asked no more in {where} in this run: allow ivs:{self._operation}, or name the stages that are shut out"
-            " on purpose in exclude_stages"
+            f"asked no more in {where} in this run; stages that are shut out on purpose can be named in exclude_stages"
         )
 
 

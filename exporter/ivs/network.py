@@ -45,8 +45,8 @@ def not_answered(what: str, error: Exception, url: str, proxy: str | None) -> Ap
     if isinstance(error, aiohttp.ClientResponseError) and is_alert(error):
         return of_plain_http(what, host)
     if isinstance(error, aiohttp.ClientProxyConnectionError):
-        cause = _cause_of(error.os_error)
-        return Transient(f"{what}: the proxy {host_of(proxy or '')} can't be reached: {cause}; look at HTTPS_PROXY")
+        cause, variable = _cause_of(error.os_error), "HTTPS_PROXY" if url.startswith("https:") else "HTTP_PROXY"
+        return Transient(f"{what}: the proxy {host_of(proxy or '')} can't be reached: {cause}; look at {variable}")
     if isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)):
         return _not_connected(what, getattr(error, "os_error", error), host, by)
     is_plain = url.startswith("http://") and isinstance(error, aiohttp.ServerDisconnectedError)

@@ -92,6 +92,9 @@ _PASSING_CODES = frozenset(
         "ServiceUnavailableException",
     }
 )
+_DENIED_CODES = frozenset({"AccessDenied", "AccessDeniedException", "NotAuthorized", "UnauthorizedOperation"})
+_GET_NEW = "get new credentials, and run again"
+_MEND = "mend the keys, or name others: AWS_PROFILE, the environment's keys, or a role"
 # An answer that carries none of AWS's names, but the id that AWS gives each request, is AWS's all the same.
 _REQUEST_ID = "x-amzn-requestid"
 # AWS takes signatures that are up to five minutes old or early, S3 fifteen (AWS General Reference, "Elements of an AWS
@@ -143,12 +146,15 @@ def read_refusal(
     # 4. Credentials that AWS does not take.
     if named.code in _CREDENTIAL_CODES:
         off = _clock_fault(named, headers, now) if named.code in _SIGNATURE_CODES else ""
-        return CredentialsLost(message + (off and f"; {off}"), is_expired=named.code in _EXPIRED_CODES)
+        is_expired = named.code in _EXPIRED_CODES
+        return CredentialsLost(f"{message}; {off or (_GET_NEW if is_expired else _MEND)}", is_expired=is_expired)
     # 5. What may pass.
     if status >= STATUS_SERVER_ERROR or status == _STATUS_REQUEST_TIMEOUT or named.code in _PASSING_CODES:
         pause = f"; it asks for a pause of {retry_after_s:g} s" if retry_after_s else ""
         return Transient(message + pause, retry_after_s)
     # 6. All else is final for what was asked.
+    if named.is_aws and named.code in _DENIED_CODES:
+        message += f"; allow ivs:{operation} to the credentials in use"
     return Refused(message, named.code or str(status), is_aws=named.is_aws)
 
 
@@ -175,7 +181,7 @@ def read_retry_after_s(text: str | None, now: datetime) -> float | None:
 
 
 def _text_of(named: _NamedError, status: int, headers: Mapping[str, str]) -> str:
-    said = f": {named.message}" if named.message else ""
+    said = f": {named.message.rstrip('.')}" if named.message else ""
     if named.is_aws:
         return f"{named.code} (status {status}){said}"
     name = f"{named.code} (status {status})" if named.code else f"status {status}"

@@ -203,7 +203,10 @@ class RetryingCaller:
         if spent.throttled_since_s is None:
             spent.throttled_since_s = now_s
         if now_s - max(spent.throttled_since_s, lane.answered_s) >= self.retry.timeout_s:
-            lane.starved = f"{operation} met only throttles for {self.retry.timeout_s:g} s"
+            lane.starved = (
+                f"{operation} met only throttles for {self.retry.timeout_s:g} s: others use up the account's quota; run"
+                " again when they need less of it"
+            )
             raise Starved(lane.starved) from error
 
     def _is_over(self, spent: _Spent) -> bool:

@@ -139,7 +139,9 @@ def decode_identity(body: bytes) -> LakeIdentity:
     if identity.format != FORMAT:
         raise LakeError(f"{KEY} is no lake's file, but {quoted(identity.format)}: {REMEDY}, or set another `lake`")
     if identity.major > FORMAT_MAJOR:
-        raise LakeTooNew(f"{KEY} is of version {identity.major}, and this ivs-export reads up to {FORMAT_MAJOR}")
+        raise LakeTooNew(
+            f"{KEY} is of version {identity.major}, and this ivs-export reads up to {FORMAT_MAJOR}: use a newer one"
+        )
     return identity
 
 

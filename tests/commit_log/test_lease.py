@@ -30,6 +30,8 @@ ELSEWHERE = {
     "another pid space": msgspec.structs.replace(HERE, pid_space="pid:[1]"),
     "no start told": msgspec.structs.replace(HERE, started=""),
 }
+#: What a run does about a scope that is held.
+ADVICE = "run again when it has ended, or with --wait"
 PROCESS_OF_ITS_OWN = """
 import sys, msgspec
 from exporter.commit_log.process import this_process
@@ -77,7 +79,7 @@ async def test_a_second_run_on_the_same_host_is_told_at_once_who_holds_the_scope
     with pytest.raises(ScopeHeld) as raised:
         await second.acquire()
     assert str(raised.value) == (
-        f"{SCOPE} is held by run r1, process {os.getpid()} on {HERE.host}, since 2026-11-23T12:00:00Z"
+        f"{SCOPE} is held by run r1, process {os.getpid()} on {HERE.host}, since 2026-11-23T12:00:00Z: {ADVICE}"
     )
     assert second.waited_s == 0
     assert await holders(records) == ["r1"]
@@ -131,7 +133,7 @@ async def test_a_holder_that_cannot_be_seen_is_alive_when_it_renews_its_lease(re
             await put(records, FOREIGN, 2)
 
     run = Run(records, meanwhile=renew)
-    with pytest.raises(ScopeHeld, match=f"run r0, process {HERE.pid} on elsewhere, since {SINCE}"):
+    with pytest.raises(ScopeHeld, match=f"run r0, process {HERE.pid} on elsewhere, since {SINCE}: {ADVICE}"):
         await run.acquire()
     assert run.waited_s == LEASE_S - POLL_S
     assert await holders(records) == ["r0"]
@@ -200,7 +202,7 @@ async def test_a_run_that_waits_gets_the_scope_when_it_is_given_back(process: Pr
     with capture_logs() as logs:
         assert 600 < await second.acquire(wait=True) <= 600 + 2 * POLL_S
     assert [line["reason"] for line in logs if line["event"] == "scope_waited_for"] == [
-        f"{SCOPE} is held by run r1, process {HERE.pid} on {process.host}, since {SINCE}"
+        f"{SCOPE} is held by run r1, process {HERE.pid} on {process.host}, since {SINCE}: {ADVICE}"
     ]
     assert await holders(records) == ["r2"]
     await second.lease.release()

@@ -55,6 +55,7 @@ _PASSING = frozenset({errno.EIO, errno.EAGAIN, errno.EINTR, errno.ETIMEDOUT, err
 #: What `link` says where the file system has none. Source: Linux man-pages, link(2).
 _NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})
 _ADVICE = {
+    errno.EIO: "input/output error: look at the disk, or at its server, and run again",
     errno.ENOSPC: "the disk is full: make room, and run again",
     errno.EDQUOT: "the disk quota is used up: make room, and run again",
     errno.EFBIG: "the file is larger than the system allows: raise the limit (ulimit -f)",

@@ -152,7 +152,7 @@ _MEANINGS: tuple[tuple[frozenset[str], type[LakeError], str], ...] = (
             }
         ),
         LakeBusy,
-        "{method}: {said}",
+        "{name}: {said}; it may pass: run again",
     ),
 )
 _PASSING = (aws.HTTPClientError, aws.ConnectionError, aws.IncompleteReadError, ResponseParserError, HttpError, OSError)
@@ -202,6 +202,7 @@ def _of_answer(answer: Mapping[str, Any], call: S3Call) -> LakeError:
     headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     theirs_us = _date_us(headers)
     facts = {
+        "name": call.name,
         "method": call.method,
         "key": call.key,
         "said": said,
@@ -216,7 +217,9 @@ def _of_answer(answer: Mapping[str, Any], call: S3Call) -> LakeError:
                 break
             return kind(f"{call.lake}: " + text.format(**facts) + _skew(code, theirs_us, call))
     is_passing = status >= STATUS_SERVER_ERROR or status in _STATUSES_PASSING
-    return (LakeBusy if is_passing else LakeRefused)(f"{call.lake}: {call.name}: {said}")
+    if is_passing:
+        return LakeBusy(f"{call.lake}: {call.name}: {said}; it may pass: run again")
+    return LakeRefused(f"{call.lake}: {call.name}: {said}")
 
 
 def _of_stranger(error: NotOfS3, call: S3Call) -> LakeError:

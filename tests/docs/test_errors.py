@@ -1,0 +1,407 @@
+"""Every row of the page on errors is a message that the command prints: each is made here, by what causes it."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import os
+import random
+import re
+import socket
+import tempfile
+import time
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from exporter.cli.app import main
+from exporter.commit_log.lease import Holder, Lease
+from exporter.commit_log.process import is_gone, this_process
+from exporter.emulator import RoleOptions, Size
+from exporter.lake.stores.directory import DirectoryStore
+from exporter.machine import open_files
+from exporter.machine.clock import system_clock
+from tests.support.environment import NO_CREDENTIALS, is_users
+from tests.support.exports import options_of
+from tests.support.own_process import left_as_it_was
+from tests.support.servers.answering import Answering
+from tests.support.service import SCOPE
+from tests.support.threaded import ThreadedEmulator
+from tests.support.worlds import small_world
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+PAGE = (Path(__file__).parents[2] / "docs" / "errors.md").read_text()
+ROLE = "arn:aws:iam::444455556666:role/ivs-export"
+FAST = ("--calls-per-second", "5000", "--retry-attempts", "1")
+STAGE = "arn:aws:ivs:us-east-1:111122223333:stage/AbCdEf123456"
+_BEFORE = re.compile(r"every scope failed; [^:]*: |gave up after [^:]*: ")
+SECRET = "hUsh0hush1Hush2hush3hUsh4hush5Hush6hush7"
+
+
+def rows_of(heading: str) -> list[tuple[str, str, str]]:
+    """The rows below a heading of the page: message, cause and remedy."""
+    section = PAGE[PAGE.index(f"\n## {heading}\n") :].split("\n## ", 2)[1]
+    cells = [line.strip("|").split(" | ") for line in section.splitlines() if line.startswith("| `")]
+    return [(cell[0].strip().strip("`"), cell[1].strip(), cell[2].strip()) for cell in cells]
+
+
+def pattern_of(message: str) -> re.Pattern[str]:
+    """What a message of the page stands for: `…` is any text; backticks in it are left out, for it stands in some."""
+    return re.compile(".*?".join(map(re.escape, message.split("…"))))
+
+
+class Bench:
+    """The command in this process, amid what a case has set: variables, faults of an emulator, answers of a server."""
+
+    def __init__(
+        self,
+        emulated: ThreadedEmulator,
+        server: Answering,
+        folder: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        self.emulated = emulated
+        self.server = server
+        self.folder = folder
+        self.lake = folder / "lake"
+        self.patch = monkeypatch
+        self._capsys = capsys
+
+    def says(self, *typed: str, faults: tuple[str, ...] = (), **variables: str) -> list[str]:
+        """What the command says is wrong: of the whole, and of each cause. No secret is in it."""
+        self.emulated.plan(*faults)
+        for name, value in variables.items():
+            self.patch.setenv(name, value)
+        arguments = [text.format(lake=self.lake, folder=self.folder) for text in typed]
+        main(arguments)
+        printed, logged = self._capsys.readouterr()
+        assert SECRET not in printed + logged
+        said = [json.loads(line) for line in logged.splitlines() if line.startswith("{")]
+        found = [line["message"] for line in said if line["event"] in {"failed", "failure"}]
+        found += [f"{line['event']}: {line['problem']}" for line in said if "problem" in line]
+        if "--json" in typed:
+            found += [failure["message"] for failure in json.loads(printed.splitlines()[-1])["failures"]]
+        return [_BEFORE.sub("", text.replace("`", "")) for text in found]
+
+    def run(self, *typed: str, faults: tuple[str, ...] = (), **variables: str) -> list[str]:
+        """The same of a run into the lake, of the emulator's only region."""
+        options = ("--region", "us-east-1", "--lake", "{lake}", "--json", *FAST)
+        return self.says("run", *options, *typed, faults=faults, **variables)
+
+    def lists(self, text: str) -> list[str]:
+        """The same of a run with this list of targets."""
+        (self.folder / "list.csv").write_text(text)
+        return self.run("--targets", "{folder}/list.csv")
+
+    def file(self, text: str, **variables: str) -> list[str]:
+        """The same of a run with this settings' file."""
+        (self.folder / "my.toml").write_text(text)
+        return self.run("--config", "{folder}/my.toml", faults=(), **variables)
+
+    def s3(self, status: int, code: str, more: str = "", **headers: str) -> list[str]:
+        """The same of ``status``, before a bucket that refuses everything so."""
+        self.server.set_s3(status, code, more, **headers)
+        return self.status()
+
+    def s3_page(self, status: int, body: bytes) -> list[str]:
+        """The same before something that is no S3."""
+        self.server.set(status, body, Content_Type="text/html")
+        return self.status()
+
+    def status(self, url: str = "") -> list[str]:
+        return self.says(
+            "status", "--lake", "s3://my-lake/ivs", AWS_ENDPOINT_URL_S3=url or f"http://{self.server.host}"
+        )
+
+    def disk(self, code: int) -> list[str]:
+        """The same of a run into a folder whose system refuses a hard link with this error."""
+
+        def refuse(*_: object, **__: object) -> None:
+            raise OSError(code, os.strerror(code))
+
+        self.patch.setattr(os, "link", refuse)
+        return self.run()
+
+    def answered(self, status: int, body: bytes = b"", **headers: str) -> list[str]:
+        """The same of a run whose calls of IVS are all answered so."""
+        self.server.set(status, body, **headers)
+        return self.run(AWS_ENDPOINT_URL_IVS_REALTIME=f"http://{self.server.host}")
+
+    def answered_by_proxy(self, status: int) -> list[str]:
+        """The same of a run behind a proxy that answers so in its own name."""
+        self.server.set(status, b"")
+        return self.run(
+            AWS_ENDPOINT_URL_IVS_REALTIME="https://ivs.invalid",
+            HTTPS_PROXY=f"http://user:{SECRET}@{self.server.host}",
+        )
+
+    def made(self) -> Path:
+        """The lake's log, once a run has filled it."""
+        assert self.run() == []
+        [log] = self.lake.glob("_log/*-*")
+        return log
+
+
+@dataclass(frozen=True)
+class Here:
+    """What stays the same from case to case."""
+
+    emulated: ThreadedEmulator
+    server: Answering
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Here]:
+    """An emulator of a few units, with a role that is refused, and a server for the rest."""
+    world = small_world(3, stages=1, sessions=Size.fixed(1), participants=Size.fixed(2), events=Size.fixed(2))
+    options = options_of(world, start_us=int(time.time() * 1e6), roles=RoleOptions(name="none"))
+    server = Answering(tmp_path_factory.mktemp("certificate"))
+    with ThreadedEmulator(options) as emulated:
+        yield Here(emulated, server)
+    server.close()
+
+
+@pytest.fixture
+def make_bench(
+    here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[[], Bench]]:
+    """Makes a bench for each case: a folder of its own, the emulator's keys, and nothing of the case before."""
+    numbers = count()
+
+    def make() -> Bench:
+        monkeypatch.undo()
+        monkeypatch.setattr(random, "uniform", lambda *_: 0.0)
+        monkeypatch.setattr(random, "random", lambda: 0.0)
+        folder = tmp_path / str(next(numbers))
+        folder.mkdir()
+        for name in list(os.environ):
+            if is_users(name) or name.lower().endswith("_proxy") or name == "REQUESTS_CA_BUNDLE":
+                monkeypatch.delenv(name)
+        for name, value in {
+            **NO_CREDENTIALS,
+            "AWS_CONFIG_FILE": str(folder / "config"),
+            "AWS_ACCESS_KEY_ID": "emulator",
+            "AWS_SECRET_ACCESS_KEY": "emulator",
+            "AWS_ENDPOINT_URL_IVS_REALTIME": here.emulated.url,
+            "AWS_ENDPOINT_URL_STS": here.emulated.url,
+        }.items():
+            monkeypatch.setenv(name, value)
+        return Bench(here.emulated, here.server, folder, monkeypatch, capsys)
+
+    with left_as_it_was():
+        yield make
+
+
+def closed_port() -> str:
+    """A host where nothing listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{probe.getsockname()[1]}"
+
+
+def with_profile(bench: Bench, text: str) -> list[str]:
+    """A run whose credentials are a profile's."""
+    (bench.folder / "config").write_text(text)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        bench.patch.delenv(name)
+    return bench.run()
+
+
+def with_clock_off(bench: Bench) -> list[str]:
+    said = "Signature expired: 20260101T000000Z is now earlier than 20260101T005500Z (20260101T010000Z - 5 min.)"
+    body = json.dumps({"message": said}).encode()
+    return bench.answered(403, body, x_amzn_ErrorType="InvalidSignatureException")
+
+
+def with_altered_log(bench: Bench) -> list[str]:
+    record = sorted(bench.made().glob("records/*.json"))[1]
+    record.write_bytes(record.read_bytes()[:-2])
+    return bench.run()
+
+
+def with_newer_lake(bench: Bench) -> list[str]:
+    bench.made()
+    path = bench.lake / "_log" / "lake.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"major": 99}))
+    return bench.run()
+
+
+def without_log(bench: Bench) -> list[str]:
+    log = bench.made()
+    log.rename(bench.folder / "away")
+    return bench.run()
+
+
+def beside_another_run(bench: Bench) -> list[str]:
+    """The scope is held by a process that lives: the tests' own."""
+    bench.made()
+    store = DirectoryStore(bench.lake)
+
+    async def hold() -> None:
+        other = Lease(store, SCOPE, Holder(this_process(), "other", "now"), system_clock(), is_gone)
+        await other.acquire(wait=False)
+
+    asyncio.run(hold())
+    return bench.run()
+
+
+def below_a_file(bench: Bench) -> list[str]:
+    (bench.folder / "config").write_text("")
+    return bench.run("--lake", "{folder}/config/lake")
+
+
+def in_a_demos_lake(bench: Bench) -> list[str]:
+    bench.lake.mkdir()
+    (bench.lake / "_made_by_ivs-export_demo").write_text("")
+    return bench.run()
+
+
+def with_another_privacy(bench: Bench) -> list[str]:
+    bench.made()
+    return bench.run("--privacy-user-id", "drop")
+
+
+def with_another_key(bench: Bench) -> list[str]:
+    bench.run("--privacy-user-id", "hash", IVS_EXPORT_PRIVACY__KEY="the first key")
+    return bench.run("--privacy-user-id", "hash", IVS_EXPORT_PRIVACY__KEY="another key")
+
+
+def without_temporary_folder(bench: Bench) -> list[str]:
+    bench.patch.setattr(tempfile, "tempdir", "/nowhere")
+    return bench.run()
+
+
+def with_few_open_files(bench: Bench) -> list[str]:
+    bench.patch.setattr(open_files, "limit", lambda: 64)
+    return bench.run()
+
+
+USAGE: dict[str, Callable[[Bench], list[str]]] = {
+    "an option": lambda bench: bench.says("run", "--lakes", "x"),
+    "a number": lambda bench: bench.run("--concurrency", "many"),
+    "no region": lambda bench: bench.says("run", "--lake", "{lake}"),
+    "a region": lambda bench: bench.says("run", "--region", "Europe"),
+    "a stage": lambda bench: bench.run("--stage", "my-stage"),
+    "a stage elsewhere": lambda bench: bench.run("--stage", STAGE.replace("us-east-1", "eu-west-1")),
+    "a lake": lambda bench: bench.says("status", "--lake", "s3:/my-lake/ivs"),
+    "no file": lambda bench: bench.run("--config", "{folder}/none.toml"),
+    "a file": lambda bench: bench.file("lake = s3"),
+    "a key": lambda bench: bench.file("laek = 's3://x'"),
+    "a variable": lambda bench: bench.run(IVS_EXPORT_LAEK="x"),
+    "a date": lambda bench: bench.run("--since", "yesterday"),
+    "a range": lambda bench: bench.run("--since", "2026-11-02", "--until", "2026-11-01"),
+    "a hash": lambda bench: bench.run("--privacy-user-id", "hash"),
+    "no list": lambda bench: bench.run("--targets", "{folder}/none.csv"),
+    "a column": lambda bench: bench.lists(f"stage_arn,sesion_id\n{STAGE},st-1\n"),
+    "an id": lambda bench: bench.lists(f"stage_arn,session_id\n{STAGE},st 1\n"),
+    "an empty list": lambda bench: bench.lists(""),
+    "a report": lambda bench: bench.says("report", "--out", "{folder}", "--lake", "{lake}"),
+}
+CREDENTIALS: dict[str, Callable[[Bench], list[str]]] = {
+    "none": lambda bench: with_profile(bench, ""),
+    "a profile": lambda bench: bench.run(AWS_PROFILE="nobodys"),
+    "a line break": lambda bench: bench.run(AWS_SECRET_ACCESS_KEY="emulator\n"),
+    "a process": lambda bench: with_profile(bench, "[default]\ncredential_process = echo warning\n"),
+    "a wrong secret": lambda bench: bench.run(AWS_SECRET_ACCESS_KEY=SECRET),
+    "an unknown key": lambda bench: bench.run(AWS_ACCESS_KEY_ID="AKIAOFNOBODY"),
+    "expired": lambda bench: bench.run(faults=("expired_token",)),
+    "a role": lambda bench: bench.file(f'[[accounts]]\nrole_arn = "{ROLE}"\n'),
+    "no sts": lambda bench: bench.file(
+        f'[[accounts]]\nrole_arn = "{ROLE}"\n', AWS_ENDPOINT_URL_STS=f"http://{closed_port()}"
+    ),
+    "a permission": lambda bench: bench.run(faults=("denied operation=ListParticipantEvents",)),
+    "a clock": with_clock_off,
+}
+
+
+NETWORK: dict[str, Callable[[Bench], list[str]]] = {
+    "an endpoint": lambda bench: bench.run(AWS_ENDPOINT_URL_IVS_REALTIME="ivs.example.com"),
+    "a name": lambda bench: bench.run(AWS_ENDPOINT_URL_IVS_REALTIME="http://ivs.invalid"),
+    "a port": lambda bench: bench.run(AWS_ENDPOINT_URL_IVS_REALTIME=f"http://{closed_port()}"),
+    "silence": lambda bench: bench.run("--read-timeout-s", "0.1", faults=("silence",)),
+    "silence of one call": lambda bench: bench.run("--retry-timeout-s", "0.2", faults=("silence",)),
+    "a reset": lambda bench: bench.run(faults=("reset",)),
+    "an error": lambda bench: bench.run(faults=("server_error status=503",)),
+    "throttles": lambda bench: bench.run("--retry-timeout-s", "0.2", faults=("throttle",)),
+    "a portal": lambda bench: bench.run(faults=("html",)),
+    "a gateway": lambda bench: bench.answered(403, b"<html>no</html>", Server="squid"),
+    "a certificate": lambda bench: bench.run(AWS_ENDPOINT_URL_IVS_REALTIME=f"https://{bench.server.tls_host}"),
+    "no TLS": lambda bench: bench.run(AWS_ENDPOINT_URL_IVS_REALTIME=f"https://{bench.server.host}"),
+    "certificates": lambda bench: bench.run(AWS_CA_BUNDLE="/none.pem"),
+    "a kind of proxy": lambda bench: bench.run(HTTP_PROXY="socks5h://127.0.0.1:1"),
+    "no proxy there": lambda bench: bench.run(HTTP_PROXY=f"http://{closed_port()}"),
+    "a password": lambda bench: bench.answered_by_proxy(407),
+    "a proxy's refusal": lambda bench: bench.answered_by_proxy(403),
+}
+DISK: dict[str, Callable[[Bench], list[str]]] = {
+    "full": lambda bench: bench.disk(errno.ENOSPC),
+    "quota": lambda bench: bench.disk(errno.EDQUOT),
+    "read-only": lambda bench: bench.disk(errno.EROFS),
+    "not ours": lambda bench: bench.disk(errno.EACCES),
+    "no links": lambda bench: bench.disk(errno.ENOTSUP),
+    "too many files": lambda bench: bench.disk(errno.EMFILE),
+    "a fault": lambda bench: bench.disk(errno.EIO),
+    "a file there": below_a_file,
+    "no export": lambda bench: bench.says("status", "--lake", "{lake}"),
+    "a demo's": in_a_demos_lake,
+    "another privacy": with_another_privacy,
+    "another key": with_another_key,
+    "newer": with_newer_lake,
+    "altered": with_altered_log,
+    "no log": without_log,
+    "held": beside_another_run,
+    "no temporary folder": without_temporary_folder,
+    "few open files": with_few_open_files,
+}
+S3: dict[str, Callable[[Bench], list[str]]] = {
+    "no bucket": lambda bench: bench.s3(404, "NoSuchBucket"),
+    "denied": lambda bench: bench.s3(403, "AccessDenied"),
+    "a wrong key": lambda bench: bench.s3(403, "InvalidAccessKeyId"),
+    "expired": lambda bench: bench.s3(400, "ExpiredToken"),
+    "another region": lambda bench: bench.s3(301, "PermanentRedirect", x_amz_bucket_region="eu-west-1"),
+    "a clock": lambda bench: bench.s3(403, "RequestTimeTooSkewed", "<ServerTime>2026-01-01T00:00:00Z</ServerTime>"),
+    "not done": lambda bench: bench.s3(501, "NotImplemented"),
+    "busy": lambda bench: bench.s3(503, "SlowDown"),
+    "a port": lambda bench: bench.status(f"http://{closed_port()}"),
+    "a name": lambda bench: bench.status("http://s3.invalid"),
+    "a certificate": lambda bench: bench.status(f"https://{bench.server.tls_host}"),
+    "no TLS": lambda bench: bench.status(f"https://{bench.server.host}"),
+    "TLS alone": lambda bench: bench.s3_page(400, b"Client sent an HTTP request to an HTTPS server."),
+    "a portal": lambda bench: bench.s3_page(403, b"<html/>"),
+    "a password": lambda bench: bench.s3_page(407, b"<html/>"),
+}
+
+
+@pytest.mark.parametrize(
+    ("heading", "cases"),
+    [
+        ("Usage and settings", USAGE),
+        ("Credentials and permissions", CREDENTIALS),
+        ("The way to IVS", NETWORK),
+        ("A lake in a directory, and its log", DISK),
+        ("A lake on S3", S3),
+    ],
+)
+def test_each_message_of_the_page_is_made(
+    heading: str, cases: dict[str, Callable[[Bench], list[str]]], make_bench: Callable[[], Bench]
+) -> None:
+    """Each case makes one row's message, and no row is without a case."""
+    rows = rows_of(heading)
+    made: set[str] = set()
+    wrong = []
+    for name, case in cases.items():
+        said = case(make_bench())
+        fitting = {message for message, _, _ in rows if any(pattern_of(message).fullmatch(text) for text in said)}
+        if len(fitting) != 1:
+            wrong.append(f"{name}: {len(fitting)} rows fit {said}")
+        made |= fitting
+    wrong += [f"no case makes {message}" for message, _, _ in rows if message not in made]
+    assert not wrong, "\n".join(wrong)
+    assert all(cause and remedy for _, cause, remedy in rows)
