@@ -20,6 +20,7 @@ from exporter.errors import LakeRefused
 from exporter.lake.identity import TRIAL, TRIAL_BODY
 from exporter.lake.stores.daemon_threads import DaemonThreads
 from exporter.lake.stores.directory import DirectoryStore
+from exporter.machine.image import is_in_own_layer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -83,6 +84,9 @@ class LakeOnDisk:
         free_bytes = (await self._do(lambda: shutil.disk_usage(folder))).free
         where = "" if is_there else f", which is made in {folder}"
         detail = f"{self._lake}{where}, {free_bytes // _MIB:,} MiB free"
+        if is_in_own_layer(self._settings.lake):
+            own = f"{self._lake} lies in the container's own layer, and would be gone with it"
+            return Check("lake-folder", "failed", own, "mount a folder or a volume there")
         if free_bytes < _ROOM_BYTES:
             return Check("lake-folder", "warning", detail, "make room")
         return Check("lake-folder", "ok", detail)

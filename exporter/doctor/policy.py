@@ -1,6 +1,6 @@
 """The least IAM policy for a configuration: what the run's own credentials need, and what each account's role. Pure.
 
-`config/iam-policy.json` is the same, filled in with examples.
+`config/iam-policy.json` and `config/glue-policy.json` are the same, filled in with examples.
 """
 
 from __future__ import annotations
@@ -18,6 +18,14 @@ if TYPE_CHECKING:
 
 _READING = [f"ivs:{name}" for name in Operation if name is not Operation.GET_PARTICIPANT]
 _LISTING = ["s3:ListBucket", "s3:ListBucketMultipartUploads"]
+_CATALOG = [
+    "glue:CreateDatabase",
+    "glue:CreateTable",
+    "glue:DeleteTable",
+    "glue:GetDatabase",
+    "glue:GetTable",
+    "glue:UpdateTable",
+]
 _WRITING = [
     "s3:GetObject",
     "s3:PutObject",
@@ -32,11 +40,12 @@ def policies_of(settings: Settings, account_id: str | None) -> dict[str, Any]:
 
     ``account_id`` is the account of the run's own credentials; where it is None, ``*`` stands for it.
     """
+    of_lake = [*_of_lake(settings, account_id), *_of_catalog(settings, account_id)]
     if not settings.accounts:
-        return {"exporter": _policy([*_of_stages(settings, account_id or "*"), *_of_lake(settings, account_id)])}
+        return {"exporter": _policy([*_of_stages(settings, account_id or "*"), *of_lake])}
     roles = {account.role_arn: _policy(_of_stages(settings, account.account_id)) for account in settings.accounts}
     assume = _statement("AssumeTheRoles", ["sts:AssumeRole"], list(roles))
-    return {"exporter": _policy([assume, *_of_lake(settings, account_id)]), **roles}
+    return {"exporter": _policy([assume, *of_lake]), **roles}
 
 
 def _of_stages(settings: Settings, account_id: str) -> list[Statement]:
@@ -61,12 +70,17 @@ def _of_lake(settings: Settings, account_id: str | None) -> list[Statement]:
     if settings.s3.kms_key_id:
         key = _key_arn(settings.s3.kms_key_id, account_id)
         statements.append(_statement("UseTheLakesKey", ["kms:GenerateDataKey", "kms:Decrypt"], key))
-    return [*statements, *_of_catalog(settings)]
+    return statements
 
 
-def _of_catalog(_settings: Settings) -> list[Statement]:
-    """What a catalog needs, once one can be configured: none can so far."""
-    return []
+def _of_catalog(settings: Settings, account_id: str | None) -> list[Statement]:
+    """What keeps the tables of a catalog, where that is Glue's; others have permissions of their own."""
+    if settings.catalog.kind != "glue":
+        return []
+    database = settings.catalog.database
+    of_account = f"arn:aws:glue:*:{account_id or '*'}"
+    things = [f"{of_account}:{thing}" for thing in ("catalog", f"database/{database}", f"table/{database}/*")]
+    return [_statement("KeepTheTablesOfACatalog", _CATALOG, things)]
 
 
 def _key_arn(key: str, account_id: str | None) -> str:

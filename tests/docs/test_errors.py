@@ -252,6 +252,11 @@ def beside_another_run(bench: Bench) -> list[str]:
     return bench.run()
 
 
+def in_a_containers_layer(bench: Bench) -> list[str]:
+    bench.patch.setattr("exporter.pipeline.run.is_in_own_layer", lambda _: True)
+    return bench.run()
+
+
 def below_a_file(bench: Bench) -> list[str]:
     (bench.folder / "config").write_text("")
     return bench.run("--lake", "{folder}/config/lake")
@@ -349,6 +354,7 @@ DISK: dict[str, Callable[[Bench], list[str]]] = {
     "too many files": lambda bench: bench.disk(errno.EMFILE),
     "a fault": lambda bench: bench.disk(errno.EIO),
     "a file there": below_a_file,
+    "a container's layer": in_a_containers_layer,
     "no export": lambda bench: bench.says("status", "--lake", "{lake}"),
     "a demo's": in_a_demos_lake,
     "another privacy": with_another_privacy,

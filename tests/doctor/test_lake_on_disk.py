@@ -96,6 +96,14 @@ async def test_a_file_in_the_lakes_place(tmp_path: Path) -> None:
     assert f"{tmp_path}/file is a file: move it" in checks["lake-folder"].detail
 
 
+async def test_a_place_in_the_containers_own_layer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is written there goes with the container; a run refuses it, too."""
+    monkeypatch.setattr(lake_on_disk, "is_in_own_layer", lambda _: True)
+    checks = await checks_of(tmp_path / "lake")
+    assert outcomes(checks) == ["failed", *["skipped"] * 4]
+    assert "lies in the container's own layer" in checks["lake-folder"].detail
+
+
 async def test_a_folder_that_may_not_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The system's own refusal, with what to do about it; permissions mean nothing to root, so it is a double's."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from exporter.doctor.policy import policies_of
-from exporter.settings import AccountSettings, S3Settings, Settings, TableSettings
+from exporter.settings import AccountSettings, CatalogSettings, S3Settings, Settings, TableSettings
 
 EXAMPLE = json.loads((Path(__file__).parents[2] / "config" / "iam-policy.json").read_text())
 ACCOUNT, OTHER = "111122223333", "444455556666"
@@ -42,6 +42,17 @@ def test_each_role_has_its_own() -> None:
     assert sids(policies["exporter"]) == ["AssumeTheRoles", "SeeTheLake", "WriteTheLake", "UseTheLakesKey"]
     assert policies["exporter"]["Statement"][0]["Resource"] == roles
     assert {each["Resource"] for each in policies[roles[1]]["Statement"]} == {f"arn:aws:ivs:*:{OTHER}:stage/*"}
+
+
+def test_a_catalog_of_glue() -> None:
+    """It is the example in `config`, for whichever region the catalog is in; other catalogs need nothing of AWS's."""
+    example = json.loads((Path(__file__).parents[2] / "config" / "glue-policy.json").read_text())["Statement"]
+    glue = ALL.model_copy(update={"catalog": CatalogSettings(kind="glue")})
+    [*_, statement] = policies_of(glue, ACCOUNT)["exporter"]["Statement"]
+    statement["Resource"] = [resource.replace(":*:", ":us-east-1:") for resource in statement["Resource"]]
+    assert [statement] == example
+    sql = ALL.model_copy(update={"catalog": CatalogSettings(kind="sql")})
+    assert policies_of(sql, ACCOUNT) == policies_of(ALL, ACCOUNT)
 
 
 def test_a_key_by_its_id_or_its_alias() -> None:
