@@ -94,6 +94,11 @@ class Emulator:
         if self._runner is not None:
             await self._runner.cleanup()
 
+    @property
+    def default_region(self) -> str:
+        """A region that has stages, where one has."""
+        return next(iter((*self.options.regions, *(scope.region for scope in self._worlds))), "us-east-1")
+
     def world(self, account_id: str, region: str) -> World:
         """What the account has in the region."""
         return self._service.world(Scope(account_id, region))
