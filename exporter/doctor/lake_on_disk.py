@@ -18,8 +18,8 @@ from exporter.doctor.check import Check, Examination
 from exporter.doctor.lake_kind import check_kind
 from exporter.errors import LakeRefused
 from exporter.lake.identity import TRIAL, TRIAL_BODY
-from exporter.lake.stores.daemon_threads import DaemonThreads
 from exporter.lake.stores.directory import DirectoryStore
+from exporter.machine.daemon_threads import DaemonThreads
 from exporter.machine.image import is_in_own_layer
 
 if TYPE_CHECKING:

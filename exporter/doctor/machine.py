@@ -7,8 +7,8 @@ import shutil
 import tempfile
 
 from exporter.doctor.check import Check
-from exporter.lake.stores.daemon_threads import DaemonThreads
 from exporter.machine import open_files
+from exporter.machine.daemon_threads import DaemonThreads
 from exporter.pipeline.page_spool import temporary_folder_problem
 from exporter.text import plain
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Self
 
 from exporter.aws.accounts import Accounts
 from exporter.aws.credentials import Credentials
-from exporter.aws.endpoints import is_loopback
 from exporter.commit_log.once import Once
 from exporter.discovery.request import Request
 from exporter.ivs.client import Client
@@ -19,6 +18,7 @@ from exporter.ivs.http import open_connections
 from exporter.ivs.retry import RetryingCaller
 from exporter.ivs.service_time import FarDates
 from exporter.ledger import ScopeLedger
+from exporter.machine.loopback import is_loopback
 from exporter.pipeline.scope_plan import plan_scopes
 
 if TYPE_CHECKING:

@@ -10,7 +10,6 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from exporter.aws.accounts import Accounts
-from exporter.aws.endpoints import is_loopback
 from exporter.cli import exit_codes, settings_sources
 from exporter.cli.actions.run import profile_region
 from exporter.cli.other_clock import other_clock
@@ -19,6 +18,7 @@ from exporter.doctor.policy import policies_of
 from exporter.errors import ExportError
 from exporter.ivs.endpoints import find_endpoint
 from exporter.machine.clock import system_clock
+from exporter.machine.loopback import is_loopback
 from exporter.model import scope_of
 from exporter.text import counted, plain
 

@@ -2,13 +2,13 @@
 
 import click
 
-from exporter.cli import options
+from exporter.cli import options, setting_options
 from exporter.cli.command import Option, command, invocation_of
 
 POLICY = Option("--policy", "Print the least IAM policy for these settings, and check nothing.", is_flag=True)
 
 
-@command(*options.SETTINGS, POLICY, options.CONFIG, options.JSON)
+@command(*setting_options.SETTINGS, POLICY, options.CONFIG, options.JSON)
 def doctor(context: click.Context) -> int:
     """Check all that a run with these settings needs, in seconds.
 
