@@ -117,7 +117,8 @@ async def test_a_webhook_that_does_not_take_it_is_a_warning(
     """Whatever it does, the notice is given up in its time, and the reason has nothing of the URL but its host."""
     caplog.set_level(logging.DEBUG)
     async with server as address:
-        await notices.send(to_webhook(address), NOTICE, 0.3)
+        # A busy machine answers late: only who never answers is waited for to the end.
+        await notices.send(to_webhook(address), NOTICE, 0.3 if reason.startswith("no answer") else 60)
     assert reasons(caplog) == [reason]
 
 
