@@ -94,6 +94,7 @@ MEANINGS: Mapping[str, tuple[Meaning, ...]] = {
         ((PARTIAL,), "the page is written, and some log can't be relied on: it can't say what is complete"),
         _STOPPED,
     ),
+    "config": (((OK,), "the template is printed, or all are listed"), _WRONG_USAGE, _STOPPED),
     "emulate": (
         ((FAILED,), "it can't serve: the port is taken, say"),
         _WRONG_USAGE,
