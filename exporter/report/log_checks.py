@@ -26,15 +26,22 @@ def fits(statuses: Iterable[ScopeStatus], files: Mapping[str, int]) -> bool:
 
 
 def checked(
-    statuses: Sequence[ScopeStatus], files: Mapping[str, int], sessions: Iterable[SessionKey]
+    looks: tuple[Sequence[ScopeStatus], Sequence[ScopeStatus]], files: Mapping[str, int], sessions: Iterable[SessionKey]
 ) -> list[ScopeStatus]:
-    """The statuses, with an error where a log does not fit the files, and one more for a scope that has no log at all.
+    """The later statuses, with an error where a log does not fit the files, and one more for a scope without any log.
 
-    While a run is at work its files come and go, and say nothing.
+    ``looks`` are the statuses of before and after the files were listed. While a run is at work, or where the log has
+    grown in between, the files come and go, and say nothing.
     """
-    found = [status if status.is_running else replace(status, error=_misfit(status, files)) for status in statuses]
+    named = {status.scope: status.lake.data_files for status in looks[0]}
+    found = [
+        status
+        if status.is_running or named.get(status.scope) != status.lake.data_files
+        else replace(status, error=_misfit(status, files))
+        for status in looks[1]
+    ]
     with_sessions = {scope for stage_arn, _ in sessions if (scope := scope_of(stage_arn)) is not None}
-    return [*found, *map(_without_log, sorted(with_sessions - {status.scope for status in statuses}, key=str))]
+    return [*found, *map(_without_log, sorted(with_sessions - {status.scope for status in looks[1]}, key=str))]
 
 
 def borne_out(facts: LakeFacts, statuses: Iterable[ScopeStatus]) -> LakeFacts:

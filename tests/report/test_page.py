@@ -13,7 +13,7 @@ from exporter.report import wording
 from exporter.report.completeness import headline
 from exporter.report.elements import Html, name_text, tag
 from exporter.report.facts import LakeFacts
-from exporter.report.log_checks import borne_out
+from exporter.report.log_checks import borne_out, checked
 from exporter.report.page import POLICY, page
 from exporter.report.questions import PUBLISHER_LANES_MAX, VIEWER_LANES_MAX, waits_of
 from exporter.report.sums import Grouping, sums_by
@@ -274,6 +274,21 @@ def test_a_damaged_log_casts_doubt_on_its_own_sessions() -> None:
     text = page(ORIGIN, own, borne_out(whole, own), [])
     assert "1 of 1 session is not complete" in text
     assert "nothing of it is missing" not in text
+
+
+def test_files_that_come_and_go_say_nothing() -> None:
+    """While a run is at work, or where one has committed since the first look; else their number must be the log's."""
+    now = status()
+    scope, named = str(now.scope), now.lake.data_files
+    at_work = replace(now, runs=[replace(now.runs[0], summary=None, is_running=True)])
+    grown = replace(now, lake=replace(now.lake, data_files=named + 2))
+    for looks, files in (((now, now), named), ((now, at_work), named + 1), ((now, grown), named + 1)):
+        before, after = looks
+        assert [each.error for each in checked(([before], [after]), {scope: files}, [])] == [None], (looks, files)
+    for count, said in ((1, "does not name 1 file"), (-1, "1 file that it names is not there")):
+        [found] = checked(([grown], [grown]), {scope: named + 2 + count}, [])
+        assert said in str(found.error)
+    assert [str(each.scope) for each in checked(([], []), {}, [(ARN, "st-1")])] == [scope]
 
 
 def test_a_stage_is_called_as_its_latest_session_with_a_name_says() -> None:

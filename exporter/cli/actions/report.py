@@ -104,9 +104,10 @@ def write_report(invocation: Invocation, settings: Settings, asked: ReportOption
             ask = _asking(database)
             facts = lake_facts(ask)
             if database.has_log:
-                if not log_checks.fits(scopes, database.files):
+                before, files = scopes, database.files
+                if not log_checks.fits(before, files):
                     scopes = asyncio.run(_statuses(settings))  # a run may have ended since the first look
-                scopes = log_checks.checked(scopes, database.files, (line.key for line in facts.sessions))
+                scopes = log_checks.checked((before, scopes), files, (line.key for line in facts.sessions))
                 facts = log_checks.borne_out(facts, scopes)
             return scopes, facts, [session_facts(ask, line) for line in chosen_sessions(facts, asked.sessions)]
 
