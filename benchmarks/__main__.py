@@ -18,8 +18,8 @@ from pathlib import Path
 from benchmarks.figures import show_topic
 
 #: The modules of this package that have ``figures``, in the order in which they are run.
-TOPICS = ("start", "pace", "plan", "scopes", "cpu", "memory", "files", "views")
-_PACKAGES = ("ivs-export", "aiohttp", "aioboto3", "botocore", "msgspec", "pyarrow", "duckdb", "dlt")
+TOPICS = ("start", "pace", "plan", "scopes", "cpu", "memory", "files", "views", "catalog")
+_PACKAGES = ("ivs-export", "aiohttp", "aioboto3", "botocore", "msgspec", "pyarrow", "duckdb", "pyiceberg", "dlt")
 
 
 def main() -> int:

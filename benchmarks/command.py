@@ -57,20 +57,24 @@ def run(url: str, lake: Path, *options: str, environment: Mapping[str, str] | No
 
     Raises RuntimeError where the command failed or left anything out.
     """
+    return command("run", lake, *options, environment={"AWS_ENDPOINT_URL_IVS_REALTIME": url, **(environment or {})})
+
+
+def command(name: str, lake: Path, *options: str, environment: Mapping[str, str]) -> Measured:
+    """Carry out one of the commands that know ``--lake`` and ``--json``. Raises RuntimeError where it failed."""
     with tempfile.TemporaryDirectory(prefix="ivs-export-benchmark-") as home:
         inherited = {
             "PATH": os.environ.get("PATH", ""),
             "HOME": home,
             "AWS_ACCESS_KEY_ID": "emulator",
             "AWS_SECRET_ACCESS_KEY": "emulator",
-            "AWS_ENDPOINT_URL_IVS_REALTIME": url,
             "AWS_EC2_METADATA_DISABLED": "true",
         }
-        command = (*_COMMAND, "run", "--lake", str(lake), "--json", *options)
+        words = (*_COMMAND, name, "--lake", str(lake), "--json", *options)
         with Path(home, "out").open("w+") as out, Path(home, "log").open("w+") as log:
             began_s = time.monotonic()
             process = subprocess.Popen(  # noqa: S603 - our own
-                command, env=inherited | dict(environment or {}), cwd=_ROOT, stdout=out, stderr=log
+                words, env=inherited | dict(environment), cwd=_ROOT, stdout=out, stderr=log
             )
             # The children's sum that `getrusage` gives would hold the emulator, too.
             _, status, usage = os.wait4(process.pid, 0)
