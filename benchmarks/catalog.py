@@ -14,13 +14,12 @@ import shutil
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 from pyiceberg.catalog.sql import SqlCatalog
-from pyiceberg.expressions import And, GreaterThanOrEqual, LessThan
 
 from benchmarks.command import Measured, command, emulator, run
 from benchmarks.figures import Figure
@@ -112,11 +111,7 @@ class _Lake:
     def days_files(self, day: date) -> int:
         """The files that an engine opens for a question about one day, as the table says by itself."""
         catalog = SqlCatalog("ivs-export", uri=f"sqlite:///{self._folder / 'catalog.db'}")
-        begin = datetime(day.year, day.month, day.day, tzinfo=UTC)
-        of_day = And(
-            GreaterThanOrEqual("event_time", begin.isoformat()),
-            LessThan("event_time", (begin + timedelta(days=1)).isoformat()),
-        )
+        of_day = f"event_time >= '{day}T00:00:00+00:00' AND event_time < '{day + timedelta(days=1)}T00:00:00+00:00'"
         return len(list(catalog.load_table(f"{_DATABASE}.events").scan(of_day).plan_files()))
 
     async def _add(self, shape: Shape, days: Sequence[date]) -> None:
