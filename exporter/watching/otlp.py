@@ -50,15 +50,18 @@ class OpenTelemetry:
     def __init__(self, signals: frozenset[str]) -> None:
         self._samples: Sequence[Sample] = ()
         self._failed = 0
+        self._senders: list[_SpanSender | _MetricSender] = []
         resource = _resource()
         self._spans: TracerProvider | None = None
         self._meters: MeterProvider | None = None
         if TRACES in signals:
             self._spans = TracerProvider(resource=resource, shutdown_on_exit=False)
-            self._spans.add_span_processor(BatchSpanProcessor(_SpanSender(self._note_failure)))
+            self._senders.append(sender := _SpanSender(self._note_failure))
+            self._spans.add_span_processor(BatchSpanProcessor(sender))
             self._tracer = self._spans.get_tracer(_SCOPE_NAME, __version__)
         if METRICS in signals:
-            reader = PeriodicExportingMetricReader(_MetricSender(self._note_failure))
+            self._senders.append(sends := _MetricSender(self._note_failure))
+            reader = PeriodicExportingMetricReader(sends)
             self._meters = MeterProvider([reader], resource=resource, shutdown_on_exit=False)
             self._make_instruments(self._meters)
 
@@ -89,6 +92,9 @@ class OpenTelemetry:
         """Send what is left, for ``timeout_s`` at most; one warning says where not everything was sent."""
         closing = asyncio.wrap_future(DaemonThreads().submit(self._close))
         done, _ = await asyncio.wait([closing], timeout=timeout_s)
+        if not done:
+            for sender in self._senders:  # which would go on with its tries else
+                DaemonThreads().submit(sender.shutdown)
         if not done or self._failed:
             reason = f"{self._failed:,} of its messages" if done else f"no answer in {timeout_s:g} s"
             _log.warning("OpenTelemetry's collector did not take everything", reason=reason)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
+import exporter
 from exporter.watching.metrics import METRICS, MetricKind, Sample, samples_of
 from exporter.watching.prometheus import text_of
 from tests.support.summaries import BEGAN_US, a_partial_run, scopes_of, summary_of
@@ -90,3 +92,13 @@ def test_any_scopes_are_read_as_they_were_written(names: list[tuple[str | None, 
 
 def labels_of(sample: Sample) -> dict[str, str]:
     return dict(zip(sample.metric.labels, sample.labels, strict=True))
+
+
+def test_the_page_lists_every_metric() -> None:
+    """With its type, its labels and its meaning: nobody has to guess them."""
+    page = (Path(exporter.__file__).parents[1] / "docs" / "watching.md").read_text()
+    rows = [line for line in page.splitlines() if line.startswith("| `ivs_export_")]
+    assert rows == [
+        f"| `{metric.name}` | {metric.kind.value} | {', '.join(metric.labels)} | {metric.meaning} |"
+        for metric in METRICS
+    ]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
+import socket
 import subprocess
 import sys
 from collections import Counter
@@ -20,7 +20,6 @@ from tests.support.command import command_line, end_of, environment_of
 from tests.support.environment import bare_environment
 from tests.support.exports import options_of
 from tests.support.otlp_receiver import otlp_receiver
-from tests.support.servers.raw import raw_server
 from tests.support.summaries import a_partial_run
 from tests.support.worlds import small_world
 
@@ -94,19 +93,15 @@ async def partial(_settings: Settings, _request: Request, ledger: RunLedger, _st
     ledger.scopes = a_partial_run().scopes
 
 
-async def hangs(_: bytes, writer: asyncio.StreamWriter) -> None:
-    await asyncio.sleep(600)
-    writer.close()
-
-
-async def test_a_collector_that_hangs_is_not_waited_for(
+def test_a_collector_that_hangs_is_not_waited_for(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The run ends as it would, after a bounded wait, and its log has one line, that of no library beside."""
     monkeypatch.setattr(watch, "COLLECTOR_TIMEOUT_S", 0.2)
-    async with raw_server(hangs) as address:
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://{address}")
-        code, warnings = await asyncio.to_thread(run_with, partial, capsys)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.4")
+    with socket.create_server(("127.0.0.1", 0)) as server:  # which takes connections, and never answers
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{server.getsockname()[1]}")
+        code, warnings = run_with(partial, capsys)
     assert (code, [warning["reason"] for warning in warnings]) == (3, ["no answer in 0.2 s"])
 
 
