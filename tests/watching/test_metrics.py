@@ -98,7 +98,7 @@ def test_the_page_lists_every_metric() -> None:
     """With its type, its labels and its meaning: nobody has to guess them."""
     page = (Path(exporter.__file__).parents[1] / "docs" / "watching.md").read_text()
     rows = [line for line in page.splitlines() if line.startswith("| `ivs_export_")]
+    made = ((metric, ", ".join(metric.labels)) for metric in METRICS)
     assert rows == [
-        f"| `{metric.name}` | {metric.kind.value} | {', '.join(metric.labels)} | {metric.meaning} |"
-        for metric in METRICS
+        f"| `{metric.name}` | {metric.kind.value} | {labels} | {metric.meaning} |" for metric, labels in made
     ]
