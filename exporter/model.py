@@ -30,6 +30,7 @@ _STAGE_ARN = re.compile(
     r"arn:aws[a-z-]*:ivs:(?P<region>[a-z0-9-]+):(?P<account_id>[0-9]{12}):stage/[a-zA-Z0-9_-]+", re.ASCII
 )
 _STAGE_ARN_LENGTH_MAX = 128
+_ACCOUNT_ID_DIGITS = 12
 #: Characters of a session's or participant's id in a list; AWS's own are shorter.
 ID_LENGTH_MAX = 128
 # Source: AWS General Reference, "Regions": eu-west-1, us-gov-west-1, eusc-de-east-1.
@@ -135,6 +136,11 @@ def scope_of(stage_arn: str) -> Scope | None:
     if match is None or len(stage_arn) > _STAGE_ARN_LENGTH_MAX:
         return None
     return Scope(match["account_id"], match["region"])
+
+
+def is_account_id(text: str) -> bool:
+    """Whether a text is the id of an AWS account: twelve digits."""
+    return len(text) == _ACCOUNT_ID_DIGITS and text.isascii() and text.isdecimal()
 
 
 def is_region(text: str) -> bool:

@@ -20,6 +20,7 @@ from exporter.cli.commands.query import query
 from exporter.cli.commands.repair import repair
 from exporter.cli.commands.report import report
 from exporter.cli.commands.run import run
+from exporter.cli.commands.scopes import scopes
 from exporter.cli.commands.sql import sql
 from exporter.cli.commands.status import status
 from exporter.cli.commands.verify import verify
@@ -47,7 +48,7 @@ def _show_version(context: click.Context, _: click.Parameter, is_asked: bool) ->
 app = Program(
     PROGRAM,
     help=_ABOUT,
-    commands=[doctor, run, status, verify, repair, publish, query, sql, report, config, emulate, demo],
+    commands=[doctor, run, scopes, status, verify, repair, publish, query, sql, report, config, emulate, demo],
     params=[
         click.Option(
             ["--version"],

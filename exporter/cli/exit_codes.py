@@ -46,6 +46,7 @@ MEANINGS: Mapping[str, tuple[Meaning, ...]] = {
         _STOPPED,
     ),
     "run": (((OK,), "all that was found is exported, or there was nothing to do"), *_RUN),
+    "scopes": (((OK,), "the accounts and regions are listed"), _WRONG_USAGE, _STOPPED),
     "status": (
         ((OK,), "the lake's state is shown"),
         ((FAILED,), "the lake can't be read, or the log of every scope is damaged"),

@@ -115,7 +115,7 @@ class Invocation:
         """Print a piece of a long text, and report whether its reader is still there."""
         return _print(text, end="")
 
-    def print_object(self, report: dict[str, Any]) -> None:
+    def print_object(self, report: object) -> None:
         """Print what is for programs alone."""
         if self.is_json:
             _print(json.dumps(report))

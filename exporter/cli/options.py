@@ -42,6 +42,14 @@ RUN = (
         WHAT,
         is_flag=True,
     ),
+    Option("--account", "Only the scopes of this account: twelve digits.", WHAT, metavar="ID"),
+    Option(
+        "--shard",
+        "Of the configured scopes, as `scopes` names them, every N-th from the I-th on (1 to N): a share of the work"
+        " for each of N runs.",
+        WHAT,
+        metavar="I/N",
+    ),
     Option("--wait", "Wait for a scope that another run holds.", THE_RUN, is_flag=True),
     Option("--tag", "A name for the runs of one night, kept in their records.", THE_RUN, metavar="TEXT"),
 )

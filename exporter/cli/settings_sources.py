@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from exporter.cli.options import put
 from exporter.cli.setting_options import flag_of
+from exporter.discovery.shards import has_all_regions
 from exporter.errors import UsageError
 from exporter.model import scope_of
 from exporter.setting_types import check_regions
@@ -90,7 +91,7 @@ def with_regions(settings: Settings, targets: Targets | None, profile_region: Ca
     named |= {scope: f"stage {arn} is" for arn in settings.stages if (scope := scope_of(arn))}
     for scope, who in named.items():
         _check_scope(settings, scope, who)
-    if settings.regions or (settings.accounts and all(account.regions for account in settings.accounts)):
+    if has_all_regions(settings):
         return settings
     regions = tuple(sorted({scope.region for scope in named})) or (_default_region(profile_region),)
     return settings.model_copy(update={"regions": regions})

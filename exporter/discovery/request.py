@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from exporter.discovery.shards import ShardedScopes
     from exporter.discovery.target_list import Targets
     from exporter.lake.identity import Maker
 
@@ -24,20 +25,32 @@ class Period:
 
 
 @dataclass(frozen=True, slots=True)
+class ScopeChoice:
+    """Which of the scopes that settings and targets name a run takes: those of an account, and those of a shard.
+
+    ``wait`` waits for one that another run holds.
+    """
+
+    account_id: str | None = None
+    sharded: ShardedScopes | None = None
+    wait: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """What one run exports, beside its settings.
 
     Only sessions that overlap ``period`` are exported. ``targets`` limits the run to a list of units, ``refetch`` asks
     again for what is sealed, ``backfill_tables`` makes the rows of the other tables for sessions that were sealed
-    without them, ``wait`` waits for a scope another run holds. ``made_by`` is who fills the lake: real exports, or a
-    demo with made-up data. ``tag`` is a name that many runs share, those of one night, say.
+    without them. ``made_by`` is who fills the lake: real exports, or a demo with made-up data. ``tag`` is a name that
+    many runs share, those of one night, say.
     """
 
     targets: Targets | None = None
     period: Period = Period()
     refetch: bool = False
     backfill_tables: bool = False
-    wait: bool = False
+    scopes: ScopeChoice = ScopeChoice()
     made_by: Maker = "run"
     tag: str | None = None
 

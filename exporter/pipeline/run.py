@@ -38,7 +38,7 @@ from exporter.pipeline.empty_regions import EmptyRegions, regions_with_stages
 from exporter.pipeline.publication import publish_after
 from exporter.pipeline.run_context import RunContext
 from exporter.pipeline.scope import ScopeExport
-from exporter.pipeline.scope_plan import ScopePlan, plan_scopes
+from exporter.pipeline.scope_plan import ScopePlan, check_account, plan_scopes
 from exporter.pipeline.stop import StopRequested
 from exporter.pipeline.surroundings import real_surroundings
 from exporter.telemetry.spans import span
@@ -107,6 +107,8 @@ async def _over_scopes(
 ) -> None:
     """See whether the lake can be used, and do the work in every scope, all at once. A stop ends it early."""
     plans = plan_scopes(settings, request)
+    if not plans:  # a shard may have none
+        return
     ledger.scopes = [ScopeLedger(plan.region, plan.account_id) for plan in plans]
     for scope in ledger.scopes:
         scope.listing_needed()  # of stages: one that is never reached is not done
@@ -205,20 +207,25 @@ class _Run:
         )
         first, stages = await stop.cut(first_scope(_stages(caller, plan)))
         scope = _scope_of(first, plan, ledger)
+        check_account(self.context.request, ledger.account_id)
         if scope is not None:
             await self.empty.note_account(plan, scope)
             self.ledger.regions_with_stages.add(plan.region)
             await self.work(ScopeExport(self.context, scope, caller, ledger, is_whole=not plan.stage_arns), stages)
-        elif ledger.is_empty and (missed := await self.empty.missed(plan, ledger)):
-            ledger.listing_needed()
-            export = ScopeExport(self.context, missed, caller, ledger, is_whole=not plan.stage_arns, is_empty=True)
-            await self.work(export, stages)
+        elif ledger.is_empty:
+            missed = await self.empty.missed(plan, ledger)
+            check_account(self.context.request, ledger.account_id)
+            if missed is not None:
+                ledger.listing_needed()
+                export = ScopeExport(self.context, missed, caller, ledger, is_whole=not plan.stage_arns, is_empty=True)
+                await self.work(export, stages)
 
     async def _look_elsewhere(self, plans: Sequence[ScopePlan]) -> None:
         """Where whole regions have nothing at all, note which others have stages. It is a hint: nothing fails by it."""
-        find = self.services.find_endpoint
-        stop = self.context.stop
+        find, stop, choice = self.services.find_endpoint, self.context.stop, self.context.request.scopes
         if find is None or stop.reason is not None or not all(scope.is_empty for scope in self.ledger.scopes):
+            return
+        if choice.sharded is not None:  # its neighbours ask in the others
             return
         others = set(REGIONS) - {plan.region for plan in plans}
         by_account = {plan.account: ledger for plan, ledger in zip(plans, self.ledger.scopes, strict=True)}

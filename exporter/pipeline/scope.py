@@ -61,7 +61,7 @@ class ScopeExport:
         context = self.context
         holder = Holder(context.surroundings.process, context.run_id, self._now())
         lease = Lease(context.store, self.scope, holder, context.clock, context.surroundings.is_gone)
-        await context.stop.cut(lease.acquire(wait=context.request.wait))
+        await context.stop.cut(lease.acquire(wait=context.request.scopes.wait))
         try:
             journal = await self._open_journal()
             await self._export(journal, stages)

@@ -185,7 +185,7 @@ def test_run_options_reach_the_run(tmp_path: Path) -> None:
     assert request.period.since_us is not None
     assert request.period.until_us == request.period.since_us + day_us
     assert request.period.since_us % day_us == 0
-    assert (request.refetch, request.wait, request.tag) == (True, True, "night 7")
+    assert (request.refetch, request.scopes.wait, request.tag) == (True, True, "night 7")
     assert request.targets is not None
     assert request.targets.count == 1
     assert (settings.lake, settings.regions, settings.run.active_sessions) == ("here", ("eu-west-1",), False)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from exporter.cli import exit_codes
-from exporter.discovery.request import Period, Request
+from exporter.discovery.request import Period, Request, ScopeChoice
 from exporter.discovery.target_list import Targets
 from exporter.errors import ExportError
 from exporter.health.repair import Repair
@@ -181,7 +181,7 @@ def _request(step: Step) -> Request:
         Period(step.since_us, step.until_us),
         refetch=step.kind == "refetch",
         backfill_tables=step.backfills,
-        wait=step.wait,
+        scopes=ScopeChoice(wait=step.wait),
     )
 
 

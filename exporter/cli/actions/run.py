@@ -6,11 +6,12 @@ import asyncio
 import gc
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import IO, TYPE_CHECKING
 
 from exporter.cli import exit_codes, settings_sources
+from exporter.cli.actions.scope_options import ALL_SCOPES, ScopeOptions
 from exporter.cli.invocation import as_own
 from exporter.cli.log_output import start_logs
 from exporter.cli.other_clock import other_clock
@@ -54,8 +55,8 @@ class RunOptions:
     until: str | None = None
     refetch: bool = False
     backfill_tables: bool = False
-    wait: bool = False
     tag: str | None = None
+    scopes: ScopeOptions = ALL_SCOPES
 
     def request(self, stages: Sequence[str] = ()) -> Request:
         """What was typed, read and checked. A list that names no stage is of the one in ``stages``.
@@ -78,7 +79,6 @@ class RunOptions:
             period,
             refetch=self.refetch,
             backfill_tables=self.backfill_tables,
-            wait=self.wait,
             tag=_checked_tag(self.tag),
         )
 
@@ -102,6 +102,7 @@ def export(
         check_catalog(settings)
     request = run_options.request(settings.stages)
     settings = settings_sources.with_regions(settings, request.targets, profile_region)
+    request = replace(request, scopes=run_options.scopes.choice(settings))
     for region in set(settings.regions) - set(REGIONS):
         _log.info("region is new to this version, or misspelt", region=region, meant=nearest_region(region))
     clock = other_clock(settings)

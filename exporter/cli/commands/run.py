@@ -29,10 +29,14 @@ def run(context: click.Context) -> int:
     """
     from exporter.cli import settings_sources  # noqa: PLC0415 - slow to import; --help and a wrong option do without
 
-    settings = settings_sources.load(options.typed_settings(context), context.params["config"])
+    typed_settings, config = options.typed_settings(context), context.params["config"]
+    settings = settings_sources.load(typed_settings, config)
     from exporter.cli.actions import run as run_action  # noqa: PLC0415 - slower still; a wrong setting does without
+    from exporter.cli.actions.scope_options import ScopeOptions, load_configured  # noqa: PLC0415 - the same
 
     typed = options.typed_run_options(context)
     is_dry = typed.pop("dry_run")
-    run_options = run_action.RunOptions(**typed)
-    return run_action.export(invocation_of(context), settings, run_options, context.params["log_level"], is_dry=is_dry)
+    configured = load_configured(typed_settings, config) if typed["shard"] else None
+    scopes = ScopeOptions(typed.pop("account"), typed.pop("shard"), typed.pop("wait"), configured)
+    asked = run_action.RunOptions(**typed, scopes=scopes)
+    return run_action.export(invocation_of(context), settings, asked, context.params["log_level"], is_dry=is_dry)
