@@ -79,6 +79,7 @@ MAX_AGE = Option(
     metavar="HOURS",
     type=click.FloatRange(min=0.0, min_open=True),
 )
+NIGHT = Option("--tag", "Sum up the runs that were given this name, as one.", metavar="TEXT")
 ACCEPT_MISSING = Option(
     "--accept-missing",
     "The files of this partition were removed on purpose: event_date=2025-01-01, or a range such as"

@@ -144,6 +144,17 @@ async def scopes_in(records: Records) -> list[Scope]:
     return [Scope(*scope) for scope in sorted(found)]
 
 
+async def last_numbers(records: Records) -> dict[Scope, int]:
+    """The number of each scope's last record: 0 where its log has none left."""
+    last: dict[Scope, int] = {}
+    for key in await records.keys("_log/"):
+        if match := _NUMBERED_OF_SCOPE.fullmatch(key):
+            scope = Scope(*match.groups())
+            number = number_of(key) if key.startswith(records_prefix(str(scope))) else 0
+            last[scope] = max(number, last.get(scope, 0))
+    return last
+
+
 async def _keys(records: Records, prefix: str, after: str = "", *, is_warned_of: bool = False) -> list[str]:
     """The keys that are ours; others are passed over, with a warning where ``is_warned_of`` is set."""
     own, strange = numbered(prefix, await records.keys(prefix, after=after))

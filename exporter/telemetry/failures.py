@@ -87,6 +87,10 @@ class Failures:
         """Note ``count`` things, under one name, that the run did not come to."""
         self._of(DEFERRED, message, message).meet([name], count)
 
+    def recall(self, error: str, message: str, units: Iterable[str], count: int) -> None:
+        """Add a failure as a record has it: its kind, its message, the first that it met, and how many."""
+        self._of(error, message, message).meet(units, count)
+
     def merge(self, others: Failures) -> None:
         """Add those of a scope to those of a run."""
         for (kind, key), other in others._by_cause.items():

@@ -6,7 +6,15 @@ from exporter.cli import options, setting_options
 from exporter.cli.command import command, invocation_of
 
 
-@command(setting_options.LAKE, setting_options.REGION, options.RUNS, options.MAX_AGE, options.CONFIG, options.JSON)
+@command(
+    setting_options.LAKE,
+    setting_options.REGION,
+    options.RUNS,
+    options.MAX_AGE,
+    options.NIGHT,
+    options.CONFIG,
+    options.JSON,
+)
 def status(context: click.Context) -> int:
     """Show the last runs, how far the lake is complete, and what waits.
 
@@ -18,6 +26,7 @@ def status(context: click.Context) -> int:
       ivs-export status
       ivs-export status --lake s3://my-lake/ivs --json
       ivs-export status --config /etc/ivs-export.toml --max-age-h 26
+      ivs-export status --tag 2026-11-26
     """
     from exporter.cli import settings_sources  # noqa: PLC0415 - slow to import; --help and a wrong option do without
 
@@ -25,4 +34,8 @@ def status(context: click.Context) -> int:
     from exporter.cli.actions import status as status_action  # noqa: PLC0415 - slower still; a wrong setting does without
 
     invocation, given = invocation_of(context), context.params
+    if given["tag"] is not None:
+        from exporter.cli.actions import night  # noqa: PLC0415 - the same
+
+        return night.show_night(invocation, settings, given["tag"], given["max_age_h"])
     return status_action.show_status(invocation, settings, given["runs"], given["max_age_h"])
