@@ -37,11 +37,11 @@ LAYERS = (
     "discovery",
     "pipeline",
     "doctor",
-    "cluster",  # planned
+    "cluster",
     "emulator",
     "cli",
 )
-PLANNED = {"cluster"}
+PLANNED: set[str] = set()
 #: Modules beside the packages; any other module has a room in one of them.
 ROOT_MODULES = {
     "errors",

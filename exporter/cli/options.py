@@ -50,6 +50,13 @@ RUN = (
         WHAT,
         metavar="I/N",
     ),
+    Option(
+        "--dask",
+        "Hand the accounts and regions to a Dask cluster: its scheduler's address, or local:N for N workers on this"
+        " machine. Needs the extra `dask`.",
+        THE_RUN,
+        metavar="ADDRESS",
+    ),
     Option("--wait", "Wait for a scope that another run holds.", THE_RUN, is_flag=True),
     Option("--tag", "A name for the runs of one night, kept in their records.", THE_RUN, metavar="TEXT"),
 )

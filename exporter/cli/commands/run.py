@@ -38,5 +38,9 @@ def run(context: click.Context) -> int:
     is_dry = typed.pop("dry_run")
     configured = load_configured(typed_settings, config) if typed["shard"] else None
     scopes = ScopeOptions(typed.pop("account"), typed.pop("shard"), typed.pop("wait"), configured)
+    if (address := typed.pop("dask")) is not None:
+        from exporter.cli.actions.dask import use_dask  # noqa: PLC0415 - most runs have no cluster
+
+        use_dask(invocation_of(context), address, context.params["log_level"], config, is_dry=is_dry)
     asked = run_action.RunOptions(**typed, scopes=scopes)
     return run_action.export(invocation_of(context), settings, asked, context.params["log_level"], is_dry=is_dry)

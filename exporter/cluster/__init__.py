@@ -1,0 +1,1 @@
+"""Scopes as tasks on other machines."""
