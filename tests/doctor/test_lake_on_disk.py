@@ -59,6 +59,7 @@ async def test_where_all_is_well_each_check_says_so(tmp_path: Path, made: str) -
         lake.mkdir(parents=True)
     if made == "a lake":
         await make_lake(lake)
+        shutil.rmtree(lake / "_staged")
     checks = await checks_of(lake)
     assert outcomes(checks) == ["ok"] * 5
     assert checks["lake-kind"].detail.startswith("made by" if made == "a lake" else "no lake yet")
