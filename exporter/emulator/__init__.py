@@ -4,6 +4,8 @@ It is good enough to develop and test an exporter against without an AWS account
 
     async with Emulator(EmulatorOptions()) as emulator:
         ...  # clients call emulator.url with the keys "emulator" / "emulator"
+
+`EmulatorThread` is the same for programs without an event loop, and docs/emulator.md tells of all of it.
 """
 
 from exporter.emulator.options import (
@@ -21,13 +23,16 @@ from exporter.emulator.options import (
     WorldTimes,
 )
 from exporter.emulator.server import Emulator, serve
+from exporter.emulator.threaded import EmulatorThread
 from exporter.emulator.world.fixed_world import FixedWorld
+from exporter.emulator.world_file import read_world_file, worlds_of
 
 __all__ = [
     "Account",
     "ClockOptions",
     "Emulator",
     "EmulatorOptions",
+    "EmulatorThread",
     "FixedWorld",
     "ListenOptions",
     "PagingOptions",
@@ -38,5 +43,7 @@ __all__ = [
     "WorldOptions",
     "WorldShape",
     "WorldTimes",
+    "read_world_file",
     "serve",
+    "worlds_of",
 ]

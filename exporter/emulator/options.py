@@ -97,13 +97,15 @@ class WorldTimes:
     ``start_us`` is the first moment of the world in microseconds since the epoch, on a whole second; None means
     ``days`` days before the full hour of the emulator's start. All sessions begin within ``days`` days of it. A
     participant's events are listed up to ``lag_s`` seconds after their time (AWS documents no bound). Sessions are
-    forgotten ``retention_days`` after their end; None means never.
+    forgotten ``retention_days`` after their end; None means never. ``zoneless`` writes one time in five without a zone,
+    which AWS's documentation does not rule out and its SDK for JavaScript refuses.
     """
 
     start_us: int | None = None
     days: float = 7.0
     lag_s: float = 0.0
     retention_days: float | None = None
+    zoneless: bool = False
 
     def __post_init__(self) -> None:
         _check_range("days", self.days, _CENTURY_DAYS)

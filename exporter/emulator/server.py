@@ -17,7 +17,7 @@ from exporter.emulator.control import PREFIX, Control
 from exporter.emulator.faults.plan import FaultPlan
 from exporter.emulator.faults.responses import faulty_answer
 from exporter.emulator.options import EmulatorOptions
-from exporter.emulator.protocol.errors import Refusal
+from exporter.emulator.protocol.errors import Refusal, denied
 from exporter.emulator.protocol.quota import Quota
 from exporter.emulator.protocol.request_rules import OPERATIONS, read_target
 from exporter.emulator.protocol.service import Service
@@ -95,9 +95,9 @@ class Emulator:
             await self._runner.cleanup()
 
     @property
-    def default_region(self) -> str:
-        """A region that has stages, where one has."""
-        return next(iter((*self.options.regions, *(scope.region for scope in self._worlds))), "us-east-1")
+    def regions(self) -> tuple[str, ...]:
+        """The regions that have stages: the options' and those of fixed worlds."""
+        return tuple(dict.fromkeys((*self.options.regions, *(scope.region for scope in self._worlds))))
 
     def world(self, account_id: str, region: str) -> World:
         """What the account has in the region."""
@@ -123,7 +123,7 @@ class Emulator:
             "operations": list(OPERATIONS),
             "accounts": sorted({account.account_id for account in self.options.accounts}),
             "access_keys": [account.access_key for account in self.options.accounts],
-            "regions": list(self.options.regions),
+            "regions": list(self.regions),
             "seed": self.options.world.seed,
             "now_us": self.clock.now_us,
         }
@@ -151,6 +151,8 @@ class Emulator:
     def _admit(self, call: SignedCall, operation: str, members: bytes) -> KnownRequest:
         """Check signature, quota and request, in AWS's order. Raises :class:`Refusal`."""
         scope = self._signatures.check(call)
+        if operation not in OPERATIONS:
+            raise denied(f"User is not authorized to perform: ivs:{operation}: the emulator only reads")
         if not self.quota.take(operation, scope):
             raise self.quota.refusal()
         self.calls.note_granted(operation)

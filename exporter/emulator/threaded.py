@@ -54,7 +54,7 @@ class EmulatorThread:
     @property
     def environment(self) -> dict[str, str]:
         """The variables of AWS that lead a client here."""
-        account, region = self.emulator.options.accounts[0], self.emulator.default_region
+        account, region = self.emulator.options.accounts[0], next(iter(self.emulator.regions), "us-east-1")
         return {
             "AWS_ENDPOINT_URL_IVS_REALTIME": self.url,
             "AWS_ENDPOINT_URL_STS": self.url,

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 #: A Monday, and a small world of the week before it.
 NOW_US = 1_764_547_200_000_000
+#: The refusals of the service itself that are met here; all others come from what stands before it.
+MODELLED = {"ValidationException", "AccessDeniedException", "ResourceNotFoundException"}
 
 
 class Asker:
@@ -55,8 +57,10 @@ class Asker:
 
     async def refusal(self, operation: str, **members: Any) -> tuple[int, str]:
         status, headers, body = await self.raw(operation, **members)
-        assert set(json.loads(body)) == {"exceptionMessage"}
-        return status, headers["x-amzn-ErrorType"]
+        code: str = headers["x-amzn-ErrorType"]
+        is_modelled = code in MODELLED
+        assert set(json.loads(body)) == {"exceptionMessage" if is_modelled else "message"}
+        return status, code
 
     async def whole(self, operation: str, member: str, **members: Any) -> list[Any]:
         """Every item of a list, page by page."""

@@ -6,12 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+from botocore import xform_name
 from botocore.exceptions import ClientError
 
 from exporter.emulator import Emulator, FixedWorld, QuotaOptions, Size
+from exporter.emulator.protocol.request_rules import ANSWER_MEMBERS, LISTS, OF_NOTHING, OPERATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+#: What writing operations need beside ARNs.
+EXAMPLES: dict[str, Any] = {"tags": {}, "tagKeys": ["team"], "s3": {"bucketName": "abc"}, "destinations": [{}]}
+EXAMPLES |= {"participantId": "p", "publicKeyMaterial": "x", "ingestProtocol": "RTMP"}
 
 
 def counted(events: Any) -> Counter[bytes]:
@@ -135,10 +142,40 @@ async def test_every_answer_has_an_id_and_the_emulators_date(
 
 
 async def test_an_unknown_operation_is_refused(ask: Callable[..., Any], options_of: Callable[..., Any]) -> None:
-    """What is not one of the read calls is answered 404."""
+    """What AWS does not have is answered 404, in the words of whoever stands before the service."""
     async with Emulator(options_of()) as emulator:
-        for operation in ("CreateStage", "ListTagsForResource", "tags/arn"):
+        for operation in ("ListSecrets", "ListTagsForResource", "liststages", "tags"):
             assert await ask(emulator).refusal(operation) == (404, "UnknownOperationException")
+
+
+async def test_what_would_change_something_is_denied(
+    client_of: Callable[..., Any], options_of: Callable[..., Any]
+) -> None:
+    """Each operation of AWS's that only reads is answered; each other one is denied, as by a policy that only reads."""
+    async with Emulator(options_of()) as emulator, client_of(emulator) as client:
+        model = client.meta.service_model
+        assert {name for name in model.operation_names if name.startswith(("List", "Get"))} == set(OPERATIONS)
+        for name in set(model.operation_names) - set(OPERATIONS):
+            members = model.operation_model(name).input_shape.required_members
+            call = getattr(client, xform_name(name))
+            with pytest.raises(ClientError, match="AccessDeniedException"):
+                await call(
+                    **{member: EXAMPLES.get(member, "arn:aws:ivs:us-east-1:111122223333:x/y") for member in members}
+                )
+
+
+async def test_what_no_world_has(client_of: Callable[..., Any], options_of: Callable[..., Any]) -> None:
+    """Compositions, keys and configurations are lists of nothing, and none that is looked up is found."""
+    async with Emulator(options_of()) as emulator, client_of(emulator) as client:
+        for name in OF_NOTHING:
+            call = getattr(client, xform_name(name))
+            if name in LISTS:
+                assert (await call(maxResults=3))[ANSWER_MEMBERS[name]] == []
+            else:
+                kind = xform_name(name.removeprefix("Get")).replace("_", "-")
+                with pytest.raises(ClientError, match="ResourceNotFoundException") as refused:
+                    await call(arn=f"arn:aws:ivs:us-east-1:111122223333:{kind}/AbCdEfGh")
+                assert refused.value.response["exceptionMessage"] == f"{name.removeprefix('Get')} not found"
 
 
 async def test_a_real_client_looks_things_up(client_of: Callable[..., Any], options_of: Callable[..., Any]) -> None:

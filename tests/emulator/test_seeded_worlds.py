@@ -155,7 +155,10 @@ def test_a_world_is_a_function_of_its_seed() -> None:
 def test_a_seed_stands_for_the_same_world_in_every_release(
     options: dict[str, Any], of_events: str, of_all: str
 ) -> None:
-    """A seed that somebody noted down still shows the same sessions and events, and all else, byte for byte."""
+    """A seed that somebody noted down still shows the same sessions and events, and all else, byte for byte.
+
+    They were noted down when times without a zone were no wish of their own, which `world_of` asks for.
+    """
     events_shown, all_shown = xxh3_64(), xxh3_64()
     world = world_of(**options)
     for stage, session, participant, events in units(world, LATER_US):
@@ -201,6 +204,19 @@ def test_absent_values_are_written_in_three_ways() -> None:
     assert {"out", "''", "None"} <= ways
     shapes = {re.sub(r"\d", "0", event["eventTime"]) for event in events}
     assert len(shapes) == FORM_COUNT - 1  # +00:00 and +09:00 are of one shape
+
+
+def test_a_time_has_a_zone_unless_told() -> None:
+    """A world that is not asked for times without a zone shows the same moments, each with its zone."""
+    shown = [list(units(world_of(stages=4, zoneless=zoneless), LATER_US)) for zoneless in (False, True)]
+    for one, other in zip(*shown, strict=True):
+        times = [
+            [session["startTime"], session["endTime"], *(event["eventTime"] for event in events)]
+            for _, session, _, events in (one, other)
+        ]
+        assert list(map(reading, times[0])) == list(map(reading, times[1]))
+        assert all(re.search(r"(Z|[+-]\d\d:\d\d)$", text) for text in times[0])
+    assert msgspec.json.encode(shown[0]) != msgspec.json.encode(shown[1])
 
 
 def test_a_replica_stands_on_both_stages() -> None:

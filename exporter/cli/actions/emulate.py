@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from exporter.cli import exit_codes
@@ -21,11 +22,12 @@ from exporter.emulator import (
     WorldOptions,
     WorldShape,
     WorldTimes,
+    read_world_file,
 )
 from exporter.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from exporter.cli.invocation import Invocation
 
@@ -38,18 +40,23 @@ def serve(invocation: Invocation, typed: Mapping[str, Any]) -> int:
     if not 0.0 < typed["days"] < math.inf:
         raise UsageError(f"--days must be more than 0, not {typed['days']}")
     try:
-        emulator = Emulator(_emulator_options(typed))
+        worlds = read_world_file(Path(typed["world"])) if typed["world"] else {}
+        emulator = Emulator(_emulator_options(typed, worlds), worlds)
     except (ValueError, OverflowError) as error:
         raise UsageError(str(error)) from None
     asyncio.run(_serve(invocation, emulator))
     return exit_codes.SIGNALS[invocation.signals.received or "SIGINT"]
 
 
-def _emulator_options(typed: Mapping[str, Any]) -> EmulatorOptions:
-    """The emulator's options. Raises :class:`UsageError`, ValueError or OverflowError for one that can't be."""
+def _emulator_options(typed: Mapping[str, Any], worlds: Iterable[tuple[str, str]]) -> EmulatorOptions:
+    """The emulator's options; the accounts of ``worlds`` have keys, too.
+
+    Raises :class:`UsageError`, ValueError or OverflowError for one that can't be.
+    """
     mode: Any = _one_of("--paging", typed["paging"], PAGING)
     unknown: Any = _one_of("--unknown", typed["unknown"], UNKNOWN)
-    first, *others = typed["account"] or [Account().account_id]
+    written = [account_id for account_id, _ in worlds]
+    first, *others = dict.fromkeys((*typed["account"], *written)) or [Account().account_id]
     return EmulatorOptions(
         world=_world_options(typed),
         accounts=(
@@ -59,7 +66,7 @@ def _emulator_options(typed: Mapping[str, Any]) -> EmulatorOptions:
                 for account_id in others
             ),
         ),
-        regions=typed["region"] or (REGION,),
+        regions=() if written else typed["region"] or (REGION,),
         roles=RoleOptions(typed["role"], typed["external_id"], typed["role_life_s"]),
         service=ServiceOptions(
             QuotaOptions(typed["calls_per_second"]), PagingOptions(mode), unknown=unknown, faults=typed["fault"]
@@ -73,7 +80,7 @@ def _world_options(typed: Mapping[str, Any]) -> WorldOptions:
     return WorldOptions(
         seed=typed["seed"],
         shape=WorldShape(typed["stages"], **sizes),
-        times=WorldTimes(days=typed["days"], lag_s=typed["lag_s"]),
+        times=WorldTimes(days=typed["days"], lag_s=typed["lag_s"], zoneless=typed["zoneless"]),
         active_share=typed["active_share"],
         sleepless_share=typed["sleepless_share"],
         hostile=typed["hostile"],
@@ -90,7 +97,7 @@ async def _serve(invocation: Invocation, emulator: Emulator) -> None:
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
     async with emulator:
         invocation.signals.graceful = lambda _: _end(loop, ended)
-        invocation.say(_instructions(emulator.url, emulator.options.regions))
+        invocation.say(_instructions(emulator.url, emulator.regions))
         await ended.wait()
 
 

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
+# The errors of botocore's model, whose text is ``exceptionMessage``. All others come from what stands before the
+# service, which checks signatures and counts calls, and where other services of AWS write ``message``.
+_MODELLED = frozenset(
+    {"AccessDeniedException", "ConflictException", "InternalServerException", "PendingVerification"}
+    | {"ResourceNotFoundException", "ServiceQuotaExceededException", "ValidationException"}
+)
 #: AWS documents that the name may be followed by a colon and a URL; this is the URL that other services put there.
 _ERROR_URL = "http://internal.amazon.com/coral/com.amazon.ivs/"
 
@@ -19,8 +25,8 @@ class Refusal(Exception):
         self.extra_headers = headers
 
     def body(self) -> bytes:
-        """The answer's body. Source of its form: botocore's model, where each error has ``exceptionMessage``."""
-        return msgspec.json.encode({"exceptionMessage": self.message})
+        """The answer's body, in the form of whoever refuses."""
+        return msgspec.json.encode({"exceptionMessage" if self.code in _MODELLED else "message": self.message})
 
     def headers(self, *, with_url: bool) -> dict[str, str]:
         """The answer's headers; ``with_url`` adds the colon and the URL that AWS may add to the name."""

@@ -28,20 +28,31 @@ ANSWER_MEMBERS = {
     "GetStageSession": "stageSession",
     "GetParticipant": "participant",
     "ListTagsForResource": "tags",
+    "ListCompositions": "compositions",
+    "ListEncoderConfigurations": "encoderConfigurations",
+    "ListIngestConfigurations": "ingestConfigurations",
+    "ListPublicKeys": "publicKeys",
+    "ListStorageConfigurations": "storageConfigurations",
+    "GetComposition": "composition",
+    "GetEncoderConfiguration": "encoderConfiguration",
+    "GetIngestConfiguration": "ingestConfiguration",
+    "GetPublicKey": "publicKey",
+    "GetStorageConfiguration": "storageConfiguration",
 }
 OPERATIONS = tuple(ANSWER_MEMBERS)
 #: The calls whose answer is a list, page by page.
-LISTS = frozenset(
-    {"ListStages", "ListStageSessions", "ListParticipants", "ListParticipantEvents", "ListParticipantReplicas"}
-)
+LISTS = frozenset(name for name in OPERATIONS if name.startswith("List")) - {"ListTagsForResource"}
+#: The calls about what no world has: their lists are empty, and nothing that they look up is there.
+OF_NOTHING = frozenset(OPERATIONS[OPERATIONS.index("ListCompositions") :])
 #: Source: API Reference, ``maxResults`` of each list call.
 PAGE_SIZE_DEFAULT = 50
 
 # The model's own pattern allows one letter between the account and the slash, which no resource of IVS has.
 _PATTERNS = {("ListTagsForResource", "resourceArn"): r"arn:aws:ivs:[a-z0-9-]+:[0-9]+:[a-z-]+/[a-zA-Z0-9-]+"}
 
-# Every operation is POST /<its name>, but for the one that names a resource in its path. Source: botocore's model.
+# Every operation is POST /<its name>, but for those that name a resource in their path. Source: botocore's model.
 _TAGS_PATH = "/tags/"
+_OF_TAGS = {"GET": "ListTagsForResource", "POST": "TagResource", "DELETE": "UntagResource"}
 
 _TYPES: dict[str, type] = {"string": str, "integer": int, "boolean": bool}
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
@@ -112,13 +123,14 @@ def _service_model() -> Any:  # noqa: ANN401 - botocore has no types
 def read_target(method: str, raw_path: str, body: bytes) -> tuple[str, bytes]:
     """The operation that a request's method and path name, and its body. Raises :class:`Refusal` where they name none.
 
-    What an operation takes from its path is put into the body. ``raw_path`` is percent-encoded, as it was sent.
+    What an operation takes from its path is put into the body. ``raw_path`` is percent-encoded, as it was sent. The
+    operation is one of AWS's; whether it is answered is another question.
     """
-    if method == "GET" and raw_path.startswith(_TAGS_PATH):
-        return "ListTagsForResource", msgspec.json.encode({"resourceArn": unquote(raw_path.removeprefix(_TAGS_PATH))})
+    if raw_path.startswith(_TAGS_PATH) and method in _OF_TAGS:
+        return _OF_TAGS[method], msgspec.json.encode({"resourceArn": unquote(raw_path.removeprefix(_TAGS_PATH))})
     operation = raw_path.removeprefix("/")
-    if method != "POST" or operation not in ANSWER_MEMBERS or operation == "ListTagsForResource":
-        raise Refusal(404, "UnknownOperationException", f"{method} {raw_path} is not emulated")
+    if method != "POST" or operation not in _service_model().operation_names or operation in _OF_TAGS.values():
+        raise Refusal(404, "UnknownOperationException", f"{method} {raw_path} is no operation of IVS Real-Time")
     return operation, body
 
 

@@ -12,11 +12,11 @@ from exporter.emulator.clock import DAY_US, HOUR_US
 from exporter.emulator.faults.data import altered
 from exporter.emulator.protocol.errors import Refusal, denied, not_found
 from exporter.emulator.protocol.page_tokens import PageStart, PageTokens
-from exporter.emulator.protocol.request_rules import LISTS
+from exporter.emulator.protocol.request_rules import LISTS, OF_NOTHING
 from exporter.emulator.protocol.requests import CallRequest, RequestedIds, read_call
 from exporter.emulator.world.fixed_world import FixedWorld
 from exporter.emulator.world.seeded_world import SeededWorld
-from exporter.emulator.world.world import Listing, ListItem, UnknownError, World
+from exporter.emulator.world.world import FOR_EVER_US, Listing, ListItem, UnknownError, World
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -131,6 +131,8 @@ class Service:
     def true_listing(self, request: CallRequest, now_us: int) -> Listing:
         """The same list without any fault of the data. Raises :class:`UnknownError`."""
         world, ids = self.world(request.scope), request.ids
+        if request.operation in OF_NOTHING:
+            return Listing(0, lambda _first, _last: [], FOR_EVER_US)
         if request.operation == "ListStages":
             return world.stages(now_us)
         if request.operation == "ListStageSessions":
@@ -144,6 +146,8 @@ class Service:
     def thing(self, request: CallRequest, now_us: int) -> ListItem:
         """What a call asks for that is no list. Raises :class:`UnknownError`."""
         world, ids = self.world(request.scope), request.ids
+        if request.operation in OF_NOTHING:
+            raise UnknownError(request.operation)
         if request.operation == "GetParticipant":
             return self.shown("GetParticipant", ids, world.participant(*ids, now_us))
         if request.operation == "GetStageSession":
@@ -195,6 +199,8 @@ def ids_of(operation: str, asked: RequestedIds, item: dict[str, Any]) -> Request
 
 def _no_such(request: CallRequest) -> Refusal:
     what = "Participant" if request.ids.participant_id else "Session" if request.ids.session_id else "Stage"
+    if request.operation in OF_NOTHING:
+        what = request.operation.removeprefix("Get")
     return not_found(f"{what} not found")
 
 

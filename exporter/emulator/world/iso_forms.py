@@ -1,7 +1,8 @@
 """The forms in which AWS may write a time.
 
 Its documentation shows fractions of a second in some samples and none in others, and confirms no trailing ``Z``; so
-the emulator writes all that ISO 8601 allows between the two, and the reader must take each.
+the emulator writes all that ISO 8601 allows between the two, and the reader must take each. Times without a zone are
+written where a world is asked for them alone: AWS's SDK for JavaScript refuses them.
 """
 
 from __future__ import annotations
@@ -28,8 +29,15 @@ _FORMS: tuple[tuple[int, str, int], ...] = (
     (6, "", 0),
 )
 FORM_COUNT = len(_FORMS)
+# The same with a zone, of a form without one.
+_ZONED = {8: 0, 9: 2}
 #: The form of whole seconds in UTC, with a Z.
 UTC_SECONDS = 0
+
+
+def zoned(form: int) -> int:
+    """The form that writes the same digits with a zone."""
+    return _ZONED.get(form, form)
 
 
 @lru_cache(maxsize=4096)

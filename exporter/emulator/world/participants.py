@@ -8,7 +8,6 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Protocol
 
 from exporter.emulator.world.draws import draw
-from exporter.emulator.world.iso_forms import FORM_COUNT, time_text
 from exporter.emulator.world.profiles import NO_RECORDING
 from exporter.emulator.world.visits import (
     PUBLISHING_EVENTS_MIN,
@@ -109,7 +108,7 @@ class Participant:
         shown: dict[str, Any] = {"participantId": self.participant_id, **self.profile.user_members()}
         shown["state"] = self._state(now_us)
         if life.events != 1:
-            shown["firstJoinTime"] = time_text(self.first_us, (life.seed >> 8) % FORM_COUNT)
+            shown["firstJoinTime"] = self.profile.texts.time(self.first_us, life.seed >> 8)
         elif life.seed & 0x100:
             shown["firstJoinTime"] = None
         shown["published"] = self.is_seen_publishing
@@ -199,7 +198,7 @@ class Replica:
         is_active = now_us < span.end_us
         return {
             "state": "CONNECTED" if is_active else "DISCONNECTED",
-            "firstJoinTime": time_text(span.start_us, self.source.life.seed % FORM_COUNT),
+            "firstJoinTime": self.source.profile.texts.time(span.start_us, self.source.life.seed),
             "recordingState": "DISABLED",
             "replicationType": "REPLICA",
             "replicationState": "ACTIVE" if is_active else "STOPPED",

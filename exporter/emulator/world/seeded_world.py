@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from exporter.emulator.cache import BoundedCache
 from exporter.emulator.world.draws import draw, draw_text
 from exporter.emulator.world.ids import IdMaker
-from exporter.emulator.world.iso_forms import FORM_COUNT, time_text
 from exporter.emulator.world.orders import order_of, shown_indexes
 from exporter.emulator.world.participants import Attendance, Participant, Replica
 from exporter.emulator.world.people import People
@@ -40,7 +39,7 @@ class SeededWorld:
         self._options = options
         self._timetable = Timetable(options, seed, start_us)
         self._ids = IdMaker(scope.account_id, scope.region, seed, options.hostile)
-        self._texts = Texts(options.hostile)
+        self._texts = Texts(options.hostile, options.times.zoneless)
         self._people = People(draw(seed, b"people"), self._texts)
         self._casts: BoundedCache[tuple[Remote, ...]] = BoundedCache(_CASTS_CACHED)
         self._units: BoundedCache[Attendance] = BoundedCache(_UNITS_CACHED)
@@ -165,10 +164,10 @@ class SeededWorld:
         form = draw(self._timetable.stage_seed(stage), b"form", session)
         item: dict[str, Any] = {
             "sessionId": self._ids.session_id(stage, session),
-            "startTime": time_text(span.start_us, form % FORM_COUNT),
+            "startTime": self._texts.time(span.start_us, form),
         }
         if span.end_us <= now_us:
-            item["endTime"] = time_text(span.end_us, (form >> 8) % FORM_COUNT)
+            item["endTime"] = self._texts.time(span.end_us, form >> 8)
         return item
 
     def _stage_of(self, stage_arn: str) -> int:

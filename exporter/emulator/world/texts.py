@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from exporter.emulator.world.draws import draw, draw_text
+from exporter.emulator.world.iso_forms import FORM_COUNT, time_text, zoned
 
 _FIRST_NAMES = ("ada", "bob", "chen", "dana", "emil", "fatou", "grace", "hana", "ivan", "june", "kofi", "lena")
 _ROOMS = ("lobby", "main-hall", "green-room", "backstage", "workshop", "town-hall", "arena", "studio")
@@ -48,9 +49,18 @@ _HUGE_LENGTH = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """Makes texts from draws. The model's patterns bind ids alone; ``is_hostile`` ignores them in all other texts."""
+    """Makes texts from draws. The model's patterns bind ids alone; ``is_hostile`` ignores them in all other texts.
+
+    ``is_zoneless`` writes one time in five without a zone.
+    """
 
     is_hostile: bool
+    is_zoneless: bool = False
+
+    def time(self, moment_us: int, number: int, finer: int = 0) -> str:
+        """A moment, in microseconds since the epoch, in one of ISO 8601's forms; ``finer`` as `time_text` has it."""
+        form = number % FORM_COUNT
+        return time_text(moment_us, form if self.is_zoneless else zoned(form), finer)
 
     def stage_name(self, seed: int) -> str:
         """A stage's name."""

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from exporter.emulator.clock import HOUR_US
 from exporter.emulator.world.draws import draw
-from exporter.emulator.world.iso_forms import FORM_COUNT, time_text
 from exporter.emulator.world.world import ShownEvent
 
 if TYPE_CHECKING:
@@ -157,7 +156,7 @@ def _event(role: Role, number: int, name: str, moment_us: int) -> ShownEvent:
     event: ShownEvent = {
         "name": name,
         "participantId": role.participant_id,
-        "eventTime": time_text(moment_us, (number >> 16) % FORM_COUNT, number >> 24),
+        "eventTime": role.texts.time(moment_us, number >> 16, number >> 24),
     }
     absent = (number >> 40) % 16
     if absent < len(_ABSENT):
@@ -166,7 +165,7 @@ def _event(role: Role, number: int, name: str, moment_us: int) -> ShownEvent:
         event["errorCode"] = role.texts.error_code(number >> 32)
     elif name == "TOKEN_EXCHANGED":
         for index, member in enumerate(("previousToken", "newToken")):
-            expiration = time_text(moment_us + index * _TOKEN_LIFE_US, (number >> 20) % FORM_COUNT)
+            expiration = role.texts.time(moment_us + index * _TOKEN_LIFE_US, number >> 20)
             event[member] = role.texts.token(draw(number, b"token", index), expiration)
     if role.texts.is_hostile:
         event.update(role.texts.unknown_members(number >> 32))
