@@ -31,7 +31,7 @@ def week(stages: int) -> Iterator[FetchedUnit]:
     """
     options = WorldOptions(
         shape=WorldShape(stages, Size(5, 20, 200), Size(2, 150, 5_000), events=Size(2, 30, 2_000)),
-        times=WorldTimes(start_us=int(_START.timestamp()) * 1_000_000, days=float(_DAYS)),
+        times=WorldTimes(start_us=int(_START.timestamp()) * 1_000_000, days=float(_DAYS), zoneless=True),
     )
     world = SeededWorld(options, _SCOPE, int(_START.timestamp()) * 1_000_000)
     found = [

@@ -35,7 +35,7 @@
         └── Overtaken           another run committed first to the same scope
 
 Errors of botocore, aiohttp, pyarrow and the operating system are translated where those are called.
-Only the command line turns an error into an exit code.
+Two more stand where they are made: `telemetry.unforeseen.Bug` and `library.failed.RunFailed`.
 """
 
 from __future__ import annotations

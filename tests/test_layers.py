@@ -12,6 +12,7 @@ import exporter
 ROOT = Path(exporter.__file__).parent
 #: All that lies in ``exporter/``, from what depends on nothing to what depends on anything.
 LAYERS = (
+    "summary",
     "errors",
     "views",
     "model",
@@ -38,26 +39,19 @@ LAYERS = (
     "pipeline",
     "doctor",
     "cluster",
+    "library",
     "emulator",
+    "pytest_plugin",
     "cli",
 )
 PLANNED: set[str] = set()
 #: Modules beside the packages; any other module has a room in one of them.
 ROOT_MODULES = {
-    "errors",
-    "model",
-    "text",
-    "timestamps",
-    "compute",
-    "setting_types",
-    "watch_settings",
-    "settings",
-    "ledger",
-    "__init__",
-    "__main__",
+    *("summary", "errors", "model", "text", "timestamps", "compute", "setting_types", "watch_settings", "settings"),
+    *("ledger", "pytest_plugin", "__init__", "__main__"),
 }
 #: The emulator knows nothing of what it is there to test.
-ONLY = {"emulator": {"model"}}
+ONLY = {"emulator": {"model"}, "pytest_plugin": {"emulator"}}
 #: The steps of the way from the API to the lake: each knows its types and no other step.
 STEPS = (
     "discovery.listings",

@@ -1,27 +1,18 @@
-"""From what happened to an exit code, and what each code of each command means: help texts are made from it."""
+"""What each exit code of each command means: help texts are made from it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from exporter.errors import ExportError, UsageError
+from exporter.pipeline.exit_codes import FAILED, HELD, OK, PARTIAL, SIGNALS, USAGE, of_error, of_run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from exporter.pipeline.run_ledger import RunLedger
-
     #: Codes that mean the same, and what they mean.
     Meaning = tuple[tuple[int, ...], str]
 
-OK = 0
-FAILED = 1
-USAGE = 2
-PARTIAL = 3
-HELD = 4
-SIGNALS = {"SIGHUP": 129, "SIGINT": 130, "SIGTERM": 143}
-
-_OUTCOMES = {"complete": OK, "nothing": OK, "partial": PARTIAL, "failed": FAILED}
+__all__ = ["FAILED", "HELD", "MEANINGS", "OK", "PARTIAL", "SIGNALS", "USAGE", "of_error", "of_logs", "of_run"]
 
 _WRONG_USAGE: Meaning = ((USAGE,), "wrong usage or configuration; nothing was started")
 _STOPPED: Meaning = (tuple(SIGNALS.values()), f"stopped by {', '.join(list(SIGNALS)[:-1])} or {list(SIGNALS)[-1]}")
@@ -105,27 +96,8 @@ MEANINGS: Mapping[str, tuple[Meaning, ...]] = {
 }
 
 
-def of_error(error: ExportError) -> int:
-    """The code of an error that ended the command."""
-    return USAGE if isinstance(error, UsageError) else FAILED
-
-
 def of_logs(*, damaged: int, all_: int) -> int:
     """The code of a command that shows what so many logs say, of which some can't be read."""
     if damaged and damaged == all_:
         return FAILED
     return PARTIAL if damaged else OK
-
-
-def of_run(ledger: RunLedger, stopped_by: str | None) -> int:
-    """The code of a run that came to its end. ``stopped_by`` is why it was asked to stop, if it was.
-
-    A failure of the whole run counts for more than the signal that stopped it: what was fetched may not be committed.
-    """
-    if ledger.error is not None:
-        return of_error(ledger.error)
-    if ledger.outcome == "failed":
-        return FAILED
-    if stopped_by in SIGNALS:
-        return SIGNALS[stopped_by]
-    return HELD if ledger.is_held else _OUTCOMES[ledger.outcome]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import signal
 import sys
 import time
@@ -16,8 +15,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from exporter.cli import exit_codes, summary
 from exporter.cli.signals import Signals
 from exporter.errors import ExportError, UsageError
-from exporter.pipeline.run_ledger import RunLedger
-from exporter.text import one_line, plain
+from exporter.pipeline.run_ledger import RunLedger, new_run_id
+from exporter.telemetry.unforeseen import Bug
+from exporter.text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -31,28 +31,6 @@ if TYPE_CHECKING:
 
     #: Exports what a request asks for, as `exporter.pipeline.run.run` does.
     Export = Callable[[Settings, Request, RunLedger, Stop], Awaitable[None]]
-
-
-def new_run_id() -> str:
-    """A run's name: it sorts by time, is safe in a file's name, and no other run gets it."""
-    return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(4)}"
-
-
-class Bug(ExportError):
-    """Something that should never happen did."""
-
-    kind = "bug"
-
-
-def as_own(error: BaseException) -> ExportError:
-    """The error as one of this program's own, for the user."""
-    if isinstance(error, ExportError):
-        return error
-    if isinstance(error, OSError):
-        return ExportError(f"the system refused: {error}")
-    if isinstance(error, MemoryError):
-        return ExportError("the system has no more memory to give")
-    return Bug(f"a bug in ivs-export: {type(error).__name__}: {one_line(error)}")
 
 
 class Stopped(ExportError):
@@ -88,16 +66,11 @@ class Invocation:
     def finish(self, code: int) -> None:
         """Print what became of the run: one line for what ended it as a whole, and its summary with the exit code."""
         self.signals.release(signal.SIG_IGN)
-        error = self.ledger.error
-        if error is not None:
-            self._complain(error.kind, str(error))
-            if self.after_cause is not None:
-                self.after_cause()
-        elif self.ledger.outcome == "failed":
-            first = self.ledger.failures[0]
-            what = "every scope failed" if all(scope.is_lost for scope in self.ledger.scopes) else "a scope stopped"
-            self._complain(first["error"], f"{what}; {first['unit']}: {first['message']}")
-        if isinstance(error, UsageError) and not self.is_json:
+        if (cause := self.ledger.cause) is not None:
+            self._complain(*cause)
+        if self.after_cause is not None:
+            self.after_cause()
+        if isinstance(self.ledger.error, UsageError) and not self.is_json:
             return
         text = self._object(code) if self.is_json else self._text()
         try:

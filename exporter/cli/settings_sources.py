@@ -14,18 +14,12 @@ from pydantic import BaseModel, ValidationError
 
 from exporter.cli.options import put
 from exporter.cli.setting_options import flag_of
-from exporter.discovery.shards import has_all_regions
 from exporter.errors import UsageError
-from exporter.model import scope_of
-from exporter.setting_types import check_regions
 from exporter.settings import AccountSettings, Settings
 from exporter.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-
-    from exporter.discovery.target_list import Targets
-    from exporter.model import Scope
 
 #: The way to a value: a section and its key, or a key alone.
 Key = tuple[str, ...]
@@ -33,7 +27,6 @@ Key = tuple[str, ...]
 #: What every variable begins with; `CONFIG`, `LOG_LEVEL` and `TEST_CLOCK` are no keys of the file.
 PREFIX = "IVS_EXPORT_"
 _OTHER_VARIABLES = ("IVS_EXPORT_CONFIG", "IVS_EXPORT_LOG_LEVEL", "IVS_EXPORT_TEST_CLOCK")
-_REGION_VARIABLES = ("AWS_REGION", "AWS_DEFAULT_REGION")
 # What Kubernetes sets in every container beside a Service whose name begins with ours.
 # Source: Kubernetes, "Services: Discovering services, Environment variables".
 _OF_KUBERNETES = re.compile(
@@ -78,48 +71,6 @@ def load(options: Mapping[str, Any], config: Path | None = None) -> Settings:
         raise UsageError(_describe(error, layers)) from None
 
 
-def with_regions(settings: Settings, targets: Targets | None, profile_region: Callable[[], str | None]) -> Settings:
-    """The settings with the regions that are meant where none are set: those of the ARNs, else AWS's own defaults.
-
-    Where regions, accounts or stages are set, a stage or target outside them is refused: they limit what a run reads.
-    A target in an excluded stage is refused, too. ``profile_region`` reads the AWS profile, which is slow, and so comes
-    last. Raises :class:`UsageError`.
-    """
-    if targets is not None:
-        _check_targets(settings, targets)
-    named = {scope: f"the list names account {scope.account_id}" for scope in targets.scopes()} if targets else {}
-    named |= {scope: f"stage {arn} is" for arn in settings.stages if (scope := scope_of(arn))}
-    for scope, who in named.items():
-        _check_scope(settings, scope, who)
-    if has_all_regions(settings):
-        return settings
-    regions = tuple(sorted({scope.region for scope in named})) or (_default_region(profile_region),)
-    return settings.model_copy(update={"regions": regions})
-
-
-def _check_targets(settings: Settings, targets: Targets) -> None:
-    """Refuse a list that names a stage which is not to be exported."""
-    stages, excluded = set(settings.stages), set(settings.exclude_stages)
-    for scope in targets.scopes():
-        for arn in targets.stages(scope):
-            if arn in excluded:
-                raise UsageError(f"the list names stage {arn}, which is excluded: take it out of one of the two")
-            if stages and arn not in stages:
-                raise UsageError(f"the list names stage {arn}, which is none of the stages to export")
-
-
-def _check_scope(settings: Settings, scope: Scope, who: str) -> None:
-    """Refuse a scope that is named, but lies outside of the settings' accounts and regions."""
-    account = settings.account(scope.account_id)
-    if settings.accounts and account is None:
-        raise UsageError(
-            f"{who} in {scope.region}, but account {scope.account_id} is none of the [[accounts]] in the file"
-        )
-    regions = (account and account.regions) or settings.regions
-    if regions and scope.region not in regions:
-        raise UsageError(f"{who} in {scope.region}, which is none of the regions to export: {', '.join(regions)}")
-
-
 def keys() -> dict[Key, Any]:
     """Every key that file, options and variables may set, with its default.
 
@@ -161,19 +112,6 @@ def _check_no_key_in(file: Path, values: Mapping[str, Any]) -> None:
             f"{file}: {section}.{name} is refused: a key that stands in a file is no secret;"
             f" set {variable_of(_PRIVACY_KEY)} instead"
         )
-
-
-def _default_region(profile_region: Callable[[], str | None]) -> str:
-    source, region = next(((name, os.environ[name]) for name in _REGION_VARIABLES if os.environ.get(name)), ("", None))
-    if region is None:
-        source, region = "the AWS profile", profile_region()
-    if not region:
-        raise UsageError("no region is set: use --region, IVS_EXPORT_REGIONS, AWS_REGION or a profile that has one")
-    try:
-        check_regions([region])
-    except ValueError as error:
-        raise UsageError(f"{source} gives the region: {error}; use --region") from None
-    return region
 
 
 def _check_variables() -> None:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Self
+
+from exporter.errors import UsageError
+from exporter.text import shown
 
 if TYPE_CHECKING:
     from exporter.discovery.shards import ShardedScopes
     from exporter.discovery.target_list import Targets
     from exporter.lake.identity import Maker
+
+#: A tag stands in records and logs, so it is one short line.
+TAG_LENGTH_MAX = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +24,17 @@ class Period:
 
     since_us: int | None = None
     until_us: int | None = None
+
+    @classmethod
+    def of(cls, since: datetime | None = None, until: datetime | None = None) -> Self:
+        """The time between two moments that name their zone.
+
+        Raises :class:`UsageError` where one does not, and where the end is not after the beginning.
+        """
+        since_us, until_us = (None if moment is None else _micros(moment) for moment in (since, until))
+        if since_us is not None and until_us is not None and until_us <= since_us:
+            raise UsageError("the period's end is not after its beginning")
+        return cls(since_us, until_us)
 
     @property
     def is_unbounded(self) -> bool:
@@ -43,7 +61,7 @@ class Request:
     Only sessions that overlap ``period`` are exported. ``targets`` limits the run to a list of units, ``refetch`` asks
     again for what is sealed, ``backfill_tables`` makes the rows of the other tables for sessions that were sealed
     without them. ``made_by`` is who fills the lake: real exports, or a demo with made-up data. ``tag`` is a name that
-    many runs share, those of one night, say.
+    many runs share, those of one night, say. Raises :class:`UsageError` where that is no short line.
     """
 
     targets: Targets | None = None
@@ -54,7 +72,19 @@ class Request:
     made_by: Maker = "run"
     tag: str | None = None
 
+    def __post_init__(self) -> None:
+        if self.tag is not None and not (0 < len(self.tag) <= TAG_LENGTH_MAX and self.tag.isprintable()):
+            raise UsageError(
+                f"the tag {shown(self.tag)} is refused: a tag has 1 to {TAG_LENGTH_MAX} characters, all printable"
+            )
+
     @property
     def is_whole(self) -> bool:
         """Whether the run takes in all sessions of its stages."""
         return self.targets is None and self.period.is_unbounded
+
+
+def _micros(moment: datetime) -> int:
+    if moment.utcoffset() is None:
+        raise UsageError(f"the time {moment.isoformat()} names no zone")
+    return (moment - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1)

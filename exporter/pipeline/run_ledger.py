@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -17,6 +19,11 @@ if TYPE_CHECKING:
     from exporter.catalog.outcome import Publication, Unpublished
     from exporter.errors import ExportError
     from exporter.ledger import ScopeLedger
+
+
+def new_run_id() -> str:
+    """A run's name: it sorts by time, is safe in a file's name, and no other run gets it."""
+    return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(4)}"
 
 
 @dataclass(slots=True)
@@ -74,6 +81,17 @@ class RunLedger:
             return causes
         of_run = _of_run(self.error.kind, str(self.error))
         return [of_run, *(cause for cause in causes if _cause_of(cause) != _cause_of(of_run))]
+
+    @property
+    def cause(self) -> tuple[str, str] | None:
+        """The kind and the text of what failed the run as a whole; None where it did not fail as a whole."""
+        if self.error is not None:
+            return self.error.kind, str(self.error)
+        if self.outcome != "failed":
+            return None
+        first = self.failures[0]
+        what = "every scope failed" if all(scope.is_lost for scope in self.scopes) else "a scope stopped"
+        return first["error"], f"{what}; {first['unit']}: {first['message']}"
 
     @property
     def empty_regions(self) -> list[dict[str, str | None]]:

@@ -237,7 +237,7 @@ def _world(draw: random.Random) -> WorldOptions:
     return WorldOptions(
         seed=draw.randrange(1 << 32),
         shape=WorldShape(3, Size(10, 20, 30), Size(0, 10, 60), events=Size(0, 10, 320)),
-        times=WorldTimes(START_US, _DAYS, LAG_S),
+        times=WorldTimes(START_US, _DAYS, LAG_S, zoneless=True),
         hostile=draw.random() < 0.3,
     )
 

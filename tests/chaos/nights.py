@@ -202,5 +202,5 @@ def _world(draw: random.Random, nights: int) -> WorldOptions:
     return WorldOptions(
         seed=draw.randrange(1 << 32),
         shape=WorldShape(3, Size(2 * nights, 2.5 * nights, 4 * nights), Size(0, 3, 20), events=Size(0, 8, 250)),
-        times=WorldTimes(START_US, float(nights), LAG_S),
+        times=WorldTimes(START_US, float(nights), LAG_S, zoneless=True),
     )

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from exporter.cli import settings_sources
-from exporter.cli.settings_sources import load, with_regions
+from exporter.cli.settings_sources import load
 from exporter.discovery.request import Request
 from exporter.discovery.target_list import Targets
 from exporter.errors import UsageError
 from exporter.model import Scope
+from exporter.pipeline.regions import with_regions
 from exporter.pipeline.scope_plan import plan_scopes
 from exporter.settings import AccountSettings, Settings
 

@@ -211,23 +211,38 @@ def test_demo_shows_who_watched_longest(tmp_path: Path) -> None:
     assert shlex.quote(str(lake)) in answers
 
 
-def test_emulator_serves_a_run_until_it_is_stopped(tmp_path: Path) -> None:
+SEEDED = ["--stages", "1", "--sessions", "1", "--participants", "2", "--active-share", "0", "--events", "9"]
+WRITTEN = """\
+[[stages]]
+arn = "arn:aws:ivs:eu-west-1:444455556666:stage/AbCdEfGh"
+[[stages.sessions]]
+sessionId = "st-0123456789abc"
+startTime = 2026-11-23T10:00:00Z
+endTime = 2026-11-23T11:00:00Z
+participants = [{participantId = "p", events = [{name = "JOINED", eventTime = 2026-11-23T10:00:00Z}]}]
+"""
+
+
+@pytest.mark.parametrize(("world", "events"), [(SEEDED, 18), (["--world", "world.toml"], 1)], ids=["seeded", "written"])
+def test_emulator_serves_a_run_until_it_is_stopped(world: list[str], events: int, tmp_path: Path) -> None:
     """What ``emulate`` prints is all that a run needs, and Ctrl-C ends it with its code."""
-    command = [sys.executable, "-m", "exporter", "emulate", "--stages", "1", "--sessions", "1", "--participants", "2"]
-    command += ["--active-share", "0", "--events", "9", "--calls-per-second", "500"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as emulator:
+    (tmp_path / "world.toml").write_text(WRITTEN)
+    command = [sys.executable, "-m", "exporter", "emulate", *world, "--calls-per-second", "500"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as emulator:
         try:
             assert emulator.stdout is not None
             lines = [emulator.stdout.readline() for _ in range(5)]
             exports = dict(re.findall(r"([A-Z_]+)=(\S+)", "".join(lines)))
-            run = [sys.executable, "-m", "exporter", *lines[-1].split()[1:-1], str(tmp_path), "--json"]
-            ran = subprocess.run(run, cwd=ROOT, env=os.environ | exports, capture_output=True, text=True, check=False)
+            run = [sys.executable, "-m", "exporter", *lines[-1].split()[1:-1], str(tmp_path / "lake"), "--json"]
+            ran = subprocess.run(
+                run, cwd=tmp_path, env=os.environ | exports, capture_output=True, text=True, check=False
+            )
             emulator.send_signal(signal.SIGINT)
             assert emulator.wait(30) == 130
         finally:
             emulator.kill()
     summary: Any = json.loads(ran.stdout)
-    assert (ran.returncode, summary["outcome"], summary["events"]["written"]) == (0, "complete", 18)
+    assert (ran.returncode, summary["outcome"], summary["events"]["written"]) == (0, "complete", events)
 
 
 @pytest.mark.parametrize(
@@ -243,6 +258,10 @@ def test_emulator_serves_a_run_until_it_is_stopped(tmp_path: Path) -> None:
         ["--account", "1"],
         ["--calls-per-second", "0"],
         ["--stages", "-1"],
+        ["--world", "missing.toml"],
+        ["--world", "/dev/null"],
+        ["--world", "world.toml", "--seed", "1"],
+        ["--world", "world.toml", "--region", "eu-west-1"],
     ],
     ids=" ".join,
 )

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from exporter.cli import settings_sources
 from exporter.cli.setting_options import MEMORY, SETTINGS, flag_of
-from exporter.cli.settings_sources import keys, load, variable_of, with_regions
+from exporter.cli.settings_sources import keys, load, variable_of
 from exporter.discovery.target_list import Targets
 from exporter.errors import UsageError
 from exporter.model import REGIONS
+from exporter.pipeline.regions import with_regions
 from exporter.settings import AccountSettings, QuotaSettings, RetrySettings, Settings
 from exporter.text import shown
 

@@ -10,7 +10,7 @@ import pytest
 import exporter
 from exporter import __version__
 from exporter.cli.app import main
-from exporter.cli.invocation import new_run_id
+from exporter.pipeline.run_ledger import new_run_id
 
 ROOT = Path(exporter.__file__).parents[1]
 SLOW = ("aioboto3", "aiobotocore", "botocore", "boto3", "pyarrow", "duckdb", "aiohttp", "rich")

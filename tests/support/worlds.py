@@ -9,7 +9,11 @@ from exporter.emulator import Size, WorldOptions, WorldShape, WorldTimes
 
 
 def world_options(**values: Any) -> WorldOptions:
-    """The options of a world with these values, whether they are of its shape, its times or its own."""
+    """The options of a world with these values, whether they are of its shape, its times or its own.
+
+    Some of its times have no zone, where that is not said otherwise: the exporter reads those, too.
+    """
+    values = {"zoneless": True, **values}
     shape = {field.name: values.pop(field.name) for field in fields(WorldShape) if field.name in values}
     times = {field.name: values.pop(field.name) for field in fields(WorldTimes) if field.name in values}
     return WorldOptions(shape=WorldShape(**shape), times=WorldTimes(**times), **values)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from exporter.cli import settings_sources
-from exporter.cli.actions.run import profile_region
 from exporter.commit_log.empty_listings import empty_listings
 from exporter.discovery.request import Request
 from exporter.health.coverage import coverage_of
 from exporter.machine.clock import wall_us
+from exporter.pipeline.regions import profile_region, with_regions
 from exporter.pipeline.scope_plan import plan_scopes
 from exporter.text import counted, plain
 from exporter.timestamps import MINUTE_US, text_of
@@ -60,7 +59,7 @@ class Coverage:
 
 def with_all_regions(settings: Settings) -> Settings:
     """The settings with the regions that are meant. Raises :class:`UsageError` where none is configured."""
-    return settings_sources.with_regions(settings, None, profile_region)
+    return with_regions(settings, None, profile_region)
 
 
 async def find_coverage(

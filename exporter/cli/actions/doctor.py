@@ -10,8 +10,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from exporter.aws.accounts import Accounts
-from exporter.cli import exit_codes, settings_sources
-from exporter.cli.actions.run import profile_region
+from exporter.cli import exit_codes
 from exporter.cli.other_clock import other_clock
 from exporter.doctor.doctor import open_doctor
 from exporter.doctor.policy import policies_of
@@ -20,6 +19,7 @@ from exporter.ivs.endpoints import find_endpoint
 from exporter.machine.clock import system_clock
 from exporter.machine.loopback import is_loopback
 from exporter.model import scope_of
+from exporter.pipeline.regions import profile_region, with_regions
 from exporter.text import counted, plain
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ _OUTCOME_WIDTH = len("warning")
 def examine(invocation: Invocation, settings: Settings) -> int:
     """Carry out ``ivs-export doctor``: a line for each check as soon as it is made. Raises :class:`UsageError`."""
     logging.getLogger("exporter").addHandler(logging.NullHandler())  # the checks say what a log would
-    settings = settings_sources.with_regions(settings, None, profile_region)
+    settings = with_regions(settings, None, profile_region)
     clock = other_clock(settings) or system_clock()
     began_s = time.monotonic()
     checks, calls = asyncio.run(_checks(invocation, settings, clock))
@@ -103,7 +103,7 @@ def _account_of(settings: Settings) -> str | None:
 async def _asked_account(invocation: Invocation, settings: Settings) -> str | None:
     """The account of the run's own credentials; None where there are none, or STS does not tell within seconds."""
     try:
-        settings = settings_sources.with_regions(settings, None, profile_region)
+        settings = with_regions(settings, None, profile_region)
         accounts = Accounts(settings, invocation.ledger.run_id)
         async with accounts:
             endpoint = await find_endpoint(accounts.own_sessions()(), settings.regions[0])

@@ -10,19 +10,19 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import IO, TYPE_CHECKING
 
-from exporter.cli import exit_codes, settings_sources
+from exporter.cli import exit_codes
 from exporter.cli.actions.scope_options import ALL_SCOPES, ScopeOptions
-from exporter.cli.invocation import as_own
 from exporter.cli.log_output import start_logs
 from exporter.cli.other_clock import other_clock
 from exporter.cli.progress import Progress, showing
 from exporter.discovery.request import Period, Request
 from exporter.errors import ExportError, UsageError
 from exporter.machine import open_files
-from exporter.model import REGIONS, nearest_region
+from exporter.pipeline.regions import name_new_regions, profile_region, with_regions
 from exporter.pipeline.stop import DEADLINE, Stop
 from exporter.telemetry.failures import DEFERRED
 from exporter.telemetry.logger import Logger
+from exporter.telemetry.unforeseen import as_own
 from exporter.text import shown
 from exporter.timestamps import read_us
 from exporter.watching.watch import watching
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 _log = Logger(__name__)
 _SWITCH_S = 0.0005
 _GARBAGE_OBJECTS = 20_000
-_TAG_LENGTH_MAX = 200
 _DATE_LENGTH = len("2026-11-23")
 
 
@@ -79,7 +78,7 @@ class RunOptions:
             period,
             refetch=self.refetch,
             backfill_tables=self.backfill_tables,
-            tag=_checked_tag(self.tag),
+            tag=self.tag,
         )
 
 
@@ -101,10 +100,9 @@ def export(
 
         check_catalog(settings)
     request = run_options.request(settings.stages)
-    settings = settings_sources.with_regions(settings, request.targets, profile_region)
+    settings = with_regions(settings, request.targets, profile_region)
     request = replace(request, scopes=run_options.scopes.choice(settings))
-    for region in set(settings.regions) - set(REGIONS):
-        _log.info("region is new to this version, or misspelt", region=region, meant=nearest_region(region))
+    name_new_regions(settings)
     clock = other_clock(settings)
     if is_dry:
         invocation.estimates = []
@@ -249,24 +247,6 @@ def open_on_s3(address: str) -> IO[bytes]:
     from exporter.lake.stores.s3.sessions import s3_session  # noqa: PLC0415 - the same
 
     return asyncio.run(copy_of(address, s3_session(open_session())))
-
-
-def profile_region() -> str | None:
-    """The region of the AWS profile; None where it has none. Raises :class:`UsageError` where it can't be read."""
-    from aiobotocore.session import AioSession  # noqa: PLC0415 - slow, and asked for where nothing else gives a region
-
-    from exporter.aws.errors import reading_configuration  # noqa: PLC0415 - the same
-
-    with reading_configuration("no region is set, and the AWS profile can't be read for one"):
-        region: str | None = AioSession().get_config_variable("region")
-    return region
-
-
-def _checked_tag(text: str | None) -> str | None:
-    """A run's tag: it stands in records and logs, so it is one short line."""
-    if text is not None and not (0 < len(text) <= _TAG_LENGTH_MAX and text.isprintable()):
-        raise UsageError(f"--tag {shown(text)} is refused: a tag has 1 to {_TAG_LENGTH_MAX} characters, all printable")
-    return text
 
 
 def _moment(option: str, text: str | None) -> int | None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from exporter.cli import exit_codes, settings_sources
-from exporter.cli.actions.run import profile_region
+from exporter.cli import exit_codes
 from exporter.discovery.shards import configured_scopes
+from exporter.pipeline.regions import profile_region, with_regions
 
 if TYPE_CHECKING:
     from exporter.cli.invocation import Invocation
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def show_scopes(invocation: Invocation, settings: Settings) -> int:
     """Carry out ``ivs-export scopes``. Raises :class:`UsageError` where no region is set."""
-    found = configured_scopes(settings_sources.with_regions(settings, None, profile_region))
+    found = configured_scopes(with_regions(settings, None, profile_region))
     invocation.print_object([{"account_id": scope.account_id, "region": scope.region} for scope in found])
     invocation.say("\n".join(map(str, found)))
     return exit_codes.OK
