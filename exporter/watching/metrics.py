@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from exporter.model import Outcome
 from exporter.timestamps import SECOND_US, read_us
@@ -28,7 +28,7 @@ class MetricKind(Enum):
     GAUGE = "gauge"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Metric:
     """What is measured: its name, whether it only grows, what it means, its labels in their order, and its unit.
 
@@ -42,8 +42,7 @@ class Metric:
     unit: str = "1"
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(NamedTuple):
     """One value of a metric. ``labels`` are the values of the metric's labels, in their order."""
 
     metric: Metric
@@ -117,13 +116,16 @@ METRICS = (
 def samples_of(summary: Mapping[str, Any]) -> list[Sample]:
     """The metrics of a run, of its summary: the object that ``--json`` prints. It is over once that has an exit code.
 
-    Each metric has one sample for a set of labels, whatever scopes the summary names twice: their values add up.
+    Until then a scope whose account is not known has none. Each metric has one sample for a set of labels, whatever
+    scopes the summary names twice: their values add up.
     """
     is_over = "exit_code" in summary
     found: dict[tuple[Metric, tuple[str, ...]], float] = {}
     for sample in _of_run(summary, is_over=is_over):
         found[sample.metric, sample.labels] = sample.value
-    for scope in summary["scopes"]:
+    # Until its account is known a scope would have series of its own, which nobody ends.
+    known = [scope for scope in summary["scopes"] if is_over or scope["account_id"] is not None]
+    for scope in known:
         for sample in _of_scope(scope, is_over=is_over):
             key = sample.metric, sample.labels
             adds_up = key in found and sample.metric is not COMPLETE_UNTIL

@@ -37,7 +37,7 @@ class MetricsFile:
     async def write(self, samples: Sequence[Sample]) -> None:
         """Replace the file, in a thread of its own, after an earlier write that was not waited for to its end."""
         if await self._has_ended():
-            self._writing = DaemonThreads().submit(_fault_of_writing, self._path, text_of(samples))
+            self._writing = DaemonThreads().submit(_fault_of_writing, self._path, samples)
             await self._has_ended()
 
     async def _has_ended(self) -> bool:
@@ -60,10 +60,10 @@ class MetricsFile:
             _log.warning("the metrics' file can't be written", file=str(self._path), reason=reason)
 
 
-def _fault_of_writing(path: Path, text: str) -> str | None:
+def _fault_of_writing(path: Path, samples: Sequence[Sample]) -> str | None:
     """Why the file can't be written; None where it is."""
     try:
-        _replace(path, text)
+        _replace(path, text_of(samples))
     except (OSError, ValueError) as error:
         return (error.strerror if isinstance(error, OSError) else None) or str(error)
     return None

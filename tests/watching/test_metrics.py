@@ -64,6 +64,16 @@ def test_a_run_in_numbers() -> None:
     assert value_of(going_on, "run_exit_code") is None
 
 
+def test_a_scope_has_no_series_before_its_account_is_known() -> None:
+    """They would stand there for ever, beside those with the account; at the end they say what became of it."""
+    ledger = a_partial_run(*scopes_of([(None, "us-east-1")]))
+    own = {"region": "us-east-1", "account": "", "outcome": "partial"}
+    assert not [
+        labels for _, labels in read(text_of(samples_of(summary_of(ledger)))) if ("region", "us-east-1") in labels
+    ]
+    assert value_of(read(text_of(samples_of(summary_of(ledger, 3)))), "scope_status", **own) is not None
+
+
 def test_names_keep_to_one_form() -> None:
     """Names are the contract's, each once; a counter ends in _total and nothing else does; labels are four words."""
     assert len({metric.name for metric in METRICS}) == len(METRICS)

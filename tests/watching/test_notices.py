@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from contextlib import asynccontextmanager
+import os
+import signal
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -13,6 +15,7 @@ import pytest
 
 from exporter.cli.app import main
 from exporter.errors import LakeRefused
+from exporter.pipeline.stop import StopRequested
 from exporter.settings import Settings
 from exporter.watching import notices
 from exporter.watching.notice import FAILURES_MAX, body_of, is_due, notice_of, subject_of
@@ -243,3 +246,18 @@ def test_a_run_tells_of_its_end(
     assert [message["run_id"] for message in messages] == [summary["run_id"]] * sent
     assert ("a notice was not sent" in captured.err) == bool(sent)
     assert SECRET not in captured.err + captured.out
+
+
+def test_a_run_that_is_stopped_tells_of_it(topic: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The signal stands in the notice, which is sent before the ten seconds are over that the run has."""
+
+    async def export(_settings: Settings, _request: Request, ledger: RunLedger, stop: Stop) -> None:
+        ledger.scopes = []
+        os.kill(os.getpid(), signal.SIGTERM)
+        with suppress(StopRequested):
+            await stop.cut(asyncio.sleep(60))
+
+    assert main(["run", "--region", "eu-west-1", "--json", "--sns-topic-arn", topic], export) == 143
+    summary = json.loads(capsys.readouterr().out)
+    told = json.loads(published(topic)[-1][1])
+    assert (told["run_id"], told["stopped_by"], told["exit_code"]) == (summary["run_id"], "SIGTERM", 143)
