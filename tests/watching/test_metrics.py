@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -90,6 +90,7 @@ def test_every_metric_has_samples() -> None:
 
 
 @settings(max_examples=25)
+@example([(None, 'a"b\\c\nd')])
 @given(st.lists(st.tuples(st.none() | st.sampled_from(["111122223333"]), st.text(max_size=9)), max_size=6))
 def test_any_scopes_are_read_as_they_were_written(names: list[tuple[str | None, str]]) -> None:
     """Whatever a region is called, and however often, Prometheus reads each sample once, with its value."""
