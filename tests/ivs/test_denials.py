@@ -96,7 +96,8 @@ class Denying:
         if denied == "all" or params.get("stageArn") in denied:
             # AWS names the resource in some services; a name in the message does not make it another cause.
             where = "/".join(str(params.get(name, "")) for name in ("stageArn", "sessionId", "participantId"))
-            raise Refused(f"{operation}: AccessDeniedException (status 403): no permission on {where}", "AccessDenied")
+            said = f"no permission on {where}; allow ivs:{operation} to the credentials in use"
+            raise Refused(f"{operation}: AccessDeniedException (status 403): {said}", "AccessDenied")
         return await self.service.call(operation, params)
 
 
