@@ -15,18 +15,28 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from exporter.discovery.request import Period, Request
+    from exporter.discovery.request import Period, Request, ScopeChoice
     from exporter.errors import ExportError, UsageError
     from exporter.library.failed import RunFailed
     from exporter.settings import Settings
     from exporter.summary import RunSummary
 
-__all__ = ["ExportError", "Period", "Request", "RunFailed", "RunSummary", "Settings", "UsageError", "export"]
+__all__ = [
+    "ExportError",
+    "Period",
+    "Request",
+    "RunFailed",
+    "RunSummary",
+    "ScopeChoice",
+    "Settings",
+    "UsageError",
+    "export",
+]
 __version__ = "0.1.0"
 
 _HOMES = {
     **dict.fromkeys(("ExportError", "UsageError"), "exporter.errors"),
-    **dict.fromkeys(("Period", "Request"), "exporter.discovery.request"),
+    **dict.fromkeys(("Period", "Request", "ScopeChoice"), "exporter.discovery.request"),
     "RunFailed": "exporter.library.failed",
     "RunSummary": "exporter.summary",
     "Settings": "exporter.settings",

@@ -37,7 +37,7 @@ def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
         "run": {"deadline_s": max(left_s, 1.0), "checkpoint_s": 60.0},
     }
     tag = str(event.get("tag") or context.aws_request_id)
-    summary = exporter.export(settings, exporter.Request(tag=tag, wait=False))
+    summary = exporter.export(settings, exporter.Request(tag=tag))
     return {
         "tag": tag,
         "go_on": summary["stopped_by"] == "deadline" and summary["more_to_do"],
