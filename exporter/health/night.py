@@ -21,7 +21,7 @@ from exporter.errors import ExportError, LakeTooNew, LogDamaged
 from exporter.ledger import ScopeEnd, ScopeLedger
 from exporter.machine.clock import wall_us
 from exporter.model import Outcome
-from exporter.timestamps import read_us
+from exporter.timestamps import SECOND_US, read_us
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -61,7 +61,6 @@ class RecordedSummary(msgspec.Struct, frozen=True):
     retries: int = 0
     unknown_fields: dict[str, int] = {}
     failures: tuple[RecordedFailure, ...] = ()
-    seconds: float = 0.0
     complete_until: str | None = None
     more_to_do: bool = True
 
@@ -74,7 +73,15 @@ class TaggedRun:
     began_at: str
     closing: RecordedSummary | None = None
     is_running: bool = False
+    ended_at: str | None = None
     files: list[DataFile] = field(init=False, default_factory=list)
+
+    @property
+    def seconds(self) -> float:
+        """How long it took, by its own clock; 0 where it has not come to its end."""
+        began_us = read_us(self.began_at)
+        ended_us = None if self.ended_at is None else read_us(self.ended_at)
+        return 0.0 if began_us is None or ended_us is None else max(ended_us - began_us, 0) / SECOND_US
 
     @property
     def state(self) -> str:
@@ -95,13 +102,13 @@ class ScopeNight(ScopeLedger):
         ended = [run.closing for run in runs if run.closing is not None]
         for run in runs:
             self.published(run.files)
+        self.seconds = sum(run.seconds for run in runs)
         for summary in ended:
             self.calls.update(summary.calls)
             self.note_unknown(summary.unknown_fields)
             self.events_fetched += summary.events.get("fetched", 0)
             self.throttled += summary.throttled
             self.retries += summary.retries
-            self.seconds += summary.seconds
         self._last = ended[-1] if ended else None
         if ended:
             self._take(ended)
@@ -203,7 +210,7 @@ async def _runs(records: Records, scope: Scope, tag: str, after: int) -> list[Ta
             continue
         run.files += record.files
         if record.summary is not None:
-            run.closing = _closing(scope, record)
+            run.closing, run.ended_at = _closing(scope, record), record.at
     return list(runs.values())
 
 

@@ -52,7 +52,7 @@ def lake(tmp_path: Path) -> Path:
 
     async def make() -> None:
         done = await begun(tmp_path, PLACES[0], "night 7")
-        (await done.commit(AT, end=RunEnd(summary_of(PLACES[0], Outcome.EXPORTED), None))).check()
+        (await done.commit("2026-11-26T01:02:05Z", end=RunEnd(summary_of(PLACES[0], Outcome.EXPORTED), None))).check()
         await begun(tmp_path, PLACES[1], "night 7", is_held=True)
         await begun(tmp_path, PLACES[2], "night 7")
         await begun(tmp_path, "us-west-2", "night 8")
@@ -80,7 +80,7 @@ def test_a_night_is_shown_as_one(
     assert found["without_run"] == ["base/us-west-2"]
     assert main(["status", "--lake", str(lake), "--tag", "night 7"]) == 0
     shown = capsys.readouterr().out
-    assert shown.startswith("night 7: partial; the runs took ")
+    assert shown.startswith("night 7: partial; the runs took 2 min 5 s together\n")
     for text in (f"{ACCOUNT}-us-east-1: failed; run-1 cut short", "3, in 3 runs", "no run     of base/us-west-2"):
         assert text in shown
 

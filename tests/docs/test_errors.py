@@ -9,6 +9,7 @@ import os
 import random
 import re
 import socket
+import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -95,10 +96,10 @@ class Bench:
         options = ("--region", "us-east-1", "--lake", "{lake}", "--json", *FAST)
         return self.says("run", *options, *typed, faults=faults, **variables)
 
-    def lists(self, text: str) -> list[str]:
+    def lists(self, text: str, *typed: str) -> list[str]:
         """The same of a run with this list of targets."""
         (self.folder / "list.csv").write_text(text)
-        return self.run("--targets", "{folder}/list.csv")
+        return self.run("--targets", "{folder}/list.csv", *typed)
 
     def file(self, text: str, **variables: str) -> list[str]:
         """The same of a run with this settings' file."""
@@ -288,6 +289,11 @@ def with_few_open_files(bench: Bench) -> list[str]:
     return bench.run()
 
 
+def without_dask(bench: Bench) -> list[str]:
+    bench.patch.setitem(sys.modules, "distributed", None)
+    return bench.run("--dask", "local:2")
+
+
 USAGE: dict[str, Callable[[Bench], list[str]]] = {
     "an option": lambda bench: bench.says("run", "--lakes", "x"),
     "a number": lambda bench: bench.run("--concurrency", "many"),
@@ -302,6 +308,12 @@ USAGE: dict[str, Callable[[Bench], list[str]]] = {
     "a variable": lambda bench: bench.run(IVS_EXPORT_LAEK="x"),
     "a date": lambda bench: bench.run("--since", "yesterday"),
     "a range": lambda bench: bench.run("--since", "2026-11-02", "--until", "2026-11-01"),
+    "a shard": lambda bench: bench.run("--shard", "0/4"),
+    "an account": lambda bench: bench.run("--account", "production"),
+    "an unknown account": lambda bench: bench.run("--account", "9" * 12, "--stage", STAGE),
+    "a cluster": lambda bench: bench.run("--dask", "scheduler"),
+    "no dask": without_dask,
+    "a list for a cluster": lambda bench: bench.lists(f"stage_arn\n{STAGE}\n", "--dask", "local:1"),
     "a hash": lambda bench: bench.run("--privacy-user-id", "hash"),
     "no list": lambda bench: bench.run("--targets", "{folder}/none.csv"),
     "a column": lambda bench: bench.lists(f"stage_arn,sesion_id\n{STAGE},st-1\n"),
@@ -316,6 +328,7 @@ CREDENTIALS: dict[str, Callable[[Bench], list[str]]] = {
     "a process": lambda bench: with_profile(bench, "[default]\ncredential_process = echo warning\n"),
     "a wrong secret": lambda bench: bench.run(AWS_SECRET_ACCESS_KEY=SECRET),
     "an unknown key": lambda bench: bench.run(AWS_ACCESS_KEY_ID="AKIAOFNOBODY"),
+    "another account": lambda bench: bench.run("--account", "9" * 12),
     "expired": lambda bench: bench.run(faults=("expired_token",)),
     "a role": lambda bench: bench.file(f'[[accounts]]\nrole_arn = "{ROLE}"\n'),
     "no sts": lambda bench: bench.file(
