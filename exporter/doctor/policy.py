@@ -40,7 +40,7 @@ def policies_of(settings: Settings, account_id: str | None) -> dict[str, Any]:
 
     ``account_id`` is the account of the run's own credentials; where it is None, ``*`` stands for it.
     """
-    of_lake = [*_of_lake(settings, account_id), *_of_catalog(settings, account_id)]
+    of_lake = [*_of_lake(settings, account_id), *_of_catalog(settings, account_id), *_of_notices(settings)]
     if not settings.accounts:
         return {"exporter": _policy([*_of_stages(settings, account_id or "*"), *of_lake])}
     roles = {account.role_arn: _policy(_of_stages(settings, account.account_id)) for account in settings.accounts}
@@ -81,6 +81,12 @@ def _of_catalog(settings: Settings, account_id: str | None) -> list[Statement]:
     of_account = f"arn:aws:glue:*:{account_id or '*'}"
     things = [f"{of_account}:{thing}" for thing in ("catalog", f"database/{database}", f"table/{database}/*")]
     return [_statement("KeepTheTablesOfACatalog", _CATALOG, things)]
+
+
+def _of_notices(settings: Settings) -> list[Statement]:
+    """What tells a topic of a run's end."""
+    topic_arn = settings.notify.sns_topic_arn
+    return [] if topic_arn is None else [_statement("TellTheTopic", ["sns:Publish"], topic_arn)]
 
 
 def _key_arn(key: str, account_id: str | None) -> str:
