@@ -123,7 +123,7 @@ async def _watched(
         except Exception as error:
             invocation.ledger.error = as_own(error)
             watch.exit_code = exit_codes.of_error(invocation.ledger.error)
-            raise
+            raise invocation.ledger.error from error  # which is judged, and logged, once
         return watch.exit_code
 
 
