@@ -1,5 +1,6 @@
 """The program: its commands, and the one boundary where every error becomes an exit code."""
 
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -25,7 +26,7 @@ from exporter.cli.commands.status import status
 from exporter.cli.commands.verify import verify
 from exporter.cli.invocation import Invocation
 from exporter.errors import UsageError
-from exporter.telemetry.unforeseen import as_own
+from exporter.telemetry.unforeseen import Bug, as_own
 
 if TYPE_CHECKING:
     from exporter.cli.invocation import Export
@@ -76,8 +77,11 @@ def main(arguments: Sequence[str] | None = None, export: "Export | None" = None)
     try:
         invocation.signals.install()
         return _run(invocation, typed)
-    except BaseException as error:  # noqa: BLE001 - the last boundary: a bug must end in one line and a code, too
-        return invocation.fail(as_own(error))
+    except BaseException as error:
+        own = as_own(error)
+        if isinstance(own, Bug):
+            logging.getLogger(__name__).debug("a bug", exc_info=error)
+        return invocation.fail(own)
 
 
 def _run(invocation: Invocation, arguments: list[str]) -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 from exporter.errors import ExportError
 from exporter.text import one_line
 
@@ -22,5 +20,4 @@ def as_own(error: BaseException) -> ExportError:
         return ExportError(f"the system refused: {error}")
     if isinstance(error, MemoryError):
         return ExportError("the system has no more memory to give")
-    logging.getLogger(__name__).debug("a bug", exc_info=error)
     return Bug(f"a bug in ivs-export: {type(error).__name__}: {one_line(error)}")

@@ -165,6 +165,15 @@ def test_a_run_that_fails_as_a_whole_raises(emulator: EmulatorThread, settings: 
     assert (str(again), again.kind, again.summary) == (str(lost.value), lost.value.kind, lost.value.summary)
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """SIGINT as Python has it, whatever a command in this process has left it as."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_commits_what_was_fetched(emulator: EmulatorThread, settings: dict[str, Any]) -> None:
     """Ctrl-C in the waiting thread lets the run end gracefully, and is then raised; the next run goes on."""
     emulator.set_faults("silence operation=ListParticipantEvents units=1/5")
