@@ -17,36 +17,15 @@ from exporter.health.verify import Verified, verify
 from exporter.lake.tables import TABLES
 from exporter.lake.tables.events import EVENTS
 from exporter.machine.clock import system_clock
-from exporter.timestamps import text_of
-from tests.support.catalogs import in_order, plain_rows
+from tests.support.catalogs import in_order, plain_rows, two_days
 from tests.support.runs import export
-from tests.support.service import HOUR_US, SCOPE, Service
+from tests.support.service import SCOPE
 
 if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile
 
     from exporter.lake.store import Store
     from tests.support.catalogs import CatalogLake
-
-
-def world() -> Service:
-    """Sessions on both sides of a midnight, and an event with all that can be nested."""
-    service = Service()
-    service.now_us -= 11 * HOUR_US  # one o'clock
-    for number in range(3):
-        service.add(f"st-{number}", events={f"p{unit}": 1 + unit for unit in range(3)})
-    session = service.add("st-tokens", events={"p": 1})
-    token = {"capabilities": ["SUBSCRIBE", "PUBLISH"], "attributes": {"plan": "free"}, "userId": "u"}
-    session.participants["p"].events.append(
-        {
-            "name": "TOKEN_EXCHANGED",
-            "participantId": "p",
-            "eventTime": text_of(session.started_us + 3 * HOUR_US),
-            "previousToken": {**token, "expirationTime": text_of(session.started_us)},
-            "newToken": {**token, "attributes": {"plan": "paid", "team": "red"}},
-        }
-    )
-    return service
 
 
 async def check_same_as_the_lake(lake: CatalogLake, store: Store) -> None:
@@ -59,7 +38,7 @@ async def check_same_as_the_lake(lake: CatalogLake, store: Store) -> None:
 
 async def test_the_tables_have_the_rows_of_the_lake_and_each_once(lake: CatalogLake) -> None:
     """A first night, a second one, and a publication that finds nothing to do; nested values are what they were."""
-    service = world()
+    service = two_days()
     async with lake.store() as store:
         await export(service, store, "r1")
         published = await lake.publish(store)
@@ -86,7 +65,7 @@ async def test_the_tables_have_the_rows_of_the_lake_and_each_once(lake: CatalogL
 
 async def test_tables_are_made_so_that_no_engine_removes_the_lakes_files(lake: CatalogLake) -> None:
     """Ids are the files', the place is apart, and what engines must know is said, anew where it was changed."""
-    service = world()
+    service = two_days()
     async with lake.store() as store:
         await export(service, store, "r1")
         await lake.publish(store)
@@ -111,7 +90,7 @@ async def test_tables_are_made_so_that_no_engine_removes_the_lakes_files(lake: C
 
 async def test_a_table_is_made_anew_and_dropped_and_no_file_goes(lake: CatalogLake) -> None:
     """Neither a rebuild nor a drop touches the lake, whatever a table had listed; afterwards it publishes as ever."""
-    service = world()
+    service = two_days()
     async with lake.store() as store:
         await export(service, store, "r1")
         await lake.publish(store)
@@ -140,7 +119,7 @@ async def test_a_table_is_made_anew_and_dropped_and_no_file_goes(lake: CatalogLa
 
 async def test_a_mark_that_does_not_fit_is_refused_until_the_table_is_made_anew(sql_lake: CatalogLake) -> None:
     """A log that was restored from an older day, and continued, has other records of the same numbers."""
-    service = world()
+    service = two_days()
     async with sql_lake.store() as store:
         await export(service, store, "r1")
         older = set(await store.keys(f"_log/{SCOPE}/"))
@@ -173,7 +152,7 @@ async def test_glue_has_the_tables_for_the_hive_reader_too(lake: CatalogLake) ->
     """Both kinds are kept by one publication, and given up together; each column says what it means."""
     names = {f"{table.name}{kind}" for table in TABLES for kind in ("", "_hive")}
     async with lake.store() as store:
-        await export(world(), store, "r1")
+        await export(two_days(), store, "r1")
         kept = await keep_catalog(lake.settings, store, lake.make_session, system_clock())
         assert (kept.outcome, kept.failures) == ("complete", [])
         await check_same_as_the_lake(lake, store)
@@ -191,7 +170,7 @@ async def test_glue_has_the_tables_for_the_hive_reader_too(lake: CatalogLake) ->
 async def test_what_pyiceberg_removes_here_is_never_the_lakes(sql_lake: CatalogLake) -> None:
     """Opened as the exporter opens it, not even a purge, which PyIceberg does whatever a table says, touches a file."""
     async with sql_lake.store() as store:
-        await export(world(), store, "r1")
+        await export(two_days(), store, "r1")
         await sql_lake.publish(store)
         files = await keys_of_files(store)
         async with sql_lake.opened(store) as opened:

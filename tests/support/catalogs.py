@@ -20,8 +20,17 @@ from exporter.lake.identity import LakeKind, open_lake
 from exporter.lake.stores.open import open_store
 from exporter.machine.clock import Clock, system_clock
 from exporter.settings import Settings
+from exporter.timestamps import text_of
 from tests.support.servers.moto_glue import moto_glue
-from tests.support.servers.seaweedfs import ACCESS_KEY, SECRET_KEY, WAREHOUSE, seaweedfs_with_catalog
+from tests.support.servers.seaweedfs import (
+    ACCESS_KEY,
+    READER_ACCESS_KEY,
+    READER_SECRET_KEY,
+    SECRET_KEY,
+    WAREHOUSE,
+    seaweedfs_with_catalog,
+)
+from tests.support.service import HOUR_US, Service
 from tests.support.sessions import aws_session
 
 if TYPE_CHECKING:
@@ -88,18 +97,23 @@ class CatalogLake:
 
     def reader(self) -> Catalog:
         """The catalog as another program opens it, once, with PyArrow's own way to files."""
-        if self._readers:
-            return self._readers[0]
+        if not self._readers:
+            self._readers.append(self._opened_by(ACCESS_KEY, SECRET_KEY))
+        return self._readers[0]
+
+    def reader_who_may_only_read(self) -> Catalog:
+        """The same for an analyst, whose keys write and remove nothing on S3."""
+        return self._opened_by(READER_ACCESS_KEY, READER_SECRET_KEY)
+
+    def _opened_by(self, access_key: str, secret_key: str) -> Catalog:
         files = {
             "s3.endpoint": self.endpoint or "",
-            "s3.access-key-id": ACCESS_KEY,
-            "s3.secret-access-key": SECRET_KEY,
+            "s3.access-key-id": access_key,
+            "s3.secret-access-key": secret_key,
             "s3.region": "us-east-1",
         }
-        signing = {"client.access-key-id": ACCESS_KEY, "client.secret-access-key": SECRET_KEY}
-        properties = {**files, **signing, "client.region": "us-east-1", **self.properties}
-        self._readers.append(catalog_of(self.kind, properties))
-        return self._readers[0]
+        signing = {"client.access-key-id": access_key, "client.secret-access-key": secret_key}
+        return catalog_of(self.kind, {**files, **signing, "client.region": "us-east-1", **self.properties})
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         """What another program reads of a table."""
@@ -173,6 +187,26 @@ def rest_properties(url: str, database: str) -> dict[str, str]:
         "rest.signing-region": "us-east-1",
         "ivs-export.location": f"s3://{WAREHOUSE}/{database}",
     }
+
+
+def two_days() -> Service:
+    """Sessions on both sides of a midnight, and an event with all that can be nested."""
+    service = Service()
+    service.now_us -= 11 * HOUR_US  # one o'clock
+    for number in range(3):
+        service.add(f"st-{number}", events={f"p{unit}": 1 + unit for unit in range(3)})
+    session = service.add("st-tokens", events={"p": 1})
+    token = {"capabilities": ["SUBSCRIBE", "PUBLISH"], "attributes": {"plan": "free"}, "userId": "u"}
+    session.participants["p"].events.append(
+        {
+            "name": "TOKEN_EXCHANGED",
+            "participantId": "p",
+            "eventTime": text_of(session.started_us + 3 * HOUR_US),
+            "previousToken": {**token, "expirationTime": text_of(session.started_us)},
+            "newToken": {**token, "attributes": {"plan": "paid", "team": "red"}},
+        }
+    )
+    return service
 
 
 async def plain_rows(store: Store, table: str) -> list[dict[str, Any]]:

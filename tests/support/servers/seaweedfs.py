@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 ACCESS_KEY = "lake-writer"
 SECRET_KEY = "lake-writers-own-secret"
+#: Of a user who may list and read.
+READER_ACCESS_KEY = "lake-reader"
+READER_SECRET_KEY = "lake-readers-own-secret"
 WAREHOUSE = "warehouse"
 #: Weed's gRPC ports are its HTTP ports and so much more.
 _GRPC_ABOVE = 10_000
@@ -31,7 +34,7 @@ _STOP_S_MAX = 15.0
 
 @contextmanager
 def seaweedfs(folder: Path) -> Iterator[str]:
-    """A server that knows one user, by :data:`ACCESS_KEY`; gives its endpoint."""
+    """A server that knows a user who may do all, by :data:`ACCESS_KEY`, and a reader; gives its endpoint."""
     with _serving(folder) as (endpoint, _):
         yield endpoint
 
@@ -97,7 +100,12 @@ _USERS = {
             "name": ACCESS_KEY,
             "credentials": [{"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}],
             "actions": ["Admin", "Read", "Write", "List", "Tagging"],
-        }
+        },
+        {
+            "name": READER_ACCESS_KEY,
+            "credentials": [{"accessKey": READER_ACCESS_KEY, "secretKey": READER_SECRET_KEY}],
+            "actions": ["Read", "List"],
+        },
     ]
 }
 
