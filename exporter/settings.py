@@ -167,13 +167,14 @@ class CatalogSettings(Section):
 
     ``database`` is what the tables stand in there. ``properties`` are the catalog's own, by their dotted names; they
     may hold secrets, and are shown nowhere. ``hive`` is of Glue alone: tables that need no publishing, beside the
-    others.
+    others. ``compact_mib`` is how much of the lake's files ``publish --compact`` merges into one, in MiB.
     """
 
     kind: Literal["", "glue", "rest", "sql"] = ""
     database: Annotated[CheckedText, AfterValidator(_check_database)] = "ivs"
     properties: Properties = {}  # noqa: RUF012 - pydantic copies it
     hive: bool = True
+    compact_mib: Positive = 128.0
 
 
 class AccountSettings(Section):

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pyiceberg.io import FileIO, InputFile, InputStream, OutputFile, OutputStream
 from pyiceberg.io.pyarrow import PyArrowFileIO
 
-from exporter.errors import LakeRefused
+from exporter.errors import LakeRefused, StagedGone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -63,9 +63,18 @@ class OpenLake:
         """Read a file of the lake; None where there is none."""
         return self._wait(self._store.read(key))
 
+    def read_range(self, key: str, begin: int, length: int) -> bytes | None:
+        """Read a part of a file of the lake; None where there is none."""
+        return self._wait(self._store.read_range(key, begin, length))
+
     def create(self, key: str, body: bytes) -> bool:
         """Make a file; False where another one is there."""
         return self._wait(self._store.create(key, body))
+
+    def create_large(self, key: str, body: memoryview) -> None:
+        """Make a file of the tables' own that may be large, in parts; its name is new."""
+        self.check_own(f"{self.places.lake}/{key}")
+        self._wait(self._create_large(key, body))
 
     def delete(self, key: str) -> None:
         """Remove a file of a table."""
@@ -87,6 +96,11 @@ class OpenLake:
         removals, self._unsure.removals = self._removals(), []
         for remove in removals if are_useless else ():
             remove()
+
+    async def _create_large(self, key: str, body: memoryview) -> None:
+        staged = await self._store.stage(key, body)
+        if not await self._store.publish(staged):
+            raise StagedGone(f"something else removed {key} before it was whole")
 
     def _removals(self) -> list[Callable[[], None]]:
         removals: list[Callable[[], None]] = getattr(self._unsure, "removals", [])

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 #: What is read of a file's end at once: footers are some 10 KiB long.
 _END_BYTES = 32 << 10
+_TAIL_BYTES = 8
 _EPOCH = EPOCH.date()
 
 
@@ -62,6 +63,11 @@ async def _read(files: Files, file: LoggedFile, length: int) -> bytes:
     if end is None:
         raise FileLost(f"{file.key} is named by the log, and gone: `ivs-export repair` lets go of it")
     return end
+
+
+def end_of(data: memoryview) -> bytes:
+    """The end of a whole file, with its footer. Raises :class:`ThriftUnreadableError`."""
+    return bytes(data[-footer_length_of(bytes(data[-_TAIL_BYTES:])) :])
 
 
 class FileLister:

@@ -32,6 +32,8 @@ Result = TypeVar("Result")
 
 #: What a catalog may take for one thing that it is asked: opening it, finding a table, a commit with all its manifests.
 ANSWER_S_MAX = 300.0
+#: What making one large file may take: many answers of the lake, each with a bound of its own.
+MAKING_S_MAX = 3_600.0
 _TRIES_MAX, _WAIT_S = 3, 1.0
 _log = Logger(__name__)
 
@@ -63,6 +65,10 @@ class OpenCatalog:
     async def do(self, work: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwargs) -> Result:
         """Do what blocks in a thread, once. Raises :class:`CatalogError` where it does not come to an end, too."""
         return await _in_thread(self._threads, self.answer_s_max, partial(work, *args, **kwargs))
+
+    async def make(self, work: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwargs) -> Result:
+        """Do as `do` what takes long of itself."""
+        return await _in_thread(self._threads, MAKING_S_MAX, partial(work, *args, **kwargs))
 
     async def ask(self, work: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwargs) -> Result:
         """Do what may be done twice, and again where it fails: a database is locked, a service away for a moment."""

@@ -27,6 +27,22 @@ class PublishedTable:
         self.rows_added += sum(file.rows for file in changes.added.values())
 
 
+@dataclass(slots=True)
+class CompactedTable:
+    """What one compaction did to a table: it lists ``merged`` files no longer, and ``made`` ones in their place.
+
+    ``size_bytes`` is what was written; the lake keeps what was merged. ``abandoned`` files of compactions that died
+    were removed.
+    """
+
+    table: str
+    merged: int = 0
+    made: int = 0
+    size_bytes: int = 0
+    snapshots: int = 0
+    abandoned: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Unpublished:
     """What could not be published: a table, a scope whose part of the tables was left out, or all; and why."""
@@ -45,12 +61,13 @@ class Publication:
     """One publication of a lake's files.
 
     ``behind`` counts files that the log has and the catalog lacks, or the other way round; None where that is not
-    known. ``is_deferred`` says that a stop came first.
+    known. ``is_deferred`` says that a stop came first. ``compacted`` is None where nothing was to be compacted.
     """
 
     tables: list[PublishedTable] = field(default_factory=list)
     failures: list[Unpublished] = field(default_factory=list)
     is_deferred: bool = False
+    compacted: list[CompactedTable] | None = None
 
     @property
     def behind(self) -> int | None:

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 from exporter.catalog.changes import changes_of, waiting_files
 from exporter.catalog.errors import CatalogError, CatalogMismatch, CatalogRace
 from exporter.catalog.foreign_errors import asking
+from exporter.catalog.leaving import Leaving, leaving_of
 from exporter.catalog.listed_files import FileLister, read_end
 from exporter.catalog.log_reading import read_logs
 from exporter.catalog.mark import mark_properties, marks_in, property_of
 from exporter.catalog.outcome import Publication, PublishedTable
-from exporter.catalog.transaction import TableEdit, commit, listed_in
+from exporter.catalog.transaction import TableEdit, commit
 from exporter.compute import compute
 from exporter.errors import ExportError, FileDamaged, FileLost, LakeError
 from exporter.lake.tables import TABLES
@@ -93,11 +94,11 @@ class Publisher:
             if not _covers(logs, marks):  # another publisher has made the table anew
                 logs = await read_logs(self.opened.store, [marks])
             published.behind = waiting_files(table.name, marks, logs.waiting)
-            changes, listed = await self._changes(table, found, logs, marks, is_rebuild=is_rebuild)
+            changes, edit = await self._changes(table, found, logs, marks, is_rebuild=is_rebuild)
             if changes.is_empty and not (is_rebuild and found.current_snapshot()):
                 return
             try:
-                await self.opened.do(self._commit, found, changes, listed, is_rebuild)
+                await self.opened.do(commit, found, edit, self.opened.lake, self.opened.tables.properties)
             except CatalogMismatch:
                 raise
             except CatalogError as error:
@@ -116,8 +117,8 @@ class Publisher:
 
     async def _changes(
         self, table: Table, found: IcebergTable, logs: Logs, marks: Mapping[str, Mark], *, is_rebuild: bool
-    ) -> tuple[TableChanges, dict[str, ListedFile]]:
-        """What to commit, with the files as they will be listed. A scope with a file that can't be is left out.
+    ) -> tuple[TableChanges, TableEdit]:
+        """What to commit. A scope with a file that can't be listed is left out.
 
         Of a table that is made anew none is: it would lose the rows that it has of that scope.
         """
@@ -131,8 +132,12 @@ class Publisher:
             for scope, reason in sorted(changes.misfits.items()):
                 self._publication.fail(scope, CatalogMismatch(f"the table {table.name} does not fit the log: {reason}"))
             listed, failed = await self._listed(changes.added.values(), found)
+            leaving = Leaving()
+            if changes.gone and not is_rebuild and not failed:
+                leaving = await self.opened.ask(leaving_of, self.opened, found, table, changes.gone)
+                failed = await self._list_again(leaving, found, listed)
             if not failed:
-                return changes, listed
+                return changes, _edit(found, changes, [*listed.values()], leaving.removed, is_rebuild=is_rebuild)
             for scope, cause in sorted(failed.items()):
                 self._publication.fail(scope, cause)
             if is_rebuild:
@@ -163,23 +168,33 @@ class Publisher:
             raise error
         return listed, failed
 
-    def _commit(
-        self,
-        found: IcebergTable,
-        changes: TableChanges,
-        listed: Mapping[str, ListedFile],
-        is_rebuild: bool,  # noqa: FBT001 - called by a thread
-    ) -> None:
-        """Change the table, in a thread."""
-        opened = self.opened
-        urls = set() if is_rebuild else {opened.url_of(key) for key in changes.gone}
-        removed = listed_in(found, urls)
-        if missing := urls - removed.keys():
-            raise CatalogMismatch(f"the table {changes.table} does not list {min(missing)}, which was published")
-        marks = {property_of(scope): str(mark) for scope, mark in changes.marks.items()}
-        forgotten = mark_properties(found.properties) - marks.keys() if is_rebuild else set()
-        edit = TableEdit(list(listed.values()), list(removed.values()), is_rebuild, marks, forgotten)
-        commit(found, edit, opened.lake, opened.tables.properties)
+    async def _list_again(
+        self, leaving: Leaving, found: IcebergTable, listed: dict[str, ListedFile]
+    ) -> dict[str, ExportError]:
+        """List again what is left of the files that compacted ones were made of.
+
+        Where that can't be, the scopes whose files leave wait; says why.
+        """
+        failed: dict[str, ExportError] = {}
+        for holder in leaving.holders:
+            again, causes = await self._listed(holder.kept, found)
+            listed.update(again)
+            failed |= {file.scope: cause for file in holder.gone for cause in causes.values()}
+        return failed
+
+
+def _edit(
+    found: IcebergTable,
+    changes: TableChanges,
+    listed: list[ListedFile],
+    removed: list[ListedFile],
+    *,
+    is_rebuild: bool,
+) -> TableEdit:
+    """What the transaction does: files and marks change together."""
+    marks = {property_of(scope): str(mark) for scope, mark in changes.marks.items()}
+    forgotten = mark_properties(found.properties) - marks.keys() if is_rebuild else set()
+    return TableEdit(listed, removed, is_rebuild, marks, forgotten)
 
 
 def _check_none_fails(table: Table, failed: Mapping[str, ExportError]) -> None:

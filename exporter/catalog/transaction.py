@@ -17,7 +17,7 @@ from exporter.catalog.foreign_errors import asking, described
 from exporter.catalog.updates import planned_on
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from pyiceberg.manifest import DataFile as ListedFile
     from pyiceberg.table import Table as IcebergTable
@@ -72,15 +72,16 @@ def commit(table: IcebergTable, edit: TableEdit, lake: OpenLake, properties: Map
 
 def listed_in(table: IcebergTable, urls: Collection[str]) -> dict[str, ListedFile]:
     """The files at these places as the table lists them, by their places. It reads every manifest, and blocks."""
+    found = all_listed_in(table) if urls else ()
+    return {file.file_path: file for file in found if file.file_path in urls}
+
+
+def all_listed_in(table: IcebergTable) -> Iterator[ListedFile]:
+    """All files as the table lists them. It reads every manifest, and blocks."""
     snapshot = table.current_snapshot()
-    if snapshot is None or not urls:
-        return {}
-    return {
-        entry.data_file.file_path: entry.data_file
-        for manifest in snapshot.manifests(table.io)
-        for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True)
-        if entry.data_file.file_path in urls
-    }
+    for manifest in () if snapshot is None else snapshot.manifests(table.io):
+        for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True):
+            yield entry.data_file
 
 
 def is_rolled_back(table: IcebergTable) -> bool:

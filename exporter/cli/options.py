@@ -121,6 +121,11 @@ REBUILD = Option(
     "Make each table anew from the log: where one does not fit it, or an engine has changed what it lists.",
     is_flag=True,
 )
+COMPACT = Option(
+    "--compact",
+    "Then let the tables list larger files: small ones are merged beside the lake, which keeps its own.",
+    is_flag=True,
+)
 DROP = Option("--drop", "Take the tables' entries out of the catalog, and no file away.", is_flag=True)
 DRY_REPAIR = Option("--dry-run", "Say what would be done to which file, and change nothing.", is_flag=True)
 SQL = click.Argument(["sql"], required=False, metavar='["SQL"]')

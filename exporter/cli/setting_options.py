@@ -43,6 +43,13 @@ CATALOG = (
         "With glue: also tables that need no publishing, events_hive and so on. (yes)",
         _CATALOG,
     ),
+    _setting(
+        "catalog.compact_mib",
+        "--compact-mib",
+        "MIB",
+        "How much of the lake's files publish --compact merges into one, in MiB. (128.0)",
+        _CATALOG,
+    ),
 )
 
 REGION = _setting(

@@ -14,7 +14,7 @@ import pyarrow as pa
 from exporter.lake.arrow import pc, pq
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from exporter.lake.tables.table import Table
 
@@ -44,16 +44,38 @@ def encode(
     Within a row group the rows are sorted as the table says. ``metadata`` stands in the file beside the schema's
     version.
     """
+    total, sink = sum(batch.num_rows for batch in rows), pa.BufferOutputStream()
+    encode_into(
+        sink,
+        table,
+        rows,
+        total,
+        metadata=metadata,
+        group_rows_max=group_rows_max,
+        group_size_bytes_max=group_size_bytes_max,
+    )
+    return sink.getvalue()
+
+
+def encode_into(
+    sink: Any,  # noqa: ANN401 - a path, or a file of PyArrow's
+    table: Table,
+    rows: Iterable[pa.RecordBatch],
+    total: int,
+    *,
+    metadata: Mapping[str, str] | None = None,
+    group_rows_max: int = GROUP_ROWS_MAX,
+    group_size_bytes_max: int = GROUP_SIZE_BYTES_MAX,
+) -> None:
+    """Write one Parquet file as `encode` does, of ``total`` rows that are read while they are written."""
     schema = _written_schema(table)
-    sink = pa.BufferOutputStream()
     with pq.ParquetWriter(sink, schema, **writer_options(table)) as writer:
         writer.add_key_value_metadata({VERSION_KEY: str(table.version), **(metadata or {})})
-        for group in _groups(rows, group_rows_max, group_size_bytes_max):
+        for group in _groups(rows, total, group_rows_max, group_size_bytes_max):
             for part in _written_parts(_spread(table, schema, group), group_size_bytes_max):
                 writer.write_batch(part)
     # What was freed stays with this thread, and rows are made in another.
     pa.default_memory_pool().release_unused()
-    return sink.getvalue()
 
 
 def writer_options(table: Table) -> dict[str, Any]:
@@ -89,9 +111,10 @@ def _written_schema(table: Table) -> pa.Schema:
     )
 
 
-def _groups(rows: Sequence[pa.RecordBatch], rows_max: int, size_bytes_max: int) -> Iterator[list[pa.RecordBatch]]:
+def _groups(
+    rows: Iterable[pa.RecordBatch], total: int, rows_max: int, size_bytes_max: int
+) -> Iterator[list[pa.RecordBatch]]:
     """The rows in their order, cut into as few groups as may be, all of about one size where rows are small."""
-    total = sum(batch.num_rows for batch in rows)
     groups = -(-total // rows_max)
     size = -(-total // groups) if groups else 0
     group: list[pa.RecordBatch] = []

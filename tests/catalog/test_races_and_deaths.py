@@ -6,7 +6,7 @@ import asyncio
 import random
 import shutil
 from collections import Counter
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -30,8 +30,9 @@ from tests.support.runs import export
 from tests.support.service import Service
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
+    from exporter.catalog.open import OpenCatalog
     from exporter.catalog.outcome import Publication
     from tests.support.catalogs import CatalogLake
 
@@ -107,12 +108,18 @@ class Beside:
 
     async def publish(self) -> Publication:
         """Publish as a new process."""
+        async with self.opened() as opened:
+            return await Publisher(opened).publish()
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[OpenCatalog]:
+        """The catalog as a new process has it."""
         self.store.before, self.store.after = self.before, self.after
         async with opened_catalog(self.lake.settings, self.store, None, _instant()) as opened:
             catalog: Any = opened.tables.catalog
             for name in ("load_table", "create_table", "commit_table", "create_namespace"):
                 setattr(catalog, name, self._met(name, getattr(catalog, name)))
-            return await Publisher(opened).publish()
+            yield opened
 
     def copy(self, lake: CatalogLake) -> Beside:
         """The same, with a catalog of its own: it names the same lake."""

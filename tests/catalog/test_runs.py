@@ -120,6 +120,14 @@ async def test_the_commands_say_what_is_published_and_what_is_behind(
         sum(table["files_added"] for table in (await said(publish(beside, "--rebuild", "--json")))["tables"]) == behind
     )
     await check_whole(beside)
+    async with Emulator(options_of(small_world(4, active_share=0.0))) as emulator:
+        await exports.run(emulator)
+        await exports.run(emulator)
+    small = await said(publish(beside, "--compact", "--json"))
+    assert (small["outcome"], len(small["compacted"])) == ("complete", len(TABLES))
+    assert sum(table["files_merged"] - table["files_made"] for table in small["compacted"]) > 0
+    assert "events: no small files to merge" in await said(publish(beside, "--compact"))
+    await check_whole(beside)
     assert await said(publish(beside, "--drop", "--json")) == {
         "lake": beside.address,
         "outcome": "complete",
@@ -146,6 +154,7 @@ async def failed(arguments: Sequence[str], capsys: pytest.CaptureFixture[str]) -
         (["publish", "--catalog", "hive"], "--catalog: 'hive' is refused"),
         (["publish", "--catalog", "sql"], "needs its address, uri"),
         (["publish", "--catalog", "sql", "--rebuild", "--drop"], "--rebuild and --drop are two things"),
+        (["publish", "--catalog", "sql", "--compact", "--drop"], "--compact and --drop are two things"),
         (["publish", "--catalog", "glue", "--lake", "a#b"], "its path has one of ? # %"),
         (["run", "--region", "eu-west-1", "--catalog", "rest"], "needs its address, uri"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from exporter.catalog.wanted import check_catalog
@@ -14,28 +15,40 @@ from exporter.machine.clock import system_clock
 from exporter.text import counted, plain
 
 if TYPE_CHECKING:
-    from exporter.catalog.outcome import Publication, PublishedTable
+    from exporter.catalog.outcome import CompactedTable, Publication, PublishedTable
     from exporter.cli.invocation import Invocation
     from exporter.settings import Settings
 
+_MIB = 1 << 20
 _CODES = {"complete": exit_codes.OK, "partial": exit_codes.PARTIAL, "failed": exit_codes.FAILED}
 
 
-def publish_lake(invocation: Invocation, settings: Settings, *, is_rebuild: bool, is_drop: bool) -> int:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What ``publish`` is to do beside bringing the catalog up to the log, or instead."""
+
+    is_rebuild: bool
+    is_compact: bool
+    is_drop: bool
+
+
+def publish_lake(invocation: Invocation, settings: Settings, asked: Asked) -> int:
     """Carry out ``ivs-export publish``.
 
     Raises :class:`UsageError`, :class:`CatalogError`, :class:`LakeError` and :class:`CredentialsLost`.
     """
-    if is_rebuild and is_drop:
-        raise UsageError("--rebuild and --drop are two things: take one of them")
+    if asked.is_drop and (asked.is_rebuild or asked.is_compact):
+        other = "--rebuild" if asked.is_rebuild else "--compact"
+        raise UsageError(f"{other} and --drop are two things: take one of them")
     if not settings.catalog.kind:
         raise UsageError("catalog.kind says of no catalog: use --catalog, IVS_EXPORT_CATALOG__KIND or the file")
     check_catalog(settings)
-    if is_drop:
+    if asked.is_drop:
         return _drop(invocation, settings)
-    publication = asyncio.run(_published(settings, is_rebuild=is_rebuild))
+    publication = asyncio.run(_published(settings, asked))
     invocation.print_object({"lake": settings.lake, **_object_of(publication)})
     lines = [_line_of(table) for table in publication.tables]
+    lines += [_compacted_line_of(table) for table in publication.compacted or ()]
     lines += [f"{failure.unit}: {failure.error.kind}: {failure.error}" for failure in publication.failures]
     invocation.say("\n".join(map(plain, [*lines, _end(publication)])))
     return _CODES[publication.outcome]
@@ -51,11 +64,13 @@ def _drop(invocation: Invocation, settings: Settings) -> int:
     return exit_codes.OK
 
 
-async def _published(settings: Settings, *, is_rebuild: bool) -> Publication:
+async def _published(settings: Settings, asked: Asked) -> Publication:
     from exporter.catalog.keeping import keep_catalog  # noqa: PLC0415 - brings PyIceberg, which is slow to import
 
     async with open_store(settings.lake, own_session, settings.s3) as store:
-        return await keep_catalog(settings, store, own_session, system_clock(), is_rebuild=is_rebuild)
+        return await keep_catalog(
+            settings, store, own_session, system_clock(), is_rebuild=asked.is_rebuild, is_compact=asked.is_compact
+        )
 
 
 async def _dropped(settings: Settings) -> list[str]:
@@ -79,6 +94,7 @@ def _object_of(publication: Publication) -> dict[str, Any]:
             }
             for table in publication.tables
         ],
+        "compacted": None if publication.compacted is None else list(map(_compacted_object_of, publication.compacted)),
         "failures": [
             {"error": failure.error.kind, "message": str(failure.error), "unit": failure.unit}
             for failure in publication.failures
@@ -89,6 +105,27 @@ def _object_of(publication: Publication) -> dict[str, Any]:
 def _line_of(table: PublishedTable) -> str:
     behind = "" if not table.behind else f"; {counted(table.behind, 'file')} to come or to go"
     return f"{table.table}: {counted(table.added, 'file')} added, {table.removed:,} removed{behind}"
+
+
+def _compacted_object_of(table: CompactedTable) -> dict[str, Any]:
+    return {
+        "table": table.table,
+        "files_merged": table.merged,
+        "files_made": table.made,
+        "bytes_made": table.size_bytes,
+        "snapshots": table.snapshots,
+        "abandoned_removed": table.abandoned,
+    }
+
+
+def _compacted_line_of(table: CompactedTable) -> str:
+    """What became of a table's small files, and what that costs: the lake's own files stay."""
+    if not table.made:
+        return f"{table.table}: no small files to merge"
+    return (
+        f"{table.table}: {counted(table.merged, 'file')} merged into {table.made:,};"
+        f" the lake keeps its own, so this takes {table.size_bytes / _MIB:,.1f} MiB more"
+    )
 
 
 def _end(publication: Publication) -> str:

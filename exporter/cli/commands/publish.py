@@ -6,7 +6,15 @@ from exporter.cli import options, setting_options
 from exporter.cli.command import command, invocation_of
 
 
-@command(setting_options.LAKE, *setting_options.CATALOG, options.REBUILD, options.DROP, options.CONFIG, options.JSON)
+@command(
+    setting_options.LAKE,
+    *setting_options.CATALOG,
+    options.REBUILD,
+    options.COMPACT,
+    options.DROP,
+    options.CONFIG,
+    options.JSON,
+)
 def publish(context: click.Context) -> int:
     """Bring the tables in the catalog up to what the lake has.
 
@@ -19,6 +27,7 @@ def publish(context: click.Context) -> int:
       ivs-export publish --config ivs-export.toml
       ivs-export publish --lake s3://my-lake/ivs --catalog glue
       ivs-export publish --rebuild
+      ivs-export publish --compact
       ivs-export publish --drop
     """
     from exporter.cli import settings_sources  # noqa: PLC0415 - slow to import; --help and a wrong option do without
@@ -27,6 +36,5 @@ def publish(context: click.Context) -> int:
     from exporter.cli.actions import publish as publish_action  # noqa: PLC0415 - slower still; the same
 
     typed = context.params
-    return publish_action.publish_lake(
-        invocation_of(context), settings, is_rebuild=typed["rebuild"], is_drop=typed["drop"]
-    )
+    asked = publish_action.Asked(typed["rebuild"], typed["compact"], typed["drop"])
+    return publish_action.publish_lake(invocation_of(context), settings, asked)
