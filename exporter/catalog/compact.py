@@ -49,6 +49,8 @@ TARGET_BYTES_MAX = 1 << 30
 _RACES_MAX, _FAULTS_MAX, _PLANS_MAX = 30, 3, 10
 _WAIT_S, _WAIT_S_MAX = 0.1, 5.0
 _MICROS = 1_000_000
+#: What answers where a file is there.
+_PROBE_BYTES = 4
 _log = Logger(__name__)
 
 
@@ -168,15 +170,22 @@ class Compactor:
 
     def _replace(self, found: IcebergTable, merged: list[Merged], done: CompactedTable) -> list[Merged]:
         """Change the table, in a thread, and return what is listed then: an earlier try may have been made."""
-        there = listed_in(found, {url for each in merged for url in (each.url, *each.sources)})
+        with asking("read what the table lists", self.opened.tables.properties):
+            there = listed_in(found, {url for each in merged for url in (each.url, *each.sources)})
         landed = [each for each in merged if each.url in there]
         good = [each for each in merged if each.url not in there and each.sources <= there.keys()]
+        good = [each for each in good if self._is_there(each)]
         if good:
             removed = [there[url] for each in good for url in each.sources]
             edit = TableEdit([each.listed for each in good], removed)
             commit(found, edit, self.opened.lake, self.opened.tables.properties)
         done.snapshots += 1 if good or landed else 0
         return landed + good
+
+    def _is_there(self, merged: Merged) -> bool:
+        """Whether a merged file is there, in a thread: another, its clock days ahead, may have called it abandoned."""
+        key = self.opened.lake.key_of(merged.url)
+        return key is None or self.opened.lake.read_range(key, 0, _PROBE_BYTES) is not None
 
 
 def _check_columns(found: IcebergTable, table: Table) -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
+class TakenApart:
     """A compacted file with rows of files that leave: ``gone`` are these, ``kept`` the others that it was made of."""
 
     gone: tuple[LoggedFile, ...]
@@ -39,7 +39,7 @@ class Leaving:
     """The listed files that a table lists no longer, and what some of them hold."""
 
     removed: list[ListedFile] = field(default_factory=list)
-    holders: list[Holder] = field(default_factory=list)
+    taken_apart: list[TakenApart] = field(default_factory=list)
 
 
 def places_of_table(opened: OpenCatalog, found: IcebergTable, table: Table) -> TablePlaces:
@@ -64,7 +64,7 @@ def leaving_of(opened: OpenCatalog, found: IcebergTable, table: Table, gone: Col
         ]
         removed = [file for file in listed if file.file_path in urls]
         left = urls - {file.file_path for file in removed}
-        holders = []
+        taken_apart = []
         for file in listed if left else ():
             if file.file_path in urls:
                 continue
@@ -72,8 +72,8 @@ def leaving_of(opened: OpenCatalog, found: IcebergTable, table: Table, gone: Col
             leaves = tuple(original for original in originals if original.key in gone)
             if leaves:
                 removed.append(file)
-                holders.append(Holder(leaves, tuple(each for each in originals if each.key not in gone)))
+                taken_apart.append(TakenApart(leaves, tuple(each for each in originals if each.key not in gone)))
                 left -= {opened.url_of(original.key) for original in leaves}
     if left:
         raise CatalogMismatch(f"the table {table.name} does not list {min(left)}, which was published")
-    return Leaving(removed, holders)
+    return Leaving(removed, taken_apart)

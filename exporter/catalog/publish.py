@@ -176,10 +176,10 @@ class Publisher:
         Where that can't be, the scopes whose files leave wait; says why.
         """
         failed: dict[str, ExportError] = {}
-        for holder in leaving.holders:
-            again, causes = await self._listed(holder.kept, found)
+        for compacted in leaving.taken_apart:
+            again, causes = await self._listed(compacted.kept, found)
             listed.update(again)
-            failed |= {file.scope: cause for file in holder.gone for cause in causes.values()}
+            failed |= {file.scope: cause for file in compacted.gone for cause in causes.values()}
         return failed
 
 

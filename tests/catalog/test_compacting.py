@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from exporter.catalog import compact, merging, publish, table_files
+from exporter.catalog import compact, listed_files, merging, publish, table_files
 from exporter.catalog.abandoned import SAFE_S
 from exporter.catalog.compact import Compactor
 from exporter.catalog.compacted import ORIGINALS_KEY
@@ -29,6 +29,8 @@ from exporter.errors import LakeBusy
 from exporter.health.verify import Verified, verify
 from exporter.lake import parquet, staging
 from exporter.lake.identity import LakeKind, open_lake
+from exporter.lake.tables import TABLES
+from exporter.lake.tables.columns import text
 from exporter.lake.tables.events import EVENTS
 from tests.catalog.test_leaving_and_growing import OTHER, TOKEN, commit
 from tests.catalog.test_races_and_deaths import Beside
@@ -368,6 +370,54 @@ async def test_what_a_dead_compaction_left_is_removed_days_later_and_nothing_els
         assert done.abandoned == 1
         assert set(await store.keys("_iceberg/events/data/")) == {first, second, strange, other}
         await check_same(sql_lake, store)
+
+
+async def test_what_was_taken_away_before_it_is_listed_is_made_anew(
+    sql_lake: CatalogLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a compaction whose clock is days ahead: a table that lists what is gone could not be read."""
+    merged = merging.Merger.merged
+    async with sql_lake.store() as store:
+        for number in range(2):
+            await add(store, number)
+        await settle(store)
+        loop, takers = asyncio.get_running_loop(), iter(range(1))
+
+        def taken_away(merger: merging.Merger, *given: Any) -> merging.Merged:
+            made = merged(merger, *given)
+            if next(takers, None) is not None:
+                asyncio.run_coroutine_threadsafe(store.remove(merger.lake.key_of(made.url) or ""), loop).result()
+            return made
+
+        monkeypatch.setattr(merging.Merger, "merged", taken_away)
+        assert (await run(sql_lake, store)).merged == 2
+        await check_same(sql_lake, store)
+
+
+async def test_files_with_and_without_a_new_column_are_merged_by_who_knows_it(
+    sql_lake: CatalogLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An older ivs-export would lose what it does not know, and leaves such a table alone."""
+    grown = replace(EVENTS, columns=(*EVENTS.columns, text(33, "mood", "how it felt", "where nobody says")), version=2)
+    async with sql_lake.store() as store:
+        await add(store, 1)
+        batch = pa.RecordBatch.from_pylist([{**row_of(2, 0), "mood": "fine"}], grown.schema)
+        new = await staging.stage(store, grown, {DAY: [batch]}, f"{SCOPE}-{2:09d}-r-000001")
+        await commit(store, SCOPE, FileChanges(added=new))
+        await settle(store)
+        with monkeypatch.context() as newer:
+            for module in (publish, compact):
+                newer.setattr(module, "TABLES", (grown, *TABLES[1:]))
+            newer.setattr(listed_files, "table_named", {"events": grown}.__getitem__)
+            await sql_lake.publish(store)
+            async with sql_lake.opened(store) as older:
+                failing = await Publisher(older).publish()
+                monkeypatch.setattr(compact, "TABLES", (EVENTS,))
+                await Compactor(older, failing, TARGET_BYTES).compact()
+            assert ["does not know (mood); use a newer one" in str(each.error) for each in failing.failures] == [True]
+            newer.setattr(compact, "TABLES", (grown,))
+            assert (await run(sql_lake, store)).merged == 2
+        assert sorted(str(row["mood"]) for row in sql_lake.rows("events")) == ["None", "None", "fine"]
 
 
 async def test_one_that_cant_be_read_is_named_and_left_as_it_is(sql_lake: CatalogLake) -> None:

@@ -24,7 +24,7 @@ _CODES = {"complete": exit_codes.OK, "partial": exit_codes.PARTIAL, "failed": ex
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class PublishRequest:
     """What ``publish`` is to do beside bringing the catalog up to the log, or instead."""
 
     is_rebuild: bool
@@ -32,7 +32,7 @@ class Asked:
     is_drop: bool
 
 
-def publish_lake(invocation: Invocation, settings: Settings, asked: Asked) -> int:
+def publish_lake(invocation: Invocation, settings: Settings, asked: PublishRequest) -> int:
     """Carry out ``ivs-export publish``.
 
     Raises :class:`UsageError`, :class:`CatalogError`, :class:`LakeError` and :class:`CredentialsLost`.
@@ -64,7 +64,7 @@ def _drop(invocation: Invocation, settings: Settings) -> int:
     return exit_codes.OK
 
 
-async def _published(settings: Settings, asked: Asked) -> Publication:
+async def _published(settings: Settings, asked: PublishRequest) -> Publication:
     from exporter.catalog.keeping import keep_catalog  # noqa: PLC0415 - brings PyIceberg, which is slow to import
 
     async with open_store(settings.lake, own_session, settings.s3) as store:

@@ -36,5 +36,5 @@ def publish(context: click.Context) -> int:
     from exporter.cli.actions import publish as publish_action  # noqa: PLC0415 - slower still; the same
 
     typed = context.params
-    asked = publish_action.Asked(typed["rebuild"], typed["compact"], typed["drop"])
+    asked = publish_action.PublishRequest(typed["rebuild"], typed["compact"], typed["drop"])
     return publish_action.publish_lake(invocation_of(context), settings, asked)
