@@ -412,7 +412,7 @@ async def test_files_with_and_without_a_new_column_are_merged_by_who_knows_it(
             await sql_lake.publish(store)
             async with sql_lake.opened(store) as older:
                 failing = await Publisher(older).publish()
-                monkeypatch.setattr(compact, "TABLES", (EVENTS,))
+                newer.setattr(compact, "TABLES", (EVENTS,))
                 await Compactor(older, failing, TARGET_BYTES).compact()
             assert ["does not know (mood); use a newer one" in str(each.error) for each in failing.failures] == [True]
             newer.setattr(compact, "TABLES", (grown,))

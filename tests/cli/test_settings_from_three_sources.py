@@ -62,7 +62,7 @@ def other_value(key: tuple[str, ...], number: int) -> Any:
         return [f"{ARN}{number}"]
     if isinstance(default, bool):
         return number % 2 == 0
-    if key[0] == "catalog":
+    if key[0] == "catalog" and (default is None or isinstance(default, str)):
         return ["glue", "rest", "sql"][number - 1] if key[1] == "kind" else f"name_{number}"
     return (
         f"text-{number}"
