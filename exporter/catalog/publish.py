@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from exporter.lake.tables.table import Table
 
 #: Files in one transaction, at most: what it takes in memory is some KiB each.
-FILES_MAX = 20_000
+FILES_MAX = 5_000
 _FILES_AT_ONCE = 16
 #: Other publishers may be faster so often; and the catalog may fail so often in a row.
 _RACES_MAX, _FAULTS_MAX = 30, 3
