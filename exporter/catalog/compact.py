@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from exporter.lake.tables.table import Table
 
 #: What one commit takes: so much work is lost at most where the process dies. Files cost some KiB of memory each.
-BATCH_BYTES_MAX, BATCH_FILES_MAX = 4 << 30, 20_000
+BATCH_BYTES_MAX, BATCH_FILES_MAX = 4 << 30, 5_000
 #: A merged file is in the temporary folder while it is written.
 TARGET_BYTES_MAX = 1 << 30
 _RACES_MAX, _FAULTS_MAX, _PLANS_MAX = 30, 3, 10
@@ -103,17 +103,17 @@ class Compactor:
 
     def _parts(self, found: IcebergTable, places: TablePlaces, logs: Logs) -> list[Part]:
         """What may be merged, in a thread: files of settled records, and compacted ones."""
+        unsettled = {self.opened.url_of(key) for key in _unsettled_keys(logs)}
+        parts: list[Part] = []
         with asking(f"read what {places.table.name} lists", self.opened.tables.properties):
-            unsettled = {self.opened.url_of(key) for key in _unsettled_keys(logs)}
-            listed = [file for file in all_listed_in(found) if file.spec_id == found.metadata.default_spec_id]
-            if any(file.content != DataFileContent.DATA for file in listed):
-                raise CatalogMismatch(f"an engine has removed single rows from {places.table.name}")
-            parts = [
-                places.part_of(file.file_path, file.record_count, file.file_size_in_bytes)
-                for file in listed
-                if file.file_path not in unsettled
-            ]
-        return [part for part in parts if part is not None and scope_in(part.url) not in logs.failed]
+            for file in all_listed_in(found):  # of 100,000 files, as the table lists them, not all fit into memory
+                if file.content != DataFileContent.DATA:
+                    raise CatalogMismatch(f"an engine has removed single rows from {places.table.name}")
+                part = places.part_of(file.file_path, file.record_count, file.file_size_in_bytes)
+                is_settled = file.file_path not in unsettled and scope_in(file.file_path) not in logs.failed
+                if part is not None and is_settled and file.spec_id == found.metadata.default_spec_id:
+                    parts.append(part)
+        return parts
 
     async def _merged(
         self, batch: list[Merge], found: IcebergTable, places: TablePlaces
