@@ -173,6 +173,21 @@ async def test_a_compacted_file_is_merged_with_what_comes_later(sql_lake: Catalo
         await check_same(sql_lake, store)
 
 
+async def test_more_than_one_commit_takes(sql_lake: CatalogLake) -> None:
+    """It comes in several, each whole by itself."""
+    async with sql_lake.store() as store:
+        for number in range(2):
+            await add(store, number, days=(0, 1))
+        await settle(store)
+        async with sql_lake.opened(store) as opened:
+            publication = await Publisher(opened).publish()
+            await Compactor(opened, publication, TARGET_BYTES, batch_bytes_max=1).compact()
+        assert publication.compacted is not None
+        [done] = publication.compacted
+        assert (done.merged, done.made, done.snapshots) == (4, 2, 2)
+        await check_same(sql_lake, store)
+
+
 async def test_a_compacted_file_is_written_as_the_lakes_are(sql_lake: CatalogLake) -> None:
     """Types, ids, encodings, what stands beside the schema, and the order of rows within a group."""
     async with sql_lake.store() as store:
