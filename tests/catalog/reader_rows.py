@@ -36,10 +36,7 @@ def on_duckdb(tables: Tables) -> Answers:
     import duckdb  # noqa: PLC0415 - only one of the engines is asked
 
     with duckdb.connect(config={"autoinstall_known_extensions": "false"}) as connection:
-        for name in ("avro", "iceberg"):
-            folder = importlib.resources.files(f"duckdb_extension_{name}")
-            [extension] = Path(str(folder)).glob(f"extensions/*/{name}.duckdb_extension")
-            connection.execute(f"LOAD '{extension}'")
+        load_iceberg(connection)
         connection.execute("SET TimeZone = 'UTC'")
 
         def ask(source: str, condition: str = "true") -> pa.Table:
@@ -51,6 +48,14 @@ def on_duckdb(tables: Tables) -> Answers:
         yield "by_id", ask(f"{events}, snapshot_from_id = {tables['snapshot_id']}")
         yield "by_time", ask(f"{events}, snapshot_from_timestamp = {at}::TIMESTAMP")
         yield "one_day", ask(events, "event_time < TIMESTAMPTZ '2026-11-23 00:00:00+00'")
+
+
+def load_iceberg(connection: Any) -> None:
+    """Load DuckDB's extension for Iceberg, and what it stands on."""
+    for name in ("avro", "iceberg"):
+        folder = importlib.resources.files(f"duckdb_extension_{name}")
+        [extension] = Path(str(folder)).glob(f"extensions/*/{name}.duckdb_extension")
+        connection.execute(f"LOAD '{extension}'")
 
 
 def on_clickhouse(tables: Tables) -> Answers:

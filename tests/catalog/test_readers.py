@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -87,6 +88,31 @@ def test_engines(engine: str, nights: Nights, tmp_path: Path) -> None:
     shown = without_empty if engine == "clickhouse" else plain
     found = {path.stem: pa.ipc.open_file(path).read_all().to_pylist() for path in answers.iterdir()}
     check(found, nights.expected, shown)
+
+
+README = """
+import json, sys
+import duckdb
+from tests.catalog.reader_rows import load_iceberg
+with duckdb.connect() as connection:
+    load_iceberg(connection)
+    print(json.dumps([connection.execute(query).fetchall() for query in sys.argv[1:]]))
+"""
+
+
+@needs_engines
+@pytest.mark.slow
+def test_the_readmes_lines_for_duckdb(nights: Nights, tmp_path: Path) -> None:
+    """With a description, as of last night, and without a catalog; what fetches the extension is left out."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    [block] = [text for text in re.findall(r"```sql\n(.*?)```", readme, re.DOTALL) if "iceberg_scan" in text]
+    block = re.sub(r"'[^']*\.metadata\.json'", f"'{nights.tables['metadata']['events']}'", block)
+    block = block.replace("'lake/", f"'{nights.lake.address}/")
+    block = re.sub(r"TIMESTAMP '[^']*'", f"epoch_ms({nights.tables['snapshot_ms']})::TIMESTAMP", block)
+    now, before, plain_files = answer_of(["-c", README, *block.splitlines()[1:]], tmp_path)
+    assert now == plain_files
+    assert sum(count for _, count in now) == len(nights.expected["events"])
+    assert before == [[len(nights.expected["by_time"])]]
 
 
 def test_polars(nights: Nights, monkeypatch: pytest.MonkeyPatch) -> None:
