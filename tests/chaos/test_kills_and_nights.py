@@ -18,17 +18,17 @@ pytestmark = pytest.mark.slow
 @pytest.mark.parametrize("lake", ["directory", pytest.param("s3", marks=pytest.mark.xdist_group("seaweedfs"))])
 def test_killed_at_random_the_lake_is_right_at_every_moment(lake: str, tmp_path: Path) -> None:
     """After each kill -9 readers see committed rows only, each once; a run that ends leaves the truth, and no waste."""
-    tally = kill_rounds(lake, 10, 11, tmp_path, lambda _: None)
-    assert tally.kills == sum(tally.places.values()) == 10
-    assert tally.whole_runs >= 3
+    tally = kill_rounds(lake, 6, 11, tmp_path, lambda _: None)
+    assert tally.kills == sum(tally.places.values()) == 6
+    assert tally.whole_runs >= 2
     assert tally.rows > 0
 
 
-def test_twenty_nights_ask_for_nothing_twice(tmp_path: Path) -> None:
-    """Twenty nights, some killed, end with the truth; nothing is asked for again but what may change or was lost."""
-    month = run_nights(20, 1, tmp_path)
-    assert month.nights == 22
-    assert len(month.killed) >= 3
+def test_twelve_nights_ask_for_nothing_twice(tmp_path: Path) -> None:
+    """Twelve nights, some killed, end with the truth; nothing is asked for again but what may change or was lost."""
+    month = run_nights(12, 1, tmp_path)
+    assert month.nights == 14
+    assert len(month.killed) >= 2
     assert month.active > 0
     assert month.ended_first > 0
     assert month.rows > 0

@@ -203,7 +203,7 @@ async def test_several_regions(exports: Exports) -> None:
         rows = lake_rows(exports.lake)
         assert rows == expected(emulator.truth())
         assert {row[:2] for row in rows} == {(ACCOUNT, REGION), (ACCOUNT, "eu-west-1")}
-        logs = sorted(path.name for path in (exports.lake / "_log").iterdir() if path.is_dir())
+        logs = sorted(path.parent.name for path in (exports.lake / "_log").glob("*/records"))
         assert logs == [f"{ACCOUNT}-eu-west-1", f"{ACCOUNT}-{REGION}"]
 
 

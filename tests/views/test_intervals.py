@@ -168,8 +168,8 @@ def test_waits_of_those_who_waited(tmp_path: Path) -> None:
     with on_duckdb(tmp_path) as connection:
         found = rows_of(connection, "SELECT * FROM waits ORDER BY what")
     assert [tuple(row.values())[1:] for row in found] == [
-        ("join_to_publish", 0, 3, None, None),
-        ("join_to_subscribe", 2, 3, 0.0, 3.0),
+        ("join_to_publish", 0, 3, None, None, None),
+        ("join_to_subscribe", 2, 3, 0.0, 3.0, None),
     ]
 
 
