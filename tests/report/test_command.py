@@ -122,7 +122,11 @@ def test_a_lake_on_s3_has_the_same_page(
         said.append(json.loads(capsys.readouterr().out))
         without_moments = re.sub(r"(as of|on) \d+ \w+ \d+, \d\d:\d\d UTC", r"\1 a moment", shown(out))
         pages.append(
-            re.sub(r"(\d[\d,]* (s|min|h|d|second|minute|hour|day)s?\b ?)+", "a while ", without_moments.replace(where, "the lake"))
+            re.sub(
+                r"(\d[\d,]* (s|min|h|d|second|minute|hour|day)s?\b ?)+",
+                "a while ",
+                without_moments.replace(where, "the lake"),
+            )
         )
     assert pages[0] == pages[1]
     assert "the lake" in pages[1]
