@@ -185,8 +185,8 @@ class ScopeState(msgspec.Struct, kw_only=True):
         ``lines`` say which sessions are opened again for that.
         """
         self.latest_us = min(self.latest_us, moment_us)
-        self.newest_us = min(self.newest_us, moment_us)
-        self.let_go_us = min(self.let_go_us, moment_us)
+        # When a session began is what its list says, whatever the clock: one that was let go of may come back.
+        self.let_go_us = min(self.let_go_us, max(moment_us, self.newest_us))
         if self.complete_until_us is not None and self.complete_until_us > moment_us:
             self.complete_until_us = None
         for sessions in self.open.values():
@@ -226,7 +226,7 @@ class ScopeState(msgspec.Struct, kw_only=True):
 
     def _let_go(self) -> None:
         """A session is no longer named here; one that began later than this cannot be it, whatever clocks say."""
-        self.let_go_us = max(self.latest_us, self.newest_us)
+        self.let_go_us = max(self.let_go_us, self.latest_us, self.newest_us)
 
     def _forget_files(self, record: Record) -> None:
         removed = record.removed

@@ -255,7 +255,7 @@ async def test_the_first_error_is_told(store: S3Store, proxy: Proxy) -> None:
     """Where publishing fails, and the look at the object as well, what S3 said first is shown: HEAD has no text."""
     staged = await store.stage(KEY, b"rows")
     proxy.rule = lambda request: refusal(503, "SlowDown") if request.method == "POST" else Answer(503)
-    with pytest.raises(LakeBusy, match="complete_multipart_upload .*: SlowDown"):
+    with pytest.raises(LakeBusy, match=r"complete_multipart_upload .*: SlowDown"):
         await store.publish(staged)
 
 

@@ -544,6 +544,20 @@ async def test_a_session_that_is_gone_and_back_again_and_again_keeps_what_is_kno
     assert (await world.night()).sessions_sealed == 6
 
 
+async def test_a_session_that_is_gone_comes_back_to_a_clock_before_its_start() -> None:
+    """The clock fell back while no list showed it: it is known all the same, and nothing of it is written again."""
+    service, store = Service(), MemoryStore()
+    service.stages = {STAGE: {}}
+    service.add("st-1", ended=False, events={"a": 3}, stage=STAGE)
+    await export(service, store, "r1")
+    gone = service.stages[STAGE].pop("st-1")
+    await export(service, store, "r2")
+    service.now_us -= 48 * HOUR_US
+    service.stages[STAGE]["st-1"] = gone
+    await export(service, store, "r3")
+    assert sum(lake_rows(store).values()) == 3
+
+
 async def test_a_time_that_was_taken_back_is_taken_back_of_a_session_that_is_gone(world: World) -> None:
     """It was fetched by a clock that was a year ahead, has gone, and comes back: its units are not final by that."""
     world.odd.participants["p2"].error = GaveUp("500s")
