@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from exporter.emulator import EmulatorOptions, EmulatorThread
 
 _LOOPBACK = "127.0.0.1,localhost"
-# What would lead a client of AWS's elsewhere, or make it read files of whoever runs the tests.
+# What would lead a client of AWS's elsewhere, or make it read the user's own files.
 _MISLEADING = (
     *("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"),
     *("AWS_ENDPOINT_URL", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"),

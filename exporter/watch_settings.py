@@ -19,7 +19,7 @@ LogFormat = Literal["auto", "json", "text"]
 
 
 class NotifySettings(Section):
-    """Whom a run tells of its end, and after which ends.
+    """Who hears of a run's end, and after which ends.
 
     ``webhook`` is the URL that takes the notice. What stands in it may be a secret, and is shown nowhere.
     """

@@ -2,7 +2,7 @@
 
 What is merged is written first, and then takes the place of its parts in one commit. Whoever is overtaken looks which
 parts are still listed, commits those merges of which all are, and plans the others anew. So each row is listed once,
-whoever else publishes or compacts and whenever one of them dies; what was written and not committed is removed later.
+also where others publish or compact, and one of them dies; what was written and not committed is removed later.
 """
 
 from __future__ import annotations
@@ -189,7 +189,7 @@ class Compactor:
 
 
 def _check_columns(found: IcebergTable, table: Table) -> None:
-    """Raise :class:`CatalogMismatch` where a newer ivs-export has given the table more: it would not be copied."""
+    """Raise :class:`CatalogMismatch` where a newer ivs-export has added columns: they would not be copied."""
     if more := shapes_of(found.schema()).keys() - shapes_of(schema_of(table)).keys():
         names = ", ".join(sorted(shapes_of(found.schema())[field_id].name for field_id in more))
         raise CatalogMismatch(

@@ -1,7 +1,7 @@
 """Compacted files: what they are called, and which files of the lake their rows are from.
 
 A compacted file says so itself, in its Parquet metadata: what a table lists is then never apart from what is known of
-it, whoever dies when. Its name says how much it stands for, so that a plan needs no look into it. Pure.
+it, also where a process dies. Its name says how much it stands for, so that a plan needs no look into it. Pure.
 """
 
 from __future__ import annotations

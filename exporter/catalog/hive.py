@@ -54,7 +54,7 @@ _PLAIN_TYPES: tuple[tuple[pa.DataType, str], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class TableChange:
-    """What is to be done about a table, and what Glue is to be told for that; None where that is nothing."""
+    """What is to be done about a table, and what is sent to Glue for that; None where that is nothing."""
 
     outcome: TableOutcome
     table_input: Mapping[str, Any] | None = None
@@ -82,7 +82,7 @@ def hive_type(kind: pa.DataType) -> str:
 
 
 def wanted_table(table: Table, lake: str) -> dict[str, Any]:
-    """The table as Glue is told of it when it is made. ``lake`` is ``s3://bucket/prefix``."""
+    """The table as it is sent to Glue when it is made. ``lake`` is ``s3://bucket/prefix``."""
     place, key = f"{lake}/{table.name}/", table.date_key
     return {
         "Name": hive_name(table),

@@ -1,4 +1,4 @@
-"""Keeping the tables of :mod:`exporter.catalog.hive` in Glue up to date, whoever else does so at the same time."""
+"""Keeping the tables of :mod:`exporter.catalog.hive` in Glue up to date, also where others do so at the same time."""
 
 from __future__ import annotations
 

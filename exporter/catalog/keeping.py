@@ -1,4 +1,4 @@
-"""A lake's catalog as a whole, kept or given up: the Iceberg tables, and with Glue those for Athena's Hive reader."""
+"""A lake's catalog as a whole, kept or dropped: the Iceberg tables, and with Glue those for Athena's Hive reader."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from exporter.aws.sessions import MakeSession
     from exporter.settings import CatalogSettings, Settings
 
-#: What PyIceberg is told that a catalog is called. It is none that a database can have: PyIceberg would take a database
+#: The name of a catalog in PyIceberg. It is none that a database can have: PyIceberg would take a database
 #: of that name for the catalog's own.
 NAME = "ivs-export"
 _SIGNED = "rest.sigv4-enabled"

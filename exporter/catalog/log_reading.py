@@ -1,4 +1,4 @@
-"""The logs of all scopes, read from the tables' marks on: whoever wrote them, and whatever this configuration names."""
+"""The logs of all scopes, read from the tables' marks on: those of other configurations, too."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 A table's marks say up to where it has them. They are read with the table, what lacks is worked out, and files and new
 marks are committed together. Whoever is overtaken, or gets no answer, reads the table again and works it out anew, so
-that nothing is listed twice, whoever else publishes and whenever one of them dies.
+that nothing is listed twice, also where others publish and one of them dies.
 """
 
 from __future__ import annotations

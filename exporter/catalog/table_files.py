@@ -1,6 +1,6 @@
 """Data files of a table, read by ranges wherever they lie: in the lake, or where a catalog wants its tables. It blocks.
 
-Their footers are checked before PyArrow is given them, which a broken one could end the process by.
+Their footers are checked before PyArrow reads them, which a broken one could end the process by.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class RangeFile(RawIOBase):
         return self._position
 
     def read(self, size: int = -1) -> bytes:
-        """Read so many bytes, fewer at the end."""
+        """Read up to that number of bytes."""
         left = max(0, self._size_bytes - self._position)
         length = left if size < 0 else min(size, left)
         begin, self._position = self._position, self._position + length

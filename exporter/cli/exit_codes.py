@@ -97,7 +97,7 @@ MEANINGS: Mapping[str, tuple[Meaning, ...]] = {
 
 
 def of_logs(*, damaged: int, all_: int) -> int:
-    """The code of a command that shows what so many logs say, of which some can't be read."""
+    """The code of a command that shows what several logs say, of which some can't be read."""
     if damaged and damaged == all_:
         return FAILED
     return PARTIAL if damaged else OK

@@ -82,11 +82,11 @@ LOG_LEVEL = Option(
 RUNS = Option("--runs", "How many of each scope's last runs.", type=click.IntRange(min=1), default=5, metavar="COUNT")
 MAX_AGE = Option(
     "--max-age-h",
-    "End with 3 unless all that is configured is complete until so many hours ago: for monitors.",
+    "End with 3 unless all that is configured is complete until that many hours ago: for monitors.",
     metavar="HOURS",
     type=click.FloatRange(min=0.0, min_open=True),
 )
-NIGHT = Option("--tag", "Sum up the runs that were given this name, as one.", metavar="TEXT")
+NIGHT = Option("--tag", "Sum up the runs of this name, as one.", metavar="TEXT")
 ACCEPT_MISSING = Option(
     "--accept-missing",
     "The files of this partition were removed on purpose: event_date=2025-01-01, or a range such as"

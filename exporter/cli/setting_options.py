@@ -3,7 +3,7 @@
 `SETTINGS` joins a setting's option, its key in the settings' file and its field in `exporter.settings` by one name, the
 key. Their values are passed on as the text that was typed: `exporter.settings` checks those of all sources alike. A
 help text ends with the setting's default in brackets; a test compares it with the settings' own, which are slow to
-import. What may be a secret has no option: whoever is on the machine sees what was typed.
+import. What may be a secret has no option: others on the machine see what was typed.
 """
 
 from typing import Any

@@ -1,6 +1,6 @@
 """A run on a Dask cluster: a task a scope, and a summary that is read from the lake's logs.
 
-What tasks return is gone with a worker that is killed, or told twice where a task is done twice. So how each scope
+What tasks return is gone with a worker that is killed, or comes twice where a task is done twice. So how each scope
 stands is read from its log, by the run's tag, from the records that were not there when it began. A task's own word
 counts for a region without a stage alone, of which there is no log.
 """

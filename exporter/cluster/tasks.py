@@ -1,6 +1,6 @@
 """A scope as a task that another machine can carry out: what it is handed. Pure.
 
-A task holds no secret. Keys of AWS and of user ids are in the environment of whoever carries it out, and a role's
+A task holds no secret. Keys of AWS and of user ids are in the worker's environment, and a role's
 external id in the settings' file there.
 """
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from exporter.pipeline.scope_plan import ScopePlan
     from exporter.settings import Settings
 
-#: Sections of the whole night, which whoever hands the tasks out sees to.
+#: Sections of the whole night, which the command that hands the tasks out sees to.
 _OF_THE_NIGHT = {"catalog", "notify", "telemetry", "query"}
 
 

@@ -32,7 +32,7 @@ OPERATIONS = (
     Operation.LIST_PARTICIPANT_EVENTS,
     Operation.GET_PARTICIPANT,
 )
-# So many stages are looked at for a session, and so many sessions for a participant.
+# How many stages are looked at for a session, and how many sessions for a participant.
 _LOOKED_AT = 3
 _NO_STAGE = "arn:aws:ivs:{region}:{account_id}:stage/abcDEF123456"
 _NO_ACCOUNT = "111122223333"

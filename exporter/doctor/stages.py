@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from exporter.settings import AccountSettings
 
 NAME = "ListStages"
-#: Of so many accounts the regions are looked through that no scope of the run is in: it is a hint.
+#: The number of accounts of which the regions are looked through that no scope of the run is in: it is a hint.
 _ACCOUNTS_LOOKED_FOR = 3
 
 

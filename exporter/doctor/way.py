@@ -155,7 +155,7 @@ def name_of(plan: ScopePlan) -> str:
 
 
 def named(names: Iterable[str], shown_max: int = 10) -> str:
-    """Some names in a line: so many at most, and how many more there are."""
+    """Some names in a line: the first few, and how many more there are."""
     listed = list(names)
     more = len(listed) - shown_max
     return ", ".join(listed[:shown_max]) + (f" and {more:,} more" if more > 0 else "")

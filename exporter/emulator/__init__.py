@@ -5,7 +5,7 @@ It is good enough to develop and test an exporter against without an AWS account
     async with Emulator(EmulatorOptions()) as emulator:
         ...  # clients call emulator.url with the keys "emulator" / "emulator"
 
-`EmulatorThread` is the same for programs without an event loop, and docs/emulator.md tells of all of it.
+`EmulatorThread` is the same for programs without an event loop, and docs/emulator.md describes all of it.
 """
 
 from exporter.emulator.options import (

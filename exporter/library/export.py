@@ -8,7 +8,7 @@ from concurrent.futures import wait
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, cast
 
-# Before `exporter.ivs.http_library`, which would keep the system's certificates from whoever else uses aiohttp here.
+# Before `exporter.ivs.http_library`, which would keep the system's certificates from other users of aiohttp.
 import aiohttp  # noqa: F401
 
 from exporter.catalog.wanted import check_catalog
@@ -76,7 +76,7 @@ class _Export:
         async with watching(self._settings, self._summary) as watch:
             try:
                 await run(self._settings, self._request, self.ledger, self.stop)
-            except Exception as error:  # so that those who watch the run are told of it, too
+            except Exception as error:  # so that those who watch the run learn of it, too
                 self.ledger.error = as_own(error)
                 raise
             finally:

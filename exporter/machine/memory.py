@@ -1,4 +1,4 @@
-"""How much memory this process may take, whoever in it asks for it."""
+"""How much memory this process may take, whatever part of it asks."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Who is told of a run: a file for Prometheus, an OpenTelemetry collector, a webhook, a topic. None can fail a run."""
+"""Who hears of a run: a file for Prometheus, an OpenTelemetry collector, a webhook, a topic. None can fail a run."""

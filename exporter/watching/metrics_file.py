@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from exporter.watching.metrics import Sample
 
-#: A disk that takes longer is given up for this time; the run goes on.
+#: A disk that takes longer is passed over for this time; the run goes on.
 WRITE_TIMEOUT_S = 2.0
 _log = Logger(__name__)
 
@@ -26,7 +26,7 @@ _log = Logger(__name__)
 class MetricsFile:
     """Writes metrics to a file. What goes wrong is a warning, once, and never raised.
 
-    The mutable state: the write that is on its way, if one is, and whether a warning was given.
+    The mutable state: the write that is on its way, if one is, and whether a warning was logged.
     """
 
     def __init__(self, path: str) -> None:

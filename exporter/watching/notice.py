@@ -20,7 +20,7 @@ _HEAD = (
 
 
 def is_due(on: str, exit_code: int) -> bool:
-    """Whether a run that ended with this code is told of, where notices are for a ``problem`` or ``always``."""
+    """Whether a notice is due of a run that ended with this code; ``on`` is ``problem`` or ``always``."""
     return on == "always" or exit_code != 0
 
 

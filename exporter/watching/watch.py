@@ -1,4 +1,4 @@
-"""Watches one run from outside: it reads the run's summary from time to time, and tells whoever is to know.
+"""Watches one run from outside: it reads the run's summary from time to time, for those who are to know of it.
 
 The run knows nothing of it, and nothing of it slows or fails the run: each wait here has a bound, and what goes wrong
 is a warning.

@@ -19,7 +19,7 @@ def publish(context: click.Context) -> int:
     """Bring the tables in the catalog up to what the lake has.
 
     Each run does the same at its end. The lake's own files become files of
-    Iceberg tables, each once, whoever else publishes. What was removed from
+    Iceberg tables, each once, also where others publish. What was removed from
     the lake leaves the tables. It needs the extra `catalog`, and [catalog]
     in the settings' file, or IVS_EXPORT_CATALOG__KIND and __PROPERTIES.
 

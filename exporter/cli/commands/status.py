@@ -33,9 +33,9 @@ def status(context: click.Context) -> int:
     settings = settings_sources.load(options.typed_settings(context), context.params["config"])
     from exporter.cli.actions import status as status_action  # noqa: PLC0415 - slower still; a wrong setting does without
 
-    invocation, given = invocation_of(context), context.params
-    if given["tag"] is not None:
+    invocation, typed = invocation_of(context), context.params
+    if typed["tag"] is not None:
         from exporter.cli.actions import night  # noqa: PLC0415 - the same
 
-        return night.show_night(invocation, settings, given["tag"], given["max_age_h"])
-    return status_action.show_status(invocation, settings, given["runs"], given["max_age_h"])
+        return night.show_night(invocation, settings, typed["tag"], typed["max_age_h"])
+    return status_action.show_status(invocation, settings, typed["runs"], typed["max_age_h"])

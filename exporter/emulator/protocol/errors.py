@@ -25,7 +25,7 @@ class Refusal(Exception):
         self.extra_headers = headers
 
     def body(self) -> bytes:
-        """The answer's body, in the form of whoever refuses."""
+        """The answer's body, in the form of the part that refuses."""
         return msgspec.json.encode({"exceptionMessage" if self.code in _MODELLED else "message": self.message})
 
     def headers(self, *, with_url: bool) -> dict[str, str]:
