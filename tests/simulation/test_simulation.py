@@ -13,7 +13,7 @@ import pytest
 
 from tests.simulation.defects import DEFECTS, Defect
 
-WORLDS = 40
+WORLDS = 30
 #: Each stands for a kind of defect that is found within few worlds; `scripts/simulate --defects` puts all of them back.
 QUICKLY_FOUND = ("half an archive", "publish before record", "a lease believed", "sealed without the grace")
 
