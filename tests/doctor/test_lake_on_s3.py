@@ -189,6 +189,16 @@ async def test_a_store_that_hangs(bucket: Bucket) -> None:
     )
 
 
+async def test_a_lake_of_made_up_data(bucket: Bucket, client: Any) -> None:
+    """A demo's lake is refused as a run would refuse it, and stays as it is."""
+    marker = f"{bucket.prefix}/_made_by_ivs-export_demo"
+    client.put_object(Bucket=BUCKET, Key=marker, Body=b"")
+    bucket.left = list  # type: ignore[method-assign] # the marker is no trial's
+    checks = await bucket.checks()
+    assert checks["lake-kind"].outcome == "failed"
+    assert "made-up data" in checks["lake-kind"].detail
+
+
 async def test_rules_that_may_not_be_read(bucket: Bucket) -> None:
     """No run needs to read them: it is no fault of the policy."""
     bucket.proxy.rule = lambda request: denied("s3:GetLifecycle") if "lifecycle" in request.query else None
