@@ -61,7 +61,8 @@ class Bucket:
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.url)
         self.proxy = proxy
         self.client = client
-        self.prefix = f"lake-{next(_numbers)}"
+        # Other tests of this process have lakes in the same bucket.
+        self.prefix = f"of-doctor/lake-{next(_numbers)}"
         self.calls: Counter[str] = Counter()
 
     async def checks(
