@@ -72,12 +72,12 @@ class NamedFiles:
         """Those of the visible files that are this scope's and that no record names, with their epochs.
 
         A file is named by its own run, and by a later one where it was named anew: so the log is read from the files'
-        least epoch on, and the whole of it before anything is said.
+        least epoch on, and the whole of it before anything is said. A log that was begun anew may not reach to it yet.
         """
         ours = {key: epoch for key in keys if (epoch := epoch_of(key, str(self._scope))) is not None}
         for number in (min(ours.values(), default=1), 1):
             ours = {key: epoch for key, epoch in ours.items() if not self._is_named.get(key)}
-            if ours:
+            if ours and number <= self._journal.epoch:
                 await self._read_from(number)
         return {key: epoch for key, epoch in ours.items() if not self._is_named.get(key)}
 

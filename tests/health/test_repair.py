@@ -252,6 +252,23 @@ async def test_files_that_a_damaged_log_has_committed_are_not_thrown_away() -> N
     assert {row[0] for row in lake_rows(store) - service.truth()} == {"st-9"}
 
 
+async def test_files_of_epochs_beyond_the_log_that_names_them_anew_are_known() -> None:
+    """Nothing was there for twenty nights, then the log was lost: the new one is shorter than the files' own numbers."""
+    service, store = Service(), MemoryStore()
+    for night in range(20):
+        await run(service, store, f"e{night}")
+    active = service.add("st-active", ended=False, events={"p1": 2})
+    await run(service, store, "r1")
+    without_the_log(store)
+    assert (await repair(service, store)).left == []
+    await run(service, store, "r2")
+    service.join(active, "p1", 3)
+    service.now_us += HOUR_US
+    await run(service, store, "r3")
+    assert lake_rows(store) == service.truth()
+    assert await problems(store) == []
+
+
 async def test_what_was_staged_under_numbers_that_are_given_anew_is_removed() -> None:
     """The log's last record was lost: those files are of the epoch that the next run begins, and of a later one."""
     service, store = await lake_of()
