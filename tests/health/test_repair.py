@@ -253,7 +253,7 @@ async def test_files_that_a_damaged_log_has_committed_are_not_thrown_away() -> N
 
 
 async def test_files_of_epochs_beyond_the_log_that_names_them_anew_are_known() -> None:
-    """Nothing was there for twenty nights, then the log was lost: the new one is shorter than the files' own numbers."""
+    """Nothing was there for twenty nights, then the log was lost: the new one is shorter than the files' numbers."""
     service, store = Service(), MemoryStore()
     for night in range(20):
         await run(service, store, f"e{night}")
