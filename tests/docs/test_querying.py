@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 
+from exporter.lake.tables.events import EVENTS
 from exporter.lake.tables.participants import PARTICIPANTS
 from exporter.lake.tables.sessions import SESSIONS
 from exporter.lake.tables.stages import STAGES
@@ -174,15 +175,19 @@ def test_spark() -> None:
     assert found["own"] == tables_lake.EVENTS_OWN
 
 
-@pytest.mark.parametrize(("table", "index"), [(STAGES, 0), (SESSIONS, 1), (PARTICIPANTS, 2)])
+@pytest.mark.parametrize(("table", "index"), [(EVENTS, 0), (STAGES, 1), (SESSIONS, 2), (PARTICIPANTS, 3)])
 def test_athenas_tables_have_the_schemas_columns(table: Table, index: int) -> None:
     """Names, order, folder and partition key are the tables' own."""
     statement = snippets("Athena", "sql")[index]
     body = statement[statement.index("(") + 1 : statement.index("PARTITIONED")]
-    columns = re.sub(r"<[^>]*>", "", body).replace(")", "").split(",")
+    while "<" in body:
+        body = re.sub(r"<[^<>]*>", "", body)
+    columns = body.replace(")", "").split(",")
     assert [column.split()[0] for column in columns] == table.schema.names
     kinds = {"string": "string", "bool": "boolean", "int64": "bigint", "timestamp[us, tz=UTC]": "timestamp"}
-    assert [column.split()[1] for column in columns] == [kinds.get(str(field.type), "map") for field in table.schema]
+    assert [column.split()[1] for column in columns] == [
+        kinds.get(str(field.type), str(field.type).partition("<")[0]) for field in table.schema
+    ]
     assert f"PARTITIONED BY ({table.date_key} date)" in statement
     assert f"s3://my-lake/ivs/{table.name}/{table.date_key}=${{{table.date_key}}}/" in statement
 
@@ -190,5 +195,5 @@ def test_athenas_tables_have_the_schemas_columns(table: Table, index: int) -> No
 def test_athenas_query_answers_on_another_engine(database: duckdb.DuckDBPyConnection) -> None:
     """It is standard SQL."""
     database.execute("CREATE VIEW ivs_participants AS FROM participants")
-    rows = database.sql(snippets("Athena", "sql")[3]).to_arrow_table()
+    rows = database.sql(snippets("Athena", "sql")[4]).to_arrow_table()
     assert counted(rows["participant_id"].to_pylist()) == ALL

@@ -11,7 +11,6 @@ import duckdb
 import pytest
 
 from exporter.ivs.operations import Operation
-from exporter.lake.tables.events import EVENTS
 from tests.support import tables_lake
 
 if TYPE_CHECKING:
@@ -88,23 +87,6 @@ def test_the_first_sql_answers(tmp_path: Path) -> None:
         assert [column[0] for column in database.execute(failures).description or ()] == [
             *("event_date", "error_code", "failures")
         ]
-
-
-def test_the_athena_table_has_the_schemas_columns() -> None:
-    """Names and order of the external table's columns are those of the schema."""
-    ddl = blocks("sql")[3]
-    body = ddl[ddl.index("(") + 1 : ddl.index("PARTITIONED")]
-    flat = re.sub(r"<.*?>(?=,?\s*(\w+ struct|extra))", "", body, flags=re.DOTALL)
-    names = [
-        column.split()[0] for column in re.sub(r"<[^\n]*>", "", flat).replace(")", "").split(",") if column.strip()
-    ]
-    assert names == EVENTS.schema.names
-
-
-def test_every_column_is_in_the_readme() -> None:
-    """The table of columns names each column of the schema."""
-    table = README[README.index("## The tables") : README.index("### DuckDB")]
-    assert all(f"`{name}`" in table for name in EVENTS.schema.names)
 
 
 @pytest.mark.parametrize(

@@ -353,9 +353,9 @@ async def test_own_credentials_that_were_rotated_meanwhile(
 
 
 @pytest.mark.slow
-async def test_the_readmes_accounts(lake: Lake) -> None:
-    """The file that the README shows exports the accounts that it names, each where it says."""
-    section = (ROOT / "README.md").read_text().partition("### Many accounts")[2].partition("\n### ")[0]
+async def test_the_accounts_of_the_docs(lake: Lake) -> None:
+    """The file that docs/running.md shows exports the accounts that it names, each where it says."""
+    section = (ROOT / "docs/running.md").read_text().partition("## Many accounts")[2].partition("\n## ")[0]
     shown = section.partition("```toml")[2].partition("```")[0].partition("\n\n")[2]
     async with emulator_of(ACCOUNT, OTHER, roles=RoleOptions()) as emulator:
         run = await lake.run(emulator, shown)
