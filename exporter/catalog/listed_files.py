@@ -90,12 +90,13 @@ class FileLister:
         its columns are not the table's.
         """
         try:
-            footer = pq.read_metadata(BytesIO(footer_alone(end, file.size_bytes)))
+            opened = pq.ParquetFile(BytesIO(footer_alone(end, file.size_bytes)))
         except (ThriftUnreadableError, OSError) as error:
             raise _damaged(file, str(error)) from error
+        # Not `footer.schema`: that one and the footer hold each other, 50 KiB a file until the garbage collector comes.
+        footer, columns = opened.metadata, opened.schema_arrow
         if footer.num_rows != file.rows:
             raise _damaged(file, f"it has {footer.num_rows:,} rows, and the log says {file.rows:,}")
-        columns = footer.schema.to_arrow_schema()
         if self._fitting is None or not columns.equals(self._fitting, check_metadata=True):
             _check_columns(file, columns, self._schema)
             self._fitting = columns

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -52,6 +53,19 @@ async def listed(table: Table, data: bytes, rows: int, date: str = "2026-11-23",
     file = LoggedFile("scope", table.name, f"{table.name}/d={date}/{name}.parquet", date, rows, len(data))
     store.visible[file.key] = data
     return FileLister(metadata_of(table)).listed(file, await read_end(store, file), f"file:///{file.key}")
+
+
+async def test_what_was_read_of_a_file_goes_without_the_garbage_collector() -> None:
+    """A hundred thousand footers, published for the first time, would wait for the collector."""
+    data = written(EVENTS, [{"event_time": NOON, "event_id": 1}])
+    gc.collect()
+    gc.disable()
+    try:
+        await listed(EVENTS, data, 1)
+        held = [type(thing).__name__ for thing in gc.get_objects() if type(thing).__module__ == "pyarrow._parquet"]
+    finally:
+        gc.enable()
+    assert [name for name in held if name in {"FileMetaData", "ParquetSchema"}] == []
 
 
 @pytest.mark.parametrize("has_statistics", [True, False])
