@@ -8,11 +8,13 @@ import os
 import re
 import shutil
 import stat
+import sys
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
 
+from exporter.cli.actions import report
 from exporter.cli.app import main
 from exporter.emulator import Emulator, Size
 from exporter.errors import ExportError
@@ -197,6 +199,18 @@ def test_what_is_wrong_is_one_line(
     error = capsys.readouterr().err
     assert said in json.loads(error)["message"]
     assert error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the bound is Linux's")
+def test_what_takes_too_much_memory_is_one_line(
+    lake: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a lake holds is not known before it is read: the process has a bound, as a query's has."""
+    monkeypatch.setattr(report, "lake_facts", lambda _: bytearray(2 << 30))
+    assert main(["report", "--lake", str(lake), "--memory-gib", "0.05", "--out", str(tmp_path / "r.html")]) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert "more memory than it may take" in json.loads(line)["message"]
     assert list(tmp_path.iterdir()) == []
 
 

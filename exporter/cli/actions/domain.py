@@ -10,6 +10,7 @@ from exporter.cli.own_session import own_session
 from exporter.errors import LakeError, QueryFailed
 from exporter.query.database import open_database
 from exporter.query.domain_checks import findings
+from exporter.query.memory import bounded_memory
 from exporter.text import counted
 
 if TYPE_CHECKING:
@@ -48,7 +49,10 @@ def check_domain(invocation: Invocation, settings: Settings) -> Domain:
     """Make the checks; a lake that can't be read is what `verify` itself reports, so it ends nothing here."""
 
     def ask(stop: StopSwitch) -> Domain:
-        with open_database(settings, own_session, is_stored=True, stop=stop) as database:
+        with (
+            open_database(settings, own_session, is_stored=True, stop=stop) as database,
+            bounded_memory(settings.query.memory_gib),
+        ):
             return Domain(tuple(findings(database)))
 
     try:

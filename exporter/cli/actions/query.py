@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,14 +13,14 @@ from exporter.cli.actions.stoppable import stoppable
 from exporter.cli.invocation import is_terminal
 from exporter.cli.own_session import own_session
 from exporter.cli.plain_logs import start_plain_logs
-from exporter.errors import QueryFailed, UsageError
-from exporter.machine.memory import bounded_growth
+from exporter.errors import UsageError
 from exporter.query.database import check_duckdb, open_database
 from exporter.query.examples import EXAMPLES, TABLES, VIEWS
+from exporter.query.memory import bounded_memory
 from exporter.views.statements import reads_intervals_again
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
     from exporter.cli.invocation import Invocation
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
 
 _STANDARD_INPUT = "-"
 _SQL_LENGTH_MAX = 1 << 20
-#: What the process may take beside twice the memory of the question: DuckDB's and Arrow's stock of free blocks.
-_BESIDE_GIB, _GIB_MAX, _GIB = 1.0, 1 << 20, 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +61,7 @@ def answer(invocation: Invocation, settings: Settings, question: Question, typed
         is_stored = reads_intervals_again(sql)
         with (
             open_database(settings, own_session, dates, is_stored=is_stored, stop=stop) as database,
-            _bounded(settings.query.memory_gib),
+            bounded_memory(settings.query.memory_gib),
         ):
             for piece in FORMATS[question.format](database.ask(sql), is_terminal(sys.stdout)):
                 if not invocation.put(piece):
@@ -72,21 +69,6 @@ def answer(invocation: Invocation, settings: Settings, question: Question, typed
 
     stoppable(invocation, ask)
     return exit_codes.OK
-
-
-@contextmanager
-def _bounded(memory_gib: float) -> Iterator[None]:
-    """Bound what the whole process takes: DuckDB counts large single values nowhere, and each is copied to be printed.
-
-    Raises :class:`QueryFailed` where that is not enough.
-    """
-    try:
-        with bounded_growth(int(min(2 * memory_gib + _BESIDE_GIB, _GIB_MAX) * _GIB)):
-            yield
-    except MemoryError as error:
-        raise QueryFailed(
-            "an answer needs more memory than it may take: ask for shorter values, or raise --memory-gib"
-        ) from error
 
 
 def _sql_of(typed: str) -> str:

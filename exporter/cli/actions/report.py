@@ -17,6 +17,7 @@ from exporter.health.status import ScopeStatus, statuses
 from exporter.lake.stores.open import open_store
 from exporter.machine.clock import wall_us
 from exporter.query.database import check_duckdb, open_database
+from exporter.query.memory import bounded_memory
 from exporter.report import log_checks
 from exporter.report.completeness import earliest_us
 from exporter.report.page import Origin, page
@@ -100,7 +101,10 @@ def write_report(invocation: Invocation, settings: Settings, asked: ReportOption
 
     def look(stop: StopSwitch) -> tuple[list[ScopeStatus], LakeFacts, list[SessionFacts]]:
         scopes = asyncio.run(_statuses(settings))
-        with open_database(settings, own_session, dates, is_stored=True, stop=stop) as database:
+        with (
+            open_database(settings, own_session, dates, is_stored=True, stop=stop) as database,
+            bounded_memory(settings.query.memory_gib),
+        ):
             ask = _asking(database)
             facts = lake_facts(ask)
             if database.has_log:
