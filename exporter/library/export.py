@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from concurrent.futures import wait
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, cast
 
@@ -50,10 +49,10 @@ def export(settings: Settings | Mapping[str, Any], request: Request | None = Non
     thread: OwnThread[None] = OwnThread(copy_context(), f"ivs-export {exporting.ledger.run_id}")
     done = thread.start(exporting.carry_out())
     try:
-        wait([done])
+        thread.wait()
     except BaseException:  # Ctrl-C, or what a scheduler raises in its main thread to end a task
         thread.call(exporting.stop.ask, _INTERRUPTED)
-        wait([done], _GRACE_S)
+        thread.wait(_GRACE_S)
         raise
     return exporting.result(done.exception())
 
