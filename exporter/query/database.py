@@ -8,21 +8,21 @@ loaded or fetched; and none of these settings can be changed any more.
 from __future__ import annotations
 
 import re
-import tempfile
 from collections import Counter
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from exporter.errors import ExportError, LakeRefused, QueryFailed, TemporaryFolderRefused, UsageError
+from exporter.errors import ExportError, LakeRefused, QueryFailed, UsageError
 from exporter.lake.data_files import scope_in
 from exporter.query.files import open_files
 from exporter.query.statement_check import checked_statement
+from exporter.query.stop_switch import QueryStopped, StopSwitch
 from exporter.text import one_line
 from exporter.views.statements import TABLES, VIEWS, Dates, statements
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from types import ModuleType
 
     import pyarrow as pa
@@ -49,30 +49,6 @@ _NOT_IN_ARROW = re.compile(r"\b(?:UHUGEINT|BIGNUM|TIME WITH TIME ZONE|BIT)\b")
 _OUT_OF_MEMORY = "Out of Memory Error"
 # What DuckDB's errors end with: the line of the statement, and a mark below it.
 _POSITION = re.compile(r"\s*LINE \d+:.*", re.DOTALL)
-
-
-class QueryStopped(QueryFailed):
-    """A question was asked to end before it was answered."""
-
-    kind = "stopped"
-
-
-class StopSwitch:
-    """Ends what a database is doing, from any thread: that raises :class:`QueryStopped` where it waits."""
-
-    def __init__(self) -> None:
-        self.is_on = False
-        self._interrupt: Callable[[], None] = lambda: None
-
-    def turn_on(self) -> None:
-        """End it."""
-        self.is_on = True
-        with suppress(Exception):  # the connection may be closed in this moment
-            self._interrupt()
-
-    def connect(self, interrupt: Callable[[], None]) -> None:
-        """Call ``interrupt`` when the switch is turned on."""
-        self._interrupt = interrupt
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +160,7 @@ def open_database(
     :class:`TemporaryFolderRefused`.
     """
     duckdb, stop = _duckdb(), stop or StopSwitch()
-    with _folder() as folder, open_files(settings.lake, make_session, settings.s3) as files:
+    with stop.folder() as folder, open_files(settings.lake, make_session, settings.s3) as files:
         from exporter.query.file_system import ROOT, LakeFileSystem  # noqa: PLC0415 - fsspec comes with DuckDB
 
         file_system = LakeFileSystem(files, TABLES)
@@ -221,19 +197,6 @@ def _duckdb() -> ModuleType:
     except ImportError as error:
         raise UsageError(_MISSING) from error
     return duckdb
-
-
-@contextmanager
-def _folder() -> Iterator[str]:
-    """A temporary folder for what does not fit into memory."""
-    try:
-        folder = tempfile.TemporaryDirectory(prefix="ivs-export-query-", ignore_cleanup_errors=True)
-    except OSError as error:
-        raise TemporaryFolderRefused(
-            f"no temporary folder can be made ({one_line(error.strerror)}): set TMPDIR to one that can be written"
-        ) from error
-    with folder as name:
-        yield name
 
 
 def _connection(duckdb: ModuleType, folder: str, memory_gib: float) -> Any:  # noqa: ANN401 - DuckDB's own

@@ -8,17 +8,22 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
+import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from exporter.cli.actions import stoppable
+from exporter.cli.invocation import Invocation
 from exporter.query.database import NAMES
 from tests.support import tables_lake
 from tests.support.command import Ended, command_line, started, until
 from tests.support.environment import bare_environment
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from exporter.query.stop_switch import StopSwitch
 
 
 @pytest.fixture
@@ -135,13 +140,35 @@ async def test_a_signal_ends_a_long_question(sql: str, number: signal.Signals, l
     """While rows come, and while none does, for it would take years; and the temporary folder is gone."""
     folder = tmp_path / "temporary"
     folder.mkdir()
-    command = command_line("query", "--lake", str(lake), "--format", "csv", sql)
+    command = command_line("query", "--lake", str(lake), "--format", "csv", "--memory-gib", "0.05", sql)
     with started(command, bare_environment({"TMPDIR": str(folder)})) as running:
-        await until(lambda: bool(list(folder.iterdir())) and (sql == NO_ROW or len(running.output.text) > 1_000))
+        await until(lambda: len(running.output.text) > 1_000 or bool([*folder.glob("*/*.tmp")]))
         os.kill(running.process.pid, number)
         ended = await running.end()
     assert ended.code == 128 + number
     assert not list(folder.iterdir())
+
+
+def test_work_that_does_not_end_leaves_no_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As on a machine that is too busy for it to end in time: the process goes without it, and removes the folder."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(stoppable, "_END_S", 0.01)
+    invocation, released = Invocation(is_json=False), threading.Event()
+    signals = invocation.signals
+    monkeypatch.setattr(signals, "at_once", sys.exit)
+
+    def hang(stop: StopSwitch) -> None:
+        with stop.folder() as name:
+            (Path(name) / "spilled").write_text("")
+            signals.received = "SIGINT"
+            assert signals.graceful is not None
+            signals.graceful("SIGINT")
+            released.wait()
+
+    with pytest.raises(SystemExit, match="SIGINT"):
+        stoppable.stoppable(invocation, hang)
+    assert not list(tmp_path.iterdir())
+    released.set()
 
 
 @pytest.mark.slow

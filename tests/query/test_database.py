@@ -11,8 +11,9 @@ import pytest
 
 from exporter.cli.own_session import own_session
 from exporter.errors import ExportError, FileLost, LakeError, LakeRefused, QueryFailed, UsageError
-from exporter.query.database import NAMES, QueryStopped, StopSwitch, open_database
+from exporter.query.database import NAMES, open_database
 from exporter.query.file_system import LakeFileSystem
+from exporter.query.stop_switch import QueryStopped, StopSwitch
 from exporter.settings import QuerySettings, Settings
 from exporter.telemetry.logger import FIELDS
 from exporter.views.statements import Dates

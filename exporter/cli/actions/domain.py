@@ -15,8 +15,8 @@ from exporter.text import counted
 
 if TYPE_CHECKING:
     from exporter.cli.invocation import Invocation
-    from exporter.query.database import StopSwitch
     from exporter.query.domain_checks import Finding
+    from exporter.query.stop_switch import StopSwitch
     from exporter.settings import Settings
 
 

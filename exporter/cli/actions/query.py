@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from exporter.cli.invocation import Invocation
-    from exporter.query.database import StopSwitch
     from exporter.query.examples import Example
+    from exporter.query.stop_switch import StopSwitch
     from exporter.settings import Settings
 
 _STANDARD_INPUT = "-"

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from exporter.cli.invocation import Invocation
-    from exporter.query.database import Database, StopSwitch
+    from exporter.query.database import Database
+    from exporter.query.stop_switch import StopSwitch
     from exporter.report.facts import LakeFacts, SessionFacts, SessionLine
     from exporter.report.questions import Ask
     from exporter.settings import Settings

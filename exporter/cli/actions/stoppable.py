@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, TypeVar
 
-from exporter.query.database import StopSwitch
+from exporter.query.stop_switch import StopSwitch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,15 +14,16 @@ if TYPE_CHECKING:
 
     Result = TypeVar("Result")
 
-#: How long the work may take to end, its temporary files removed, before the process ends without it.
-_END_S = 0.7
+#: How long the work may take to end before the process ends without it, and how often it is asked to meanwhile.
+_END_S, _ASKED_TIMES = 0.7, 7
 
 
 def stoppable(invocation: Invocation, work: Callable[[StopSwitch], Result]) -> Result:
     """Do the work in a thread of its own, while this one waits for it and for signals; raise what it raises.
 
     Python handles a signal between two steps of the main thread, and DuckDB may work for minutes within one. At a
-    signal the work is asked to end by its switch, and the process ends with the signal's code.
+    signal the work is asked to end by its switch, and the process ends with the signal's code. The temporary folder is
+    gone then, also where the work goes on.
     """
     stop, wake, ended = StopSwitch(), threading.Event(), threading.Event()
     results: list[Result] = []
@@ -45,9 +46,18 @@ def stoppable(invocation: Invocation, work: Callable[[StopSwitch], Result]) -> R
     threading.Thread(target=do, name="question", daemon=True).start()
     wake.wait()
     if invocation.signals.received is not None:
-        ended.wait(_END_S)
+        _end(stop, ended)
         invocation.signals.at_once(invocation.signals.received)
     invocation.signals.graceful = None
     if errors:
         raise errors[0]
     return results[0]
+
+
+def _end(stop: StopSwitch, ended: threading.Event) -> None:
+    """Let the work end, or clear up behind it."""
+    for _ in range(_ASKED_TIMES):
+        if ended.wait(_END_S / _ASKED_TIMES):
+            return
+        stop.turn_on()  # again: DuckDB forgets it where the statement had not begun
+    stop.remove_folder()
