@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from enum import Enum, auto
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from exporter.errors import UsageError
-from exporter.model import Outcome
+from exporter.model import Outcome, ScopeEnd
 from exporter.telemetry.failures import Failures
 from exporter.telemetry.unknown_fields import add_names
 from exporter.text import counted
 from exporter.timestamps import text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from exporter.errors import ExportError
     from exporter.lake.data_files import DataFile
     from exporter.telemetry.failures import Failure
-
-
-class ScopeEnd(Enum):
-    """How a scope ended as a whole before its work was done."""
-
-    HELD = auto()  # another run holds it
-    DAMAGED = auto()  # nothing can be built on its commit log
-    MISUSED = auto()  # the usage is wrong: to run again is no use
-    LOST = auto()  # for any other error, its own or the run's
 
 
 class ScopeLedger:
@@ -38,16 +28,16 @@ class ScopeLedger:
     every failure has a name. ``account_id`` is None as long as nobody knows it. Of participants' rows some may lack
     details, and some of those because they came too late. ``is_dry`` says that nothing was to be fetched, ``is_empty``
     that the region has no stage. Sessions that ended before ``complete_until_us`` are sealed, where that is known.
+    ``units_uncommitted`` were fetched whole, and have no outcome before their commit.
     """
 
     def __init__(self, region: str, account_id: str | None = None) -> None:
         self.region = region
         self.account_id = account_id
-        self.sessions_found = 0
-        self.sessions_sealed = 0
-        self.sessions_active = 0
-        self.sessions_vanished = 0
+        self.sessions_found = self.sessions_sealed = 0
+        self.sessions_active = self.sessions_vanished = 0
         self.events_fetched = 0
+        self.units_uncommitted = self.listings_needed = 0
         self.calls: Counter[str] = Counter()
         self.throttled = self.retries = 0
         self.details_late = 0
@@ -59,11 +49,9 @@ class ScopeLedger:
         self._failures = Failures()
         self._units_found = 0
         self._outcomes: Counter[Outcome] = Counter()
-        self._listings_open = 0
-        self._listings_failed = 0
+        self._listings_open = self._listings_failed = 0
         self._rows: Counter[str] = Counter()
-        self._files = 0
-        self._size_bytes = 0
+        self._files = self._size_bytes = 0
         self._end: ScopeEnd | None = None
         self._is_reopened = False
         self._is_closed = False
@@ -89,8 +77,18 @@ class ScopeLedger:
         if self.units_open < 0:
             raise AssertionError(f"{self.name}: more outcomes than units were found")
 
-    def unit_failed(self, name: str, error: ExportError) -> None:
-        """Note that a unit failed, under its name."""
+    def unit_fetched(self) -> None:
+        """Note that a unit was fetched whole, and waits for the commit that gives it its outcome."""
+        self.units_uncommitted += 1
+
+    def units_committed(self, outcomes: Sequence[Outcome]) -> None:
+        """Note what became of units that were fetched, now that a record says so."""
+        self.units_uncommitted -= len(outcomes)
+        self.units_ended(outcomes)
+
+    def unit_failed(self, name: str, error: ExportError, *, was_fetched: bool = False) -> None:
+        """Note that a unit failed, under its name; or, where it ``was_fetched``, what came of it."""
+        self.units_uncommitted -= was_fetched
         self._failures.add(name, error)
         self.unit_ended(Outcome.FAILED)
 
@@ -127,6 +125,7 @@ class ScopeLedger:
 
     def listing_needed(self) -> None:
         """Note that a list is to be read."""
+        self.listings_needed += 1
         self._listings_open += 1
 
     def listing_read(self) -> None:
@@ -194,6 +193,7 @@ class ScopeLedger:
         self._is_closed = True
         if self.units_open:
             self._outcomes[Outcome.DEFERRED] += self.units_open
+        self.units_uncommitted = 0
         if self.details_late:
             self._failures.defer(self.name, "details of participants came too late for their rows", self.details_late)
         if self._listings_open:

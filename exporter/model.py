@@ -6,7 +6,7 @@ import os.path
 import re
 from dataclasses import dataclass
 from difflib import get_close_matches
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -107,6 +107,15 @@ class Outcome(StrEnum):
     FAILED = "failed"
     DEFERRED = "deferred"
     ABANDONED = "abandoned"
+
+
+class ScopeEnd(Enum):
+    """How a scope ended as a whole before its work was done."""
+
+    HELD = auto()  # another run holds it
+    DAMAGED = auto()  # nothing can be built on its commit log
+    MISUSED = auto()  # the usage is wrong: to run again is no use
+    LOST = auto()  # for any other error, its own or the run's
 
 
 class RawPages(Protocol):

@@ -18,9 +18,9 @@ from exporter.commit_log.lease import is_alive, read_claim
 from exporter.commit_log.process import is_gone
 from exporter.commit_log.reader import records_after, scopes_in
 from exporter.errors import ExportError, LakeTooNew, LogDamaged
-from exporter.ledger import ScopeEnd, ScopeLedger
+from exporter.ledger import ScopeLedger
 from exporter.machine.clock import wall_us
-from exporter.model import Outcome
+from exporter.model import Outcome, ScopeEnd
 from exporter.timestamps import SECOND_US, read_us
 
 if TYPE_CHECKING:

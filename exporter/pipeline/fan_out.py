@@ -237,6 +237,7 @@ class Pipeline:
         except (ApiError, EventUnreadable, TemporaryFolderRefused) as error:
             await self._fail(unit, progress, error)
         else:
+            self._ledger.unit_fetched()
             await self._deliver(UnitFetched(progress, fetched))
 
     async def _deliver(self, delivery: Delivery) -> None:

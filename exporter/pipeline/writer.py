@@ -225,7 +225,7 @@ class Writer:
         self._take_events_of(fetched.unit)
         self._checkpoint.work_on(progress)
         if unit.error is not None:
-            self._ledger.unit_failed(fetched.unit.name, unit.error)
+            self._ledger.unit_failed(fetched.unit.name, unit.error, was_fetched=True)
             progress.failed(participant_id, self._now_us(), 0.0, is_refused=False)
             return
         is_known = participant_id in progress.known.units
@@ -250,7 +250,8 @@ class Writer:
             self._checkpoint.outcomes.append(Outcome.ABANDONED)
             return
         message = undated(parted.count, unit.events + parted.count)
-        self._ledger.unit_failed(unit.fetched.unit.name, EventUndated(f"{message}: they are kept in {REJECTS}/"))
+        error = EventUndated(f"{message}: they are kept in {REJECTS}/")
+        self._ledger.unit_failed(unit.fetched.unit.name, error, was_fetched=True)
 
     def _take_events_of(self, unit: Unit) -> None:
         if self._listed.holds_row_of(unit):
@@ -264,7 +265,7 @@ class Writer:
         self._taken = set()
         checkpoint, self._checkpoint = self._checkpoint, Checkpoint()
         await self._committer.commit(checkpoint)
-        self._ledger.units_ended(checkpoint.outcomes)
+        self._ledger.units_committed(checkpoint.outcomes)
         # A scope that was woken meanwhile was woken for what is committed now.
         self._is_due = False
         self._use_with(0)

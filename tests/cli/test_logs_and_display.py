@@ -8,16 +8,16 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from rich.console import Console
 
 from exporter.cli.app import main
-from exporter.cli.progress import Progress, showing
+from exporter.cli.progress import Progress
+from exporter.cli.run_sample import ScopePhase, UnitTally
 from exporter.errors import LakeRefused, Refused
 from exporter.pipeline.run_ledger import RunLedger
 from exporter.telemetry import logs
 from exporter.telemetry.logger import Logger
 from exporter.text import one_line
-from tests.support.ledgers import Outcome, a_scope
+from tests.support.ledgers import Outcome, a_held_scope, a_lost_scope, a_scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -161,38 +161,24 @@ def a_ledger() -> RunLedger:
     return RunLedger("a-run", [scope])
 
 
-def shown(progress: Progress) -> str:
-    console = Console(file=io.StringIO(), width=160)
-    console.print(progress.text())
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue()
-
-
 def test_progress_tells_pace_and_time_left() -> None:
-    """Pace is that of the last seconds; left are the pages of the units found, at the mean of those committed."""
+    """Pace is that of the last seconds; left are the pages of the units found, at the mean of those fetched."""
     ledger, now_s = a_ledger(), [0.0]
     scope = ledger.scopes[0]
     scope.calls["ListParticipantEvents"] = 400
-    progress = Progress(ledger, 5.0, lambda: now_s[0])
+    progress = Progress(ledger, lambda: now_s[0])
     progress.sample()
     assert progress.left_s() is None
+    assert progress.shown().total.left_s is None
     for second in range(1, 41):
         now_s[0] = float(second)
         scope.calls["ListParticipantEvents"] += 10
         progress.sample()
     assert progress.pace(0) == {"ListParticipantEvents": 10.0}
     assert progress.left_s() == (1200 * 2 - 800) / 10.0
-    text = shown(progress)
-    for part in (
-        "a-run: 40 s, about 2 min 40 s left",
-        "123456789012-eu-west-1",
-        "1,200 found, 200 done",
-        "events 10.0",
-    ):
-        assert part in text
-    assert "more is being found" not in text
-    scope.listing_needed()
-    assert "at least, for more is being found" in shown(progress)
+    shown = progress.shown()
+    assert (shown.elapsed_s, shown.total.left_s, shown.paces) == (40.0, 160.0, (("events", 10.0),))
+    assert [cause.count for cause in shown.causes] == [1]
     assert progress.line() == {
         "units_found": 1200,
         "units_done": 200,
@@ -202,12 +188,54 @@ def test_progress_tells_pace_and_time_left() -> None:
         "failures": 1,
         "left_s": 160,
     }
+    scope.listing_needed()
+    finding = progress.shown().total
+    assert (finding.phase, finding.left_s) == (ScopePhase.FINDING, None)
+
+
+def test_fetched_units_are_apart_from_committed_ones_and_the_percentage_never_falls() -> None:
+    """What waits for its commit is in no percentage; a unit that turns up late takes nothing back."""
+    scope = a_scope({Outcome.EXPORTED: 50}, found=100)
+    progress = Progress(RunLedger("a-run", [scope]), lambda: 0.0)
+    for _ in range(30):
+        scope.unit_fetched()
+    [shown] = progress.shown().scopes
+    assert (shown.units, shown.percent, shown.phase) == (UnitTally(100, 50, 30), 50, ScopePhase.FETCHING)
+    scope.units_committed([Outcome.EXPORTED] * 29)
+    scope.unit_failed("unit", Refused("odd", "Code"), was_fetched=True)
+    assert progress.shown().total.units == UnitTally(100, 80, 0)
+    for _ in range(60):
+        scope.unit_found()
+    assert [sample.percent for sample in (*progress.shown().scopes, progress.shown().total)] == [80, 80]
+    for _ in range(80):
+        scope.unit_fetched()
+    assert progress.shown().total.phase is ScopePhase.COMMITTING
+
+
+def test_how_far_a_scope_is() -> None:
+    """Each phase is known by its own sign; all together are as far as the last of them."""
+    starting, finding, stopped, empty = a_scope(), a_scope(), a_scope(found=2), a_scope()
+    for scope in (starting, finding):
+        scope.listing_needed()
+    finding.calls["ListStages"] = 1
+    stopped.seconds, empty.is_empty = 1.0, True
+    done, fetching = a_scope({Outcome.EXPORTED: 1}), a_scope(found=1)
+    ledger = RunLedger("a-run", [done, a_held_scope(), a_lost_scope(), empty, stopped, fetching, starting, finding])
+    samples = Progress(ledger, lambda: 0.0).shown()
+    assert [scope.phase for scope in samples.scopes] == [
+        *(ScopePhase.DONE, ScopePhase.HELD, ScopePhase.LOST, ScopePhase.EMPTY, ScopePhase.STOPPED),
+        *(ScopePhase.FETCHING, ScopePhase.STARTING, ScopePhase.FINDING),
+    ]
+    assert samples.total.phase is ScopePhase.FINDING
+    assert samples.total.counts.failed == 2
+    ledger.scopes[-2:] = []
+    assert Progress(ledger, lambda: 0.0).shown().total.phase is ScopePhase.FETCHING
 
 
 def test_units_that_cost_nothing_are_not_waited_for() -> None:
     """Units that are unchanged take no call, so they neither count as work nor as pace."""
     ledger, now_s = RunLedger("a-run", [a_scope({Outcome.UNCHANGED: 900}, found=1000)]), [0.0]
-    progress = Progress(ledger, 5.0, lambda: now_s[0])
+    progress = Progress(ledger, lambda: now_s[0])
     progress.sample()
     now_s[0], ledger.scopes[0].calls["ListParticipantEvents"] = 10.0, 50
     progress.sample()
@@ -217,27 +245,13 @@ def test_units_that_cost_nothing_are_not_waited_for() -> None:
 def test_progress_of_a_run_that_has_not_begun_is_empty() -> None:
     """Before the first scope is known, and while scopes come, there is nothing to divide by."""
     ledger, now_s = RunLedger("a-run"), [0.0]
-    progress = Progress(ledger, 5.0, lambda: now_s[0])
+    progress = Progress(ledger, lambda: now_s[0])
     progress.sample()
-    assert "a-run" in shown(progress)
+    assert progress.shown().scopes == ()
     ledger.scopes.append(a_scope())
     progress.sample()
     assert progress.pace(0) == {}
     assert progress.left_s() is None
-
-
-async def test_live_display_draws_on_a_terminal_and_lets_log_lines_through() -> None:
-    """The table is drawn while the block runs, a log line stands above it, and the cursor is shown again."""
-    console = Console(file=io.StringIO(), force_terminal=True, width=160)
-    progress = Progress(a_ledger(), 5.0, lambda: 0.0)
-    async with showing(progress, console):
-        await asyncio.sleep(0)
-        console.print("a line")
-    assert isinstance(console.file, io.StringIO)
-    text = console.file.getvalue()
-    assert "123456789012-eu-west-1" in text
-    assert "a line" in text
-    assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")
 
 
 @pytest.mark.parametrize(("log_format", "begins"), [("auto", "{"), ("json", "{"), ("text", "2")])

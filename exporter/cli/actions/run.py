@@ -163,7 +163,7 @@ async def carry_out(
         "run began", run_id=ledger.run_id, lake=settings.lake, regions=settings.regions, stages=len(settings.stages)
     )
     try:
-        async with showing(Progress(ledger, settings.quota.rate, time.monotonic), console):
+        async with showing(Progress(ledger, time.monotonic, stop), console):
             if invocation.estimates is None:
                 await run(settings, request, ledger, stop)
             else:
