@@ -31,6 +31,7 @@ _STYLES = {
     TextRole.STRONG: Style(bold=True),
     TextRole.FAINT: Style(dim=True),
     TextRole.ACCENT: Style(color="cyan"),
+    TextRole.ACCENT_FAINT: Style(color="cyan", dim=True),
     TextRole.FAILURE: Style(color="red"),
 }
 

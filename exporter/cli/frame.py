@@ -166,7 +166,7 @@ def _bar(scope: ScopeSample, width: int, glyphs: Glyphs) -> list[Piece]:
     fetched = (width * (units.done + units.uncommitted) // units.found if units.found else 0) - done
     return [
         Piece(glyphs.done * done, TextRole.ACCENT),
-        Piece(glyphs.fetched * fetched, TextRole.ACCENT),
+        Piece(glyphs.fetched * fetched, TextRole.ACCENT_FAINT),
         Piece(glyphs.open * (width - done - fetched), TextRole.FAINT),
     ]
 

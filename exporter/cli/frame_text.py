@@ -22,6 +22,7 @@ class TextRole(Enum):
     STRONG = auto()
     FAINT = auto()
     ACCENT = auto()
+    ACCENT_FAINT = auto()
     FAILURE = auto()
 
 
@@ -47,7 +48,7 @@ class Glyphs:
     cut: str
 
 
-UNICODE = Glyphs("━", "┅", "─", "…")
+UNICODE = Glyphs("━", "╍", "─", "…")
 #: For a terminal that shows nothing else.
 ASCII = Glyphs("=", "-", ".", "~")
 

@@ -150,7 +150,7 @@ async def test_a_real_run_on_a_terminal(tmp_path: Path) -> None:
         command = command_line("run", "--lake", str(tmp_path / "lake"), "--calls-per-second", "20")
         environment = environment_of(emulator.url, SEEN)
         with on_a_terminal(command, environment, 80, 24) as terminal:
-            await until(lambda: "┅" in row_of(terminal, "111122223333-us-east-1"))
+            await until(lambda: "╍" in row_of(terminal, "111122223333-us-east-1"))
             assert len(terminal.lines) == 5
             assert terminal.lines[3].endswith("done to commit  found        left")
             terminal.resize(50, 8)

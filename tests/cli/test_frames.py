@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import html
+import re
 from dataclasses import replace
+from itertools import groupby
 
 import pytest
 from hypothesis import given
@@ -11,6 +14,7 @@ from hypothesis import strategies as st
 from exporter.cli.frame import frame_of
 from exporter.cli.frame_text import ASCII, TextRole, amount, duration, elapsed
 from exporter.cli.run_sample import Cause, RunSample, ScopePhase, ScopeSample, Tally, UnitTally
+from tests.support.display_pictures import PICTURES, SHOWN
 from tests.support.run_samples import FETCHING, RUN_ID, many_scopes, sample_of
 
 SIZES = [(80, 24), (200, 50)]
@@ -33,7 +37,7 @@ def test_one_scope_on_a_terminal_of_80_columns() -> None:
         "events 45,000      sessions 18/41         failed 0      throttled 3",
         "calls/s 5.0     events 5.0     participants 0.0     sessions 0.0     stages 0.0",
         "                                               done to commit  found        left",
-        "111122223333-eu-west-1 ━━━━━━━┅────────  46%  1,104       123  2,400       4 min",
+        "111122223333-eu-west-1 ━━━━━━━╍────────  46%  1,104       123  2,400       4 min",
     ]
 
 
@@ -44,7 +48,7 @@ def test_a_wide_terminal_has_more_columns_and_a_longer_bar() -> None:
         *("done", "to", "commit", "found", "sessions", "events", "calls/s", "throttled", "failed", "left")
     ]
     assert scope.split() == [
-        *("111122223333-eu-west-1", "━" * 35 + "┅" * 4 + "─" * 39, "46%"),
+        *("111122223333-eu-west-1", "━" * 35 + "╍" * 4 + "─" * 39, "46%"),
         *("1,104", "123", "2,400", "18/41", "45,000", "5.0", "3", "0", "4", "min"),
     ]
     assert len(heads) == len(scope) == 200
@@ -164,3 +168,16 @@ def test_figures_are_short_and_never_more_than_is_true() -> None:
     assert elapsed(36_125.9) == "10:02:05"
     assert [UnitTally(1_000, done).percent for done in (0, 9, 999, 1_000)] == [0, 0, 99, 100]
     assert UnitTally().percent is None
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_the_pictures_in_the_documents_show_what_is_drawn(name: str) -> None:
+    """Line for line; they are small, and name no host but that of SVG's own name. `scripts/pictures` draws them."""
+    svg = (PICTURES / f"{name}.svg").read_text()
+    _, sample, width, height = SHOWN[name]
+    texts = re.findall(r'<text class="run-r\d+" x="[\d.]+" y="([\d.]+)"[^>]*>([^<]*)</text>', svg)
+    lines = ["".join(html.unescape(text) for _, text in line) for _, line in groupby(texts, lambda text: text[0])]
+    drawn = shown(sample, width, height)
+    assert ["".join(line.split()) for line in lines] == ["".join(line.split()) for line in drawn]
+    assert re.findall(r"https?://[^\"' ]*", svg) == ["http://www.w3.org/2000/svg"]
+    assert len(svg.encode()) < 60_000
