@@ -42,6 +42,14 @@ class GlueDatabase:
         self._timeout_s = timeout_s
         self._host = urlsplit(client.meta.endpoint_url).netloc
 
+    async def is_there(self) -> bool:
+        """Whether Glue has the database."""
+        try:
+            await self._call("get_database", Name=self.name)
+        except NotInGlue:
+            return False
+        return True
+
     async def table(self, name: str) -> Mapping[str, Any] | None:
         """The table of that name, as Glue describes it; None where there is none, or no database."""
         try:

@@ -52,6 +52,10 @@ class GlueRefused(CatalogError):
     kind = "catalog_refused"
 
 
+class GlueDenied(GlueRefused):
+    """A permission is missing."""
+
+
 class NotInGlue(CatalogError):
     """Glue has no such table, or no such database."""
 
@@ -97,7 +101,7 @@ def _of_answer(answer: Mapping[str, Any], method: str, host: str) -> ExportError
     if code in EXPIRED_CODES | _INVALID_KEYS:
         return CredentialsLost(f"glue refuses the AWS credentials: {said}", is_expired=code in EXPIRED_CODES)
     if code in _DENIED:
-        return GlueRefused(f"glue: no permission: {_remedy(method, said)} ({said})")
+        return GlueDenied(f"glue: no permission: {_remedy(method, said)} ({said})")
     return _MEANINGS.get(code, kind)(f"glue: {method}: {said}")
 
 

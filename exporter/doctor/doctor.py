@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from exporter.doctor import clock, identity, network, stages
+from exporter.doctor import clock, identity, network, stages, watching
+from exporter.doctor.catalog import CatalogInUse
 from exporter.doctor.check import Examination, examined
 from exporter.doctor.lake_on_disk import LakeOnDisk
 from exporter.doctor.machine import check_open_files, check_temporary_folder
@@ -33,10 +34,13 @@ class Doctor:
 
     way: WayToAws
     lake: LakeOnDisk | LakeOnS3
+    catalog: CatalogInUse
 
     async def checks(self) -> AsyncIterator[Check]:
         """Make all checks, and give each in its order as soon as it is made."""
-        async for check in examined([*self._of_machine(), *self._of_aws(), *self.lake.examinations()]):
+        settings = self.way.settings
+        of_run = [*self._of_machine(), *self._of_aws(), *self.lake.examinations(), *self.catalog.examinations()]
+        async for check in examined([*of_run, *watching.examinations(settings)]):
             yield check
 
     @property
@@ -79,8 +83,12 @@ async def open_doctor(
 
     ``run_id`` is no other's: trials are named after it.
     """
-    async with WayToAws(settings, wall_clock, run_id, patience) as way, _lake_of(way, run_id, patience) as lake:
-        yield Doctor(way, lake)
+    async with (
+        WayToAws(settings, wall_clock, run_id, patience) as way,
+        _lake_of(way, run_id, patience) as lake,
+        CatalogInUse(way, run_id) as catalog,
+    ):
+        yield Doctor(way, lake, catalog)
 
 
 def _lake_of(way: WayToAws, run_id: str, patience: Patience) -> LakeOnDisk | LakeOnS3:

@@ -150,6 +150,11 @@ def open_connections(http: HttpSettings) -> Connections:
     return Connections(http, certificates)
 
 
+def trusted_certificates() -> ssl.SSLContext:
+    """What TLS is trusted by, for a call of another kind. Raises as `open_connections`."""
+    return _certificates(_named_bundle())
+
+
 def proxy_for(url: str) -> str | None:
     """Find the proxy for a URL in HTTPS_PROXY, HTTP_PROXY and NO_PROXY, as every AWS tool reads them.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,6 +61,30 @@ class MetricsFile:
             _log.warning("the metrics' file can't be written", file=str(self._path), reason=reason)
 
 
+async def fault_of_folder(path: str) -> str | None:
+    """Why the file could not be written, tried by another name in its folder; None where it can. Nothing is left."""
+    trying = asyncio.wrap_future(DaemonThreads().submit(_fault_of_trial, path))
+    if not (await asyncio.wait([trying], timeout=WRITE_TIMEOUT_S))[0]:
+        return f"nothing was written in {WRITE_TIMEOUT_S:g} s"
+    return trying.result()
+
+
+def _fault_of_trial(path: str) -> str | None:
+    whole = Path(os.path.expanduser(path))  # noqa: PTH111 - as above
+    try:
+        _check_ordinary(whole)
+        with tempfile.TemporaryFile(dir=whole.parent):
+            return None
+    except (OSError, ValueError) as error:
+        return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+def _check_ordinary(path: Path) -> None:
+    """Raise OSError for a device, such as /dev/stdout: it would be replaced by a file."""
+    if path.exists() and not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(0, "it is no ordinary file")
+
+
 def _fault_of_writing(path: Path, samples: Sequence[Sample]) -> str | None:
     """Why the file can't be written; None where it is."""
     try:
@@ -71,8 +96,7 @@ def _fault_of_writing(path: Path, samples: Sequence[Sample]) -> str | None:
 
 def _replace(path: Path, text: str) -> None:
     """Write a new file beside the old one, readable by whom the umask lets, and put it in its place."""
-    if path.exists() and not stat.S_ISREG(path.stat().st_mode):
-        raise OSError(0, "it is no ordinary file")  # a device such as /dev/stdout would be replaced by a file
+    _check_ordinary(path)
     beside = path.with_name(f".{path.name}.{os.getpid()}")  # the collector reads what ends in .prom alone
     try:
         beside.write_text(text, encoding="utf-8")

@@ -98,6 +98,17 @@ async def _publish(settings: Settings, notice: Mapping[str, Any]) -> None:
         raise _NotSent(message_of(error)) from None
 
 
+async def topic_endpoint(settings: Settings) -> str:
+    """Where SNS is asked. Raises :class:`ExportError` where AWS's own configuration can't be read."""
+    from exporter.aws.errors import reading_configuration  # noqa: PLC0415 - as in `_publish`
+    from exporter.aws.sessions import open_session  # noqa: PLC0415 - the same
+
+    with reading_configuration("no way to SNS"):
+        async with open_session().create_client("sns", region_name=settings.notify.topic_region) as client:
+            url: str = client.meta.endpoint_url
+    return url
+
+
 def _reason_of(error: BaseException) -> str:
     """Why a request had no answer, without a word of its URL: of what is not known only the class is named."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 import time
 from contextlib import asynccontextmanager
@@ -11,9 +12,11 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
+from exporter.doctor.watching import METRICS
 from exporter.emulator import Account, Emulator, FixedWorld, RoleOptions
 from exporter.ivs.operations import Operation
-from exporter.settings import AccountSettings, TableSettings
+from exporter.settings import AccountSettings, CatalogSettings, TableSettings
+from exporter.watch_settings import TelemetrySettings
 from tests.support.certificates import own_certificate
 from tests.support.exports import options_of, stage_of
 from tests.support.servers.raw import raw_server
@@ -41,10 +44,14 @@ def outcomes(checks: dict[str, Check], *names: str) -> dict[str, str]:
     return {name: checks[name].outcome for name in names or checks}
 
 
-async def test_where_all_is_well_each_check_says_so(patient: Patient, world: WorldOptions) -> None:
+async def test_where_all_is_well_each_check_says_so(patient: Patient, world: WorldOptions, tmp_path: Path) -> None:
     """Each operation is asked once, the other regions once, and nothing stays in the lake's place."""
+    catalog = CatalogSettings.model_validate({"kind": "sql", "properties": {"uri": f"sqlite:///{tmp_path}/x.db"}})
+    watched = TelemetrySettings(metrics_file=str(tmp_path / "x.prom"))
     async with emulator_of(world) as emulator:
-        checks = await patient.checks(emulator, tables=DETAILS)
+        checks = await patient.checks(emulator, tables=DETAILS, catalog=catalog, telemetry=watched)
+    assert list(checks)[-5:] == [*(f"catalog-{part}" for part in ("package", "answers", "tables", "writes")), METRICS]
+    assert not [name for name in os.listdir(tmp_path) if name.startswith("x.")]  # noqa: PTH208
     assert set(outcomes(checks).values()) == {"ok"}
     assert checks["credentials"].detail == "account 111122223333, arn:aws:iam::111122223333:root"
     assert checks["ListStages"].detail == "us-east-1 1"

@@ -13,9 +13,10 @@ def doctor(context: click.Context) -> int:
     """Check all that a run with these settings needs, in seconds.
 
     This machine, the way to AWS, its clock, credentials and roles, where the
-    stages are, each read operation once, and the lake: a line each, and what
-    to do about what is wrong. Nothing is exported; what is written to the
-    lake to try it out is removed again.
+    stages are, each read operation once, and the lake; and, where they are
+    configured, the catalog, the way of notices and the metrics' file: a line
+    each, and what to do about what is wrong. Nothing is exported, published
+    or sent; what is written to the lake to try it out is removed again.
 
     Examples:
       ivs-export doctor --region eu-west-1

@@ -1,0 +1,72 @@
+"""A catalog in SQLite, looked at without a change: opened as a publication opens it, its file would be made."""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from exporter.catalog.errors import CatalogError
+
+_BUSY_S = 2.0
+_TABLES = "SELECT count(*) FROM sqlite_master WHERE name = 'iceberg_tables'"
+
+
+@dataclass(frozen=True, slots=True)
+class SqliteLook:
+    """What was seen of the file at ``path``, which can be written: whether it has a catalog's own tables."""
+
+    path: Path
+    has_tables: bool
+
+
+def look_at_sqlite(uri: str) -> SqliteLook | None:
+    """See that the file that a catalog's address names can be written, or made; None for another database.
+
+    It blocks. Raises :class:`CatalogError`, and what SQLAlchemy raises for an address that is none.
+    """
+    from sqlalchemy import make_url  # noqa: PLC0415 - an optional extra
+
+    url = make_url(uri)
+    if url.get_backend_name() != "sqlite":
+        return None
+    if not url.database or url.database == ":memory:":
+        raise CatalogError(
+            "catalog.properties: uri names a database in memory, which is gone with the run: name a file, such as"
+            " sqlite:////var/lib/ivs/catalog.db"
+        )
+    path = Path(url.database)
+    _check_folder(path.parent)
+    return SqliteLook(path, path.exists() and _has_tables(path))
+
+
+def _check_folder(folder: Path) -> None:
+    """SQLite writes a journal beside its file. Raises :class:`CatalogError` where that can't be."""
+    if not folder.is_dir():
+        raise CatalogError(f"there is no folder {folder} for the catalog's SQLite file: make it, or mend uri")
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise CatalogError(
+            f"the folder {folder} of the catalog's SQLite file can't be written ({error.strerror}): let the user who"
+            " runs this write there"
+        ) from error
+
+
+def _has_tables(path: Path) -> bool:
+    """Take the lock that a writer takes, look, and let it go. Raises :class:`CatalogError` where that can't be."""
+    address = f"file:{quote(str(path.absolute()))}?mode=rw"
+    try:
+        with closing(sqlite3.connect(address, timeout=_BUSY_S, isolation_level=None, uri=True)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            [count] = connection.execute(_TABLES).fetchone()
+            connection.execute("ROLLBACK")
+    except sqlite3.Error as error:
+        raise CatalogError(
+            f"the catalog's SQLite file {path} can't be written ({error}): mend uri, or see who holds the file"
+        ) from error
+    return bool(count)
