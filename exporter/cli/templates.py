@@ -10,6 +10,8 @@ from exporter.text import shown
 #: The settings' file, with every key and its default.
 SETTINGS = "ivs-export.toml"
 _PACKAGE = Path(__file__).resolve().parent.parent
+#: What installers make of those that are Python.
+_COMPILED = ".pyc"
 # In a wheel they lie in the package, in a working copy beside it.
 _PLACES = (_PACKAGE / "config", _PACKAGE.parent / "config")
 
@@ -17,7 +19,9 @@ _PLACES = (_PACKAGE / "config", _PACKAGE.parent / "config")
 def names() -> list[str]:
     """The names of all templates, the settings' file first: paths with slashes between."""
     folder = _folder()
-    found = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    found = sorted(
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file() and path.suffix != _COMPILED
+    )
     return sorted(found, key=lambda name: name != SETTINGS)
 
 

@@ -155,6 +155,7 @@ def test_the_steps_of_the_image_in_a_clean_folder(tmp_path: Path) -> None:
     [wheel] = wheels.iterdir()
     place = tmp_path / "installed"
     shutil.unpack_archive(wheel, place, "zip")
+    assert run(python, "-m", "compileall", "-q", "exporter/config", folder=place).returncode == 0  # as pip does
     said = run(python, "-m", "exporter", "config", "--list", folder=place)
     assert said.stdout.split() == names()
     assert (place / "exporter" / "report" / "style.css").exists()
