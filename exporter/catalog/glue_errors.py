@@ -111,4 +111,4 @@ def _remedy(method: str, said: str) -> str:
         return "grant it in Lake Formation, which governs this database"
     action = "".join(word.capitalize() for word in method.split("_"))
     also = ", or make the database yourself" if method == "create_database" else ""
-    return f"allow glue:{action}, as config/glue-policy.json does{also}"
+    return f"allow glue:{action}, as `ivs-export config glue-policy.json` does{also}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from exporter.errors import UsageError
 from exporter.lake.stores.open import is_on_s3
+from exporter.machine.installation import how_to_add
 
 if TYPE_CHECKING:
     from exporter.settings import Settings
@@ -26,9 +27,7 @@ def check_catalog(settings: Settings) -> None:
     if not catalog.kind:
         return
     if missing := [module for module in _MODULES[catalog.kind] if find_spec(module) is None]:
-        raise UsageError(
-            f"catalog.kind: {catalog.kind} needs {missing[0]}, which is not here: pip install 'ivs-export[catalog]'"
-        )
+        raise UsageError(f"catalog.kind: {catalog.kind} needs {missing[0]}, which is not here: {how_to_add('catalog')}")
     if catalog.kind in {"rest", "sql"} and "uri" not in catalog.properties:
         raise UsageError(f"catalog.properties: a catalog of the kind {catalog.kind} needs its address, uri")
     places_of(settings)

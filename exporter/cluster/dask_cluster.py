@@ -21,6 +21,7 @@ from exporter.commit_log.reader import last_numbers
 from exporter.errors import ExportError, UsageError
 from exporter.health.night import read_night
 from exporter.lake.stores.open import open_store
+from exporter.machine.installation import how_to_add
 from exporter.pipeline.budget import Budget
 from exporter.pipeline.publication import publish_after
 from exporter.pipeline.run_context import RunContext
@@ -151,7 +152,7 @@ def check_address(address: str) -> None:
     try:
         import distributed  # noqa: F401, PLC0415 - only who wants a cluster has it
     except ImportError as error:
-        raise UsageError("--dask needs the extra dask: pip install 'ivs-export[dask]'") from error
+        raise UsageError(f"--dask needs the extra dask: {how_to_add('dask')}") from error
 
 
 def _quiet(library: str) -> None:

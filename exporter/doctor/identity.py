@@ -46,7 +46,7 @@ async def check_roles(way: WayToAws) -> Check:
         return Check(ROLES, "ok", f"assumed: {named(account.role_arn for account in accounts)}")
     remedy = (
         "allow sts:AssumeRole on the role to the exporter's own credentials, and let the role's trust policy name them"
-        " and the external id, as config/trust-policy.json does"
+        " and the external id, as `ivs-export config trust-policy.json` does"
     )
     return Check(ROLES, "failed", named(map(str, errors), 3), remedy)
 

@@ -193,7 +193,7 @@ class LakeOnS3:
     async def check_lifecycle(self) -> Check:
         """Read the bucket's rules: one ends uploads that a killed run left, and none removes what the lake rests on."""
         name, prefix = "lake-lifecycle", self._settings.lake.removeprefix("s3://").partition("/")[2].strip("/")
-        remedy = "add the rules of config/s3-lifecycle.json, with this lake's prefix"
+        remedy = "add the rules that `ivs-export config s3-lifecycle.json` prints, with this lake's prefix"
         try:
             rules = (await self._send("get_bucket_lifecycle_configuration", with_key=False)).get("Rules", [])
         except Missing:

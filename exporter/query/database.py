@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from exporter.errors import ExportError, LakeRefused, QueryFailed, UsageError
 from exporter.lake.data_files import scope_in
+from exporter.machine.installation import how_to_add
 from exporter.query.files import open_files
 from exporter.query.statement_check import checked_statement
 from exporter.query.stop_switch import QueryStopped, StopSwitch
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 #: What can be named in a question.
 NAMES = (*TABLES, *VIEWS)
-_MISSING = "a query needs DuckDB, which is not installed: pip install 'ivs-export[query]'"
+_MISSING = f"a query needs DuckDB, which is not installed: {how_to_add('query')}"
 #: What is taken over from DuckDB at once lies outside its bound of memory.
 _ROWS_AT_ONCE = 256
 _GIB, _BYTES_MAX = 1 << 30, 1 << 60

@@ -11,6 +11,7 @@ import os
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
+from exporter.machine.installation import how_to_add
 from exporter.telemetry.logger import Logger
 from exporter.telemetry.spans import span, traced
 from exporter.watching.metrics import samples_of
@@ -115,7 +116,7 @@ def _open_collector() -> OpenTelemetry | None:
 
         return OpenTelemetry(wanted.names)
     except ImportError:
-        _log.warning("OpenTelemetry is not used", reason="the extra otel is missing: pip install 'ivs-export[otel]'")
+        _log.warning("OpenTelemetry is not used", reason=f"the extra otel is missing: {how_to_add('otel')}")
     except Exception as error:  # noqa: BLE001 - whatever a wrong variable comes to
         _log.warning("OpenTelemetry is not used", reason="a variable of its own is wrong", exc_info=error)
     return None

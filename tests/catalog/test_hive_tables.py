@@ -180,8 +180,8 @@ async def test_a_table_of_somebody_elses_holds_no_other_up(settings: Settings, p
 @pytest.mark.parametrize(
     ("operation", "said", "remedy"),
     [
-        ("GetTable", "User is not authorized", "allow glue:GetTable, as config/glue-policy.json does"),
-        ("CreateTable", "User is not authorized", "allow glue:CreateTable, as config/glue-policy.json does"),
+        ("GetTable", "User is not authorized", "allow glue:GetTable, as `ivs-export config glue-policy.json` does"),
+        ("CreateTable", "User is not authorized", "allow glue:CreateTable, as `ivs-export config glue"),
         ("CreateDatabase", "User is not authorized", "or make the database yourself"),
         (
             "CreateTable",

@@ -49,7 +49,7 @@ async def test_a_policy_that_no_longer_allows_to_write(exports_to_s3: Exports, m
     async with faulty_proxy(moto_endpoint) as proxy:
         proxy.rule = from_the_nth(nth, DENIED, ("PUT", "POST"))
         ended = await exports_to_s3.run(*OFTEN, environment={"AWS_ENDPOINT_URL_S3": proxy.url})
-    assert_failed(ended, "lake_refused", "^s3://lakes: no permission: allow s3:PutObject, as config/iam-policy.json")
+    assert_failed(ended, "lake_refused", "^s3://lakes: no permission: allow s3:PutObject, as `ivs-export config")
     exports_to_s3.assert_readable(ended)
     await exports_to_s3.assert_completes()
 

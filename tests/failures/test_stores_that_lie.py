@@ -58,7 +58,7 @@ async def test_a_permission_that_is_needed_later_is_missed_by_the_first_run(
     """It is named before a call of IVS is made."""
     proxy.rule = lambda request: DENIED if request.method == "DELETE" else None
     ended = await run_by(exports_to_s3, proxy)
-    assert_failed(ended, "lake_refused", "^s3://lakes: no permission: allow s3:DeleteObject, as config/iam-policy.json")
+    assert_failed(ended, "lake_refused", "^s3://lakes: no permission: allow s3:DeleteObject, as `ivs-export config")
     assert (ended.summary["calls"], exports_to_s3.lake.visible()) == ({}, set())
     await exports_to_s3.assert_completes()
 

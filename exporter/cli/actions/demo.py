@@ -179,7 +179,7 @@ def _answers(invocation: Invocation, lake: Path) -> str:
         "Next, with an account of your own:\n\n"
         "    export AWS_PROFILE=…            # or any other way to credentials\n"
         "    ivs-export run --region us-east-1 --lake ./my-lake\n\n"
-        "config/iam-policy.json has the permissions that it needs."
+        "`ivs-export doctor --policy` prints the permissions that it needs."
     )
 
 

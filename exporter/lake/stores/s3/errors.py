@@ -115,7 +115,7 @@ _MEANINGS: tuple[tuple[frozenset[str], type[LakeError], str], ...] = (
     (
         frozenset({"AccessDenied", "AllAccessDisabled", "Forbidden", "403"}),
         LakeRefused,
-        "no permission: allow {permission}, as config/iam-policy.json does ({said})",
+        "no permission: allow {permission}, as `ivs-export config iam-policy.json` does ({said})",
     ),
     (
         frozenset(
