@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 from typing import TYPE_CHECKING
+
+import pytest
 
 from exporter.doctor.check import Check, Examination, examined
 from exporter.emulator import Emulator
-from tests.support.command import Ended, command_line, end_of, environment_of
+from tests.support.command import Ended, command_line, end_of, environment_of, started, until
 from tests.support.exports import options_of
 
 if TYPE_CHECKING:
@@ -57,6 +60,25 @@ async def test_a_place_in_which_a_run_would_fail(world: WorldOptions, tmp_path: 
     assert checks["open-files"]["detail"].startswith("64 at most: too few for many scopes")
     assert "ulimit -Hn" in checks["open-files"]["remedy"]
     assert ended.summary["calls"]["sts"] == {"GetCallerIdentity": 1}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_signal_leaves_nothing_behind(number: signal.Signals, world: WorldOptions, tmp_path: Path) -> None:
+    """The trial of a lake is removed, too, when the doctor is stopped while a call is not answered."""
+    keys = {**KEYS, "AWS_SECRET_ACCESS_KEY": "emulator"}
+    async with Emulator(options_of(world, faults=("silence operation=ListStageSessions",))) as emulator:
+        environment = environment_of(emulator.url, keys, {"AWS_ENDPOINT_URL_STS": emulator.url})
+        command = command_line("doctor", "--region", "us-east-1", "--lake", str(tmp_path / "lake"))
+        with started(command, environment) as running:
+            await until(lambda: "ListStageSessions" in emulator.calls.granted and left_in(tmp_path) != [])
+            running.process.send_signal(number)
+            ended = await running.end()
+    assert ended.code == 128 + number
+    assert left_in(tmp_path) == []
+
+
+def left_in(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
 
 
 async def test_the_policy_for_these_settings(world: WorldOptions, tmp_path: Path) -> None:

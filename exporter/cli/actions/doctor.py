@@ -40,7 +40,12 @@ def examine(invocation: Invocation, settings: Settings) -> int:
     settings = with_regions(settings, None, profile_region)
     clock = other_clock(settings) or system_clock()
     began_s = time.monotonic()
-    checks, calls = asyncio.run(_checks(invocation, settings, clock))
+    try:
+        checks, calls = asyncio.run(_checks(invocation, settings, clock))
+    except asyncio.CancelledError:
+        if invocation.signals.received is None:
+            raise
+        invocation.signals.at_once(invocation.signals.received)
     seconds = time.monotonic() - began_s
     counts = Counter(check.outcome for check in checks)
     code = exit_codes.FAILED if counts["failed"] else exit_codes.OK
@@ -70,12 +75,21 @@ def print_policy(invocation: Invocation, settings: Settings) -> int:
 async def _checks(
     invocation: Invocation, settings: Settings, clock: Clock
 ) -> tuple[list[Check], Mapping[str, Counter[str]]]:
+    """Make all checks. A signal cancels them, so that what they have written is removed before the process ends."""
     made: list[Check] = []
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None  # noqa: S101 - a coroutine runs in one
     async with open_doctor(settings, clock, invocation.ledger.run_id) as doctor:
+        invocation.signals.graceful = lambda _: _cancel(loop, task)
         async for check in doctor.checks():
             made.append(check)
             invocation.say(_line(check))
+        invocation.signals.graceful = None
     return made, doctor.calls
+
+
+def _cancel(loop: asyncio.AbstractEventLoop, task: asyncio.Task[object]) -> None:
+    loop.call_soon_threadsafe(task.cancel)
 
 
 def _line(check: Check) -> str:
