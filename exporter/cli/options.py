@@ -1,5 +1,6 @@
 """The options that set nothing of the settings' file, each declared once; and what was typed, by the settings' keys."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,14 @@ from exporter.cli.setting_options import QUESTION, THE_RUN, WHAT
 
 #: Those that `exporter.views.statements` makes statements for, but for one that tests alone use.
 ENGINES = ("duckdb", "athena", "spark", "clickhouse")
+
+
+def _finite(_context: click.Context, option: click.Parameter, value: float | None) -> float | None:
+    """The number; Python's own notion of one is wider than people's."""
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter(f"{value} is no number of hours.", param=option)
+    return value
+
 
 #: What one run is asked for: no settings, so the file has no keys for them.
 RUN = (
@@ -85,6 +94,7 @@ MAX_AGE = Option(
     "End with 3 unless all that is configured is complete until that many hours ago: for monitors.",
     metavar="HOURS",
     type=click.FloatRange(min=0.0, min_open=True),
+    callback=_finite,
 )
 NIGHT = Option("--tag", "Sum up the runs of this name, as one.", metavar="TEXT")
 ACCEPT_MISSING = Option(

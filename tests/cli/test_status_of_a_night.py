@@ -93,6 +93,19 @@ def test_a_night_that_a_monitor_looks_at(lake: Path, capsys: pytest.CaptureFixtu
     assert (found["coverage"]["is_current"], len(found["scopes"])) == (False, 3)
 
 
+@pytest.mark.parametrize(
+    ("hours", "code", "words"), [("inf", 2, "inf"), ("nan", 2, "nan"), ("1e300", 3, "not complete")]
+)
+def test_ages_beyond_all_times(
+    hours: str, code: int, words: str, lake: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is no number of hours is refused; any other is, however long ago it lies."""
+    assert main(["status", "--lake", str(lake), "--region", "us-east-1", "--max-age-h", hours]) == code
+    printed = capsys.readouterr()
+    assert words in printed.out + printed.err
+    assert "bug" not in printed.err
+
+
 def test_a_tag_that_no_run_has(lake: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It is no error of the lake's; where there is no lake, that is said."""
     assert night(lake, "night 9", capsys)["scopes"] == []

@@ -67,5 +67,5 @@ async def find_coverage(
 ) -> Coverage:
     """Find how far the scopes are complete that ``settings`` name. Raises :class:`LakeError`."""
     configured = [(plan.account_id, plan.region) for plan in plan_scopes(settings, Request())]
-    since_us = wall_us() - int(max_age_h * _HOUR_US)
+    since_us = wall_us() - int(min(max_age_h * _HOUR_US, wall_us()))
     return Coverage(max_age_h, since_us, coverage_of(configured, statuses, await empty_listings(records), since_us))
