@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import re
+import tempfile
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -86,6 +88,21 @@ def test_a_lake_that_can_not_be_read_still_gives_one_object(lake: Path, capsys: 
     assert found["problems"]
     assert found["findings"] == []
     assert "ivs-export verify" in found["domain_error"]
+
+
+def test_what_verify_has_found_is_shown_where_no_question_can_be_asked(
+    lake: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is no temporary folder: the file that is gone is named all the same."""
+    files_of(lake)[0].unlink()
+    monkeypatch.setattr(tempfile, "TemporaryDirectory", _full)
+    found = verified(lake, capsys, 1)
+    assert [problem["kind"] for problem in found["problems"]] == ["missing"]
+    assert "TMPDIR" in found["domain_error"]
+
+
+def _full(**_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_without_the_option_nothing_is_asked(lake: Path, capsys: pytest.CaptureFixture[str]) -> None:

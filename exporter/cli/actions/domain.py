@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from exporter.cli.actions.stoppable import stoppable
 from exporter.cli.own_session import own_session
-from exporter.errors import LakeError, QueryFailed
+from exporter.errors import LakeError, QueryFailed, TemporaryFolderRefused
 from exporter.query.database import open_database
 from exporter.query.domain_checks import findings
 from exporter.query.memory import bounded_memory
@@ -57,7 +57,7 @@ def check_domain(invocation: Invocation, settings: Settings) -> Domain:
 
     try:
         return stoppable(invocation, ask)
-    except (LakeError, QueryFailed) as error:
+    except (LakeError, QueryFailed, TemporaryFolderRefused) as error:
         return Domain(error=str(error))
 
 
