@@ -239,7 +239,11 @@ class _Hand:
         without_s = 0.0
         while without_s < _NO_WORKER_S:
             await asyncio.sleep(_LOOK_S)
-            workers = await asyncio.wait_for(self.client.nthreads(), _CONNECT_S)
+            try:
+                workers = await asyncio.wait_for(self.client.nthreads(), _CONNECT_S)
+            except (OSError, TimeoutError) as error:
+                reason = one_line(error) or f"no answer in {_CONNECT_S:g} s"
+                raise ClusterFailed(f"the Dask scheduler is gone ({reason}): look at it, and start again") from error
             without_s = 0.0 if workers else without_s + _LOOK_S
         raise ClusterFailed(f"the Dask cluster has had no worker for {_NO_WORKER_S:g} s")
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 from exporter.catalog.outcome import Publication
 from exporter.cli.own_session import own_session
 from exporter.cluster import dask_cluster
-from exporter.cluster.dask_cluster import DaskRun
+from exporter.cluster.dask_cluster import ClusterFailed, DaskRun
 from exporter.cluster.outcomes import TaskEnd, ledgers_of
 from exporter.cluster.tasks import ScopeTask
 from exporter.discovery.request import Request
@@ -191,3 +193,16 @@ async def test_a_catalog_is_kept_by_the_command_alone(
     ledger = RunLedger("r")
     await DaskRun("local:1", own_session)(settings, Request(), ledger, Stop())
     assert published == ([kind] if kind else [])
+
+
+async def test_a_scheduler_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was stopped, and its connection is open: what is waited for has a name."""
+
+    async def unanswered() -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(dask_cluster, "_LOOK_S", 0.0)
+    monkeypatch.setattr(dask_cluster, "_CONNECT_S", 0.01)
+    hand: Any = dask_cluster._Hand(SimpleNamespace(nthreads=unanswered), "r", Stop(), {})  # noqa: SLF001 - no cluster can be stopped so in a second
+    with pytest.raises(ClusterFailed, match=r"the Dask scheduler is gone \(no answer in 0\.01 s\)"):
+        await hand._watch()  # noqa: SLF001 - the same
