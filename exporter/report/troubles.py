@@ -129,7 +129,8 @@ def finding_table(found: Iterable[SessionFinding]) -> Html:
     counts, sessions = Counter[tuple[str, str]](), defaultdict(set)
     for finding in found:
         counts[finding.severity, finding.name] += finding.count
-        sessions[finding.severity, finding.name].add((finding.stage_arn, finding.session_id))
+        if finding.session_id is not None:
+            sessions[finding.severity, finding.name].add((finding.stage_arn, finding.session_id))
     order = sorted(counts, key=lambda key: (_ORDER.get(key[0], -1), key[1]))
     rows = (
         (

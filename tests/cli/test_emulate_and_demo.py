@@ -154,7 +154,17 @@ def test_demo_touches_nothing_of_others(files: Mapping[str, str], tmp_path: Path
 
 def test_demo_removes_its_own_lake_alone(tmp_path: Path) -> None:
     """Of an earlier demo's folder the lake is removed, and what somebody else put beside it is not."""
-    make(tmp_path, {"events/x.parquet": "", "_log/111122223333-us-east-1/x": "", "notes.txt": "mine", **MARKER})
+    make(
+        tmp_path,
+        {
+            "events/x.parquet": "",
+            "_log/111122223333-us-east-1/x": "",
+            "_iceberg/x": "",
+            "_damaged/x": "",
+            "notes.txt": "mine",
+            **MARKER,
+        },
+    )
     demo.clear(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [*MARKER, "notes.txt"]
     demo.clear(tmp_path / "new" / "lake")

@@ -12,11 +12,12 @@ from exporter.errors import LogDamaged
 from exporter.report import wording
 from exporter.report.completeness import headline
 from exporter.report.elements import Html, name_text, tag
-from exporter.report.facts import LakeFacts
+from exporter.report.facts import LakeFacts, SessionFinding
 from exporter.report.log_checks import borne_out, checked
 from exporter.report.page import POLICY, page
 from exporter.report.questions import PUBLISHER_LANES_MAX, VIEWER_LANES_MAX, waits_of
 from exporter.report.sums import Grouping, sums_by
+from exporter.report.troubles import finding_table
 from exporter.timestamps import DAY_US
 from tests.support.report_facts import (
     ARN,
@@ -145,6 +146,13 @@ def test_any_page_of_one_session_stays_below_a_megabyte() -> None:
     facts = session_facts("<" * 60, people=PUBLISHER_LANES_MAX + VIEWER_LANES_MAX, stretches=1_000)
     text = page(ORIGIN, [status()], lake_facts(), [facts])
     assert len(text.encode()) < 1_000_000
+
+
+def test_a_finding_of_the_whole_lake_is_of_no_session() -> None:
+    """A day without an event is nobody's: only what names a session counts as one."""
+    whole = SessionFinding("day_without_events", "info", None, None, 3)
+    shown = str(finding_table([whole, replace(whole, stage_arn=ARN)]))
+    assert re.findall(r"<td[^>]*>(\d+)</td>", shown) == ["6", "0"]
 
 
 def test_many_stages_and_days_are_bounded_and_counted() -> None:

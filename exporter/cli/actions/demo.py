@@ -44,7 +44,7 @@ _REGION = "us-east-1"
 _ACCOUNT = Account(account_id="111122223333")
 _REPORT = "report.html"
 _MARKER_TEXT = "ivs-export demo made this lake, and makes it anew when it runs again.\n"
-_PARTS_OF_A_LAKE = (*(table.name for table in TABLES), REJECTS, "_log", "_staged", "_aside")
+_PARTS_OF_A_LAKE = (*(table.name for table in TABLES), REJECTS, "_log", "_staged", "_aside", "_damaged", "_iceberg")
 _CALLS_PER_SECOND = 250.0
 _CALLS_PER_SECOND_OF_AWS = 5.0
 _DAY_S = 86_400
