@@ -16,6 +16,7 @@ import msgspec
 from exporter.catalog.changes import LoggedFile
 from exporter.errors import FileDamaged
 from exporter.lake.data_files import scope_in
+from exporter.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -138,7 +139,10 @@ def originals_in(table: Table, url: str, day: str, metadata: Mapping[bytes, byte
 
 def unreadable(url: str, reason: str) -> FileDamaged:
     """A merged file, or one to merge, that is not what it should be."""
-    return FileDamaged(f"{url} is damaged: {reason}; `ivs-export publish --rebuild` lists the lake's own files again")
+    return FileDamaged(
+        f"{url} is damaged: {one_line(reason)}; `ivs-export repair` sets a file of the lake aside,"
+        " `ivs-export publish --rebuild` lists the lake's own files again in the place of a merged one"
+    )
 
 
 def _is_date(text: str) -> bool:

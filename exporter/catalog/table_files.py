@@ -108,7 +108,7 @@ def footer_of(file: RangeFile, url: str) -> Any:  # noqa: ANN401 - PyArrow has n
         needed = footer_length_of(file.read())
         file.seek(max(0, size_bytes - needed))
         return pq.ParquetFile(BytesIO(footer_alone(file.read(), size_bytes)))
-    except (ThriftUnreadableError, pa.ArrowException, ValueError) as error:
+    except (ThriftUnreadableError, pa.ArrowException, OSError, ValueError) as error:
         raise unreadable(url, str(error)) from error
 
 
@@ -135,7 +135,7 @@ def rows_of(table: Table, file: RangeFile, url: str, rows: int) -> Iterator[pa.R
                 for batch in opened.read_row_group(group, use_threads=False).to_batches():
                     check_values(table, batch)
                     yield _fitted(table, batch, there)
-    except (pa.ArrowException, ValueError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:  # PyArrow's own word for a broken page is OSError
         raise unreadable(url, str(error)) from error
 
 

@@ -463,6 +463,31 @@ async def test_one_that_cant_be_read_is_named_and_left_as_it_is(sql_lake: Catalo
         await check_same(sql_lake, store)
 
 
+async def test_a_broken_page_is_named_and_the_other_day_is_merged(sql_lake: CatalogLake) -> None:
+    """PyArrow calls it an error of the system's: it is the file's fault, and no temporary folder's."""
+    async with sql_lake.store() as store:
+        await add(store, 0, rows=[row_of(number, 0) for number in range(3_000)])
+        broken = (await add(store, 1, rows=[row_of(number, 0) for number in range(3_000, 6_000)]))[0]
+        for number in range(2, 4):
+            await add(store, number, days=(1,))
+        await settle(store)
+        body = await store.read(broken.key)
+        assert body is not None
+        footer = pq.read_metadata(BytesIO(body)).row_group(0).column(0)
+        begin = footer.data_page_offset + 30
+        await store.remove(broken.key)
+        await store.create(
+            broken.key, body[:begin] + bytes(byte ^ 0xFF for byte in body[begin:][:30]) + body[begin + 30 :]
+        )
+        async with sql_lake.opened(store) as opened:
+            publication, done = await compacted(opened)
+    [failure] = publication.failures
+    assert (failure.unit, failure.error.kind) == (f"events/{DAY}", "file_damaged")
+    assert broken.key in str(failure.error)
+    assert "\n" not in str(failure.error)
+    assert (done.merged, done.made) == (2, 1)
+
+
 async def test_merging_takes_the_memory_of_few_row_groups(
     sql_lake: CatalogLake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
