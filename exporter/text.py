@@ -86,6 +86,8 @@ def cut(text: str, length_max: int = NAME_LENGTH_MAX) -> str:
 
 def plain(text: str) -> str:
     """Show a text from outside as it is, but for what a terminal would obey."""
+    if text.isprintable():
+        return text
     return "".join(letter if letter.isprintable() else "�" for letter in text)
 
 

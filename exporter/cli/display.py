@@ -9,9 +9,8 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.control import Control
 from rich.live import Live
-from rich.segment import ControlType
+from rich.segment import ControlType, Segment, Segments
 from rich.style import Style
-from rich.text import Text
 
 from exporter.cli.frame import frame_of
 from exporter.cli.frame_text import ASCII, UNICODE, TextRole
@@ -24,7 +23,8 @@ if TYPE_CHECKING:
     from exporter.cli.frame_text import Line
     from exporter.cli.progress import Progress
 
-_FRAME_S = 0.25
+#: The time from one frame to the next, and of how much of the event loop's time frames of many scopes take, at most.
+_FRAME_S, _FRAME_S_MAX, _SHARE_MAX = 0.25, 2.0, 0.02
 #: One accent, and red for failure alone; a terminal without colours shows the same words and bars.
 _STYLES = {
     TextRole.PLAIN: Style.null(),
@@ -43,7 +43,7 @@ def terminal() -> Console | None:
 
 
 async def draw(progress: Progress, console: Console) -> None:
-    """Draw the progress, some times a second where it has changed, until cancelled.
+    """Draw the progress until cancelled: some times a second, where it has changed; of many scopes less often.
 
     A terminal that becomes smaller breaks the lines of the frame that stands there, in its own way, so what it shows is
     cleared, and the next frame stands at its top.
@@ -59,6 +59,7 @@ async def _draw_until_smaller(progress: Progress, steady: _Steady) -> None:
     glyphs = ASCII if console.options.ascii_only else UNICODE
     size = console.size
     while True:
+        began_s = progress.clock()
         progress.sample()
         if console.width < size.width or console.height < size.height:
             return
@@ -67,7 +68,12 @@ async def _draw_until_smaller(progress: Progress, steady: _Steady) -> None:
         if frame != shown:
             steady.show(frame, size.width)
             shown = frame
-        await asyncio.sleep(_FRAME_S)
+        await asyncio.sleep(pause_s(progress.clock() - began_s))
+
+
+def pause_s(took_s: float) -> float:
+    """How long to wait after a frame that took so long to make: the event loop has other work."""
+    return min(max(_FRAME_S, took_s / _SHARE_MAX), _FRAME_S_MAX)
 
 
 class _Steady(Live):
@@ -85,7 +91,7 @@ class _Steady(Live):
         """Draw a frame, each line as wide as the terminal."""
         self._is_over = len(frame) == self._height
         self._height = len(frame)
-        self.update(text_of(frame, width), refresh=True)
+        self.update(segments_of(frame, width), refresh=True)
         self._is_over = False
 
     def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
@@ -97,12 +103,13 @@ class _Steady(Live):
         return [Control(ControlType.CARRIAGE_RETURN, *up), *processed[1:]]
 
 
-def text_of(frame: Sequence[Line], width: int) -> Text:
+def segments_of(frame: Sequence[Line], width: int) -> Segments:
     """The lines of a frame, styled and filled up to ``width``."""
-    text = Text(no_wrap=True, overflow="crop", end="")
+    segments: list[Segment] = []
     for number, line in enumerate(frame):
-        text.append("\n" if number else "")
-        for piece in line:
-            text.append(piece.text, _STYLES[piece.role])
-        text.append(" " * (width - sum(cell_len(piece.text) for piece in line)))
-    return text
+        if number:
+            segments.append(Segment.line())
+        segments += [Segment(piece.text, _STYLES[piece.role]) for piece in line]
+        blank = " " * (width - sum(cell_len(piece.text) for piece in line))
+        segments.append(Segment(blank, _STYLES[TextRole.PLAIN]))
+    return Segments(Segment.simplify(segments))

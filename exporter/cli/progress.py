@@ -93,7 +93,9 @@ class Progress:
         return max(wanted * self._pages_per_unit.get(index, (0, 1.0))[1] - scope.calls[_PAGES], 0.0) / rate
 
     def _is_measured(self, index: int) -> bool:
-        """Whether a scope's units and pace were seen for long enough to say when they end."""
+        """Whether a scope's units and pace were seen for long enough to say when they end; not, where they are cut."""
+        if self.stop.reason is not None:
+            return False
         return index in self._pages_per_unit and self._samples[-1][0] - self._samples[0][0] >= _MEASURED_S
 
     def line(self) -> dict[str, object]:

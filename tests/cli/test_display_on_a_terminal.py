@@ -143,6 +143,11 @@ async def test_a_terminal_without_unicode_is_drawn_on_too() -> None:
         await until(lambda: "===----" in row_of(drawn.screen, "123456789012-eu-west-1"))
 
 
+def test_frames_that_take_long_are_fewer() -> None:
+    """A fiftieth of the time, but one each two seconds all the same."""
+    assert [display.pause_s(took_s) for took_s in (0.0, 0.01, 1.0)] == [0.001, 0.5, 2.0]
+
+
 async def test_a_real_run_on_a_terminal(tmp_path: Path) -> None:
     """Fetched units show before they are committed, a resize leaves one frame, and the summary comes last."""
     world = small_world(3, stages=1, sessions=Size.fixed(2), participants=Size.fixed(100), events=Size.fixed(4))

@@ -188,6 +188,9 @@ def test_progress_tells_pace_and_time_left() -> None:
         "failures": 1,
         "left_s": 160,
     }
+    progress.stop.ask("SIGINT")
+    stopping = progress.shown()
+    assert (stopping.total.left_s, stopping.stopped_by) == (None, "SIGINT")
     scope.listing_needed()
     finding = progress.shown().total
     assert (finding.phase, finding.left_s) == (ScopePhase.FINDING, None)

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.terminal_theme import SVG_EXPORT_THEME
 
-from exporter.cli.display import text_of
+from exporter.cli.display import segments_of
 from exporter.cli.frame import frame_of
 from tests.support.run_samples import FETCHING, many_scopes, sample_of
 
@@ -30,7 +30,7 @@ def picture_of(name: str) -> str:
     console = Console(
         file=io.StringIO(), record=True, force_terminal=True, color_system="standard", width=width, height=height
     )
-    console.print(text_of(frame_of(sample, width, height), width))
+    console.print(segments_of(frame_of(sample, width, height), width))
     svg = console.export_svg(title=command, theme=SVG_EXPORT_THEME, unique_id="run")
     lines = _NEEDLESS.sub("", svg).replace("Fira Code", "DejaVu Sans Mono").splitlines()
     return "".join(f"{line.strip()}\n" for line in lines if line.strip())
