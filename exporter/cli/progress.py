@@ -149,7 +149,9 @@ class Progress:
         phase = _phase(ledger)
         left_s = self._left_s(index, ledger) if phase is ScopePhase.FETCHING and self._is_measured(index) else None
         calls_s = 0.0 if phase.has_ended else max(sum(self.pace(index).values()), 0.0)
-        return ScopeSample(ledger.name, phase, units, counts, self._percent(index, phase, units), calls_s, left_s)
+        return ScopeSample(
+            ledger.name, phase, units, counts, self._percent(index, phase, units, counts), calls_s, left_s
+        )
 
     def _total(self, scopes: Sequence[ScopeSample]) -> ScopeSample:
         """All scopes together: as far as the last of them."""
@@ -161,14 +163,21 @@ class Progress:
         left_s = max(known_s) if phase is ScopePhase.FETCHING and len(known_s) == len(times_s) else None
         calls_s = sum(scope.calls_s for scope in scopes)
         name = f"all {counted(len(scopes), 'scope')}"
-        return ScopeSample(name, phase, units, counts, self._percent(-1, phase, units), calls_s, left_s)
+        return ScopeSample(name, phase, units, counts, self._percent(-1, phase, units, counts), calls_s, left_s)
 
-    def _percent(self, index: int, phase: ScopePhase, units: UnitTally) -> int | None:
-        """What is done of the whole, once that is known; it never falls."""
-        if not phase.is_total_known or units.percent is None:
-            return self._percents.get(index)
-        self._percents[index] = max(units.percent, self._percents.get(index, 0))
-        return self._percents[index]
+    def _percent(self, index: int, phase: ScopePhase, units: UnitTally, counts: Tally) -> int | None:
+        """What is done of the whole; as long as lists are read, one that was not counts like one that was.
+
+        It never falls.
+        """
+        percent = units.percent
+        if percent is not None and phase is ScopePhase.FINDING:
+            percent = percent * counts.lists_read // counts.lists_needed
+        elif not phase.is_total_known:
+            percent = None
+        if percent is not None:
+            self._percents[index] = max(percent, self._percents.get(index, 0))
+        return self._percents.get(index)
 
     def _causes(self) -> tuple[Cause, ...]:
         """What failed, without what was only deferred."""

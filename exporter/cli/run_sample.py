@@ -82,7 +82,7 @@ class Tally:
 class ScopeSample:
     """One scope, or all together.
 
-    ``percent`` is None as long as the total is not known. ``calls_s`` are calls a second of late. ``left_s`` are the
+    ``percent`` is None as long as nothing was found. ``calls_s`` are calls a second of late. ``left_s`` are the
     seconds until all is fetched; None where nobody can say.
     """
 

@@ -215,6 +215,21 @@ def test_fetched_units_are_apart_from_committed_ones_and_the_percentage_never_fa
     assert progress.shown().total.phase is ScopePhase.COMMITTING
 
 
+def test_lists_that_are_not_read_yet_count_in_the_percentage() -> None:
+    """Half of what is known is done, and a quarter of the lists was read: an eighth, until more is known."""
+    scope = a_scope({Outcome.EXPORTED: 50}, found=100)
+    scope.calls["ListParticipants"] = 1
+    for _ in range(4):
+        scope.listing_needed()
+    progress = Progress(RunLedger("a-run", [scope]), lambda: 0.0)
+    assert (progress.shown().total.phase, progress.shown().total.percent) == (ScopePhase.FINDING, 0)
+    scope.listing_read()
+    assert progress.shown().total.percent == 12
+    for _ in range(4):
+        scope.listing_needed()
+    assert progress.shown().total.percent == 12
+
+
 def test_how_far_a_scope_is() -> None:
     """Each phase is known by its own sign; all together are as far as the last of them."""
     starting, finding, stopped, empty = a_scope(), a_scope(), a_scope(found=2), a_scope()

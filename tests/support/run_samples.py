@@ -37,7 +37,7 @@ def sample_of(*scopes: ScopeSample, causes: Sequence[Cause] = (), stopped_by: st
         ScopePhase.FETCHING if is_known else ScopePhase.FINDING,
         units,
         counts,
-        percent=units.percent if is_known else None,
+        percent=units.percent if is_known else (units.percent or 0) * counts.lists_read // (counts.lists_needed or 1),
         calls_s=sum(scope.calls_s for scope in scopes),
         left_s=max((scope.left_s or 0.0 for scope in scopes), default=0.0) if is_known else None,
     )
@@ -54,7 +54,7 @@ def scope_at(index: int) -> ScopeSample:
     if index % 10 == 1:
         return ScopeSample(name, ScopePhase.DONE, UnitTally(found, found, 0), _counts(index), percent=100)
     if index % 10 == 2:
-        return ScopeSample(name, ScopePhase.FINDING, UnitTally(found, 0, 9), _counts(index), calls_s=11.4)
+        return ScopeSample(name, ScopePhase.FINDING, UnitTally(found, 0, 9), _counts(index), 0, calls_s=11.4)
     done = found * (13 * index % 80) // 100
     units = UnitTally(found, done, found // 9)
     return ScopeSample(name, ScopePhase.FETCHING, units, _counts(index), units.percent, 5.0, (found - done) / 5)
