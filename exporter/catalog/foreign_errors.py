@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from exporter.catalog.errors import CatalogError
+from exporter.catalog.remedies import meaning_of
 from exporter.errors import ExportError
 from exporter.text import one_line
 
@@ -35,16 +36,22 @@ def asking(what: str, properties: Mapping[str, str]) -> Iterator[None]:
     except ExportError:
         raise
     except Exception as error:
-        raise CatalogError(f"the catalog failed to {what}: {described(error, properties)}") from error
+        said, remedy = meaning_of(error)
+        raise CatalogError(
+            f"the catalog failed to {what}: {type(error).__name__}{_shown(said, properties)}; {remedy}"
+        ) from error
 
 
 def described(error: Exception, properties: Mapping[str, str]) -> str:
     """An error's class and text, in one line, without the values of properties."""
-    text = str(error)
+    return type(error).__name__ + _shown(meaning_of(error)[0], properties)
+
+
+def _shown(text: str, properties: Mapping[str, str]) -> str:
     for secret in sorted(_secrets_in(properties), key=len, reverse=True):
         text = text.replace(secret, _MASK)
     shown = one_line(re.sub(r"(?<=://)[^\s/@]+@", f"{_MASK}@", text))
-    return f"{type(error).__name__}: {shown}" if shown else type(error).__name__
+    return f": {shown}" if shown else ""
 
 
 def _secrets_in(properties: Mapping[str, str]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from exporter.aws.errors import EXPIRED_CODES, NO_CREDENTIALS, message_of
 from exporter.aws.network import STATUS_SERVER_ERROR
 from exporter.aws.unanswered import cause_of, host_in, is_final
 from exporter.catalog.errors import CatalogError
+from exporter.catalog.remedies import INVALID_KEYS
 from exporter.errors import CredentialsLost, ExportError
 from exporter.lake.stores.s3.http import ANSWER_BYTES_MAX, TooLong
 from exporter.text import one_line
@@ -23,9 +24,6 @@ _LAKE_FORMATION = "Lake Formation"
 _STATUS_TOO_MANY = 429
 # Source: Glue API Reference, "Exceptions"; AWS General Reference, "Common error types".
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
-_INVALID_KEYS = frozenset(
-    {"UnrecognizedClientException", "InvalidClientTokenId", "InvalidSignatureException", "MissingAuthenticationToken"}
-)
 _PASSING = frozenset(
     {
         "InternalServiceException",
@@ -98,7 +96,7 @@ def _of_answer(answer: Mapping[str, Any], method: str, host: str) -> ExportError
         by = f"glue: {method} is answered by {host} with status {status}, and no error of Glue's"
         return kind(by if is_passing else f"{by}: a proxy, or AWS_ENDPOINT_URL_GLUE is wrong")
     said = one_line(f"{code}: {error.get('Message', '')}")
-    if code in EXPIRED_CODES | _INVALID_KEYS:
+    if code in EXPIRED_CODES | INVALID_KEYS:
         return CredentialsLost(f"glue refuses the AWS credentials: {said}", is_expired=code in EXPIRED_CODES)
     if code in _DENIED:
         return GlueDenied(f"glue: no permission: {_remedy(method, said)} ({said})")

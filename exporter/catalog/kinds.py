@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from exporter.aws.credentials import keys_of
 from exporter.aws.endpoints import check_endpoint_settings
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 #: The name of a catalog in PyIceberg. It is none that a database can have: PyIceberg would take a database
 #: of that name for the catalog's own.
 NAME = "ivs-export"
+#: How often Glue is asked by one call. PyIceberg's own ten would take minutes where nothing answers.
+_TRIES, _TRIES_MAX = "glue.max-retries", 3
 _SIGNED = "rest.sigv4-enabled"
 
 
@@ -82,7 +84,8 @@ def open_catalog(settings: CatalogSettings, properties: Mapping[str, str], of_fi
             case "glue":
                 from pyiceberg.catalog.glue import GlueCatalog  # noqa: PLC0415 - slow; who has no catalog does without
 
-                return GlueCatalog(NAME, **own)
+                tries: Any = int(own.pop(_TRIES, _TRIES_MAX))  # by PyIceberg, which compares it as a number
+                return GlueCatalog(NAME, **own, **{_TRIES: tries})
             case "rest":
                 from pyiceberg.catalog.rest import RestCatalog  # noqa: PLC0415 - the same
 

@@ -92,6 +92,11 @@ class LakeTables:
                 return None
             except OwnFileGone as error:
                 raise DescriptionGone(f"{self._name(table)} is listed, and {error.location} is gone") from error
+            except FileNotFoundError as error:  # not below this lake: nobody knows whose it is
+                raise CatalogMismatch(
+                    f"{self._name(table)} is described outside of this lake, where nothing is: was the lake moved?",
+                    "take its entry out by the catalog's own means, or set another `database` in [catalog]",
+                ) from error
 
     def open(self, table: Table) -> IcebergTable:
         """The table, made where it is missing, and as it must be.

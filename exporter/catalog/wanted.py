@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 FOLDER = "_iceberg"
 #: The property of a catalog that says where they do so else: many REST catalogs want it in a warehouse of their own.
 ELSEWHERE = "ivs-export.location"
+_IN_MEMORY = frozenset({"sqlite://", "sqlite:///", "sqlite:///:memory:"})
 _MODULES = {"glue": ("pyiceberg", "boto3"), "rest": ("pyiceberg",), "sql": ("pyiceberg", "sqlalchemy")}
 
 
@@ -29,7 +30,15 @@ def check_catalog(settings: Settings) -> None:
     if missing := [module for module in _MODULES[catalog.kind] if find_spec(module) is None]:
         raise UsageError(f"catalog.kind: {catalog.kind} needs {missing[0]}, which is not here: {how_to_add('catalog')}")
     if catalog.kind in {"rest", "sql"} and "uri" not in catalog.properties:
-        raise UsageError(f"catalog.properties: a catalog of the kind {catalog.kind} needs its address, uri")
+        raise UsageError(
+            f"catalog.properties: a catalog of the kind {catalog.kind} needs its address, uri:"
+            " set properties in the file's [catalog], or IVS_EXPORT_CATALOG__PROPERTIES"
+        )
+    if catalog.kind == "sql" and catalog.properties["uri"].get_secret_value() in _IN_MEMORY:
+        raise UsageError(
+            "catalog.properties: uri names a database in memory, which is gone with the process: name a file, such as"
+            " sqlite:////var/lib/ivs/catalog.db"
+        )
     places_of(settings)
 
 

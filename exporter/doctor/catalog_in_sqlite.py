@@ -33,12 +33,7 @@ def look_at_sqlite(uri: str) -> SqliteLook | None:
     url = make_url(uri)
     if url.get_backend_name() != "sqlite":
         return None
-    if not url.database or url.database == ":memory:":
-        raise CatalogError(
-            "catalog.properties: uri names a database in memory, which is gone with the run: name a file, such as"
-            " sqlite:////var/lib/ivs/catalog.db"
-        )
-    path = Path(url.database)
+    path = Path(url.database or "")
     _check_folder(path.parent)
     return SqliteLook(path, path.exists() and _has_tables(path))
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 #: What can be named in a question.
 NAMES = (*TABLES, *VIEWS)
+_ONE_SELECT = "a query is one SELECT of DuckDB's SQL, and reads the lake alone"
 _MISSING = f"a query needs DuckDB, which is not installed: {how_to_add('query')}"
 #: What is taken over from DuckDB at once lies outside its bound of memory.
 _ROWS_AT_ONCE = 256
@@ -254,10 +255,16 @@ def _translated(error: Exception, duckdb: ModuleType) -> ExportError:
         )
     if isinstance(error, duckdb.InterruptException):
         return QueryStopped("the query was stopped")
-    if isinstance(error, duckdb.CatalogException):
-        return UsageError(f"{said}; `ivs-export query` alone lists the tables and views")
     if isinstance(error, (duckdb.IOException, duckdb.InvalidInputException)) and ".parquet" in said:
         return LakeRefused(f"a file of the lake can't be read ({said}): `ivs-export verify` says what can be done")
-    if isinstance(error, (duckdb.ParserException, duckdb.BinderException, duckdb.PermissionException)):
-        return UsageError(said)
+    hints = (
+        (duckdb.CatalogException, UsageError, f"{said}; `ivs-export query` alone lists the tables and views"),
+        (duckdb.BinderException, UsageError, f"{said}; `DESCRIBE` before a name shows its columns"),
+        (duckdb.ParserException, UsageError, f"{said}; {_ONE_SELECT}"),
+        (duckdb.PermissionException, UsageError, f"{said}; {_ONE_SELECT}"),
+        (duckdb.ConversionException, QueryFailed, f"DuckDB can't answer: {said}; TRY_CAST makes such values null"),
+    )
+    for raised, meant, message in hints:
+        if isinstance(error, raised):
+            return meant(message)
     return QueryFailed(f"DuckDB can't answer: {said}")

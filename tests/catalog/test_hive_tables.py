@@ -15,7 +15,7 @@ from aiobotocore.session import AioSession
 
 from exporter.catalog import hive_tables
 from exporter.catalog.errors import CatalogMismatch
-from exporter.catalog.glue_errors import GlueBusy, GlueRefused
+from exporter.catalog.glue_errors import GlueBusy, GlueDenied, GlueRefused
 from exporter.catalog.hive import hive_name, wanted_table
 from exporter.catalog.hive_tables import dropped_hive_tables, keep_hive_tables, publish_hive_tables
 from exporter.catalog.outcome import Publication
@@ -196,7 +196,7 @@ async def test_what_is_denied_is_named(
     """One line says what to allow, and nothing is tried again."""
     proxy.rule = refusing(operation, "AccessDeniedException", said)
     for result in await keep_hive_tables(settings, session, sleep=no_sleep):
-        assert (result.outcome, type(result.error)) == (None, GlueRefused)
+        assert (result.outcome, type(result.error)) == (None, GlueDenied)
         assert remedy in str(result.error)
         assert "\n" not in str(result.error)
     assert asked(proxy).count(operation) == 4

@@ -9,15 +9,20 @@ import os
 import random
 import re
 import socket
+import sqlite3
 import sys
 import tempfile
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from pyiceberg.catalog.sql import SqlCatalog
+from pyiceberg.schema import Schema
+from pyiceberg.types import LongType, NestedField
 
 from exporter.cli.app import main
 from exporter.commit_log.lease import Holder, Lease
@@ -37,11 +42,16 @@ from tests.support.worlds import small_world
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from pyiceberg.table import Table as IcebergTable
+
 PAGE = (Path(__file__).parents[2] / "docs" / "errors.md").read_text()
 ROLE = "arn:aws:iam::444455556666:role/ivs-export"
 FAST = ("--calls-per-second", "5000", "--retry-attempts", "1")
+RUN = ("run", "--region", "us-east-1", "--lake", "{lake}", "--json", *FAST)
 STAGE = "arn:aws:ivs:us-east-1:111122223333:stage/AbCdEf123456"
 _BEFORE = re.compile(r"every scope failed; [^:]*: |gave up after [^:]*: ")
+#: Lines of the log that say what is wrong, and whose run ends well all the same.
+WARNINGS = frozenset({"a notice was not sent", "the metrics' file can't be written", "OpenTelemetry is not used"})
 SECRET = "hUsh0hush1Hush2hush3hUsh4hush5Hush6hush7"
 
 
@@ -87,14 +97,14 @@ class Bench:
         said = [json.loads(line) for line in logged.splitlines() if line.startswith("{")]
         found = [line["message"] for line in said if line["event"] in {"failed", "failure"}]
         found += [f"{line['event']}: {line['problem']}" for line in said if "problem" in line]
-        if "--json" in typed:
+        found += [f"{line['event']}: {line['reason']}" for line in said if line["event"] in WARNINGS]
+        if "--json" in typed and printed:
             found += [failure["message"] for failure in json.loads(printed.splitlines()[-1])["failures"]]
         return [_BEFORE.sub("", text.replace("`", "")) for text in found]
 
     def run(self, *typed: str, faults: tuple[str, ...] = (), **variables: str) -> list[str]:
         """The same of a run into the lake, of the emulator's only region."""
-        options = ("--region", "us-east-1", "--lake", "{lake}", "--json", *FAST)
-        return self.says("run", *options, *typed, faults=faults, **variables)
+        return self.says(*RUN, *typed, faults=faults, **variables)
 
     def lists(self, text: str, *typed: str) -> list[str]:
         """The same of a run with this list of targets."""
@@ -120,6 +130,44 @@ class Bench:
         return self.says(
             "status", "--lake", "s3://my-lake/ivs", AWS_ENDPOINT_URL_S3=url or f"http://{self.server.host}"
         )
+
+    def publish(self, kind: str, uri: str = "", *typed: str, **properties: str) -> list[str]:
+        """The same of a publication of the lake, which a run has made, into a catalog of this kind."""
+        own = {"uri": uri.format(folder=self.folder), "token": SECRET} if uri else {}
+        self.patch.setattr("exporter.catalog.open._WAIT_S", 0.0)
+        if not (self.lake / "_log").exists():
+            self.made()
+        return self.says(
+            *("publish", "--lake", "{lake}", "--json", "--catalog", kind, *typed),
+            IVS_EXPORT_CATALOG__PROPERTIES=json.dumps(own | properties),
+        )
+
+    def in_sqlite(self, *typed: str) -> list[str]:
+        """The same in a catalog that is well."""
+        return self.publish("sql", "sqlite:///{folder}/catalog.db", *typed)
+
+    def glue(self, code: str) -> list[str]:
+        """The same in a Glue that refuses everything so."""
+        body = json.dumps({"__type": code, "Message": "as it is said"}).encode()
+        self.server.set(400, body, Content_Type="application/x-amz-json-1.1")
+        url = f"http://{self.server.host}"
+        return self.publish("glue", **{"glue.endpoint": url, "glue.region": "us-east-1"})
+
+    def rest(self, status: int, kind: str = "") -> list[str]:
+        """The same in an Iceberg REST catalog that answers so, or with a page where ``kind`` is empty."""
+        error = {"error": {"message": "as it is said", "type": kind, "code": status}}
+        self.server.set(status, json.dumps(error).encode() if kind else b"<html/>")
+        return self.publish("rest", f"http://{self.server.host}")
+
+    def asks(self, sql: str) -> list[str]:
+        """The same of a question to the lake, which a run has made."""
+        if not (self.lake / "_log").exists():
+            self.made()
+        return self.says("query", "--lake", "{lake}", sql)
+
+    def notifies(self, url: str) -> list[str]:
+        """The same of a run that tells a webhook of its end."""
+        return self.run(IVS_EXPORT_NOTIFY__WEBHOOK=url, IVS_EXPORT_NOTIFY__ON="always")
 
     def disk(self, code: int) -> list[str]:
         """The same of a run into a folder whose system refuses a hard link with this error."""
@@ -294,6 +342,77 @@ def without_dask(bench: Bench) -> list[str]:
     return bench.run("--dask", "local:2")
 
 
+def without(module: str, *typed: str, **variables: str) -> Callable[[Bench], list[str]]:
+    """A command without a package that it needs."""
+
+    def says(bench: Bench) -> list[str]:
+        bench.patch.setitem(sys.modules, module, None)
+        for name, value in variables.items():
+            bench.patch.setenv(name, value)
+        return bench.says(*typed)
+
+    return says
+
+
+def with_refusing_webhook(bench: Bench) -> list[str]:
+    bench.server.set(404)
+    return bench.notifies(f"http://{bench.server.host}/{SECRET}")
+
+
+def with_locked_catalog(bench: Bench) -> list[str]:
+    bench.in_sqlite()
+    with closing(sqlite3.connect(bench.folder / "catalog.db", isolation_level=None)) as held:
+        held.execute("BEGIN EXCLUSIVE")
+        return bench.publish("sql", "sqlite:///{folder}/catalog.db?timeout=0")
+
+
+def with_others_table(bench: Bench) -> list[str]:
+    catalog = SqlCatalog("ivs-export", uri=f"sqlite:///{bench.folder}/catalog.db")
+    catalog.create_namespace("ivs")
+    columns = Schema(NestedField(1, "x", LongType()))
+    catalog.create_table(("ivs", "events"), columns, location=f"file://{bench.folder}/others")
+    return bench.in_sqlite()
+
+
+def table_of_events(bench: Bench) -> IcebergTable:
+    bench.in_sqlite()
+    return SqlCatalog("ivs-export", uri=f"sqlite:///{bench.folder}/catalog.db").load_table(("ivs", "events"))
+
+
+def with_other_columns(bench: Bench) -> list[str]:
+    with table_of_events(bench).update_schema() as changing:
+        changing.rename_column("event_name", "name_of_event")
+    return bench.in_sqlite()
+
+
+def with_moved_lake(bench: Bench) -> list[str]:
+    bench.in_sqlite()
+    bench.lake = bench.lake.rename(bench.folder / "moved")
+    return bench.in_sqlite()
+
+
+def without_description(bench: Bench) -> list[str]:
+    bench.in_sqlite()
+    (bench.lake / "_iceberg" / "events").rename(bench.folder / "away")
+    return bench.in_sqlite()
+
+
+def with_other_mark(bench: Bench) -> list[str]:
+    table = table_of_events(bench)
+    [name] = [name for name in table.properties if name.startswith("ivs-export.published.")]
+    number, _, lake_id = table.properties[name].split()
+    table.transaction().set_properties({name: f"{number} {'0' * 64} {lake_id}"}).commit_transaction()
+    return bench.in_sqlite()
+
+
+def with_damaged_file(bench: Bench) -> list[str]:
+    bench.made()
+    [*files] = bench.lake.glob("events/*/*.parquet")
+    for file in files:
+        file.write_bytes(b"PAR1 no more than that PAR1")
+    return bench.asks("SELECT count(event_name) FROM events")
+
+
 USAGE: dict[str, Callable[[Bench], list[str]]] = {
     "an option": lambda bench: bench.says("run", "--lakes", "x"),
     "a number": lambda bench: bench.run("--concurrency", "many"),
@@ -398,6 +517,70 @@ S3: dict[str, Callable[[Bench], list[str]]] = {
 }
 
 
+CATALOGS: dict[str, Callable[[Bench], list[str]]] = {
+    "no kind": lambda bench: bench.says("publish", "--lake", "{lake}"),
+    "no package": without("pyiceberg", "publish", "--lake", "{lake}", "--catalog", "glue"),
+    "no address": lambda bench: bench.publish("rest"),
+    "in memory": lambda bench: bench.publish("sql", "sqlite://"),
+    "a place": lambda bench: bench.publish("rest", "http://c", **{"ivs-export.location": "{lake}"}),
+    "a lake's path": lambda bench: bench.says(
+        "publish", "--lake", "a#b", "--catalog", "glue", IVS_EXPORT_CATALOG__PROPERTIES="{}"
+    ),
+    "no lake": lambda bench: bench.says(
+        "publish", "--lake", "{lake}", "--catalog", "sql", IVS_EXPORT_CATALOG__PROPERTIES='{"uri": "sqlite:///x.db"}'
+    ),
+    "no region": lambda bench: bench.publish("glue"),
+    "no folder": lambda bench: bench.publish("sql", "sqlite:////no/such/folder/x.db"),
+    "no database": lambda bench: bench.publish("sql", "sqlite:///" + str(Path(__file__))),
+    "locked": with_locked_catalog,
+    "no URL": lambda bench: bench.publish("sql", "nonsense"),
+    "a driver": lambda bench: bench.publish("sql", "postgresql+pg8000://x"),
+    "a port": lambda bench: bench.publish("rest", f"http://{closed_port()}"),
+    "a name": lambda bench: bench.publish("rest", "http://catalog.invalid"),
+    "a certificate": lambda bench: bench.publish("rest", f"https://{bench.server.tls_host}"),
+    "no TLS": lambda bench: bench.publish("rest", f"https://{bench.server.host}"),
+    "a token": lambda bench: bench.rest(401, "NotAuthorizedException"),
+    "a permission": lambda bench: bench.rest(403, "ForbiddenException"),
+    "a page": lambda bench: bench.rest(404),
+    "a permission of Glue's": lambda bench: bench.glue("AccessDeniedException"),
+    "keys": lambda bench: bench.glue("UnrecognizedClientException"),
+    "another's table": with_others_table,
+    "other columns": with_other_columns,
+    "a moved lake": with_moved_lake,
+    "no description": without_description,
+    "another log": with_other_mark,
+}
+QUERIES: dict[str, Callable[[Bench], list[str]]] = {
+    "no duckdb": without("duckdb", "query", "--lake", "{lake}", "SELECT 1"),
+    "a table": lambda bench: bench.asks("SELECT * FROM evnts"),
+    "a column": lambda bench: bench.asks("SELECT evnt_name FROM events"),
+    "no SQL": lambda bench: bench.asks("SELEC 1"),
+    "a file": lambda bench: bench.asks("SELECT * FROM read_csv('/etc/passwd')"),
+    "a change": lambda bench: bench.asks("DROP VIEW events"),
+    "two": lambda bench: bench.asks("SELECT 1; SELECT 2"),
+    "a form": lambda bench: bench.asks("SELECT event_name::INT FROM events"),
+    "a damaged file": with_damaged_file,
+    "a session": lambda bench: [
+        *bench.run(),
+        *bench.says("report", "--lake", "{lake}", "--session", "st-none", "--out", "{folder}/x.html"),
+    ],
+    "no folder": lambda bench: bench.says("report", "--lake", "{lake}", "--out", "/no/such/x.html"),
+}
+WATCHING: dict[str, Callable[[Bench], list[str]]] = {
+    "a webhook over http": lambda bench: bench.notifies("http://hooks.example.com/x"),
+    "a topic": lambda bench: bench.run(IVS_EXPORT_NOTIFY__SNS_TOPIC_ARN="nights"),
+    "a file": lambda bench: bench.run("--metrics-file", "http://host/x"),
+    "a status": with_refusing_webhook,
+    "a name": lambda bench: bench.notifies(f"https://hooks.invalid/{SECRET}"),
+    "a port": lambda bench: bench.notifies(f"http://{closed_port()}/{SECRET}"),
+    "a certificate": lambda bench: bench.notifies(f"https://{bench.server.tls_host}/{SECRET}"),
+    "no folder": lambda bench: bench.run("--metrics-file", "{folder}/none/x.prom"),
+    "no file": lambda bench: bench.run("--metrics-file", "/dev/null"),
+    "no package": without("opentelemetry", *RUN, OTEL_TRACES_EXPORTER="otlp"),
+    "a protocol": lambda bench: bench.run(OTEL_TRACES_EXPORTER="otlp", OTEL_EXPORTER_OTLP_PROTOCOL="grpc"),
+}
+
+
 @pytest.mark.parametrize(
     ("heading", "cases"),
     [
@@ -406,6 +589,9 @@ S3: dict[str, Callable[[Bench], list[str]]] = {
         ("The way to IVS", NETWORK),
         ("A lake in a directory, and its log", DISK),
         ("A lake on S3", S3),
+        ("A catalog", CATALOGS),
+        ("Questions and reports", QUERIES),
+        ("Notices and metrics", WATCHING),
     ],
 )
 def test_each_message_of_the_page_is_made(

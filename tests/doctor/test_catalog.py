@@ -156,7 +156,6 @@ async def test_a_table_that_is_somebody_elses(sql_lake: CatalogLake) -> None:
     ("uri", "detail"),
     [
         ("sqlite:////no/such/folder/x.db", "there is no folder /no/such/folder for the catalog's SQLite file"),
-        ("sqlite://", "names a database in memory"),
         ("sqlite:///{folder}/text", "can't be written (file is not a database)"),
         ("sqlite:///{folder}/locked", "can't be written (database is locked)"),
         ("nonsense", "the catalog failed to be opened"),

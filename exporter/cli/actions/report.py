@@ -131,7 +131,10 @@ def chosen_sessions(facts: LakeFacts, wanted: Sequence[str]) -> list[SessionLine
     chosen = [line for session_id in dict.fromkeys(wanted) for line in facts.sessions if line.key[1] == session_id]
     missing = set(wanted) - {line.key[1] for line in chosen}
     if missing:
-        raise UsageError(f"--session {shown(min(missing))}: the lake has no such session, or not in this range")
+        raise UsageError(
+            f"--session {shown(min(missing))}: there is no such session, or not in this range: leave out --since"
+            " and --until, or take an id that `ivs-export query` shows"
+        )
     return chosen
 
 
