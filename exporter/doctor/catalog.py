@@ -18,7 +18,7 @@ from exporter.catalog.foreign_errors import asking
 from exporter.catalog.kinds import aws_properties, needs_aws, open_catalog, plain_properties
 from exporter.catalog.wanted import check_catalog, places_of
 from exporter.doctor.catalog_in_glue import GlueLook, look_at_glue
-from exporter.doctor.catalog_in_sqlite import look_at_sqlite
+from exporter.doctor.catalog_in_sql import look_at_sql
 from exporter.doctor.check import CHECK_S, Check, Examination
 from exporter.doctor.way import named
 from exporter.errors import UsageError
@@ -105,10 +105,10 @@ class CatalogInUse:
             self._has_database = self._in_glue.has_database
         elif catalog.kind == "sql":
             with asking("be opened", properties):
-                in_sqlite = await self._do(partial(look_at_sqlite, properties["uri"]))
-            self._is_writable = in_sqlite is not None
-            if in_sqlite is not None and not in_sqlite.has_tables:
-                return Check(ANSWERS, "ok", f"{in_sqlite.path} is no catalog yet: the first publication makes it one")
+                in_sql = await self._do(partial(look_at_sql, properties["uri"]))
+            self._is_writable = in_sql.is_writable
+            if not in_sql.has_tables:
+                return Check(ANSWERS, "ok", f"{in_sql.name} is no catalog yet: the first publication makes it one")
         await self._open()
         return Check(
             ANSWERS,

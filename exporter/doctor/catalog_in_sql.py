@@ -1,4 +1,4 @@
-"""A catalog in SQLite, looked at without a change: opened as a publication opens it, its file would be made."""
+"""A catalog in SQL, looked at without a change: opened as a publication opens it, its file and tables would be made."""
 
 from __future__ import annotations
 
@@ -12,30 +12,38 @@ from urllib.parse import quote
 from exporter.catalog.errors import CatalogError
 
 _BUSY_S = 2.0
-_TABLES = "SELECT count(*) FROM sqlite_master WHERE name = 'iceberg_tables'"
+_TABLE = "iceberg_tables"
 
 
 @dataclass(frozen=True, slots=True)
-class SqliteLook:
-    """What was seen of the file at ``path``, which can be written: whether it has a catalog's own tables."""
+class SqlLook:
+    """What was seen of a database: its ``name``, whether it has a catalog's own tables, and whether it can be written.
 
-    path: Path
-    has_tables: bool
-
-
-def look_at_sqlite(uri: str) -> SqliteLook | None:
-    """See that the file that a catalog's address names can be written, or made; None for another database.
-
-    It blocks. Raises :class:`CatalogError`, and what SQLAlchemy raises for an address that is none.
+    Of the last only SQLite can be asked without a change; False: not known.
     """
-    from sqlalchemy import make_url  # noqa: PLC0415 - an optional extra
+
+    name: str
+    has_tables: bool
+    is_writable: bool
+
+
+def look_at_sql(uri: str) -> SqlLook:
+    """Look at the database that a catalog's address names. It blocks.
+
+    Raises :class:`CatalogError`, and what SQLAlchemy and its drivers raise.
+    """
+    from sqlalchemy import create_engine, inspect, make_url  # noqa: PLC0415 - an optional extra
 
     url = make_url(uri)
-    if url.get_backend_name() != "sqlite":
-        return None
-    path = Path(url.database or "")
-    _check_folder(path.parent)
-    return SqliteLook(path, path.exists() and _has_tables(path))
+    if url.get_backend_name() == "sqlite":
+        path = Path(url.database or "")
+        _check_folder(path.parent)
+        return SqlLook(str(path), path.exists() and _has_tables(path), is_writable=True)
+    engine = create_engine(url)
+    try:
+        return SqlLook(f"the database {url.database}", inspect(engine).has_table(_TABLE), is_writable=False)
+    finally:
+        engine.dispose()
 
 
 def _check_folder(folder: Path) -> None:
@@ -58,7 +66,7 @@ def _has_tables(path: Path) -> bool:
     try:
         with closing(sqlite3.connect(address, timeout=_BUSY_S, isolation_level=None, uri=True)) as connection:
             connection.execute("BEGIN IMMEDIATE")
-            [count] = connection.execute(_TABLES).fetchone()
+            [count] = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = ?", [_TABLE]).fetchone()
             connection.execute("ROLLBACK")
     except sqlite3.Error as error:
         raise CatalogError(
