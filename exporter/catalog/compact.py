@@ -15,6 +15,7 @@ from pyiceberg.manifest import DataFileContent
 
 from exporter.catalog.abandoned import remove_abandoned
 from exporter.catalog.compaction import batches_of, merges_of
+from exporter.catalog.edit import TableEdit
 from exporter.catalog.errors import CatalogError, CatalogMismatch, CatalogRace
 from exporter.catalog.foreign_errors import asking
 from exporter.catalog.leaving import places_of_table
@@ -23,7 +24,7 @@ from exporter.catalog.mark import marks_in
 from exporter.catalog.merging import Merged, Merger
 from exporter.catalog.outcome import CompactedTable
 from exporter.catalog.schemas import schema_of, shapes_of
-from exporter.catalog.transaction import TableEdit, all_listed_in, commit, listed_in
+from exporter.catalog.transaction import all_listed_in, commit, listed_in
 from exporter.errors import FileDamaged, FileLost, LakeError, TemporaryFolderRefused
 from exporter.lake.data_files import scope_in
 from exporter.lake.tables import TABLES

@@ -6,10 +6,10 @@ they are listed again in its place. The next compaction merges them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from exporter.catalog.compacted import TablePlaces, date_of
+from exporter.catalog.edit import Leaving, TakenApart
 from exporter.catalog.errors import CatalogMismatch
 from exporter.catalog.foreign_errors import asking
 from exporter.catalog.table_files import originals_of
@@ -18,28 +18,10 @@ from exporter.catalog.transaction import all_listed_in
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from pyiceberg.manifest import DataFile as ListedFile
     from pyiceberg.table import Table as IcebergTable
 
-    from exporter.catalog.changes import LoggedFile
     from exporter.catalog.open import OpenCatalog
     from exporter.lake.tables.table import Table
-
-
-@dataclass(frozen=True, slots=True)
-class TakenApart:
-    """A compacted file with rows of files that leave: ``gone`` are these, ``kept`` the others that it was made of."""
-
-    gone: tuple[LoggedFile, ...]
-    kept: tuple[LoggedFile, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Leaving:
-    """The listed files that a table lists no longer, and what some of them hold."""
-
-    removed: list[ListedFile] = field(default_factory=list)
-    taken_apart: list[TakenApart] = field(default_factory=list)
 
 
 def places_of_table(opened: OpenCatalog, found: IcebergTable, table: Table) -> TablePlaces:

@@ -20,10 +20,10 @@ from pyiceberg.manifest import DataFileContent, FileFormat
 from pyiceberg.typedef import Record as PartitionRecord
 
 from exporter.catalog.errors import CatalogMismatch
+from exporter.catalog.file_ends import damaged
 from exporter.catalog.schemas import iceberg_schema, misfits_of, shapes_of
-from exporter.errors import FileDamaged, FileLost
 from exporter.lake.arrow import pq
-from exporter.lake.parquet_footer import footer_alone, footer_length_of
+from exporter.lake.parquet_footer import footer_alone
 from exporter.lake.tables import table_named
 from exporter.lake.thrift import ThriftUnreadableError
 from exporter.timestamps import EPOCH
@@ -34,40 +34,8 @@ if TYPE_CHECKING:
     from pyiceberg.table.metadata import TableMetadata
 
     from exporter.catalog.changes import LoggedFile
-    from exporter.lake.store import Files
 
-#: What is read of a file's end at once: footers are some 10 KiB long.
-_END_BYTES = 32 << 10
-_TAIL_BYTES = 8
 _EPOCH = EPOCH.date()
-
-
-async def read_end(files: Files, file: LoggedFile) -> bytes:
-    """Read the end of a data file, with its whole footer.
-
-    Raises :class:`FileLost` where it is gone, :class:`FileDamaged` where it does not end so, and :class:`LakeError`.
-    """
-    length = min(_END_BYTES, file.size_bytes)
-    end = await _read(files, file, length)
-    try:
-        needed = footer_length_of(end)
-    except ThriftUnreadableError as error:
-        raise _damaged(file, str(error)) from error
-    if needed <= len(end):
-        return end
-    return await _read(files, file, min(needed, file.size_bytes))
-
-
-async def _read(files: Files, file: LoggedFile, length: int) -> bytes:
-    end = await files.read_range(file.key, file.size_bytes - length, length)
-    if end is None:
-        raise FileLost(f"{file.key} is named by the log, and gone: `ivs-export repair` lets go of it")
-    return end
-
-
-def end_of(data: memoryview) -> bytes:
-    """The end of a whole file, with its footer. Raises :class:`ThriftUnreadableError`."""
-    return bytes(data[-footer_length_of(bytes(data[-_TAIL_BYTES:])) :])
 
 
 class FileLister:
@@ -92,11 +60,11 @@ class FileLister:
         try:
             opened = pq.ParquetFile(BytesIO(footer_alone(end, file.size_bytes)))
         except (ThriftUnreadableError, OSError) as error:
-            raise _damaged(file, str(error)) from error
+            raise damaged(file, str(error)) from error
         # Not `footer.schema`: that one and the footer hold each other, 50 KiB a file until the garbage collector comes.
         footer, columns = opened.metadata, opened.schema_arrow
         if footer.num_rows != file.rows:
-            raise _damaged(file, f"it has {footer.num_rows:,} rows, and the log says {file.rows:,}")
+            raise damaged(file, f"it has {footer.num_rows:,} rows, and the log says {file.rows:,}")
         if self._fitting is None or not columns.equals(self._fitting, check_metadata=True):
             _check_columns(file, columns, self._schema)
             self._fitting = columns
@@ -140,7 +108,7 @@ def _partition(file: LoggedFile, footer: Any, metadata: TableMetadata) -> Partit
     column = "" if table is None else table.date_columns[0]
     for moment in _bounds(footer, column):
         if moment.date() != day:
-            raise _damaged(file, f"it has a row of {moment.date()}, and the log says that all are of {day}")
+            raise damaged(file, f"it has a row of {moment.date()}, and the log says that all are of {day}")
     return PartitionRecord((day - _EPOCH) // timedelta(days=1))
 
 
@@ -153,7 +121,3 @@ def _bounds(footer: Any, column: str) -> list[Any]:  # noqa: ANN401 - the same
         if chunk.is_stats_set and chunk.statistics.has_min_max:
             found += [chunk.statistics.min, chunk.statistics.max]
     return found
-
-
-def _damaged(file: LoggedFile, reason: str) -> FileDamaged:
-    return FileDamaged(f"{file.key} is damaged: {reason}; `ivs-export verify` says more")

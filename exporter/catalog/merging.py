@@ -16,8 +16,9 @@ import pyarrow as pa
 
 from exporter.catalog.changes import LoggedFile
 from exporter.catalog.compacted import ORIGINALS_KEY, originals_text
+from exporter.catalog.file_ends import end_of
 from exporter.catalog.foreign_errors import asking
-from exporter.catalog.listed_files import FileLister, end_of
+from exporter.catalog.listed_files import FileLister
 from exporter.catalog.table_files import open_file, originals_of, rows_of
 from exporter.errors import FileLost, TemporaryFolderRefused
 from exporter.lake.parquet import encode_into

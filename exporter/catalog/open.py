@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from exporter.catalog.errors import CatalogError, CatalogMismatch
 from exporter.catalog.file_io import opened_for_catalogs
+from exporter.catalog.iceberg_table import LoadedIcebergTable
 from exporter.catalog.kinds import aws_properties, open_catalog, plain_properties
 from exporter.catalog.tables import LakeTables
 from exporter.catalog.wanted import check_catalog, places_of
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from exporter.aws.sessions import MakeSession
     from exporter.catalog.file_io import OpenLake
     from exporter.lake.store import Store
+    from exporter.lake.tables.table import Table
     from exporter.machine.clock import Clock
     from exporter.settings import Settings
 
@@ -61,6 +63,25 @@ class OpenCatalog:
     def url_of(self, key: str) -> str:
         """Where a file of the lake is, as tables list it."""
         return f"{self.lake.places.lake}/{key}"
+
+    async def open_table(self, table: Table, *, is_anew: bool = False) -> LoadedIcebergTable:
+        """Load a table, made where it is missing, and set right; with ``is_anew`` also where it does not fit.
+
+        Raises as `LakeTables.open`.
+        """
+        tables = self.tables
+        return LoadedIcebergTable(self, table, await self.ask(tables.open_anew if is_anew else tables.open, table))
+
+    async def find_table(self, table: Table) -> LoadedIcebergTable | None:
+        """Load a table, and change nothing; None where there is none.
+
+        Raises :class:`CatalogMismatch` where it does not fit the lake, and :class:`CatalogError`.
+        """
+        found = await self.ask(self.tables.find, table)
+        if found is None:
+            return None
+        self.tables.check(found, table)
+        return LoadedIcebergTable(self, table, found)
 
     async def do(self, work: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwargs) -> Result:
         """Do what blocks in a thread, once. Raises :class:`CatalogError` where it does not come to an end, too."""

@@ -12,14 +12,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from exporter.catalog.changes import changes_of, waiting_files
+from exporter.catalog.edit import Leaving, TableEdit
 from exporter.catalog.errors import CatalogError, CatalogMismatch, CatalogRace
-from exporter.catalog.foreign_errors import asking
-from exporter.catalog.leaving import Leaving, leaving_of
-from exporter.catalog.listed_files import FileLister, read_end
+from exporter.catalog.file_ends import read_end
 from exporter.catalog.log_reading import read_logs
 from exporter.catalog.mark import mark_properties, marks_in, property_of
 from exporter.catalog.outcome import Publication, PublishedTable
-from exporter.catalog.transaction import TableEdit, commit
 from exporter.compute import compute
 from exporter.errors import ExportError, FileDamaged, FileLost, LakeError
 from exporter.lake.tables import TABLES
@@ -29,12 +27,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from pyiceberg.manifest import DataFile as ListedFile
-    from pyiceberg.table import Table as IcebergTable
 
     from exporter.catalog.changes import LoggedFile, TableChanges
+    from exporter.catalog.loaded_tables import LakeCatalog, LoadedTable
     from exporter.catalog.log_reading import Logs
     from exporter.catalog.mark import Mark
-    from exporter.catalog.open import OpenCatalog
     from exporter.lake.tables.table import Table
 
 #: Files in one transaction, at most: what it takes in memory is some KiB each.
@@ -50,7 +47,7 @@ _log = Logger(__name__)
 class Publisher:
     """Publishes one lake's files into one catalog. ``files_max`` bounds what one transaction adds."""
 
-    opened: OpenCatalog
+    opened: LakeCatalog
     files_max: int = FILES_MAX
     _publication: Publication = field(init=False, default_factory=Publication)
 
@@ -59,12 +56,12 @@ class Publisher:
 
         What fails is noted, and the others go on. Raises :class:`LakeError` where the lake can't be read.
         """
-        tables: dict[str, IcebergTable] = {}
+        tables: dict[str, LoadedTable] = {}
         marks: list[dict[str, Mark]] = []
         for table in TABLES:
             self._publication.tables.append(PublishedTable(table.name))
             try:
-                found = await self.opened.ask(self._open, table, is_rebuild)
+                found = await self.opened.open_table(table, is_anew=is_rebuild)
                 marks.append({} if is_rebuild else marks_in(found.properties))
                 tables[table.name] = found
             except CatalogError as error:
@@ -79,12 +76,8 @@ class Publisher:
                     self._publication.fail(table.name, error)
         return self._publication
 
-    def _open(self, table: Table, is_rebuild: bool) -> IcebergTable:  # noqa: FBT001 - called by a thread
-        tables = self.opened.tables
-        return tables.open_anew(table) if is_rebuild else tables.open(table)
-
     async def _publish(
-        self, table: Table, found: IcebergTable, logs: Logs, published: PublishedTable, *, is_rebuild: bool
+        self, table: Table, found: LoadedTable, logs: Logs, published: PublishedTable, *, is_rebuild: bool
     ) -> None:
         """Publish what a table lacks, in one transaction or in several, until nothing is left."""
         clock = self.opened.clock
@@ -95,10 +88,10 @@ class Publisher:
                 logs = await read_logs(self.opened.store, [marks])
             published.behind = waiting_files(table.name, marks, logs.waiting)
             changes, edit = await self._changes(table, found, logs, marks, is_rebuild=is_rebuild)
-            if changes.is_empty and not (is_rebuild and found.current_snapshot()):
+            if changes.is_empty and not (is_rebuild and found.has_files):
                 return
             try:
-                await self.opened.do(commit, found, edit, self.opened.lake, self.opened.tables.properties)
+                await found.commit(edit)
             except CatalogMismatch:
                 raise
             except CatalogError as error:
@@ -113,10 +106,10 @@ class Publisher:
                 if not changes.are_more:
                     return
                 is_rebuild, races, faults = False, 0, 0
-            found = await self.opened.ask(self.opened.tables.open, table)
+            found = await self.opened.open_table(table)
 
     async def _changes(
-        self, table: Table, found: IcebergTable, logs: Logs, marks: Mapping[str, Mark], *, is_rebuild: bool
+        self, table: Table, found: LoadedTable, logs: Logs, marks: Mapping[str, Mark], *, is_rebuild: bool
     ) -> tuple[TableChanges, TableEdit]:
         """What to commit. A scope with a file that can't be listed is left out.
 
@@ -134,7 +127,7 @@ class Publisher:
             listed, failed = await self._listed(changes.added.values(), found)
             leaving = Leaving()
             if changes.gone and not is_rebuild and not failed:
-                leaving = await self.opened.ask(leaving_of, self.opened, found, table, changes.gone)
+                leaving = await found.leaving(changes.gone)
                 failed = await self._list_again(leaving, found, listed)
             if not failed:
                 return changes, _edit(found, changes, [*listed.values()], leaving.removed, is_rebuild=is_rebuild)
@@ -145,22 +138,19 @@ class Publisher:
             left_out |= failed.keys()
 
     async def _listed(
-        self, files: Iterable[LoggedFile], found: IcebergTable
+        self, files: Iterable[LoggedFile], found: LoadedTable
     ) -> tuple[dict[str, ListedFile], dict[str, ExportError]]:
         """The files as the table will list them, and by scope why one of its files can't be."""
         listed: dict[str, ListedFile] = {}
         failed: dict[str, ExportError] = {}
-        slots, lister = asyncio.Semaphore(_FILES_AT_ONCE), FileLister(found.metadata)
+        slots, lister = asyncio.Semaphore(_FILES_AT_ONCE), found.lister()
 
         async def read(file: LoggedFile) -> None:
             async with slots:
                 if file.scope in failed:
                     return
                 try:
-                    url = self.opened.url_of(file.key)
-                    end = await read_end(self.opened.store, file)
-                    with asking(f"list {file.key}", self.opened.tables.properties):
-                        listed[file.key] = await compute(lister.listed, file, end, url)
+                    listed[file.key] = await compute(lister, file, await read_end(self.opened.store, file))
                 except (FileLost, FileDamaged, CatalogError) as error:
                     failed.setdefault(file.scope, error)
 
@@ -169,7 +159,7 @@ class Publisher:
         return listed, failed
 
     async def _list_again(
-        self, leaving: Leaving, found: IcebergTable, listed: dict[str, ListedFile]
+        self, leaving: Leaving, found: LoadedTable, listed: dict[str, ListedFile]
     ) -> dict[str, ExportError]:
         """List again what is left of the files that compacted ones were made of.
 
@@ -184,7 +174,7 @@ class Publisher:
 
 
 def _edit(
-    found: IcebergTable,
+    found: LoadedTable,
     changes: TableChanges,
     listed: list[ListedFile],
     removed: list[ListedFile],
@@ -211,7 +201,7 @@ def _covers(logs: Logs, marks: Mapping[str, Mark]) -> bool:
     )
 
 
-async def count_behind(opened: OpenCatalog) -> Publication:
+async def count_behind(opened: LakeCatalog) -> Publication:
     """Count what each table of the catalog lacks, or still lists, beside the log; nothing is changed.
 
     Raises :class:`LakeError` where the lake can't be read.
@@ -220,9 +210,7 @@ async def count_behind(opened: OpenCatalog) -> Publication:
     marks: dict[str, dict[str, Mark]] = {}
     for table in TABLES:
         try:
-            found = await opened.ask(opened.tables.find, table)
-            if found is not None:
-                opened.tables.check(found, table)
+            found = await opened.find_table(table)
             marks[table.name] = marks_in(found.properties) if found else {}
         except CatalogError as error:
             publication.fail(table.name, error)

@@ -6,7 +6,6 @@ back, and the next one would add files a second time.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException
@@ -17,32 +16,18 @@ from exporter.catalog.foreign_errors import asking, described
 from exporter.catalog.updates import planned_on
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping
 
     from pyiceberg.manifest import DataFile as ListedFile
     from pyiceberg.table import Table as IcebergTable
     from pyiceberg.table import Transaction
 
+    from exporter.catalog.edit import TableEdit
     from exporter.catalog.file_io import OpenLake
 
 
 #: The property that names the snapshot of the last commit: properties stay where an engine rolls a table back.
 LAST_SNAPSHOT = "ivs-export.snapshot"
-
-
-@dataclass(frozen=True, slots=True)
-class TableEdit:
-    """What a transaction does to a table.
-
-    ``added`` files are listed from then on, and ``removed`` ones, as the table lists them, no longer; with
-    ``is_emptied`` none of those from before is. ``properties`` are set, and ``forgotten`` ones removed.
-    """
-
-    added: Sequence[ListedFile] = ()
-    removed: Sequence[ListedFile] = ()
-    is_emptied: bool = False
-    properties: Mapping[str, str] = field(default_factory=dict)
-    forgotten: Collection[str] = ()
 
 
 def commit(table: IcebergTable, edit: TableEdit, lake: OpenLake, properties: Mapping[str, str]) -> None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from exporter.catalog.outcome import Publication
-from exporter.catalog.wanted import check_catalog
 from exporter.errors import ExportError
 from exporter.pipeline.stop import DEADLINE, StopRequested
 
@@ -32,14 +29,8 @@ async def publish_after(context: RunContext, make_session: MakeSession | None) -
 
 
 async def _publish(context: RunContext, make_session: MakeSession | None) -> Publication:
-    settings = context.settings
     try:
-        check_catalog(settings)
-        # PyIceberg takes seconds to import, in which the event loop goes on; a run without a catalog does without.
-        await asyncio.to_thread(import_module, "exporter.catalog.keeping")
-        from exporter.catalog.keeping import keep_catalog  # noqa: PLC0415 - as above
-
-        return await keep_catalog(settings, context.store, make_session, context.clock)
+        return await context.surroundings.keep_catalog(context.settings, context.store, make_session, context.clock)
     except ExportError as error:
         failed = Publication()
         failed.fail("", error)

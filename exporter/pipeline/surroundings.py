@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from exporter.aws.accounts import Accounts
 from exporter.aws.credentials import Credentials
+from exporter.catalog.when_wanted import keep_wanted_catalog
 from exporter.commit_log.process import is_gone, this_process
 from exporter.ivs.endpoints import find_endpoint
 from exporter.ivs.http import open_connections
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from exporter.aws.sessions import MakeSession
+    from exporter.catalog.outcome import Publication
     from exporter.commit_log.process import Process
     from exporter.ivs.endpoints import Endpoint
     from exporter.ivs.http import Connections
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 
     #: Finds where IVS Real-Time answers in a region.
     FindEndpoint = Callable[[str], Coroutine[Any, Any, Endpoint]]
+    #: Brings the catalog of a lake up to its log.
+    KeepCatalog = Callable[[Settings, Store, MakeSession | None, Clock], Coroutine[Any, Any, Publication]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +63,14 @@ class Surroundings:
     """Time, processes, and the way to AWS and the lake.
 
     ``is_gone`` says whether a process has ended, or None where that can't be seen from here. ``open_services`` takes
-    the settings, the run's id and the regions that it calls.
+    the settings, the run's id and the regions that it calls. ``keep_catalog`` brings a catalog up to the log.
     """
 
     clock: Clock
     process: Process
     is_gone: Callable[[Process], bool | None]
     open_services: Callable[[Settings, str, Iterable[str]], AbstractAsyncContextManager[Services]]
+    keep_catalog: KeepCatalog = keep_wanted_catalog
 
 
 def real_surroundings(other_clock: Clock | None = None) -> Surroundings:

@@ -15,7 +15,8 @@ from pyiceberg.table.sorting import UNSORTED_SORT_ORDER
 
 from exporter.catalog.changes import LoggedFile
 from exporter.catalog.errors import CatalogMismatch
-from exporter.catalog.listed_files import FileLister, read_end
+from exporter.catalog.file_ends import read_end
+from exporter.catalog.listed_files import FileLister
 from exporter.catalog.schemas import schema_of, spec_of
 from exporter.errors import FileDamaged, FileLost
 from exporter.lake.parquet import encode

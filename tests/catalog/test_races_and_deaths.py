@@ -15,10 +15,11 @@ import pytest
 from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException
 
 from exporter.catalog import log_reading, publish
+from exporter.catalog.edit import TableEdit
 from exporter.catalog.errors import CatalogError, CatalogRace
 from exporter.catalog.open import opened_catalog
 from exporter.catalog.publish import Publisher
-from exporter.catalog.transaction import TableEdit, commit
+from exporter.catalog.transaction import commit
 from exporter.errors import LakeBusy
 from exporter.lake.identity import LakeKind, open_lake
 from exporter.lake.tables import TABLES
