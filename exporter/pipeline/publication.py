@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from exporter.catalog.outcome import Publication
 from exporter.errors import ExportError
-from exporter.pipeline.stop import DEADLINE, StopRequested
+from exporter.pipeline.stop import StopRequested
 
 if TYPE_CHECKING:
     from exporter.aws.sessions import MakeSession
@@ -16,14 +16,11 @@ if TYPE_CHECKING:
 async def publish_after(context: RunContext, make_session: MakeSession | None) -> Publication:
     """Publish what the lake's logs have, after the closing records of all scopes; errors are in what is returned.
 
-    A run that a signal stops has seconds to end, and leaves it to the next one. One whose time was over publishes:
-    else a run that never has enough of it never would.
+    A run that a signal stops has seconds to end, and leaves it to the next one. One whose time is over, before or
+    meanwhile, publishes: else a run that never has enough of it never would.
     """
-    publishing = _publish(context, make_session)
-    if context.stop.reason == DEADLINE:
-        return await publishing
     try:
-        return await context.stop.cut(publishing)
+        return await context.stop.cut_by_signal(_publish(context, make_session))
     except StopRequested:
         return Publication(is_deferred=True)
 
