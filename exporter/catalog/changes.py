@@ -64,14 +64,16 @@ class ScopeLog:
 class TableChanges:
     """What one transaction does to a table.
 
-    ``added`` are files to list, by their keys; ``gone`` are the keys of files that are listed and leave. ``marks`` are
-    those to write, by scope. ``misfits`` says why a scope's mark does not fit the log: nothing of that one is touched.
-    ``are_more`` says that the changes were cut, and others follow.
+    ``added`` are files to list, by their keys; ``gone`` are the keys of files that are listed and leave; of these,
+    ``maybe_skipped`` may never have been listed. ``marks`` are those to write, by scope. ``misfits`` says why a scope's
+    mark does not fit the log: nothing of that one is touched. ``are_more`` says that the changes were cut, and others
+    follow.
     """
 
     table: str
     added: dict[str, LoggedFile] = field(default_factory=dict)
     gone: frozenset[str] = frozenset()
+    maybe_skipped: frozenset[str] = frozenset()
     marks: dict[str, Mark] = field(default_factory=dict)
     misfits: dict[str, str] = field(default_factory=dict)
     are_more: bool = False
@@ -98,10 +100,12 @@ def changes_of(
 ) -> TableChanges:
     """Work out what a table with these marks lacks of the logs: ``files_max`` files at most, but one record whole.
 
-    A scope whose records behind its mark have nothing of the table gets a new mark only where it has come far.
+    A scope whose records behind its mark have nothing of the table gets a new mark only where it has come far. A file
+    that a record beyond the cut takes away is skipped: it may be gone from the lake, and then it can't be listed.
     """
     added: dict[str, LoggedFile] = {}
     gone: set[str] = set()
+    maybe_skipped: set[str] = set()
     new_marks: dict[str, Mark] = {}
     misfits = dict.fromkeys(marks.keys() - logs.keys(), "it was published, and the lake has no log of it")
     are_more = False
@@ -123,8 +127,25 @@ def changes_of(
             if behind and (taken or len(behind) > LAG_RECORDS_MAX):
                 last = behind[-1]
         if last is not None:
-            new_marks[log.scope] = Mark(last.number, last.checksum, lake_id)
-    return TableChanges(table, added, frozenset(gone), new_marks, misfits, are_more)
+            skipped_until = _skip(added, log, last.number)
+            if mark and mark.skipped_until:
+                early = [record for record in behind if record.number <= min(last.number, mark.skipped_until)]
+                maybe_skipped.update(*(record.removed & gone for record in early))
+                skipped_until = max(skipped_until, mark.skipped_until)
+            left = skipped_until if skipped_until > last.number else 0
+            new_marks[log.scope] = Mark(last.number, last.checksum, lake_id, left)
+    return TableChanges(table, added, frozenset(gone), frozenset(maybe_skipped), new_marks, misfits, are_more)
+
+
+def _skip(added: dict[str, LoggedFile], log: ScopeLog, number: int) -> int:
+    """Take out files that records beyond this one take away; gives the last record that does, 0 where none does."""
+    until = 0
+    for record in log.records:
+        if record.number > number:
+            for key in record.removed & added.keys():
+                del added[key]
+                until = record.number
+    return until
 
 
 def waiting_files(table: str, marks: Mapping[str, Mark], logs: Mapping[str, ScopeLog]) -> int:

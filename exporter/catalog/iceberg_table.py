@@ -51,9 +51,9 @@ class LoadedIcebergTable:
 
         return listed
 
-    async def leaving(self, gone: Collection[str]) -> Leaving:
+    async def leaving(self, gone: Collection[str], maybe_skipped: Collection[str]) -> Leaving:
         """Work out how files of the lake leave the table. Raises as `leaving_of`."""
-        return await self.opened.ask(leaving_of, self.opened, self.found, self.table, gone)
+        return await self.opened.ask(leaving_of, self.opened, self.found, self.table, gone, maybe_skipped)
 
     async def commit(self, edit: TableEdit) -> None:
         """Change the table as it was loaded. Raises as `transaction.commit`."""

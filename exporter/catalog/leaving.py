@@ -30,11 +30,17 @@ def places_of_table(opened: OpenCatalog, found: IcebergTable, table: Table) -> T
     return TablePlaces(table, opened.lake.places.lake, location, found.metadata.table_uuid.hex)
 
 
-def leaving_of(opened: OpenCatalog, found: IcebergTable, table: Table, gone: Collection[str]) -> Leaving:
+def leaving_of(
+    opened: OpenCatalog,
+    found: IcebergTable,
+    table: Table,
+    gone: Collection[str],
+    maybe_skipped: Collection[str] = (),
+) -> Leaving:
     """Work out how some files of the lake, by their keys, leave a table. It reads every manifest, and blocks.
 
-    Raises :class:`CatalogMismatch` where the table does not list the rows of one, :class:`FileDamaged` and
-    :class:`FileLost` for a compacted file that can't be read, and :class:`LakeError`.
+    Raises :class:`CatalogMismatch` where the table does not list the rows of one that is not ``maybe_skipped``,
+    :class:`FileDamaged` and :class:`FileLost` for a compacted file that can't be read, and :class:`LakeError`.
     """
     places = places_of_table(opened, found, table)
     urls, dates = {opened.url_of(key) for key in gone}, {date_of(table, key) for key in gone}
@@ -56,6 +62,6 @@ def leaving_of(opened: OpenCatalog, found: IcebergTable, table: Table, gone: Col
                 removed.append(file)
                 taken_apart.append(TakenApart(leaves, tuple(each for each in originals if each.key not in gone)))
                 left -= {opened.url_of(original.key) for original in leaves}
-    if left:
+    if left := left - {opened.url_of(key) for key in maybe_skipped}:
         raise CatalogMismatch(f"the table {table.name} does not list {min(left)}, which was published")
     return Leaving(removed, taken_apart)

@@ -34,7 +34,7 @@ class LoadedTable(Protocol):
     def lister(self) -> ListFile:
         """What describes data files as this table lists them."""
 
-    async def leaving(self, gone: Collection[str]) -> Leaving:
+    async def leaving(self, gone: Collection[str], maybe_skipped: Collection[str]) -> Leaving:
         """Work out how files of the lake, by their keys, leave the table. Raises as `leaving_of`."""
 
     async def commit(self, edit: TableEdit) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _PREFIX = "ivs-export.published."
-_FORM = re.compile(r"([1-9][0-9]*) ([0-9a-f]{64}) (\S+)")
+_FORM = re.compile(r"([1-9][0-9]*) ([0-9a-f]{64}) (\S+)(?: ([1-9][0-9]*))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +24,18 @@ class Mark:
     """The last record of a scope whose files are published.
 
     ``checksum`` is the SHA-256 of the record as it is stored, in hexadecimal. ``lake_id`` is that of the lake whose log
-    it stands in.
+    it stands in. Files that later records take away need not be listed first: up to the record ``skipped_until``, which
+    is 0 where none was skipped, a file that leaves may never have been listed.
     """
 
     number: int
     checksum: str
     lake_id: str
+    skipped_until: int = 0
 
     def __str__(self) -> str:
-        return f"{self.number} {self.checksum} {self.lake_id}"
+        skipped = f" {self.skipped_until}" if self.skipped_until else ""
+        return f"{self.number} {self.checksum} {self.lake_id}{skipped}"
 
 
 def property_of(scope: str) -> str:
@@ -52,7 +55,7 @@ def marks_in(properties: Mapping[str, str]) -> dict[str, Mark]:
         form = _FORM.fullmatch(properties[name])
         if form is None:
             raise CatalogMismatch(f"the property {name} is no mark, but {quoted(properties[name])}")
-        marks[name.removeprefix(_PREFIX)] = Mark(int(form[1]), form[2], form[3])
+        marks[name.removeprefix(_PREFIX)] = Mark(int(form[1]), form[2], form[3], int(form[4] or 0))
     return marks
 
 

@@ -127,7 +127,7 @@ class Publisher:
             listed, failed = await self._listed(changes.added.values(), found)
             leaving = Leaving()
             if changes.gone and not is_rebuild and not failed:
-                leaving = await found.leaving(changes.gone)
+                leaving = await found.leaving(changes.gone, changes.maybe_skipped)
                 failed = await self._list_again(leaving, found, listed)
             if not failed:
                 return changes, _edit(found, changes, [*listed.values()], leaving.removed, is_rebuild=is_rebuild)

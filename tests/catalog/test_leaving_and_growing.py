@@ -232,3 +232,21 @@ async def test_more_files_than_one_transaction_takes(sql_lake: CatalogLake) -> N
         found = sql_lake.reader().load_table(("ivs", "events"))
         assert len(found.snapshots()) == 3
         assert sorted(row["event_id"] for row in sql_lake.rows("events")) == [*range(5)]
+
+
+async def test_a_first_publication_in_several_transactions_passes_over_files_that_are_gone(
+    sql_lake: CatalogLake,
+) -> None:
+    """A record that lets go of a file stands beyond the cut, and the file is gone from the lake."""
+    async with sql_lake.store() as store:
+        files = []
+        for number in range(4):
+            file = await staged(store, f"{SCOPE}-{number:09d}-r-000001", [{"event_id": number}])
+            await commit(store, SCOPE, FileChanges(added=[file]))
+            files.append(file)
+        await store.remove(files[0].key)
+        await commit(store, SCOPE, FileChanges(lost=[files[0]]))
+        async with sql_lake.opened(store) as opened:
+            published = await publish.Publisher(opened, files_max=1).publish()
+        assert (published.failures, published.behind) == ([], 0)
+        assert sorted(row["event_id"] for row in sql_lake.rows("events")) == [1, 2, 3]

@@ -51,6 +51,11 @@ def publish_lake(invocation: Invocation, settings: Settings, asked: PublishReque
     lines += [_compacted_line_of(table) for table in publication.compacted or ()]
     lines += [f"{failure.unit}: {failure.error.kind}: {failure.error}" for failure in publication.failures]
     invocation.say("\n".join(map(plain, [*lines, _end(publication)])))
+    return code_of(publication)
+
+
+def code_of(publication: Publication) -> int:
+    """The exit code of a publication."""
     return _CODES[publication.outcome]
 
 
