@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from exporter.cli import exit_codes
+from exporter.cli.actions.publish import code_of
 from exporter.discovery.request import Period, Request, ScopeChoice
 from exporter.discovery.target_list import Targets
 from exporter.errors import ExportError
@@ -18,8 +19,17 @@ from exporter.pipeline import run as run_module
 from exporter.pipeline.run_ledger import RunLedger
 from exporter.pipeline.stop import DEADLINE, Stop
 from exporter.pipeline.surroundings import Services, Surroundings
-from exporter.settings import AccountSettings, QuotaSettings, RetrySettings, RunSettings, Settings, TableSettings
+from exporter.settings import (
+    AccountSettings,
+    CatalogSettings,
+    QuotaSettings,
+    RetrySettings,
+    RunSettings,
+    Settings,
+    TableSettings,
+)
 from tests.simulation.aws import Connections, Credentials, endpoint
+from tests.simulation.catalog import CatalogHandle, behind_in, publish_in
 from tests.simulation.lake import LakeHandle
 from tests.simulation.plan import ALL_TABLES
 from tests.simulation.process import Killed, true_us
@@ -28,8 +38,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
     from random import Random
 
+    from exporter.aws.sessions import MakeSession
+    from exporter.catalog.outcome import Publication
     from exporter.commit_log.process import Process
     from exporter.lake.store import Store
+    from exporter.machine.clock import Clock
     from tests.simulation.aws import Aws
     from tests.simulation.lake import Lake
     from tests.simulation.laws import Laws
@@ -39,6 +52,7 @@ if TYPE_CHECKING:
 
 #: A command that was asked to stop ends its process so long after, whatever it is at.
 _STOPPED_S_MAX = 10.0
+_CATALOG = CatalogSettings.model_validate({"kind": "sql", "properties": {"uri": "simulated"}})
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +90,9 @@ class Commands:
         step = process.step
         store: Store = LakeHandle(self.lake, process, self.trace)
         if step.kind == "status":
-            await statuses(store, 5)
-            return 0
+            return await self._status(process, store)
+        if step.kind == "publish":
+            return code_of(await self._publish(process, store, is_rebuild=step.rebuilds))
         if step.kind == "verify":
             problems = [problem async for problem in verify(store, Verified(), is_gone=self._is_gone_for(process))]
             if problems and self.plan.is_whole:
@@ -87,6 +102,29 @@ class Commands:
             upkeep = Upkeep(store, f"r{step.number}", process.clock, process.identity, self._is_gone_for(process))
             return int(bool((await Repair(upkeep).run()).left))
         return await self._export(process)
+
+    async def _status(self, process: SimulatedProcess, store: Store) -> int:
+        await statuses(store, 5)
+        if self._has_catalog:
+            counted = await behind_in(self._catalog_of(process, store))
+            if self.was_alone(process) and not process.is_killed and not process.step.faults.stale:
+                self.laws.catalog.counted(process.step, counted)
+        return 0
+
+    async def _publish(self, process: SimulatedProcess, store: Store, *, is_rebuild: bool = False) -> Publication:
+        heads = self.laws.catalog.heads()
+        handle = self._catalog_of(process, store)
+        publication = await publish_in(handle, self.plan.bounds.files_a_commit, is_rebuild=is_rebuild)
+        if not process.is_killed and not process.step.faults.stale:
+            self.laws.catalog.published(process.step, publication, heads)
+        return publication
+
+    def _catalog_of(self, process: SimulatedProcess, store: Store) -> CatalogHandle:
+        return CatalogHandle(self.laws.catalog.catalog, process, self.trace, store)
+
+    @property
+    def _has_catalog(self) -> bool:
+        return "catalog" in self.plan.features
 
     async def _export(self, process: SimulatedProcess) -> int:
         step = process.step
@@ -118,7 +156,10 @@ class Commands:
             ledger.error = error
         code = exit_codes.of_run(ledger, stopped_by[0] if stopped_by else None)
         if not process.is_killed:
+            process.publication = ledger.publication
             self.laws.ended(step, ledger, code, began_us, was_alone=self.was_alone(process))
+            if self._has_catalog:
+                self.laws.catalog.ran(step, ledger.publication, code)
         return code
 
     def _settings(self, step: Step) -> Settings:
@@ -137,6 +178,7 @@ class Commands:
                 grace_s=self.plan.grace_s,
             ),
             retry=RetrySettings(attempts=step.attempts, timeout_s=step.timeout_s),
+            catalog=_CATALOG if self._has_catalog else CatalogSettings(),
             tables=TableSettings(**{name: name in step.tables for name in sorted(ALL_TABLES | {"details"})}),
         )
 
@@ -156,7 +198,10 @@ class Commands:
             endpoints = {region: endpoint(region) for region in regions}
             yield Services(store, connections, endpoints, credentials, own_account=own_account)
 
-        return Surroundings(process.clock, process.identity, self._is_gone_for(process), open_services)
+        async def keep_catalog(_: Settings, store: Store, _sessions: MakeSession | None, _clock: Clock) -> Publication:
+            return await self._publish(process, store)
+
+        return Surroundings(process.clock, process.identity, self._is_gone_for(process), open_services, keep_catalog)
 
     def _is_gone_for(self, process: SimulatedProcess) -> Any:
         def is_gone(other: Process) -> bool | None:

@@ -16,6 +16,9 @@ from unittest.mock import patch
 import msgspec
 import pyarrow as pa
 
+from exporter.catalog import changes as catalog_changes
+from exporter.catalog import log_reading
+from exporter.catalog import publish as publish_module
 from exporter.commit_log import archive, closing, healing, lost_files, recovery, rejects, session_rows, unit_states
 from exporter.commit_log import journal as journal_module
 from exporter.commit_log import state as state_module
@@ -50,6 +53,8 @@ from exporter.pipeline.known_events import KnownEvents
 from exporter.pipeline.known_ids import KnownIds
 from exporter.pipeline.listed_rows import ListedRows
 from exporter.pipeline.new_rows import EventRowMaker
+from exporter.pipeline.run_ledger import RunLedger
+from exporter.pipeline.stop import Stop
 from exporter.pipeline.writer import Writer
 from exporter.timestamps import text_of
 
@@ -477,3 +482,53 @@ def _sealed_without_a_row() -> Sequence[tuple[Any, str, Any]]:
 )
 def _lost_rows_not_missed() -> Sequence[tuple[Any, str, Any]]:
     return [(module, "has_file_of", lambda *_: False) for module in (lost_files, recovery, state_module)]
+
+
+@defect("listed before it is there", "The files of a log's last record are published while they are still staged.")
+def _listed_before_it_is_there() -> Sequence[tuple[Any, str, Any]]:
+    async def is_last_ready(*_: Any) -> bool:
+        return True
+
+    async def read_end(*_: Any) -> bytes:
+        return b""
+
+    return [(log_reading, "_is_last_ready", is_last_ready), (publish_module, "read_end", read_end)]
+
+
+@defect("a commit sent again", "A commit that was overtaken, or had no answer, is sent again as it was planned.")
+def _a_commit_sent_again() -> Sequence[tuple[Any, str, Any]]:
+    right = publish_module.Publisher._changes
+    planned: dict[tuple[int, str], Any] = {}
+
+    async def changes(self: Any, table: Any, found: Any, logs: Any, marks: Any, *, is_rebuild: bool) -> Any:
+        key = id(logs), table.name
+        if key not in planned:
+            planned[key] = logs, await right(self, table, found, logs, marks, is_rebuild=is_rebuild)
+        return planned[key][1]
+
+    return [(publish_module.Publisher, "_changes", changes)]
+
+
+@defect("what left stays listed", "A file that leaves the lake stays in the catalog, and its mark moves on.")
+def _what_left_stays_listed() -> Sequence[tuple[Any, str, Any]]:
+    right = publish_module._edit
+
+    def edit(found: Any, changes: Any, listed: Any, _removed: Any, *, is_rebuild: bool) -> Any:
+        return right(found, changes, listed, [], is_rebuild=is_rebuild)
+
+    return [(publish_module, "_edit", edit)]
+
+
+@defect("what is gone must be listed", "A file that a later record takes away is listed first, be it gone or not.")
+def _what_is_gone_must_be_listed() -> Sequence[tuple[Any, str, Any]]:
+    return [(catalog_changes, "_skip", lambda _added, _log, _number: 0)]
+
+
+@defect("unpublished and untold", "That a publication failed does not count for the run's outcome.")
+def _unpublished_and_untold() -> Sequence[tuple[Any, str, Any]]:
+    return [(RunLedger, "_unpublished", property(lambda _: []))]
+
+
+@defect("a deadline cuts a publication", "A run whose time is over while it publishes lets go of that.")
+def _a_deadline_cuts_a_publication() -> Sequence[tuple[Any, str, Any]]:
+    return [(Stop, "cut_by_signal", lambda self, work: self.cut(work))]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from exporter.cli.exit_codes import FAILED
 from exporter.ivs.operations import Operation
+from tests.simulation.catalog_laws import CatalogLaws
 from tests.simulation.facts import ScopeLog, lacking, scope_of
 from tests.simulation.plan import EPOCH_US, SECOND_US, Faults
 from tests.simulation.reading import read_record, scope_name, table_of
@@ -48,6 +49,7 @@ class Laws:
         self.facts = facts
         self.loop = loop
         self.tables = TableLaws(facts, self.broken)
+        self.catalog = CatalogLaws(facts, lambda law, text: self.broken(law, text))  # noqa: PLW0108 - it is replaced at the end
         self._denied: Counter[tuple[int, str, str]] = Counter()
         self._sealed_before: dict[int, frozenset[SessionKey]] = {}
         self._open_before: dict[int, frozenset[SessionKey]] = {}
@@ -79,6 +81,7 @@ class Laws:
             if is_sealed_now and not facts.is_spoilt(session):
                 self._check_whole(session, f"{key} seals")
         self.tables.committed(key, record, before)
+        self.catalog.logged(key, record)
 
     def _check_order(self, key: str, record: Mapping[str, Any], log: ScopeLog) -> None:
         if record["number"] != log.number + 1:
@@ -176,7 +179,7 @@ class Laws:
 
     def changed(self, step: Step, operation: str, key: str) -> None:
         """A process changes something in the lake: it is there to do so."""
-        if step.kind in {"survey", "verify", "status"}:
+        if step.kind in {"survey", "verify", "status", "publish"}:
             self.broken("who only looks changes nothing", f"step {step.number}, {step.kind}: {operation} {key}")
 
     def verified(self, step: Step, problems: Sequence[object]) -> None:

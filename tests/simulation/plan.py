@@ -48,6 +48,7 @@ FEATURES = frozenset(
         "renamed stages",
         "details",
         "tables off",
+        "catalog",
     }
 )
 #: How likely a world has a feature; what makes all else unlikely is rare.
@@ -60,8 +61,11 @@ _RARE = {
     "stale lists": 0.2,
     "tables off": 0.2,
     "details": 0.3,
+    "catalog": 0.4,
 }
 _USUAL = 0.35
+#: The numbers of a catalog's own publications come behind those of other steps.
+_PUBLICATIONS_FROM = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,8 @@ class Faults:
     lake_failed: float = 0.0
     lake_lost: float = 0.0
     stale: float = 0.0
+    catalog_failed: float = 0.0
+    catalog_lost: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +97,7 @@ class Step:
     the records and data files that it makes or removes; it sleeps for ``asleep_s``, or until others have made
     ``woken_after`` such changes. ``killed_s`` and ``stopped_s`` are seconds after its start. ``tables`` are those
     that it writes beside ``events``, perhaps with ``details``; ``backfills`` says that it makes up for missing rows.
+    ``rebuilds`` that ``publish`` makes each table of the catalog anew.
     """
 
     number: int
@@ -122,6 +129,7 @@ class Step:
     dates: str = "true"
     tables: frozenset[str] = ALL_TABLES
     backfills: bool = False
+    rebuilds: bool = False
 
     def words(self) -> str:
         """The step in words."""
@@ -147,7 +155,8 @@ class Step:
 
     def _words_of_tables(self) -> list[str]:
         told = [f"with {', '.join(sorted(self.tables)) or 'events alone'}"] if self.tables != ALL_TABLES else []
-        return [*told, "making up for missing rows"] if self.backfills else told
+        told += ["making up for missing rows"] if self.backfills else []
+        return [*told, "making tables anew"] if self.rebuilds else told
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +169,8 @@ class Bounds:
     snapshot_records: int
     known_size_bytes: int
     rows_at_once: int = 1_024
+    files_a_commit: int = 5_000
+    lag_records: int = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +178,7 @@ class Plan:
     """A world before it begins. ``features`` are those that it has.
 
     ``moments_s`` are those about which something happens at AWS: when the steps begin, also those that were cut off.
-    ``sessions_mean`` is how many sessions a stage has, or so.
+    ``sessions_mean`` is how many sessions a stage has, or so. ``steps_drawn`` is how many steps there were at first.
     """
 
     seed: str
@@ -180,6 +191,7 @@ class Plan:
     steps: tuple[Step, ...]
     moments_s: tuple[float, ...]
     sessions_mean: float = 1.8
+    steps_drawn: int = 0
 
     @property
     def is_whole(self) -> bool:
@@ -204,7 +216,8 @@ def few(random: Random, most: int, mean: float) -> int:
 def draw_plan(seed: str, drawn: Iterable[str] = FEATURES) -> Plan:
     """The world of a seed: ``drawn`` are the features that it may have, each with some chance."""
     random = Random(f"{seed}/plan")
-    features = frozenset(name for name in sorted(drawn) if random.random() < _RARE.get(name, _USUAL))
+    others = sorted(set(drawn) - {"catalog"})
+    features = frozenset(name for name in others if random.random() < _RARE.get(name, _USUAL))
     everywhere = [Scope(account, region) for account in ACCOUNTS for region in REGIONS]
     count = random.choice((1, 1, 1, 1, 2, 2, 3))
     scopes = tuple(sorted(random.sample(everywhere, count))) if count > 1 else (everywhere[0],)
@@ -212,7 +225,7 @@ def draw_plan(seed: str, drawn: Iterable[str] = FEATURES) -> Plan:
     steps = _draw_steps(random, features, grace_s)
     if "refused units" in features and random.random() < 0.6:
         steps = _day_by_day(steps)
-    return Plan(
+    plan = Plan(
         seed=seed,
         scopes=scopes,
         features=features,
@@ -222,7 +235,38 @@ def draw_plan(seed: str, drawn: Iterable[str] = FEATURES) -> Plan:
         bounds=_draw_bounds(random),
         steps=steps,
         moments_s=tuple(step.at_s for step in steps),
+        steps_drawn=len(steps),
     )
+    return with_catalog(plan) if "catalog" in drawn and plan.random("catalog").random() < _RARE["catalog"] else plan
+
+
+def with_catalog(plan: Plan) -> Plan:
+    """The same world with a catalog, and some publications more; nothing else is drawn otherwise."""
+    random = plan.random("publications")
+    steps = [replace(step, faults=_with_catalog_faults(random, step.faults)) for step in plan.steps]
+    for number in range(few(random, 5, 2.0)):
+        beside = random.choice(plan.steps)
+        steps.append(
+            Step(
+                number=_PUBLICATIONS_FROM + number,
+                kind="publish",
+                at_s=beside.at_s + random.choice((random.uniform(0.0, 30.0), random.uniform(0.0, 2.0) * HOUR_S)),
+                host=random.choice(HOSTS),
+                killed_after=1 + few(random, 60, 15.0) if "kills" in plan.features and random.random() < 0.5 else None,
+                faults=_with_catalog_faults(random, Faults()),
+                rebuilds=random.random() < 0.2,
+            )
+        )
+    bounds = replace(plan.bounds, files_a_commit=random.choice((1, 2, 5, 5_000)), lag_records=random.choice((0, 3, 64)))
+    steps.sort(key=lambda step: step.at_s)
+    return replace(
+        plan, features=plan.features | {"catalog"}, steps=tuple(steps), bounds=bounds, steps_drawn=len(steps)
+    )
+
+
+def _with_catalog_faults(random: Random, faults: Faults) -> Faults:
+    likely = random.choice((0.0, 0.0, 0.05, 0.2, 0.6))
+    return replace(faults, catalog_failed=likely * random.random(), catalog_lost=likely * random.random())
 
 
 def draw_nights(seed: str, nights: int) -> Plan:
@@ -234,7 +278,7 @@ def draw_nights(seed: str, nights: int) -> Plan:
         step = _draw_step(random, features, night + 1, night * DAY_S + random.uniform(0.0, HOUR_S))
         killed_after = (step.killed_after or 30) if random.random() < 0.2 else None
         steps.append(replace(step, kind="nightly", wait=True, killed_after=killed_after, killed_s=None))
-    return Plan(
+    plan = Plan(
         seed=seed,
         scopes=(Scope(ACCOUNTS[0], REGIONS[0]),),
         features=features,
@@ -245,7 +289,9 @@ def draw_nights(seed: str, nights: int) -> Plan:
         steps=tuple(steps),
         moments_s=tuple(step.at_s for step in steps),
         sessions_mean=nights / 3.0,
+        steps_drawn=nights,
     )
+    return with_catalog(plan)
 
 
 def _draw_bounds(random: Random) -> Bounds:

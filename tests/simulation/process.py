@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from random import Random
 
+    from exporter.catalog.outcome import Publication
     from tests.simulation.loop import SeededLoop
     from tests.simulation.plan import Step
 
@@ -46,6 +47,7 @@ class SimulatedProcess:
         self.changes_of_others = 0
         self.ended_s = math.inf
         self.exit_code: int | None = None
+        self.publication: Publication | None = None
         self.main: asyncio.Task[None] | None = None
         self.tasks: list[asyncio.Task[Any]] = []
         self.dropped: list[asyncio.Handle] = []

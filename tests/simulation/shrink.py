@@ -44,6 +44,6 @@ def words(told: Told) -> Iterator[str]:
 
 def name_of(plan: Plan) -> str:
     """The name by which a world can be had again: its seed, and the numbers of the steps that are left, if not all."""
-    if len(plan.steps) == len(plan.moments_s):
+    if len(plan.steps) == plan.steps_drawn:
         return plan.seed
     return f"{plan.seed}:{','.join(str(step.number) for step in plan.steps) or 'none'}"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from exporter.commit_log.reader import read_state
 from exporter.health.verify import Verified, verify
 from tests.simulation.aws import Aws
+from tests.simulation.catalog import Catalog
 from tests.simulation.commands import Commands
 from tests.simulation.facts import Facts
 from tests.simulation.lake import Lake, PlainLake
@@ -77,6 +78,7 @@ class _World:
         self.facts = Facts(self.truth, self.loop)
         self.laws = Laws(self.facts, self.loop)
         self.lake = self.facts.lake = Lake(self.laws, ignores_conditions="no conditions" in plan.features)
+        self.laws.catalog.catalog = Catalog(self.laws.catalog)
         self.aws = Aws(plan, self.truth, self.laws)
         self.processes: list[SimulatedProcess] = []
         self.commands = Commands(
@@ -116,7 +118,7 @@ class _World:
         await asyncio.sleep(max(0.0, over_s + self.plan.grace_s - self.loop.time()) + 300.0)
         if self.facts.spoilt:
             await self._start(Step(_LAST_FROM, "repair", self.loop.time(), "anna")).has_ended
-        successes, began_us = 0, 0
+        successes, began_us, process = 0, 0, None
         for number in range(1, _LAST_RUNS_MAX + 1):
             await asyncio.sleep(DAY_S)
             began_us = true_us(self.loop)
@@ -131,6 +133,8 @@ class _World:
         if not successes and not self.facts.is_anything_in_the_way:
             self.laws.broken("quiet nights are complete", f"none of {_LAST_RUNS_MAX} ended with 0")
         self.laws.at_the_end(began_us)
+        if "catalog" in self.plan.features:
+            self.laws.catalog.at_the_end(None if process is None else process.publication)
         await self._check_log()
         async for problem in verify(PlainLake(self.lake), Verified()):
             self.laws.broken("verify is clean", f"{problem.key}: {problem.message}")
