@@ -288,7 +288,7 @@ async def test_a_permission_that_later_runs_need_is_missed_by_the_first(
 ) -> None:
     """A new lake is not begun without it, and the line names it."""
     proxy.rule = lambda request: DENIED if NEEDS[permission](request) else None
-    with pytest.raises(LakeRefused, match=f"^s3://lakes: no permission: allow {re.escape(permission)}, as config/"):
+    with pytest.raises(LakeRefused, match=f"^s3://lakes: no permission: allow {re.escape(permission)}, as `ivs-export"):
         await open_lake(store, "s3://lakes", LakeKind(), "r1", lambda: 0.5)
     proxy.rule = None
     assert (await store.read("_log/lake.json")) is None
