@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -37,6 +37,8 @@ ANSWER_S_MAX = 300.0
 #: What making one large file may take: many answers of the lake, each with a bound of its own.
 MAKING_S_MAX = 3_600.0
 _TRIES_MAX, _WAIT_S = 3, 1.0
+#: What letting go of a catalog may take: a database in SQL has connections.
+_CLOSE_S_MAX = 5.0
 _log = Logger(__name__)
 
 
@@ -116,7 +118,11 @@ async def opened_catalog(
         catalog = await _tried(clock, partial(_in_thread, DaemonThreads(), answer_s_max, opening))
         secret = {**own, **plain_properties(settings.catalog)}
         tables = LakeTables(catalog, settings.catalog.database, lake, lake_id, secret, settings.catalog.kind == "rest")
-        yield OpenCatalog(tables, store, clock, answer_s_max)
+        try:
+            yield OpenCatalog(tables, store, clock, answer_s_max)
+        finally:
+            with suppress(CatalogError):  # all is said and done
+                await _in_thread(DaemonThreads(), _CLOSE_S_MAX, catalog.close)
 
 
 async def _tried(clock: Clock, work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:

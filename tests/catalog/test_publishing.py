@@ -36,6 +36,15 @@ async def check_same_as_the_lake(lake: CatalogLake, store: Store) -> None:
         assert in_order(lake.rows(table.name)) == in_order(expected), table.name
 
 
+async def test_a_catalog_that_is_closed_keeps_no_connection(sql_lake: CatalogLake) -> None:
+    """A database's server counts them, and Python names those that nobody has closed."""
+    async with sql_lake.store() as store, sql_lake.opened(store) as opened:
+        pool = vars(opened.tables.catalog)["engine"].pool
+        assert pool.checkedin() == 1
+    assert vars(opened.tables.catalog)["engine"].pool is not pool
+    assert pool.checkedin() + pool.checkedout() == 0
+
+
 async def test_the_tables_have_the_rows_of_the_lake_and_each_once(lake: CatalogLake) -> None:
     """A first night, a second one, and a publication that finds nothing to do; nested values are what they were."""
     service = two_days()

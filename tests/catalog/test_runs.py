@@ -23,7 +23,7 @@ from tests.support.exports import Exports, options_of
 from tests.support.worlds import small_world
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 SECRET = "correct-horse"
@@ -32,11 +32,13 @@ CLOSED = '"complete_until_us":1'
 
 
 @pytest.fixture
-def beside(tmp_path: Path) -> CatalogLake:
+def beside(tmp_path: Path) -> Iterator[CatalogLake]:
     """A lake that no run has made yet, and a catalog that nothing has opened."""
     (tmp_path / "home").mkdir()
     database = tmp_path / "catalog.db"
-    return CatalogLake("sql", str(tmp_path / "home" / "lake"), {"uri": f"sqlite:///{database}"}, "ivs")
+    lake = CatalogLake("sql", str(tmp_path / "home" / "lake"), {"uri": f"sqlite:///{database}"}, "ivs")
+    yield lake
+    lake.close_readers()
 
 
 @pytest.fixture
@@ -223,6 +225,7 @@ async def test_a_run_that_is_killed_at_its_catalog_leaves_it_to_the_next(beside:
             await until(lambda: any(CLOSED in path.read_text() for path in logs.glob("*/records/*")))
             first.process.kill()
         held.rollback()
+        held.close()
         assert not metadata.exists()
         with started(command, environment) as second:
             await until(lambda: any(metadata.glob("snap-*.avro")) or second.is_over)

@@ -135,11 +135,11 @@ async def test_a_file_that_no_record_names_is_named_again() -> None:
     store, file = await recovered()
     stranger = file.key.replace("-r1-", "-r0-")
     store.visible[stranger] = store.visible[file.key]
-    named = NamedFiles(store, Journal(store, SCOPE, "r2", await read_state(store, SCOPE)))
+    named = NamedFiles(store, await begun(store, "r3"))
     with pytest.raises(LogDamaged, match="does not name a file that is there"):
         await named.check([file])
     assert await kinds(store) == [ProblemKind.UNNAMED]
-    assert (await Repair(Upkeep(store, "r3", Service().clock, this_process(), is_gone)).run()).left == []
+    assert (await Repair(Upkeep(store, "r4", Service().clock, this_process(), is_gone)).run()).left == []
     verified = Verified()
     assert await kinds(store, verified) == []
     assert verified.rows == {"gadgets": 4}

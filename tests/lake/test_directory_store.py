@@ -349,7 +349,7 @@ async def test_what_is_not_ours_among_staged_files_is_no_leftover(store: Directo
 
 async def test_a_path_that_is_none(tmp_path: Path) -> None:
     """What Python itself refuses becomes an error like all else."""
-    with pytest.raises(LakeRefused, match="can't be used: embedded null"):
+    with pytest.raises(LakeRefused, match="embedded null"):
         await DirectoryStore(tmp_path / "a\0b").keys("_log/")
 
 

@@ -58,7 +58,7 @@ class CatalogLake:
     properties: dict[str, str]
     database: str
     endpoint: str | None = None
-    _readers: list[Catalog] = field(default_factory=list, init=False, compare=False)
+    _readers: dict[str, Catalog] = field(default_factory=dict, init=False, compare=False)
 
     @property
     def settings(self) -> Settings:
@@ -97,15 +97,20 @@ class CatalogLake:
 
     def reader(self) -> Catalog:
         """The catalog as another program opens it, once, with PyArrow's own way to files."""
-        if not self._readers:
-            self._readers.append(self._opened_by(ACCESS_KEY, SECRET_KEY))
-        return self._readers[0]
+        return self._opened_by(ACCESS_KEY, SECRET_KEY)
 
     def reader_who_may_only_read(self) -> Catalog:
         """The same for an analyst, whose keys write and remove nothing on S3."""
         return self._opened_by(READER_ACCESS_KEY, READER_SECRET_KEY)
 
+    def close_readers(self) -> None:
+        """Let go of what they hold of a database."""
+        for catalog in self._readers.values():
+            catalog.close()
+
     def _opened_by(self, access_key: str, secret_key: str) -> Catalog:
+        if access_key in self._readers:
+            return self._readers[access_key]
         files = {
             "s3.endpoint": self.endpoint or "",
             "s3.access-key-id": access_key,
@@ -113,7 +118,8 @@ class CatalogLake:
             "s3.region": "us-east-1",
         }
         signing = {"client.access-key-id": access_key, "client.secret-access-key": secret_key}
-        return catalog_of(self.kind, {**files, **signing, "client.region": "us-east-1", **self.properties})
+        properties = {**files, **signing, "client.region": "us-east-1", **self.properties}
+        return self._readers.setdefault(access_key, catalog_of(self.kind, properties))
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         """What another program reads of a table."""
@@ -137,13 +143,13 @@ def catalog_lakes(kind: str, folder: Path) -> Iterator[Iterator[CatalogLake]]:
 
     ``glue`` has its lakes in directories, since moto's S3 takes its time; ``glue on s3`` has them there.
     """
-    if kind == "sql":
-        yield (_beside_sql(folder / f"lake-{number}") for number in _numbers)
-        return
     with ExitStack() as stack:
+        if kind == "sql":
+            yield _closed_by(stack, (_beside_sql(folder / f"lake-{number}") for number in _numbers))
+            return
         if kind == "glue":
             endpoint = stack.enter_context(moto_glue())
-            yield (_beside_glue(folder / f"lake-{number}", endpoint, number) for number in _numbers)
+            yield _closed_by(stack, (_beside_glue(folder / f"lake-{number}", endpoint, number) for number in _numbers))
             return
         if kind == "glue on s3":
             endpoint = catalog = stack.enter_context(moto_glue())
@@ -158,7 +164,14 @@ def catalog_lakes(kind: str, folder: Path) -> Iterator[Iterator[CatalogLake]]:
         )
         stack.callback(client.close)
         client.create_bucket(Bucket=_BUCKET)
-        yield (_on_s3(kind.partition(" ")[0], endpoint, catalog, number) for number in _numbers)
+        yield _closed_by(stack, (_on_s3(kind.partition(" ")[0], endpoint, catalog, number) for number in _numbers))
+
+
+def _closed_by(stack: ExitStack, lakes: Iterator[CatalogLake]) -> Iterator[CatalogLake]:
+    """The same lakes, whose readers are closed at the stack's end."""
+    for lake in lakes:
+        stack.callback(lake.close_readers)
+        yield lake
 
 
 def _beside_sql(folder: Path) -> CatalogLake:
