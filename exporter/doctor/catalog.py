@@ -26,6 +26,7 @@ from exporter.lake.identity import KEY, decode_identity
 from exporter.lake.stores.open import is_on_s3, open_store
 from exporter.lake.tables import TABLES
 from exporter.machine.daemon_threads import DaemonThreads
+from exporter.machine.installation import how_to_add
 from exporter.text import counted
 
 if TYPE_CHECKING:
@@ -90,9 +91,7 @@ class CatalogInUse:
         try:
             await self._do(partial(import_module, f"pyiceberg.catalog.{kind}"))
         except ImportError as error:
-            raise UsageError(
-                f"catalog.kind: {kind} can't be used ({error}): pip install 'ivs-export[catalog]'"
-            ) from error
+            raise UsageError(f"catalog.kind: {kind} can't be used ({error}): {how_to_add('catalog')}") from error
         return Check(PACKAGE, "ok", f"the extra that {kind} needs is installed")
 
     async def check_answers(self) -> Check:
