@@ -15,6 +15,7 @@ Sources: Glue API Reference, "TableInput"; Athena User Guide, "Set up partition 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -148,7 +149,7 @@ def check_ours(found: Mapping[str, Any], lake: str) -> None:
 def _version_of(found: Mapping[str, Any]) -> int:
     """The version of the schema that a table of ours was last brought to; 0 where somebody has spoilt it."""
     text = str(found["Parameters"].get(_SCHEMA_VERSION, ""))
-    return int(text) if text.isascii() and text.isdecimal() else 0
+    return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else 0
 
 
 def _merged(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:

@@ -96,6 +96,11 @@ def _check_columns(file: LoggedFile, columns: pa.Schema, schema: Schema) -> None
         raise CatalogMismatch(f"{file.key} has columns that this ivs-export does not know ({names})", "use a newer one")
     if misfits := misfits_of(schema, found):
         raise CatalogMismatch(f"{file.key} has other columns than the table: {misfits[0]}")
+    table = table_named(file.table)
+    if (
+        table is not None and table.date_columns[0] not in columns.names
+    ):  # later columns may be missing, this one was first
+        raise damaged(file, f"it has no column {table.date_columns[0]}")
 
 
 def _partition(file: LoggedFile, footer: Any, metadata: TableMetadata) -> PartitionRecord:  # noqa: ANN401 - the same

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _PREFIX = "ivs-export.published."
-_FORM = re.compile(r"([1-9][0-9]*) ([0-9a-f]{64}) (\S+)(?: ([1-9][0-9]*))?")
+_FORM = re.compile(r"([1-9][0-9]{0,11}) ([0-9a-f]{64}) (\S+)(?: ([1-9][0-9]{0,11}))?")
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,7 @@ class Publisher:
                 logs = await read_logs(self.opened.store, [marks])
             published.behind = waiting_files(table.name, marks, logs.waiting)
             changes, edit = await self._changes(table, found, logs, marks, is_rebuild=is_rebuild)
-            if changes.is_empty and not (is_rebuild and found.has_files):
+            if changes.is_empty and not (is_rebuild and (found.has_files or mark_properties(found.properties))):
                 return
             try:
                 await found.commit(edit)

@@ -134,7 +134,9 @@ def test_a_mark_is_read_as_it_was_written() -> None:
     assert marks_in({property_of("a-b"): str(mark), "gc.enabled": "false"}) == {"a-b": mark}
 
 
-@pytest.mark.parametrize("text", ["", "1", "0 " + "a" * 64 + " x", "1 abc x", f"1 {'a' * 64} x y"])
+@pytest.mark.parametrize(
+    "text", ["", "1", "0 " + "a" * 64 + " x", "1 abc x", f"1 {'a' * 64} x y", f"{'9' * 5_000} {'a' * 64} x"]
+)
 def test_what_is_no_mark_is_refused(text: str) -> None:
     """Somebody has changed it: nothing is built on it."""
     with pytest.raises(CatalogMismatch, match="is no mark"):

@@ -213,6 +213,7 @@ def _spoil(change: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
         lambda told: told["Parameters"].update({"external.table.purge": "TRUE"}),
         lambda told: told["Parameters"].pop("storage.location.template"),
         lambda told: told["Parameters"].update({"ivs-export.schema-version": "two"}),
+        lambda told: told["Parameters"].update({"ivs-export.schema-version": "9" * 5_000}),
         lambda told: told.update(TableType="VIRTUAL_VIEW"),
         lambda told: told.update(Description=""),
     ],

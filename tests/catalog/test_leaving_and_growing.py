@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from exporter.catalog import listed_files, log_reading, publish
+from exporter.catalog.changes import LAG_RECORDS_MAX
 from exporter.catalog.errors import CatalogMismatch
 from exporter.catalog.tables import LAKE_ID
 from exporter.commit_log.commits import FileChanges
@@ -195,6 +196,22 @@ async def test_a_table_of_somebody_else_is_left_alone(sql_lake: CatalogLake, tmp
         assert "was made at" in str(moved.failures[0].error)
         assert (await sql_lake.publish(store, is_rebuild=True)).failures == []
         assert [row["event_id"] for row in sql_lake.rows("events")] == [1]
+
+
+async def test_marks_of_a_table_without_files_are_made_anew(sql_lake: CatalogLake) -> None:
+    """The log is a backup of an older day, and the table has nothing but marks: they are forgotten, too."""
+    async with sql_lake.store() as store:
+        for _ in range(LAG_RECORDS_MAX + 2):
+            await commit(store, SCOPE, FileChanges())
+        assert (await sql_lake.publish(store)).failures == []
+        *_, last = sorted(await store.keys(f"_log/{SCOPE}/records/"))
+        await store.delete(last)
+        published = await sql_lake.publish(store)
+        assert ["the log ends before it" in str(failure.error) for failure in published.failures] == [True] * len(
+            TABLES
+        )
+        assert (await sql_lake.publish(store, is_rebuild=True)).failures == []
+        assert (await sql_lake.publish(store)).failures == []
 
 
 async def test_what_an_engine_undid_is_named_and_made_anew(sql_lake: CatalogLake, tmp_path: Any) -> None:

@@ -131,6 +131,15 @@ async def test_columns_are_compared_by_their_ids(name: str) -> None:
     assert message in str(raised.value)
 
 
+async def test_a_file_without_its_date_is_damaged() -> None:
+    """Columns that came later may be missing; that one was there from the beginning, and its rows are of no day."""
+    schema = pa.schema([field for field in EVENTS.schema if field.name != "event_time"])
+    sink = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist([{"event_id": 1}], schema), sink, store_schema=False)
+    with pytest.raises(FileDamaged, match="it has no column event_time"):
+        await listed(EVENTS, sink.getvalue(), 1)
+
+
 def with_id(field: pa.Field, number: int) -> pa.Field:
     return field.with_metadata({b"PARQUET:field_id": str(number).encode()})
 
