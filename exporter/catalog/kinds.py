@@ -10,7 +10,7 @@ from exporter.aws.endpoints import check_endpoint_settings
 from exporter.aws.errors import NO_CREDENTIALS, providing_credentials, reading_configuration
 from exporter.aws.sessions import open_session
 from exporter.catalog.foreign_errors import asking
-from exporter.catalog.wanted import ELSEWHERE
+from exporter.catalog.wanted import ELSEWHERE, with_driver
 from exporter.errors import CredentialsLost, UsageError
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def open_catalog(settings: CatalogSettings, properties: Mapping[str, str], of_fi
             case "sql":
                 from pyiceberg.catalog.sql import SqlCatalog  # noqa: PLC0415 - the same
 
-                return SqlCatalog(NAME, **own)
+                return SqlCatalog(NAME, **{**own, "uri": with_driver(own["uri"])})
             case _:
                 raise AssertionError(f"no catalog is of the kind {settings.kind!r}")
 

@@ -20,6 +20,8 @@ FOLDER = "_iceberg"
 ELSEWHERE = "ivs-export.location"
 _IN_MEMORY = frozenset({"sqlite://", "sqlite:///", "sqlite:///:memory:"})
 _MODULES = {"glue": ("pyiceberg", "boto3"), "rest": ("pyiceberg",), "sql": ("pyiceberg", "sqlalchemy")}
+_POSTGRES_DRIVER = "psycopg"
+_POSTGRES = f"postgresql+{_POSTGRES_DRIVER}"
 
 
 def check_catalog(settings: Settings) -> None:
@@ -34,12 +36,28 @@ def check_catalog(settings: Settings) -> None:
             f"catalog.properties: a catalog of the kind {catalog.kind} needs its address, uri:"
             " set properties in the file's [catalog], or IVS_EXPORT_CATALOG__PROPERTIES"
         )
-    if catalog.kind == "sql" and catalog.properties["uri"].get_secret_value() in _IN_MEMORY:
+    if catalog.kind == "sql":
+        _check_database(catalog.properties["uri"].get_secret_value())
+    places_of(settings)
+
+
+def _check_database(uri: str) -> None:
+    if uri in _IN_MEMORY:
         raise UsageError(
             "catalog.properties: uri names a database in memory, which is gone with the process: name a file, such as"
             " sqlite:////var/lib/ivs/catalog.db"
         )
-    places_of(settings)
+    if with_driver(uri).startswith(f"{_POSTGRES}:") and find_spec(_POSTGRES_DRIVER) is None:
+        raise UsageError(
+            f"catalog.properties: a catalog in PostgreSQL needs {_POSTGRES_DRIVER}, which is not here:"
+            f" {how_to_add('postgres')}"
+        )
+
+
+def with_driver(uri: str) -> str:
+    """The address of a database, which names the driver where it is PostgreSQL's: SQLAlchemy's own choice varies."""
+    scheme, colon, rest = uri.partition(":")
+    return f"{_POSTGRES}{colon}{rest}" if scheme in {"postgres", "postgresql"} else uri
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,6 +95,11 @@ class CatalogLake:
         """A new one: aioboto3 does not take a session twice."""
         return aws_session(ACCESS_KEY, SECRET_KEY)
 
+    def close_readers(self) -> None:
+        """Close what `reader` has opened."""
+        while self._readers:
+            self._readers.pop().close()
+
     def reader(self) -> Catalog:
         """The catalog as another program opens it, once, with PyArrow's own way to files."""
         return self._opened_by(ACCESS_KEY, SECRET_KEY)
