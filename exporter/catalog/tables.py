@@ -25,10 +25,11 @@ from exporter.catalog.foreign_errors import asking
 from exporter.catalog.schemas import is_older, is_spec, misfits_of, schema_of, spec_of
 from exporter.catalog.transaction import is_rolled_back
 from exporter.catalog.updates import planned_on, set_schema, set_spec
+from exporter.machine.clock import wall_us
 from exporter.text import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table as IcebergTable
@@ -53,6 +54,7 @@ KEPT_PROPERTIES = {
 #: Which column has which id, for files that do not say so; a catalog that numbers by itself says it wrong.
 _NAMES = "schema.name-mapping.default"
 _TRIES_MAX = 10
+_AHEAD_S_MAX = 60
 
 
 class DescriptionGone(CatalogMismatch):
@@ -65,6 +67,7 @@ class LakeTables:
 
     ``lake_id`` is the lake's own. ``properties`` are those that the catalog was opened with: no error shows their
     values. ``numbers_itself`` says that the catalog's server may number a new table's columns in its own order.
+    ``machine_us`` is the clock by which PyIceberg dates what it commits.
     """
 
     catalog: Catalog
@@ -73,6 +76,7 @@ class LakeTables:
     lake_id: str
     properties: Mapping[str, str]
     numbers_itself: bool = False
+    machine_us: Callable[[], int] = wall_us
 
     def location_of(self, table: Table) -> str:
         """Where a table keeps what describes it: apart from the lake's files."""
@@ -138,9 +142,14 @@ class LakeTables:
         return True
 
     def is_ours(self, found: IcebergTable, table: Table) -> bool:
-        """Whether a table was made of this lake, here or where the lake was before."""
+        """Whether a table was made of this lake, here or where the lake was before.
+
+        At a place below the lake it is, whatever id the lake had then; elsewhere two lakes may have named one place.
+        """
+        lake_id = found.properties.get(LAKE_ID)
         is_here = found.location().rstrip("/") == self.location_of(table)
-        return is_here or found.properties.get(LAKE_ID) == self.lake_id
+        is_below = self.location_of(table).startswith(f"{self.lake.places.lake}/")
+        return lake_id == self.lake_id or (is_here and (is_below or lake_id is None))
 
     def check(self, found: IcebergTable, table: Table) -> None:
         """Raise :class:`CatalogMismatch` where a table is not this lake's, or not at its place."""
@@ -187,6 +196,7 @@ class LakeTables:
     def _is_set_right(self, found: IcebergTable, table: Table) -> bool:
         """Whether a table is as it must be; where it can be set right, it is, and must be looked at again."""
         self.check(found, table)
+        self._check_clock(found, table)
         transaction, wanted = planned_on(found), schema_of(table)
         kept = {**KEPT_PROPERTIES, LAKE_ID: self.lake_id}
         changed = {name: value for name, value in kept.items() if found.properties.get(name) != value}
@@ -204,6 +214,19 @@ class LakeTables:
         with asking(f"set {self._name(table)} right", self.properties), suppress(CommitFailedException):
             transaction.commit_transaction()  # else another publisher was faster
         return False
+
+    def _check_clock(self, found: IcebergTable, table: Table) -> None:
+        """See that a commit of now does not come before the last one: engines would read the table no more.
+
+        Source: Iceberg's TableMetadata (Java, Rust, Go): times may go back by a minute between two versions.
+        """
+        last_ms = max([found.metadata.last_updated_ms, *(entry.timestamp_ms for entry in found.history()[-1:])])
+        ahead_s = (last_ms - self.machine_us() // 1_000) // 1_000
+        if ahead_s >= _AHEAD_S_MAX:
+            raise CatalogMismatch(
+                f"{self._name(table)} was changed {ahead_s:,} s ahead of this machine's clock",
+                "set that right; if it is, `ivs-export publish --rebuild` makes the table anew",
+            )
 
     def _not_ours(self, table: Table, reason: str) -> CatalogMismatch:
         return CatalogMismatch(

@@ -77,9 +77,11 @@ def is_rolled_back(table: IcebergTable) -> bool:
     last, snapshot = table.properties.get(LAST_SNAPSHOT), table.current_snapshot()
     if last is None or snapshot is None:
         return last is not None
+    seen: set[int] = set()
     while str(snapshot.snapshot_id) != last:
-        if snapshot.parent_snapshot_id is None:
+        if snapshot.parent_snapshot_id is None or snapshot.snapshot_id in seen:
             return True
+        seen.add(snapshot.snapshot_id)
         parent = table.snapshot_by_id(snapshot.parent_snapshot_id)
         if parent is None:
             return False
