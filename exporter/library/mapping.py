@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,6 @@ from exporter.settings import AccountSettings, Settings
 from exporter.text import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from pydantic_core import ErrorDetails
 
 _UNKNOWN = "extra_forbidden"
@@ -28,9 +27,16 @@ def settings_of(values: Mapping[str, Any]) -> Settings:
     :class:`UsageError` for the first thing that is wrong.
     """
     try:
-        return Settings.model_validate(dict(values))
+        return Settings.model_validate(dict(_checked(values)))
     except ValidationError as error:
         raise UsageError(_described(error.errors(include_url=False)[0])) from None
+
+
+def _checked(values: object) -> Mapping[str, Any]:
+    """What the caller gave, where it is a mapping: nothing else is left to Python's own words."""
+    if isinstance(values, Mapping):
+        return values
+    raise UsageError(f"settings: {shown(values)} is refused: should be Settings, or a mapping shaped like the file")
 
 
 def _described(flaw: ErrorDetails) -> str:

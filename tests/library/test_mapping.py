@@ -14,6 +14,8 @@ ROLE = "arn:aws:iam::111122223333:role/ivs-export"
 @pytest.mark.parametrize(
     ("values", "message"),
     [
+        (None, "settings: None is refused: should be Settings, or a mapping"),
+        ("./lake", r"settings: '\./lake' is refused: should be Settings, or a mapping"),
         ({"lakes": "x"}, r"settings: lakes is no key; did you mean lake\?"),
         ({"quota": {"reserv": 0.5}}, r"settings: quota\.reserv is no key; did you mean reserve\?"),
         ({"quota": {"reserve": 2}}, r"settings: quota\.reserve: 2 is refused: .*0\.9"),
@@ -25,7 +27,7 @@ ROLE = "arn:aws:iam::111122223333:role/ivs-export"
         ({"privacy": {"attributes": 5}}, r"settings: privacy\.attributes: 5 is refused"),
     ],
 )
-def test_what_is_wrong_is_named(values: dict[Any, Any], message: str) -> None:
+def test_what_is_wrong_is_named(values: Any, message: str) -> None:
     """A wrong key or value is refused by its name, before anything is started."""
     with pytest.raises(exporter.UsageError, match=message):
         exporter.export(values)
