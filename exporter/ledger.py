@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from exporter.errors import UsageError
 from exporter.model import Outcome, ScopeEnd
-from exporter.telemetry.failures import Failures
+from exporter.telemetry.failures import DETAILS_LATE, Failures
 from exporter.telemetry.unknown_fields import add_names
 from exporter.text import counted
 from exporter.timestamps import text_of
@@ -195,7 +195,7 @@ class ScopeLedger:
             self._outcomes[Outcome.DEFERRED] += self.units_open
         self.units_uncommitted = 0
         if self.details_late:
-            self._failures.defer(self.name, "details of participants came too late for their rows", self.details_late)
+            self._failures.defer(self.name, DETAILS_LATE, self.details_late)
         if self._listings_open:
             lists = counted(self._listings_open, "list")
             self._failures.defer(

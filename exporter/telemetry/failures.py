@@ -18,6 +18,8 @@ UNITS_NAMED = 10
 CAUSES_MAX = 100
 #: The kind of what a run did not come to. It is no cause, so it comes after those that are.
 DEFERRED = "deferred"
+#: What is said of details that a row could not wait for. A later run alone does not ask for them again.
+DETAILS_LATE = "details of participants came too late for their rows: `run --backfill-tables` asks again, once sealed"
 
 _NAME_LENGTH_MAX = 4_000
 _MESSAGE_LENGTH_MAX = 2_000

@@ -256,6 +256,7 @@ async def test_throttled_details_let_the_events_pass(monkeypatch: pytest.MonkeyP
     assert ledger.events_written == 160
     assert details_in(store) == {"failed": 40}
     assert causes(ledger) == [("deferred", 40)]
+    assert "--backfill-tables" in ledger.failures[0].message
     monkeypatch.setattr(service, "call", call)
     service.rate_of_details = service.rate
     await export(service, store, "r2", BACKFILL, tables=DETAILS)
