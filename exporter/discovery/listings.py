@@ -5,6 +5,7 @@ An item is taken once, however often a shifting list shows it. An item without a
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 # Thousands of ids wait in memory, and stand in each record. AWS's own have up to 64 letters.
 _ID_LENGTH_MAX = 1_024
+# What a flaw's text shows of an item, as `quoted` writes it. The rest is the cause, which many items may have.
+_QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
 
 
 @dataclass(slots=True)
@@ -55,7 +58,9 @@ class ListingPage:
         """Note in the ledger what is odd about the page of the list ``name``; True where nothing is wrong with it."""
         ledger.note_unknown(self.unknown_fields)
         for flaw in self.flaws:
-            ledger.listing_flawed(name, Malformed(flaw))
+            error = Malformed(flaw)
+            error.group = _QUOTED.sub("…", flaw)
+            ledger.listing_flawed(name, error)
         return not self.flaws
 
 

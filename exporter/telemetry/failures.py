@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,8 @@ _MESSAGE_LENGTH_MAX = 2_000
 _OTHERS = "further causes of this kind, which are not listed one by one"
 # A shorter part of a unit's name may well stand in a message by chance.
 _PART_LENGTH_MIN = 4
+# A time, as AWS's signatures and as people write it: each refusal of one cause has its own.
+_TIME = re.compile(r"\d{8}T\d{6}Z|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z?")
 
 
 @dataclass(slots=True)
@@ -80,7 +83,7 @@ class Failures:
         Errors of one group are one failure. The text of the first is kept, but that of a :class:`ShutOut` says more.
         """
         name, text = _cut(name, _NAME_LENGTH_MAX), str(error)
-        failure = self._of(error.kind, error.group or _without(name, text), text)
+        failure = self._of(error.kind, _TIME.sub("…", error.group or _without(name, text)), text)
         failure.meet([name], 1)
         if isinstance(error, ShutOut):
             failure.settle(text)

@@ -14,6 +14,7 @@ from exporter.discovery.request import Period, Request
 from exporter.discovery.selection import is_wanted, rank
 from exporter.errors import Malformed
 from exporter.ivs.responses import Page
+from exporter.ledger import ScopeLedger
 from exporter.model import Session
 
 if TYPE_CHECKING:
@@ -145,6 +146,15 @@ async def test_a_session_whose_end_is_no_text_is_listed_with_a_flaw() -> None:
         ("st-2", None, None),
     ]
     assert listed.flaws == ["session 'st-1' ended at '7.5', which is not a time"]
+
+
+async def test_flaws_of_one_kind_are_one_failure() -> None:
+    """Each session of a long list may have an end that can't be read: that is one cause with a count."""
+    items = [{"sessionId": f"st-{number}", "endTime": number} for number in range(150)]
+    ledger = ScopeLedger("us-east-1")
+    async for listed in list_sessions(served([*items, {"endTime": "x"}]), STAGE):
+        listed.note_in(ledger, STAGE)
+    assert [(failure.error, failure.count) for failure in ledger.failures] == [("malformed", 1), ("malformed", 150)]
 
 
 async def test_a_page_that_is_no_text_fails_its_listing() -> None:

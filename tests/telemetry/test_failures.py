@@ -50,6 +50,16 @@ def test_numbers_in_a_message_make_no_other_cause() -> None:
     ]
 
 
+def test_times_in_a_message_make_no_other_cause() -> None:
+    """A refused signature is told with its time, and with this machine's: each refusal with others."""
+    failures = Failures()
+    for second in range(10, 40):
+        expired = f"Signature expired: 20261127T0000{second}Z is now earlier than 20261127T0015{second}Z"
+        failures.add(f"{ARN}/st-1/p{second}", Refused(f"{expired}; here it is 2026-11-27T00:30:{second}Z", "Code"))
+        failures.add(f"{ARN}/st-1/p{second}", GaveUp(f"gave up: {expired}", expired))
+    assert [(each.error, each.count) for each in failures.causes()] == [("refused", 30), ("gave_up", 30)]
+
+
 def test_causes_come_before_what_was_deferred() -> None:
     """What a run did not come to is told last, though it was known first."""
     failures = Failures()
