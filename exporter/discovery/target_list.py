@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 # Blanks of all kinds, letters without width, and control characters.
 _BLANK_CATEGORIES = ("Zs", "Zl", "Zp", "Cf", "Cc")
 _BLANK_PIECES_MAX = 16
+# What databases, data frames and scripts write for nothing. As an id it would be asked for in vain, each night anew.
+_WORDS_FOR_NOTHING = frozenset({"null", "none", "nan", "<na>", "n/a", "nil", "undefined", "\\n", "(null)"})
 _REMOTE = "s3://"
 _ROWS_MAX = 50_000_000
 # What a list takes in memory: its ids, and what Python takes for a session.
@@ -187,7 +189,7 @@ class _TargetGathering:
         sessions = self._stages.get(stage_arn) or {}
         if session_id not in sessions and (flaw := _flaw_of_session(session_id, participant_id)):
             return flaw
-        if participant_id and not is_participant_id(participant_id):
+        if participant_id and (_is_word_for_nothing(participant_id) or not is_participant_id(participant_id)):
             return _flaw_of_id("participant_id", participant_id)
         if not session_id:
             self._put_stage(stage_arn)
@@ -255,14 +257,21 @@ def _flaw_of_delimiter(text: str) -> str:
 def _flaw_of_session(session_id: str, participant_id: str) -> str | None:
     if not session_id:
         return f"participant_id {shown(participant_id)} stands without a session_id" if participant_id else None
-    if "/" in session_id:
+    if "/" in session_id and not _is_word_for_nothing(session_id):
         return f"session_id {shown(session_id)} holds a slash"
-    return None if is_session_id(session_id) else _flaw_of_id("session_id", session_id)
+    is_one = is_session_id(session_id) and not _is_word_for_nothing(session_id)
+    return None if is_one else _flaw_of_id("session_id", session_id)
 
 
 def _flaw_of_id(column: str, text: str) -> str:
+    if _is_word_for_nothing(text):
+        return f"{column} is {shown(text)}, a word for nothing: leave it empty where all are meant"
     if len(text) > ID_LENGTH_MAX:
         return f"{column} {shown(text)} has {len(text):,} characters, more than {ID_LENGTH_MAX}"
     if all(category(letter) in _BLANK_CATEGORIES for letter in text):
         return f"{column} {shown(text)} holds nothing that can be seen: leave it empty where all are meant"
     return f"{column} {shown(text)} holds a blank, or what can't be seen"
+
+
+def _is_word_for_nothing(text: str) -> bool:
+    return text.lower() in _WORDS_FOR_NOTHING

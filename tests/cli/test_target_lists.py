@@ -255,6 +255,16 @@ WRONG: dict[str, tuple[str | bytes, str, str]] = {
     ),
     "an empty object": ("{}", ":1:", "stage_arn is missing: the object names nothing"),
     "another object": ('{"name": "x"}', ":1:", "stage_arn is missing: the object names 'name'"),
+    "SQL's word for nothing": (
+        f"stage_arn,session_id,participant_id\n{A},{S1},p\n{A},NULL,NULL\n",
+        ":3:",
+        "session_id is 'NULL', a word for nothing: leave it empty",
+    ),
+    "Python's word for nothing": (
+        f"stage_arn,session_id,participant_id\n{A},{S1},nan\n",
+        ":2:",
+        "participant_id is 'nan', a word for nothing: leave it empty",
+    ),
     "half of a letter": (f'{{"stage_arn":"{A}","session_id":"\\ud800"}}', ":1:", "what can't be seen"),
     "AWS's sessions without their stage": (
         f'{{"stageSessions":[{{"sessionId":"{S1}"}}]}}',
