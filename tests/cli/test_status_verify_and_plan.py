@@ -268,6 +268,22 @@ def test_status_shows_the_scopes_beside_a_damaged_one(tmp_path: Path, capsys: py
     assert main(["status", "--lake", str(lake), "--json"]) == 1
 
 
+@pytest.mark.parametrize("gone", ["_log/111122223333-us-east-1", "_log"])
+@pytest.mark.usefixtures("emulated")
+def test_status_misses_the_log_of_files_that_are_there(
+    gone: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A lake whose log was deleted is neither one without a scope nor none at all."""
+    lake = tmp_path / "lake"
+    assert main(["run", "--lake", str(lake), "--json"]) == 0
+    shutil.rmtree(lake / gone)
+    capsys.readouterr()
+    assert main(["status", "--lake", str(lake)]) == 1
+    error = capsys.readouterr().err
+    assert "the lake has no commit log of 111122223333-us-east-1, and files of it are there" in error
+    assert "`ivs-export repair`" in error
+
+
 @pytest.mark.usefixtures("emulated")
 def test_a_lake_whose_run_found_nothing_is_a_lake(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -14,6 +14,7 @@ from exporter.cli.actions.coverage import find_coverage, with_all_regions
 from exporter.cli.own_session import own_session
 from exporter.cli.plain_logs import start_plain_logs
 from exporter.cli.summary import duration_of
+from exporter.commit_log.named_files import check_has_log
 from exporter.errors import ExportError
 from exporter.health.status import ScopeStatus, statuses
 from exporter.lake.identity import check_is_lake
@@ -70,6 +71,7 @@ async def _read(settings: Settings, runs_max: int, max_age_h: float | None) -> _
     async with _lake(settings) as store:
         found = await statuses(store, runs_max)
         if not found:
+            await check_has_log(store)
             await check_is_lake(store, settings.lake)
         catalog = await _behind(settings, store) if settings.catalog.kind else None
         coverage = None if max_age_h is None else await find_coverage(store, settings, found, max_age_h)
