@@ -24,6 +24,7 @@ from exporter.pipeline.stop import DEADLINE, Stop
 from exporter.settings import Settings
 from exporter.telemetry.logger import Logger
 from exporter.telemetry.unforeseen import as_own
+from exporter.text import shown
 from exporter.watching.watch import watching
 
 if TYPE_CHECKING:
@@ -40,7 +41,9 @@ _log = Logger(__name__)
 def export(settings: Settings | Mapping[str, Any], request: Request | None = None) -> RunSummary:
     """What `exporter.export` does."""
     checked = settings if isinstance(settings, Settings) else settings_of(settings)
-    asked = request or Request()
+    asked = Request() if request is None else request
+    if not isinstance(asked, Request):
+        raise UsageError(f"request: {shown(asked)} is refused: should be an exporter.Request")
     _check_backfill(checked, asked)
     check_catalog(checked)
     located = with_regions(checked, asked.targets, profile_region)

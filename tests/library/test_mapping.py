@@ -52,6 +52,13 @@ def test_a_mapping_is_as_the_file() -> None:
     assert settings.privacy.key.get_secret_value() == "k" * 32
 
 
+def test_a_request_is_no_mapping() -> None:
+    """It is refused with what it should be, as a wrong setting is."""
+    wrong: Any = {"tag": "2026-11-23"}
+    with pytest.raises(exporter.UsageError, match=r"request: .* is refused: should be an exporter\.Request"):
+        exporter.export({}, wrong)
+
+
 @pytest.mark.parametrize("tag", ["", "two\nlines", "x" * 201])
 def test_a_tag_is_one_short_line(tag: str) -> None:
     """Another tag is refused when the request is made."""
