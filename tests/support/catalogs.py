@@ -95,11 +95,6 @@ class CatalogLake:
         """A new one: aioboto3 does not take a session twice."""
         return aws_session(ACCESS_KEY, SECRET_KEY)
 
-    def close_readers(self) -> None:
-        """Close what `reader` has opened."""
-        while self._readers:
-            self._readers.pop().close()
-
     def reader(self) -> Catalog:
         """The catalog as another program opens it, once, with PyArrow's own way to files."""
         return self._opened_by(ACCESS_KEY, SECRET_KEY)
@@ -110,8 +105,8 @@ class CatalogLake:
 
     def close_readers(self) -> None:
         """Let go of what they hold of a database."""
-        for catalog in self._readers.values():
-            catalog.close()
+        while self._readers:
+            self._readers.popitem()[1].close()
 
     def _opened_by(self, access_key: str, secret_key: str) -> Catalog:
         if access_key in self._readers:
