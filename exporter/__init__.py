@@ -32,7 +32,7 @@ __all__ = [
     "UsageError",
     "export",
 ]
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     **dict.fromkeys(("ExportError", "UsageError"), "exporter.errors"),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from exporter import __version__
 from exporter.cli.app import app, main
 from exporter.cli.templates import SETTINGS, names
 
@@ -117,16 +118,23 @@ def command_lines(text: str) -> Iterator[Sequence[str]]:
 
 
 def test_a_release_is_one_version_everywhere(tmp_path: Path) -> None:
-    """The tag, the package and the changelog."""
-    for name in ("scripts", "exporter"):
-        (tmp_path / name).mkdir()
-    script = shutil.copy(ROOT / "scripts/release-check", tmp_path / "scripts")
-    (tmp_path / "exporter/__init__.py").write_text('__version__ = "0.2.0"\n')
-    (tmp_path / "CHANGELOG.md").write_text("## 0.2.0rc1\n")
-    assert "no section" in check(script, "v0.2.0")[1]
-    (tmp_path / "CHANGELOG.md").write_text("## 0.2.0 (2026-11-26)\n")
-    assert check(script, "v0.2.0") == (0, "")
-    assert "says 0.2.0" in check(script, "v0.2.1")[1]
+    """The tag, the package, the changelog and the templates: so it is here, but for what no version has yet."""
+    for name in ("scripts/release-check", "exporter/__init__.py"):
+        (tmp_path / name).parent.mkdir()
+        shutil.copy(ROOT / name, tmp_path / name)
+    shutil.copytree(CONFIG, tmp_path / "config", ignore=shutil.ignore_patterns("__pycache__"))
+    script, changelog = tmp_path / "scripts/release-check", tmp_path / "CHANGELOG.md"
+    text = re.sub(r"(?s)(?<=## Unreleased\n).*?(?=## \d)", "", (ROOT / "CHANGELOG.md").read_text())
+    changelog.write_text(text)
+    assert check(script, f"v{__version__}") == (0, "")
+    assert f"says {__version__}" in check(script, "v0.0.1")[1]
+    changelog.write_text(text.replace("## Unreleased\n", "## Unreleased\n- One more.\n"))
+    assert "under Unreleased: 1" in check(script, f"v{__version__}")[1]
+    changelog.write_text(text.replace(f"## {__version__} (", f"## {__version__}rc1 ("))
+    assert "no section" in check(script, f"v{__version__}")[1]
+    changelog.write_text(text)
+    with_mistake(tmp_path / "config/kubernetes/cronjob.yaml", tmp_path / "config", __version__, "0.0.1")
+    assert "images of another version: config/cronjob.yaml" in check(script, f"v{__version__}")[1]
 
 
 @needs_tools
