@@ -81,11 +81,13 @@ def export_night(address: str, config: str, tag: str) -> dict[str, Any]:
         raise WorkersNotReadyError("; ".join(f"{worker}: {', '.join(each)}" for worker, each in problems.items()))
     options = ["--config", config, "--dask", address, "--tag", tag, "--json"]
     command = [sys.executable, "-m", "exporter", "run", *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:  # noqa: S603 - ivs-export's own command
+    # In a session of its own Ctrl-C does not reach it, too: a second signal would stop it at once.
+    with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True) as process:  # noqa: S603 - our own
         try:
             printed, _ = process.communicate()
         except BaseException:
             process.send_signal(signal.SIGTERM)
+            process.communicate()
             raise
     summary: dict[str, Any] = json.loads(printed)
     return summary
