@@ -128,6 +128,22 @@ async def test_a_lake_of_another_kind(tmp_path: Path) -> None:
     assert outcomes(demo) == outcomes(private) == ["ok", "failed", "ok", "ok", "ok"]
 
 
+@pytest.mark.parametrize("is_lake", [True, False])
+async def test_files_whose_log_is_gone(tmp_path: Path, *, is_lake: bool) -> None:
+    """A run would stop at them: the log is to be restored, or begun anew."""
+    lake = tmp_path / "lake"
+    if is_lake:
+        await make_lake(lake)
+        shutil.rmtree(lake / "_staged")
+    day = lake / "events" / "event_date=2026-11-23"
+    day.mkdir(parents=True)
+    (day / "111122223333-us-east-1-000000001-20261123T120000Z-0123abcd-000001.parquet").touch()
+    kind = (await checks_of(lake))["lake-kind"]
+    assert kind.outcome == "failed"
+    assert "no commit log of 111122223333-us-east-1" in kind.detail
+    assert "ivs-export repair" in kind.detail + kind.remedy
+
+
 async def test_a_file_server_that_is_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Work that hangs is waited for so long, and no longer."""
     released = asyncio.Event()
