@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Self
 
+from exporter.discovery.target_list import Targets
 from exporter.errors import UsageError
 from exporter.text import shown
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from exporter.discovery.shards import ShardedScopes
-    from exporter.discovery.target_list import Targets
     from exporter.lake.identity import Maker
 
 #: A tag stands in records and logs, so it is one short line.
@@ -61,7 +63,8 @@ class Request:
     Only sessions that overlap ``period`` are exported. ``targets`` limits the run to a list of units, ``refetch`` asks
     again for what is sealed, ``backfill_tables`` makes the rows of the other tables for sessions that were sealed
     without them. ``made_by`` is who fills the lake: real exports, or a demo with made-up data. ``tag`` is a name that
-    many runs share, those of one night, say. Raises :class:`UsageError` where that is no short line.
+    many runs share, those of one night, say. Raises :class:`UsageError` where that is no short line, and for any value
+    of another kind.
     """
 
     targets: Targets | None = None
@@ -73,6 +76,10 @@ class Request:
     tag: str | None = None
 
     def __post_init__(self) -> None:
+        for name, kind in _KINDS.items():
+            value = getattr(self, name)
+            if value is not None or name not in _OPTIONAL:
+                _check_kind(name, value, kind)
         if self.tag is not None and not (0 < len(self.tag) <= TAG_LENGTH_MAX and self.tag.isprintable()):
             raise UsageError(
                 f"the tag {shown(self.tag)} is refused: a tag has 1 to {TAG_LENGTH_MAX} characters, all printable"
@@ -84,7 +91,25 @@ class Request:
         return self.targets is None and self.period.is_unbounded
 
 
+#: Python calls `exporter.Request` with anything.
+_KINDS: Mapping[str, type] = {
+    "targets": Targets,
+    "period": Period,
+    "refetch": bool,
+    "backfill_tables": bool,
+    "scopes": ScopeChoice,
+    "tag": str,
+}
+_OPTIONAL = frozenset({"targets", "tag"})
+
+
+def _check_kind(name: str, value: object, kind: type) -> None:
+    if not isinstance(value, kind):
+        raise UsageError(f"{name}: {shown(value)} is refused: should be of the kind {kind.__name__}")
+
+
 def _micros(moment: datetime) -> int:
+    _check_kind("a period's moment", moment, datetime)
     if moment.utcoffset() is None:
         raise UsageError(f"the time {moment.isoformat()} names no zone")
     return (moment - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1)

@@ -59,6 +59,19 @@ def test_a_request_is_no_mapping() -> None:
         exporter.export({}, wrong)
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"targets": "x.csv"}, {"period": "2026"}, {"period": None}, {"scopes": "x"}, {"refetch": 1}, {"tag": 5}]
+)
+def test_what_a_request_is_made_of_has_its_kind(wrong: dict[str, Any]) -> None:
+    """A value of another kind is named where it is given, and is no bug of the exporter's."""
+    [name] = wrong
+    with pytest.raises(exporter.UsageError, match=f"{name}: .* is refused: should be of the kind "):
+        exporter.Request(**wrong)
+    day: Any = "2026-11-01"
+    with pytest.raises(exporter.UsageError, match="should be of the kind datetime"):
+        exporter.Period.of(day)
+
+
 @pytest.mark.parametrize("tag", ["", "two\nlines", "x" * 201])
 def test_a_tag_is_one_short_line(tag: str) -> None:
     """Another tag is refused when the request is made."""
