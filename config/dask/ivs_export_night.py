@@ -44,18 +44,18 @@ def problems_of_workers(address: str) -> dict[str, list[str]]:
 
     def look(version: str) -> list[str]:  # Dask sends a function in a function by its text: workers lack this file
         import tempfile  # noqa: PLC0415 - imported where it runs
-        from importlib.metadata import PackageNotFoundError  # noqa: PLC0415 - the same
-        from importlib.metadata import version as version_of  # noqa: PLC0415 - the same
 
         problems = []
         try:
-            if (installed := version_of("ivs-export")) != version:
-                problems.append(f"it has ivs-export {installed}, and {version} is asked for")
             from botocore.session import get_session  # noqa: PLC0415 - comes with ivs-export
 
+            from exporter import __version__  # noqa: PLC0415 - the worker's own
+
+            if __version__ != version:
+                problems.append(f"it has ivs-export {__version__}, and {version} is asked for")
             if get_session().get_credentials() is None:
                 problems.append("it finds no AWS credentials")
-        except PackageNotFoundError:
+        except ImportError:
             problems.append("it has no ivs-export")
         try:
             tempfile.TemporaryFile().close()
