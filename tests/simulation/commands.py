@@ -105,7 +105,7 @@ class Commands:
 
     async def _status(self, process: SimulatedProcess, store: Store) -> int:
         await statuses(store, 5)
-        if self._has_catalog:
+        if self.plan.has_catalog(process.step):
             counted = await behind_in(self._catalog_of(process, store))
             if self.was_alone(process) and not process.is_killed and not process.step.faults.stale:
                 self.laws.catalog.counted(process.step, counted)
@@ -121,10 +121,6 @@ class Commands:
 
     def _catalog_of(self, process: SimulatedProcess, store: Store) -> CatalogHandle:
         return CatalogHandle(self.laws.catalog.catalog, process, self.trace, store)
-
-    @property
-    def _has_catalog(self) -> bool:
-        return "catalog" in self.plan.features
 
     async def _export(self, process: SimulatedProcess) -> int:
         step = process.step
@@ -158,7 +154,7 @@ class Commands:
         if not process.is_killed:
             process.publication = ledger.publication
             self.laws.ended(step, ledger, code, began_us, was_alone=self.was_alone(process))
-            if self._has_catalog:
+            if self.plan.has_catalog(step):
                 self.laws.catalog.ran(step, ledger.publication, code)
         return code
 
@@ -178,7 +174,7 @@ class Commands:
                 grace_s=self.plan.grace_s,
             ),
             retry=RetrySettings(attempts=step.attempts, timeout_s=step.timeout_s),
-            catalog=_CATALOG if self._has_catalog else CatalogSettings(),
+            catalog=_CATALOG if self.plan.has_catalog(step) else CatalogSettings(),
             tables=TableSettings(**{name: name in step.tables for name in sorted(ALL_TABLES | {"details"})}),
         )
 

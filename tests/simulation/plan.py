@@ -66,6 +66,7 @@ _RARE = {
 _USUAL = 0.35
 #: The numbers of a catalog's own publications come behind those of other steps.
 _PUBLICATIONS_FROM = 1_000
+_COMES_LATER = 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +180,7 @@ class Plan:
 
     ``moments_s`` are those about which something happens at AWS: when the steps begin, also those that were cut off.
     ``sessions_mean`` is how many sessions a stage has, or so. ``steps_drawn`` is how many steps there were at first.
+    A catalog, if there is one, is there from ``catalog_from_s`` on.
     """
 
     seed: str
@@ -192,6 +194,7 @@ class Plan:
     moments_s: tuple[float, ...]
     sessions_mean: float = 1.8
     steps_drawn: int = 0
+    catalog_from_s: float = 0.0
 
     @property
     def is_whole(self) -> bool:
@@ -202,6 +205,10 @@ class Plan:
     def grace_us(self) -> int:
         """The grace time in microseconds."""
         return int(self.grace_s * SECOND_US)
+
+    def has_catalog(self, step: Step) -> bool:
+        """Whether there is a catalog when a step begins."""
+        return "catalog" in self.features and step.at_s >= self.catalog_from_s
 
     def random(self, purpose: str) -> Random:
         """Chance for one purpose alone, so that what is cut elsewhere changes nothing here."""
@@ -258,9 +265,26 @@ def with_catalog(plan: Plan) -> Plan:
             )
         )
     bounds = replace(plan.bounds, files_a_commit=random.choice((1, 2, 5, 5_000)), lag_records=random.choice((0, 3, 64)))
-    steps.sort(key=lambda step: step.at_s)
+    from_s, features = 0.0, plan.features | {"catalog"}
+    if random.random() < _COMES_LATER:  # to a lake that has been there for long, and has lost files
+        from_s = random.choice([step.at_s for step in plan.steps]) + HOUR_S
+        if random.random() < _COMES_LATER:
+            steps.append(Step(number=_PUBLICATIONS_FROM - 1, kind="damage", at_s=from_s - 1.0, host=HOSTS[0]))
+            features |= {"damage"}
+    if random.random() < _COMES_LATER:  # the time is over, perhaps while it publishes
+        place = random.randrange(len(plan.steps))
+        steps[place] = replace(steps[place], stopped_s=random.uniform(1.0, 15.0), stopped_by="deadline")
+        features |= {"stops"}
+    steps = sorted(
+        (step for step in steps if step.kind != "publish" or step.at_s >= from_s), key=lambda step: step.at_s
+    )
     return replace(
-        plan, features=plan.features | {"catalog"}, steps=tuple(steps), bounds=bounds, steps_drawn=len(steps)
+        plan,
+        features=features,
+        steps=tuple(steps),
+        bounds=bounds,
+        steps_drawn=len(steps),
+        catalog_from_s=from_s,
     )
 
 
