@@ -28,6 +28,8 @@ _KEYS = {
     "participants": ("stage_arn", "session_id", "participant_id"),
 }
 _DETAILS = ("off", "fetched", "denied", "not_found", "failed")
+#: A row with these has another one after it, where ``--backfill-tables`` could fetch the details.
+_LACKING = ("denied", "failed")
 
 
 @dataclass(slots=True)
@@ -224,7 +226,8 @@ class TableLaws:
     def _take_participant(self, key: str, row: TableRow) -> None:
         unit = (row["stage_arn"], row["session_id"], row["participant_id"])
         rows = self._sessions[unit[:2]]
-        if (unit[2], row["is_final"]) in rows.participants:
+        before = rows.participants.get((unit[2], row["is_final"]))
+        if before is not None and (before["details"] not in _LACKING or row["details"] in _LACKING):
             self._broken("no row twice", f"{key} has another row of a participant: {row}")
         rows.participants[unit[2], row["is_final"]] = row
         participant = self._facts.participant(unit)
