@@ -27,8 +27,11 @@ def names() -> list[str]:
 
 def text_of(name: str) -> str:
     """The text of a template. Raises :class:`UsageError` where there is none of that name."""
-    if name not in names():
-        raise UsageError(f"there is no template {shown(name)}; `ivs-export config --list` shows which there are")
+    there = names()
+    if name not in there:
+        meant = [each for each in there if each.rpartition("/")[2] == name]
+        advice = f"did you mean {meant[0]}?" if meant else "`ivs-export config --list` shows which there are"
+        raise UsageError(f"there is no template {shown(name)}; {advice}")
     return _folder().joinpath(name).read_text(encoding="utf-8")
 
 

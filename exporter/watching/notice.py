@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from exporter.text import counted, cut, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 #: SNS takes 256 KiB (Amazon SNS API Reference, "Publish"), and JSON writes a character in up to six bytes.
 FAILURES_MAX = 20
 _TEXT_LENGTH_MAX = 500
+_KINDS_MAX = 3
 _HEAD = (
     *("run_id", "outcome", "exit_code", "stopped_by", "more_to_do", "lake", "tag", "version", "began_at", "ended_at"),
     *("seconds", "units", "sessions", "events", "files", "bytes", "throttled", "retries"),
@@ -56,5 +58,13 @@ def _text_of(summary: Mapping[str, Any]) -> str:
     return (
         f"ivs-export: {summary['outcome']} (exit code {summary['exit_code']}), lake {lake}:"
         f" {counted(units['found'], 'unit')}, {units['failed']:,} failed, {units['deferred']:,} deferred;"
-        f" {counted(summary['events']['written'], 'event')} written"
+        f" {counted(summary['events']['written'], 'event')} written{_causes(summary['failures'])}"
     )
+
+
+def _causes(failures: Sequence[Mapping[str, Any]]) -> str:
+    """What failed, by our own names for it, the most frequent first."""
+    kinds = Counter[str]()
+    for failure in failures:
+        kinds[failure["error"]] += failure["count"]
+    return "".join(f"; {kind}: {count:,}" for kind, count in kinds.most_common(_KINDS_MAX))

@@ -68,7 +68,7 @@ def test_the_cron_line_runs_as_it_stands(shell: Shell) -> None:
     (line,) = blocks("cron")
     (shell.folder / "ivs-export.toml").write_text('regions = ["eu-west-1"]\nlake = "./lake"\n')
     command = line.strip().split("* * * ", 1)[1].strip()
-    command = command.replace("/opt/ivs-export/.venv/bin/", "").replace("/etc/", "./").replace("/var/log/", "./")
+    command = command.replace("/opt/ivs-export/bin/", "").replace("/etc/ivs-export/", "./").replace("/var/log/", "./")
     shell.run(command)
     shell.run(command)
     first, second = map(json.loads, (shell.folder / "ivs-export.jsonl").read_text().splitlines())

@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 
 from exporter.emulator import Emulator
-from tests.support.command import Ended, export_running, until
+from tests.support.command import Ended, command_line, end_of, export_running, until
+from tests.support.environment import bare_environment
 from tests.support.exports import options_of
 from tests.support.oracle import expected, lake_rows, without_units
 from tests.support.worlds import small_world
@@ -43,6 +44,8 @@ async def test_denied_details_are_one_failure_beside_whole_tables(tmp_path: Path
     assert details_in(tmp_path) == {"denied": people}
     assert 0 < ended.summary["calls"]["GetParticipant"] <= 60 + 32  # those that were on their way
     assert ended.summary["rows"]["participants"] == people
+    shown = await end_of(command_line("status", "--lake", str(tmp_path)), bare_environment())
+    assert "\n      refused: GetParticipant: AccessDeniedException" in shown.printed
 
 
 async def test_details_that_are_only_throttled_hold_no_event_up(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ import pytest
 
 from exporter import __version__
 from exporter.cli.app import app, main
-from exporter.cli.templates import SETTINGS, names
+from exporter.cli.templates import SETTINGS, names, text_of
+from exporter.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -60,7 +61,10 @@ def test_config_prints_each_of_them(capsys: pytest.CaptureFixture[str]) -> None:
 def test_systemd(tmp_path: Path) -> None:
     """Both units are what systemd takes; the program's place is another one here."""
     service = with_mistake(
-        CONFIG / "systemd/ivs-export.service", tmp_path, "/opt/ivs-export/bin/ivs-export", "/bin/true"
+        CONFIG / "systemd/ivs-export.service",
+        tmp_path,
+        "ExecStart=/opt/ivs-export/bin/ivs-export",
+        "ExecStart=/bin/true",
     )
     timer = shutil.copy(CONFIG / "systemd/ivs-export.timer", tmp_path)
     assert check("systemd-analyze", "verify", service, timer) == (0, "")
@@ -175,3 +179,11 @@ def run(*command: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
     words = [str(word) for word in command]
     environment: dict[str, Any] = {"PYTHONPATH": str(folder), "PATH": "/usr/bin:/bin"}
     return subprocess.run(words, capture_output=True, text=True, check=False, cwd=folder, env=environment)
+
+
+def test_a_template_that_is_named_by_its_file_alone_is_shown_the_way_to() -> None:
+    """Whoever leaves the folder out reads the whole name; a name of none reads where all stand."""
+    with pytest.raises(UsageError, match=r"'ivs-export\.timer'; did you mean systemd/ivs-export\.timer\?"):
+        text_of("ivs-export.timer")
+    with pytest.raises(UsageError, match=r"there is no template 'timer'; `ivs-export config --list` shows"):
+        text_of("timer")

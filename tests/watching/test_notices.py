@@ -191,7 +191,8 @@ async def test_no_credentials_for_a_topic_are_a_warning(caplog: pytest.LogCaptur
 def test_a_notice_has_the_head_and_the_failures() -> None:
     """What somebody needs at night: how it ended, how much is missing, and why; the scopes stand in the log."""
     assert NOTICE["text"] == (
-        "ivs-export: partial (exit code 3), lake ./lake: 10 units, 1 failed, 0 deferred; 1,234 events written"
+        "ivs-export: partial (exit code 3), lake ./lake: 10 units, 1 failed, 0 deferred; 1,234 events written;"
+        " refused: 1"
     )
     assert NOTICE["units"]["failed"] == 1
     [failure] = [failure for failure in NOTICE["failures"] if failure["error"] != "deferred"]

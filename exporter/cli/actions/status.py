@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from exporter.lake.store import Store
     from exporter.settings import Settings
 
-_SHOWN = 10
+_SHOWN, _CAUSES_MAX = 10, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,8 @@ def _status_text(status: ScopeStatus) -> str:
     lines += _some("failing", [f"{name}, for {_days(days)}" for name, days in status.units.failing.items()])
     lines += _some("abandoned", list(status.units.abandoned))
     lines.append("  last runs")
-    lines += [f"    {_run_text(run)}" for run in status.runs]
+    for run in status.runs:
+        lines += [f"    {_run_text(run)}", *(_causes(run) if run is status.runs[0] else ())]
     return "\n".join(map(plain, lines))
 
 
@@ -147,6 +148,14 @@ def _run_text(run: RunLine) -> str:
     units = run.summary["units"]
     written = f"{counted(run.summary['events']['written'], 'event')} written, {counted(units['found'], 'unit')}"
     return f"{run.run_id}  {run.outcome:<9}  {written}, {units['failed']:,} failed, {units['deferred']:,} deferred"
+
+
+def _causes(run: RunLine) -> list[str]:
+    """Why something of a run failed: the first causes."""
+    failures = [] if run.summary is None else run.summary.get("failures", [])
+    return [
+        f"      {failure['error']}: {failure['message']} ({failure['count']:,})" for failure in failures[:_CAUSES_MAX]
+    ]
 
 
 def _days(days: float) -> str:
