@@ -15,6 +15,7 @@ from exporter.commit_log.archive import fold_lines
 from exporter.commit_log.reader import read_state, records_after
 from exporter.commit_log.records import SessionEntry
 from exporter.discovery.request import Request
+from exporter.discovery.target_list import Targets
 from exporter.errors import EventUndated, GaveUp, LakeError, Refused
 from exporter.health.status import statuses
 from exporter.health.verify import Verified, verify
@@ -289,14 +290,11 @@ async def test_many_rejects_are_kept_in_files_of_bounded_size() -> None:
     assert max(sizes) < 11_000_000
 
 
-class OneUnit:
+class OneUnit(Targets):
     """A list of targets with one unit, of the session that no list shows."""
 
-    def sessions(self, stage_arn: str) -> list[str]:
-        return ["st-gone"] if stage_arn == STAGES[1] else []
-
-    def participants(self, _stage_arn: str, _session_id: str) -> list[str]:
-        return ["p2"]
+    def sessions(self, stage_arn: str) -> list[str] | None:
+        return super().sessions(stage_arn) if stage_arn == STAGES[1] else []
 
 
 async def test_a_session_that_no_list_shows_is_committed_with_its_rejects() -> None:
@@ -311,7 +309,7 @@ async def test_a_session_that_no_list_shows_is_committed_with_its_rejects() -> N
         return await call(operation, params)
 
     service.call = call_without_list  # type: ignore[method-assign] # the list is denied
-    targets: Any = OneUnit()
+    targets = OneUnit({STAGES[1]: {"st-gone": "p2"}})
     ledger = await export(service, store, "r1", Request(targets=targets))
     assert ledger.outcomes[Outcome.FAILED] == 1
     assert lake_rows(store).total() == 4

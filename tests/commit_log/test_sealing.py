@@ -8,6 +8,7 @@ import pytest
 
 from exporter.commit_log.reader import read_state
 from exporter.discovery.request import Request
+from exporter.discovery.target_list import Targets
 from exporter.errors import EventUnreadable, GaveUp, Refused
 from exporter.health.status import statuses
 from exporter.ivs.operations import Operation
@@ -23,14 +24,7 @@ if TYPE_CHECKING:
     from exporter.ivs.responses import Page
 
 
-class Targets:
-    """A list of targets with one unit."""
-
-    def sessions(self, _stage_arn: str) -> list[str]:
-        return ["st-a"]
-
-    def participants(self, _stage_arn: str, _session_id: str) -> list[str]:
-        return ["p1"]
+TARGETS = Targets({STAGE: {"st-a": "p1"}})
 
 
 async def test_an_end_is_noted_though_nothing_was_fetched() -> None:
@@ -162,8 +156,7 @@ async def test_a_refetch_leaves_sealed_sessions_sealed() -> None:
     session = service.add("st-a", events={"p1": 2, "p2": 2})
     service.add("st-b", events={"p1": 2}, stage=STAGE)
     await export(service, store, "r1")
-    targets: Any = Targets()
-    await export(service, store, "r2", Request(targets=targets, refetch=True))
+    await export(service, store, "r2", Request(targets=TARGETS, refetch=True))
     session.participants["p2"].error = Refused("forgotten", "ResourceNotFoundException")
     assert not (await export(service, store, "r3", Request(refetch=True))).is_complete
     service.on_call = lambda operation, _: (
@@ -203,9 +196,8 @@ async def test_a_wrong_target_is_not_known_afterwards() -> None:
     """A session that only a list of targets named, and that AWS does not know, is not reported as vanished later."""
     service, store = Service(), MemoryStore()
     service.add("st-b", events={"p1": 1})
-    targets: Any = Targets()
     service.on_call = lambda _, params: _refuse(params)
-    assert (await export(service, store, "r1", Request(targets=targets))).outcomes == {Outcome.FAILED: 1}
+    assert (await export(service, store, "r1", Request(targets=TARGETS))).outcomes == {Outcome.FAILED: 1}
     service.on_call = lambda *_: None
     ledger = await export(service, store, "r2")
     assert ledger.sessions_vanished == 0
@@ -217,9 +209,8 @@ async def test_a_named_unit_without_events_is_known_afterwards() -> None:
     service, store = Service(), MemoryStore()
     service.add("st-a", events={"p1": 0})
     service.refuse(Operation.LIST_STAGE_SESSIONS, "AccessDeniedException")
-    targets: Any = Targets()
     for run_id, outcome in (("r1", Outcome.EMPTY), ("r2", Outcome.UNCHANGED)):
-        assert (await export(service, store, run_id, Request(targets=targets))).outcomes == {outcome: 1}
+        assert (await export(service, store, run_id, Request(targets=TARGETS))).outcomes == {outcome: 1}
 
 
 def _refuse(params: Mapping[str, Any]) -> None:
