@@ -68,7 +68,7 @@ def line_of(pieces: Iterable[Piece], width: int, glyphs: Glyphs) -> Line:
 
 
 def tail(text: str, width: int, glyphs: Glyphs) -> str:
-    """A text of exactly ``width`` characters: filled up, or its end, which tells scopes of one account apart."""
+    """A text of exactly ``width`` characters: filled up, or its end, in which scopes of one account differ."""
     return text.ljust(width) if len(text) <= width else (glyphs.cut + text[len(text) - width + 1 :])[:width]
 
 

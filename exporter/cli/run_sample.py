@@ -102,7 +102,7 @@ class ScopeSample:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why so many units, lists and the like failed. ``text`` may come from anybody."""
+    """Why units, lists and the like failed, and how many. ``text`` may come from anybody."""
 
     count: int
     text: str
