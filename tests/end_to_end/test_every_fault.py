@@ -251,7 +251,7 @@ async def test_one_unit_throttled_without_an_end_fails_alone(exports: Exports) -
     async with Emulator(options_of(WORLD)) as emulator:
         participant, names = next(iter(chosen_of(emulator).items()))
         emulator.faults.add(f"throttle operation=ListParticipantEvents participant={participant}")
-        exported = await exports.run(emulator, retry=RetrySettings(attempts=2, timeout_s=0.3))
+        exported = await exports.run(emulator, retry=RetrySettings(attempts=2, timeout_s=3.0))
         assert set(exported.failed) <= names | {f"{ACCOUNT}-{REGION}"}
         assert exported.exit_code == 3
         assert lake_rows(exports.lake) == without_units(expected(emulator.truth()), names)
