@@ -128,7 +128,7 @@ class DaskRun:
                 n_workers=int(self.address.removeprefix(_LOCAL)),
                 threads_per_worker=1,
                 host="127.0.0.1",
-                dashboard_address=None,
+                dashboard_address="127.0.0.1:0",  # none is shown, and a port of its own taken: two clusters may be here
                 memory_limit=None,
                 silence_logs=logging.CRITICAL,
                 env={} if self.config is None else {"IVS_EXPORT_CONFIG": self.config},

@@ -32,7 +32,7 @@ async def test_a_night_on_a_cluster_whose_workers_are_looked_at(tmp_path: Path) 
             n_workers=1,
             threads_per_worker=2,
             host="127.0.0.1",
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             env={**NO_CREDENTIALS, **environment_of(service.url)},
             asynchronous=True,
         ) as cluster,
