@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from exporter.emulator import Emulator
+    from tests.failures.middle import Middle
     from tests.support.command import Ended, Running
     from tests.support.lakes import Lake
     from tests.support.oracle import Row
@@ -65,6 +66,7 @@ class Exports:
     """Runs into one lake. ``keys`` are the environment's way to credentials."""
 
     emulator: Emulator
+    middle: Middle
     lake: Lake
     keys: dict[str, str] = field(
         default_factory=lambda: {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
@@ -96,6 +98,22 @@ class Exports:
         async with self.running(*options, within=within, environment=environment) as running:
             return await running.end()
 
+    async def run_changed(
+        self,
+        is_so: Callable[[], bool],
+        change: Callable[[Running], object],
+        *options: str,
+        within: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> Ended:
+        """A run in whose middle, once something is so, something changes."""
+        with self.middle.held():
+            async with self.running(*options, within=within, environment=environment) as running:
+                await until_so(lambda: running.is_over or is_so(), _WAIT_S)
+                change(running)
+                self.middle.end()
+                return await running.end()
+
     def assert_readable(self, ended: Ended) -> None:
         """A reader finds rows of committed records alone, each once, and no fewer than the run says it wrote."""
         rows = check_reading(self.lake, self.truth)
@@ -118,8 +136,3 @@ def _last_files(lake: Lake) -> int:
     """The files of the last record, which a run that fails there may have counted and not shown yet."""
     records = lake.records()
     return len(records[-1]["files"]) if records else 0
-
-
-async def until(is_so: Callable[[], bool], running: Running) -> None:
-    """Wait until something is so, or the command has ended."""
-    await until_so(lambda: running.is_over or is_so(), _WAIT_S)

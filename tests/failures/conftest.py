@@ -10,6 +10,7 @@ from exporter.emulator import Account, Emulator, Size
 from tests.failures.command import Exports
 from tests.failures.disks import own_disk
 from tests.failures.keys import NEW, Hourglass
+from tests.failures.middle import Middle
 from tests.support.exports import options_of
 from tests.support.lakes import DirectoryLake, S3Lake
 from tests.support.servers.moto_s3 import moto_s3
@@ -34,19 +35,25 @@ def hourglass() -> Hourglass:
 
 
 @pytest.fixture
-async def emulator(hourglass: Hourglass) -> AsyncIterator[Emulator]:
+def middle() -> Middle:
+    """Where a run can be held until something has changed."""
+    return Middle()
+
+
+@pytest.fixture
+async def emulator(hourglass: Hourglass, middle: Middle) -> AsyncIterator[Emulator]:
     """Some 90 units of seven days, answered slowly enough that a run makes many checkpoints."""
     world = small_world(3, sessions=Size(3, 5, 8), participants=Size(4, 9, 20), events=Size(1, 20, 150))
     slow = "slow seconds=0.02 operation=ListParticipantEvents"
     options = options_of(world, accounts=(Account(ACCESS_KEY, SECRET_KEY), hourglass.old, NEW), faults=(slow,))
-    async with Emulator(options, wall_s=hourglass.wall_s) as emulator:
+    async with Emulator(options, wall_s=hourglass.wall_s, sleep=middle.sleep) as emulator:
         yield emulator
 
 
 @pytest.fixture
-def exports(emulator: Emulator, tmp_path: Path) -> Exports:
+def exports(emulator: Emulator, middle: Middle, tmp_path: Path) -> Exports:
     """Runs into a fresh lake in a directory."""
-    return Exports(emulator, DirectoryLake(tmp_path / "lake"))
+    return Exports(emulator, middle, DirectoryLake(tmp_path / "lake"))
 
 
 @pytest.fixture
@@ -69,7 +76,7 @@ def moto_endpoint() -> Iterator[str]:
 
 @pytest.fixture
 def make_exports_to_s3(
-    emulator: Emulator, moto_endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    emulator: Emulator, middle: Middle, moto_endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[], Exports]]:
     """Makes runs into a fresh lake of the bucket."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", moto_endpoint)
@@ -77,7 +84,7 @@ def make_exports_to_s3(
 
     def make() -> Exports:
         prefix = f"lake-{next(_numbers)}"
-        return Exports(emulator, S3Lake(moto_endpoint, prefix, tmp_path / prefix, client))
+        return Exports(emulator, middle, S3Lake(moto_endpoint, prefix, tmp_path / prefix, client))
 
     yield make
     client.close()

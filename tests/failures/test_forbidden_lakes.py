@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.failures.command import OFTEN, Exports, assert_failed, until
+from tests.failures.command import OFTEN, Exports, assert_failed
 from tests.support.lakes import DirectoryLake
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from exporter.emulator import Emulator
     from tests.failures.disks import Disk
+    from tests.failures.middle import Middle
+    from tests.support.command import Ended, Running
 
 pytestmark = pytest.mark.slow
 
@@ -56,6 +58,25 @@ def folders_in(root: Path, pattern: str) -> list[Path]:
     return [path for found in sorted(root.glob(pattern)) for path in (found, *found.rglob("*")) if path.is_dir()]
 
 
+async def run_shut(
+    exports: Exports, folders: Callable[[], list[Path]], within: tuple[str, ...]
+) -> tuple[Ended, list[Path]]:
+    """A run in whose middle, when events are visible, folders become unwritable; and these folders."""
+    shut: list[Path] = []
+
+    def shut_them(_: Running) -> None:
+        shut.extend(folders())
+        set_mode(READABLE, shut)
+
+    def has_events() -> bool:
+        return any(key.startswith("events/") for key in exports.lake.visible())
+
+    try:
+        return await exports.run_changed(has_events, shut_them, *OFTEN, within=within), shut
+    finally:
+        set_mode(OPEN, shut)
+
+
 @pytest.mark.parametrize(("above", "mode"), [(True, READABLE), (False, READABLE), (False, CLOSED)])
 async def test_a_folder_that_is_not_ours(
     exports: Exports, tmp_path: Path, ordinary_user: tuple[str, ...], above: bool, mode: int
@@ -92,14 +113,7 @@ async def test_a_part_of_the_lake_becomes_unwritable_in_mid_run(
 ) -> None:
     """Wherever it is that nothing can be written any more, what was committed before stays, and exit 1."""
     lake = tmp_path / "lake"
-    async with exports.running(*OFTEN, within=ordinary_user) as running:
-        await until(lambda: any(key.startswith("events/") for key in exports.lake.visible()), running)
-        shut = folders_in(tmp_path, part)
-        set_mode(READABLE, shut)
-        try:
-            ended = await running.end()
-        finally:
-            set_mode(OPEN, shut)
+    ended, shut = await run_shut(exports, lambda: folders_in(tmp_path, part), ordinary_user)
     assert_failed(ended, "lake_refused", f"^the lake {lake} refuses .*: {ADVICE}")
     assert shut
     assert ended.summary["units"]["deferred"] > 0
@@ -111,27 +125,19 @@ async def test_a_lease_that_cannot_be_given_back(
     exports: Exports, tmp_path: Path, ordinary_user: tuple[str, ...]
 ) -> None:
     """It saves work and nothing else: the run does all of its own, and the next sees that the holder is gone."""
-    async with exports.running(*OFTEN, within=ordinary_user) as running:
-        await until(lambda: bool(exports.lake.visible()), running)
-        leases = folders_in(tmp_path / "lake", "_log/*/lease")
-        set_mode(READABLE, leases)
-        try:
-            ended = await running.end()
-        finally:
-            set_mode(OPEN, leases)
+    ended, leases = await run_shut(exports, lambda: folders_in(tmp_path / "lake", "_log/*/lease"), ordinary_user)
     assert (ended.code, ended.summary["outcome"]) == (0, "complete")
     assert list(leases[0].iterdir())
     await exports.assert_completes()
 
 
 @pytest.mark.parametrize("records", [0, 4])
-async def test_a_disk_that_becomes_read_only(emulator: Emulator, disk: Disk, records: int) -> None:
+async def test_a_disk_that_becomes_read_only(emulator: Emulator, middle: Middle, disk: Disk, records: int) -> None:
     """A disk that the system takes away from its writers, as it does after an error, ends the run with exit 1."""
-    exports = Exports(emulator, DirectoryLake(disk.root / "lake"))
-    async with exports.running(*OFTEN) as running:
-        await until(lambda: len(exports.lake.record_keys()) >= records, running)
-        disk.forbid_writing()
-        ended = await running.end()
+    exports = Exports(emulator, middle, DirectoryLake(disk.root / "lake"))
+    ended = await exports.run_changed(
+        lambda: len(exports.lake.record_keys()) >= records, lambda _: disk.forbid_writing(), *OFTEN
+    )
     assert_failed(ended, "lake_refused", READ_ONLY)
     exports.assert_readable(ended)
     disk.allow_writing()

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.failures.command import FAILED, OFTEN, Exports, assert_failed, until, written
+from tests.failures.command import FAILED, OFTEN, Exports, assert_failed, written
 from tests.support.lakes import DirectoryLake
 
 if TYPE_CHECKING:
     from exporter.emulator import Emulator
     from tests.failures.disks import Disk
+    from tests.failures.middle import Middle
 
 pytestmark = pytest.mark.slow
 
@@ -31,9 +32,9 @@ EVENTS_ALONE = ("--no-stages-table", "--no-sessions-table", "--no-participants-t
 
 
 @pytest.fixture
-def exports_to_disk(emulator: Emulator, disk: Disk) -> Exports:
+def exports_to_disk(emulator: Emulator, middle: Middle, disk: Disk) -> Exports:
     """Runs into a fresh lake on a disk of its own."""
-    return Exports(emulator, DirectoryLake(disk.root / "lake"))
+    return Exports(emulator, middle, DirectoryLake(disk.root / "lake"))
 
 
 async def test_a_disk_that_is_full_at_the_start(exports_to_disk: Exports, disk: Disk) -> None:
@@ -62,10 +63,9 @@ async def test_a_disk_that_fills_up_in_mid_run(
     exports_to_disk: Exports, disk: Disk, records: int, room: dict[str, int]
 ) -> None:
     """What was committed before stays and is counted; the checkpoint that finds no room is left out whole."""
-    async with exports_to_disk.running(*SLOWLY) as running:
-        await until(lambda: len(exports_to_disk.lake.record_keys()) >= records, running)
-        disk.leave(**room)
-        ended = await running.end()
+    ended = await exports_to_disk.run_changed(
+        lambda: len(exports_to_disk.lake.record_keys()) >= records, lambda _: disk.leave(**room), *SLOWLY
+    )
     assert_failed(ended, "lake_refused", ADVICE)
     assert ended.summary["units"]["deferred"] > 0
     exports_to_disk.assert_readable(ended)
@@ -125,10 +125,11 @@ async def test_a_limit_to_the_size_of_files(exports: Exports, blocks: str, what:
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="this system limits no other process")
 async def test_a_limit_to_the_size_of_files_in_mid_run(exports: Exports) -> None:
     """The same when it comes in mid-run: what was committed before stays."""
-    async with exports.running(*SLOWLY) as running:
-        await until(lambda: len(exports.lake.record_keys()) >= 5, running)
-        resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, (512, 512))
-        ended = await running.end()
+    ended = await exports.run_changed(
+        lambda: len(exports.lake.record_keys()) >= 5,
+        lambda running: resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, (512, 512)),
+        *SLOWLY,
+    )
     assert_failed(ended, "lake_refused", TOO_LARGE)
     exports.assert_readable(ended)
     await exports.assert_completes()

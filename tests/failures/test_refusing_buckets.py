@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.failures.command import OFTEN, assert_failed, until
+from tests.failures.command import OFTEN, assert_failed
+from tests.support.command import until
 from tests.support.servers.faulty_proxy import Answer, faulty_proxy
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ async def test_a_bucket_that_is_no_longer_reached(
         async with faulty_proxy(moto_endpoint) as proxy:
             environment = {"AWS_ENDPOINT_URL_S3": proxy.url}
             async with exports.running(*OFTEN, environment=environment) as running:
-                await until(lambda: len(proxy.asked) >= requests, running)
+                await until(lambda: running.is_over or len(proxy.asked) >= requests)
                 await proxy.go_away()
                 return await running.end()
 
