@@ -91,9 +91,9 @@ def open_catalog(settings: CatalogSettings, properties: Mapping[str, str], of_fi
 
                 return RestCatalog(NAME, **own)
             case "sql":
-                from pyiceberg.catalog.sql import SqlCatalog  # noqa: PLC0415 - the same
+                from exporter.catalog.sql import ClosingSqlCatalog  # noqa: PLC0415 - the same
 
-                return SqlCatalog(NAME, **{**own, "uri": with_driver(own["uri"])})
+                return ClosingSqlCatalog(NAME, **{**own, "uri": with_driver(own["uri"])})
             case _:
                 raise AssertionError(f"no catalog is of the kind {settings.kind!r}")
 

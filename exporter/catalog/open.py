@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from exporter.catalog.errors import CatalogError, CatalogMismatch
 from exporter.catalog.file_io import opened_for_catalogs
 from exporter.catalog.iceberg_table import LoadedIcebergTable
+from exporter.catalog.in_threads import close_in_thread, in_thread, open_in_thread
 from exporter.catalog.kinds import aws_properties, open_catalog, plain_properties
 from exporter.catalog.tables import LakeTables
 from exporter.catalog.wanted import check_catalog, places_of
@@ -37,8 +37,6 @@ ANSWER_S_MAX = 300.0
 #: What making one large file may take: many answers of the lake, each with a bound of its own.
 MAKING_S_MAX = 3_600.0
 _TRIES_MAX, _WAIT_S = 3, 1.0
-#: What letting go of a catalog may take: a database in SQL has connections.
-_CLOSE_S_MAX = 5.0
 _log = Logger(__name__)
 
 
@@ -87,11 +85,11 @@ class OpenCatalog:
 
     async def do(self, work: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwargs) -> Result:
         """Do what blocks in a thread, once. Raises :class:`CatalogError` where it does not come to an end, too."""
-        return await _in_thread(self._threads, self.answer_s_max, partial(work, *args, **kwargs))
+        return await in_thread(self._threads, self.answer_s_max, partial(work, *args, **kwargs))
 
     async def make(self, work: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwargs) -> Result:
         """Do as `do` what takes long of itself."""
-        return await _in_thread(self._threads, MAKING_S_MAX, partial(work, *args, **kwargs))
+        return await in_thread(self._threads, MAKING_S_MAX, partial(work, *args, **kwargs))
 
     async def ask(self, work: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwargs) -> Result:
         """Do what may be done twice, and again where it fails: a database is locked, a service away for a moment."""
@@ -115,14 +113,13 @@ async def opened_catalog(
     with opened_for_catalogs(places_of(settings), store) as (lake, of_files):
         opening = partial(open_catalog, settings.catalog, own, of_files)
         # Two that open a catalog in SQL for the first time both make its own tables, and one of them fails.
-        catalog = await _tried(clock, partial(_in_thread, DaemonThreads(), answer_s_max, opening))
+        catalog = await _tried(clock, partial(open_in_thread, opening, answer_s_max))
         secret = {**own, **plain_properties(settings.catalog)}
         tables = LakeTables(catalog, settings.catalog.database, lake, lake_id, secret, settings.catalog.kind == "rest")
         try:
             yield OpenCatalog(tables, store, clock, answer_s_max)
         finally:
-            with suppress(CatalogError):  # all is said and done
-                await _in_thread(DaemonThreads(), _CLOSE_S_MAX, catalog.close)
+            await close_in_thread(catalog)
 
 
 async def _tried(clock: Clock, work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
@@ -136,11 +133,3 @@ async def _tried(clock: Clock, work: Callable[[], Coroutine[Any, Any, Result]]) 
             _log.info("catalog_asked_again", reason=str(error))
         await clock.sleep(clock.draw() * _WAIT_S * number)
     return await work()
-
-
-async def _in_thread(threads: DaemonThreads, answer_s_max: float, work: Callable[[], Result]) -> Result:
-    try:
-        async with asyncio.timeout(answer_s_max):
-            return await asyncio.wrap_future(threads.submit(work))
-    except TimeoutError as error:
-        raise CatalogError(f"the catalog does not answer within {answer_s_max:g} s") from error

@@ -5,7 +5,6 @@ Nothing is made or changed in it. What a permission to write can't be known by w
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import AsyncExitStack
 from functools import partial
 from importlib import import_module
@@ -15,6 +14,7 @@ from aiobotocore.session import AioSession
 
 from exporter.catalog.errors import CatalogError
 from exporter.catalog.foreign_errors import asking
+from exporter.catalog.in_threads import close_in_thread, in_thread, open_in_thread
 from exporter.catalog.kinds import aws_properties, needs_aws, open_catalog, plain_properties
 from exporter.catalog.wanted import check_catalog, places_of
 from exporter.doctor.catalog_in_glue import GlueLook, look_at_glue
@@ -169,7 +169,9 @@ class CatalogInUse:
         opened = opened_for_catalogs(places_of(settings), store)
         lake, of_files = self._stack.enter_context(opened)
         makes_nothing = {**of_files, "init_catalog_tables": "false"}
-        catalog = await self._do(partial(open_catalog, settings.catalog, own, makes_nothing))
+        opening = partial(open_catalog, settings.catalog, own, makes_nothing)
+        catalog = await open_in_thread(opening, self._answer_s)
+        self._stack.push_async_callback(close_in_thread, catalog)
         secret, database = {**own, **plain_properties(settings.catalog)}, settings.catalog.database
         if self._in_glue is None:
             with asking(f"show the database {database}", secret):
@@ -186,8 +188,4 @@ class CatalogInUse:
 
     async def _do(self, work: Callable[[], Result]) -> Result:
         """Do what blocks in a thread, which the process does not wait for."""
-        try:
-            async with asyncio.timeout(self._answer_s):
-                return await asyncio.wrap_future(DaemonThreads().submit(work))
-        except TimeoutError as error:
-            raise CatalogError(f"the catalog does not answer within {self._answer_s:g} s") from error
+        return await in_thread(DaemonThreads(), self._answer_s, work)
