@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import tempfile
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -110,9 +110,9 @@ class _Lake:
 
     def days_files(self, day: date) -> int:
         """The files that an engine opens for a question about one day, as the table says by itself."""
-        catalog = SqlCatalog("ivs-export", uri=f"sqlite:///{self._folder / 'catalog.db'}")
         of_day = f"event_time >= '{day}T00:00:00+00:00' AND event_time < '{day + timedelta(days=1)}T00:00:00+00:00'"
-        return len(list(catalog.load_table(f"{_DATABASE}.events").scan(of_day).plan_files()))
+        with closing(SqlCatalog("ivs-export", uri=f"sqlite:///{self._folder / 'catalog.db'}")) as catalog:
+            return len(list(catalog.load_table(f"{_DATABASE}.events").scan(of_day).plan_files()))
 
     async def _add(self, shape: Shape, days: Sequence[date]) -> None:
         store = DirectoryStore(self.path)

@@ -69,6 +69,7 @@ async def test_two_lakes_with_one_namespace_and_one_place_are_kept_apart(sql_lak
                 assert len(published.failures) == len(TABLES)
         assert (await first.publish(store)).outcome == "complete"
         await check_whole(first, store)
+        first.close_readers()
 
 
 async def test_a_clock_that_went_back_commits_nothing(sql_lake: CatalogLake) -> None:

@@ -13,7 +13,7 @@ import sqlite3
 import sys
 import tempfile
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -367,20 +367,28 @@ def with_locked_catalog(bench: Bench) -> list[str]:
 
 
 def with_others_table(bench: Bench) -> list[str]:
-    catalog = SqlCatalog("ivs-export", uri=f"sqlite:///{bench.folder}/catalog.db")
-    catalog.create_namespace("ivs")
     columns = Schema(NestedField(1, "x", LongType()))
-    catalog.create_table(("ivs", "events"), columns, location=f"file://{bench.folder}/others")
+    with closing(catalog_of(bench)) as catalog:
+        catalog.create_namespace("ivs")
+        catalog.create_table(("ivs", "events"), columns, location=f"file://{bench.folder}/others")
     return bench.in_sqlite()
 
 
-def table_of_events(bench: Bench) -> IcebergTable:
+def catalog_of(bench: Bench) -> SqlCatalog:
+    """The catalog as another program opens it."""
+    return SqlCatalog("ivs-export", uri=f"sqlite:///{bench.folder}/catalog.db")
+
+
+@contextmanager
+def table_of_events(bench: Bench) -> Iterator[IcebergTable]:
+    """The table as another program has it, once a publication made it."""
     bench.in_sqlite()
-    return SqlCatalog("ivs-export", uri=f"sqlite:///{bench.folder}/catalog.db").load_table(("ivs", "events"))
+    with closing(catalog_of(bench)) as catalog:
+        yield catalog.load_table(("ivs", "events"))
 
 
 def with_other_columns(bench: Bench) -> list[str]:
-    with table_of_events(bench).update_schema() as changing:
+    with table_of_events(bench) as table, table.update_schema() as changing:
         changing.rename_column("event_name", "name_of_event")
     return bench.in_sqlite()
 
@@ -398,10 +406,10 @@ def without_description(bench: Bench) -> list[str]:
 
 
 def with_other_mark(bench: Bench) -> list[str]:
-    table = table_of_events(bench)
-    [name] = [name for name in table.properties if name.startswith("ivs-export.published.")]
-    number, _, lake_id = table.properties[name].split()
-    table.transaction().set_properties({name: f"{number} {'0' * 64} {lake_id}"}).commit_transaction()
+    with table_of_events(bench) as table:
+        [name] = [name for name in table.properties if name.startswith("ivs-export.published.")]
+        number, _, lake_id = table.properties[name].split()
+        table.transaction().set_properties({name: f"{number} {'0' * 64} {lake_id}"}).commit_transaction()
     return bench.in_sqlite()
 
 
