@@ -21,7 +21,7 @@ from tests.support.engines import answer_of, needs_engines
 from tests.support.runs import export
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from pyiceberg.table import Table as IcebergTable
 
@@ -46,10 +46,10 @@ class Nights:
 
 
 @pytest.fixture(scope="module")
-def nights(tmp_path_factory: pytest.TempPathFactory) -> Nights:
+def nights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nights]:
     """One for all readers, who change nothing."""
     with catalog_lakes("sql", tmp_path_factory.mktemp("readers")) as lakes:
-        return asyncio.run(published(next(lakes)))
+        yield asyncio.run(published(next(lakes)))
 
 
 async def published(lake: CatalogLake) -> Nights:
