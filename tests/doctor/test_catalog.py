@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sqlite3
 import sys
 from contextlib import closing
@@ -20,6 +21,7 @@ from exporter.machine.clock import system_clock
 from tests.doctor.conftest import assert_sound
 from tests.support.catalogs import KINDS, CatalogLake, catalog_lakes
 from tests.support.exports import REGION
+from tests.support.open_files import is_open, needs_list
 from tests.support.servers.faulty_proxy import Answer, faulty_proxy
 from tests.support.servers.raw import raw_server
 
@@ -174,6 +176,19 @@ async def test_an_address_that_leads_nowhere(
             checks = await checks_of(sql_lake, {"uri": uri.format(folder=tmp_path)})
     assert outcomes(checks) == ["ok", "failed", "skipped", "skipped"]
     assert detail in checks["catalog-answers"].detail
+
+
+@needs_list
+async def test_the_database_is_let_go_of(sql_lake: CatalogLake) -> None:
+    """At once, not when the garbage collector comes."""
+    async with sql_lake.store() as store:
+        await sql_lake.publish(store)
+        gc.disable()
+        try:
+            assert outcomes(await checks_of(sql_lake)) == ["ok", "ok", "ok", "ok"]
+            assert not is_open(Path(sql_lake.properties["uri"].removeprefix("sqlite:///")))
+        finally:
+            gc.enable()
 
 
 async def test_a_package_that_is_missing(sql_lake: CatalogLake, monkeypatch: pytest.MonkeyPatch) -> None:
