@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from pyiceberg.manifest import DataFileContent
 
 from exporter.catalog.abandoned import remove_abandoned
+from exporter.catalog.attempts import CommitAttempts
 from exporter.catalog.compaction import batches_of, merges_of
 from exporter.catalog.edit import TableEdit
 from exporter.catalog.errors import CatalogError, CatalogMismatch, CatalogRace
@@ -47,8 +48,7 @@ if TYPE_CHECKING:
 BATCH_BYTES_MAX, BATCH_FILES_MAX = 4 << 30, 5_000
 #: A merged file is in the temporary folder while it is written.
 TARGET_BYTES_MAX = 1 << 30
-_RACES_MAX, _FAULTS_MAX, _PLANS_MAX = 30, 3, 10
-_WAIT_S, _WAIT_S_MAX = 0.1, 5.0
+_PLANS_MAX = 10
 _MICROS = 1_000_000
 #: What answers where a file is there.
 _PROBE_BYTES = 4
@@ -148,19 +148,16 @@ class Compactor:
         self, table: Table, found: IcebergTable, merged: list[Merged], done: CompactedTable
     ) -> tuple[IcebergTable, int]:
         """Let what is merged take the place of its parts, where all of them are still listed; says how much is."""
-        races = faults = 0
+        attempts = CommitAttempts()
         while merged:
             try:
                 there = await self.opened.do(self._replace, found, merged, done)
-            except CatalogMismatch:
-                raise
             except CatalogError as error:
-                races, faults = races + 1, faults + (not isinstance(error, CatalogRace))
-                if races > _RACES_MAX or faults > _FAULTS_MAX:
+                wait_s = attempts.wait_after(error)
+                if wait_s is None:
                     raise
                 _log.info("compact_again", table=table.name, reason=str(error))
-                clock = self.opened.clock
-                await clock.sleep(clock.draw() * min(_WAIT_S_MAX, _WAIT_S * 2**races))
+                await self.opened.clock.sleep(self.opened.clock.draw() * wait_s)
             else:
                 done.made += len(there)
                 done.merged += sum(len(each.merge.parts) for each in there)

@@ -11,9 +11,10 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from exporter.catalog.attempts import CommitAttempts
 from exporter.catalog.changes import changes_of, waiting_files
 from exporter.catalog.edit import Leaving, TableEdit
-from exporter.catalog.errors import CatalogError, CatalogMismatch, CatalogRace
+from exporter.catalog.errors import CatalogError, CatalogMismatch
 from exporter.catalog.file_ends import read_end
 from exporter.catalog.log_reading import read_logs
 from exporter.catalog.mark import mark_properties, marks_in, property_of
@@ -37,9 +38,6 @@ if TYPE_CHECKING:
 #: Files in one transaction, at most: what it takes in memory is some KiB each.
 FILES_MAX = 5_000
 _FILES_AT_ONCE = 16
-#: Other publishers may be faster so often; and the catalog may fail so often in a row.
-_RACES_MAX, _FAULTS_MAX = 30, 3
-_WAIT_S, _WAIT_S_MAX = 0.1, 5.0
 _log = Logger(__name__)
 
 
@@ -81,7 +79,7 @@ class Publisher:
     ) -> None:
         """Publish what a table lacks, in one transaction or in several, until nothing is left."""
         clock = self.opened.clock
-        races = faults = 0
+        attempts = CommitAttempts()
         while True:
             marks = {} if is_rebuild else marks_in(found.properties)
             if not _covers(logs, marks):  # another publisher has made the table anew
@@ -92,20 +90,18 @@ class Publisher:
                 return
             try:
                 await found.commit(edit)
-            except CatalogMismatch:
-                raise
             except CatalogError as error:
-                races, faults = races + 1, faults + (not isinstance(error, CatalogRace))
-                if races > _RACES_MAX or faults > _FAULTS_MAX:
+                wait_s = attempts.wait_after(error)
+                if wait_s is None:
                     raise
                 _log.info("publish_again", table=table.name, reason=str(error))
-                await clock.sleep(clock.draw() * min(_WAIT_S_MAX, _WAIT_S * 2**races))
+                await clock.sleep(clock.draw() * wait_s)
             else:
                 published.count(changes)
                 published.behind = waiting_files(table.name, {**marks, **changes.marks}, logs.waiting)
                 if not changes.are_more:
                     return
-                is_rebuild, races, faults = False, 0, 0
+                is_rebuild, attempts = False, CommitAttempts()
             found = await self.opened.open_table(table)
 
     async def _changes(
