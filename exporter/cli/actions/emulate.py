@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from exporter.cli import exit_codes
-from exporter.cli.commands.emulate import PAGING, REGION, UNKNOWN
+from exporter.cli.emulator_choices import PAGING, REGION, UNKNOWN
 from exporter.emulator import (
     Account,
     Emulator,

@@ -4,14 +4,12 @@ import click
 from click.core import ParameterSource
 
 from exporter.cli.command import Option, command, invocation_of
+from exporter.cli.emulator_choices import PAGING, REGION, UNKNOWN
 from exporter.errors import UsageError
 
 _WORLD = "The world"
 _SERVICE = "The service"
 _SIZE = "COUNT|LOW:MEAN:HIGH"
-PAGING = ("live", "snapshot")
-UNKNOWN = ("not_found", "empty", "denied")
-REGION = "us-east-1"
 
 _OPTIONS = (
     Option(
