@@ -11,6 +11,7 @@ from exporter.doctor.way import Patience
 from exporter.emulator import Size
 from exporter.machine.clock import system_clock
 from exporter.settings import Settings
+from tests.support.catalog_fixtures import lake, lakes, sql_lake, sql_lakes
 from tests.support.exports import FAST, REGION
 from tests.support.servers.moto_s3 import moto_s3
 from tests.support.worlds import small_world
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
     from exporter.doctor.check import Check
     from exporter.emulator import Emulator, WorldOptions
+
+#: Fixtures of another module are named here, so that they count as used.
+__all__ = ["lake", "lakes", "sql_lake", "sql_lakes"]
 
 BUCKET = "lakes"
 IN_HASTE = Patience(answer_s=0.6)

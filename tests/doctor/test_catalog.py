@@ -19,7 +19,8 @@ from exporter.doctor.way import Patience, WayToAws
 from exporter.lake.tables import TABLES
 from exporter.machine.clock import system_clock
 from tests.doctor.conftest import assert_sound
-from tests.support.catalogs import KINDS, CatalogLake, catalog_lakes
+from tests.support.catalog_fixtures import reachable
+from tests.support.catalogs import CatalogLake, catalog_lakes
 from tests.support.exports import REGION
 from tests.support.open_files import is_open, needs_list
 from tests.support.servers.faulty_proxy import Answer, faulty_proxy
@@ -29,24 +30,9 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Iterator
 
-SEAWEEDFS = pytest.mark.xdist_group("seaweedfs")
 NAMES = ["catalog-package", "catalog-answers", "catalog-tables", "catalog-writes"]
 WELL = {"sql": "ok", "glue": "skipped", "rest": "skipped"}
 SECRET = "nobodys-own-token"
-
-
-@pytest.fixture(
-    scope="session", params=[pytest.param(kind, marks=SEAWEEDFS) if kind == "rest" else kind for kind in KINDS]
-)
-def lakes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Iterator[CatalogLake]]:
-    with catalog_lakes(request.param, tmp_path_factory.mktemp(request.param)) as found:
-        yield found
-
-
-@pytest.fixture
-def lake(lakes: Iterator[CatalogLake], monkeypatch: pytest.MonkeyPatch) -> CatalogLake:
-    """A fresh lake beside a catalog of each kind."""
-    return reachable(next(lakes), monkeypatch)
 
 
 @pytest.fixture(scope="session")
@@ -58,18 +44,6 @@ def glue_lakes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Iterator[Ca
 @pytest.fixture
 def glue_lake(glue_lakes: Iterator[CatalogLake], monkeypatch: pytest.MonkeyPatch) -> CatalogLake:
     return reachable(next(glue_lakes), monkeypatch)
-
-
-@pytest.fixture
-def sql_lake(tmp_path: Path) -> Iterator[CatalogLake]:
-    with catalog_lakes("sql", tmp_path) as found:
-        yield next(found)
-
-
-def reachable(lake: CatalogLake, monkeypatch: pytest.MonkeyPatch) -> CatalogLake:
-    for name, value in lake.environment.items():
-        monkeypatch.setenv(name, value)
-    return lake
 
 
 async def checks_of(
