@@ -10,7 +10,7 @@ import tempfile
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from mmap import ACCESS_READ, mmap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -25,7 +25,7 @@ from exporter.lake.parquet import encode_into
 from exporter.text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from pyiceberg.manifest import DataFile as ListedFile
     from pyiceberg.table import Table as IcebergTable
@@ -76,20 +76,32 @@ class Merger:
         Raises :class:`FileLost` and :class:`FileDamaged` for one that can't be read, and :class:`LakeError`.
         """
         table = self.places.table
-        with asking(f"merge files of {table.name}", self.properties):
-            originals = [file for part in merge.parts for file in self._originals(merge, self.listed[part.url])]
-            metadata = {**table.metadata, ORIGINALS_KEY: originals_text(originals)}
-            with _written(
-                lambda sink: encode_into(sink, table, self._rows(merge), merge.rows, metadata=metadata)
-            ) as body:
-                key = self.lake.key_of(url)
-                made = LoggedFile("", table.name, key or url, merge.date, merge.rows, len(body))
-                merged = Merged(merge, FileLister(self.found.metadata).listed(made, end_of(body), url))
-                if key is not None:
-                    self.lake.create_large(key, body)
-                else:
-                    self._create_elsewhere(url, body)
+        with asking(f"merge files of {table.name}", self.properties), self._encoded(merge) as body:
+            key = self.lake.key_of(url)
+            made = LoggedFile("", table.name, key or url, merge.date, merge.rows, len(body))
+            merged = Merged(merge, FileLister(self.found.metadata).listed(made, end_of(body), url))
+            if key is not None:
+                self.lake.create_large(key, body)
+            else:
+                self._create_elsewhere(url, body)
         return merged
+
+    @contextmanager
+    def _encoded(self, merge: Merge) -> Iterator[memoryview]:
+        """The merged file, written to a temporary one and read from there: it need not fit into memory.
+
+        Raises :class:`TemporaryFolderRefused`.
+        """
+        table = self.places.table
+        originals = [file for part in merge.parts for file in self._originals(merge, self.listed[part.url])]
+        metadata = {**table.metadata, ORIGINALS_KEY: originals_text(originals)}
+        with ExitStack() as stack:
+            with _using_temporary_folder():
+                spool = stack.enter_context(tempfile.TemporaryFile())
+                encode_into(pa.PythonFile(spool, "w"), table, self._rows(merge), merge.rows, metadata=metadata)
+                spool.flush()
+                whole = stack.enter_context(mmap(spool.fileno(), 0, access=ACCESS_READ))
+            yield stack.enter_context(memoryview(whole))
 
     def _create_elsewhere(self, url: str, body: memoryview) -> None:
         with self.found.io.new_output(url).create() as stream:
@@ -112,21 +124,12 @@ class Merger:
 
 
 @contextmanager
-def _written(write: Callable[[Any], None]) -> Iterator[memoryview]:
-    """What is written to a temporary file, as it is read back from there: it need not fit into memory.
-
-    Raises :class:`TemporaryFolderRefused`.
-    """
-    with ExitStack() as stack:
-        try:
-            file = stack.enter_context(tempfile.TemporaryFile())
-            write(pa.PythonFile(file, "w"))
-            file.flush()
-            whole = stack.enter_context(mmap(file.fileno(), 0, access=ACCESS_READ))
-        except OSError as error:
-            raise TemporaryFolderRefused(
-                f"no temporary file can be written ({one_line(error.strerror or str(error))}): "
-                "set TMPDIR to a folder that can be written and has room"
-            ) from error
-        with memoryview(whole) as body:
-            yield body
+def _using_temporary_folder() -> Iterator[None]:
+    """Raise :class:`TemporaryFolderRefused` where the system refuses what the block does."""
+    try:
+        yield
+    except OSError as error:
+        raise TemporaryFolderRefused(
+            f"no temporary file can be written ({one_line(error.strerror or str(error))}): "
+            "set TMPDIR to a folder that can be written and has room"
+        ) from error
