@@ -32,7 +32,7 @@ from exporter.lake.tables import TABLES
 from exporter.telemetry.logger import Logger
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
     from pyiceberg.manifest import DataFile as ListedFile
     from pyiceberg.table import Table as IcebergTable
@@ -92,9 +92,9 @@ class Compactor:
             merges = merges_of([part for part in parts if part.url not in unmerged], self.target_bytes)
             is_overtaken = False
             for batch in batches_of(merges, self.batch_bytes_max, BATCH_FILES_MAX):
-                merged, failed = await self._merged(batch, found, places)
-                found, count = await self._commit(table, found, merged, done)
-                is_overtaken = is_overtaken or count + len(failed) < len(batch)
+                merged, failed = await self._write_merged(batch, found, places)
+                found, landed = await self._commit_merged(table, found, merged, done)
+                is_overtaken = is_overtaken or landed + len(failed) < len(batch)
                 unmerged |= {part.url for merge in failed for part in merge.parts}
             if not is_overtaken:
                 break
@@ -116,7 +116,7 @@ class Compactor:
                     parts.append(part)
         return parts
 
-    async def _merged(
+    async def _write_merged(
         self, batch: list[Merge], found: IcebergTable, places: TablePlaces
     ) -> tuple[list[Merged], list[Merge]]:
         """Make the files of some merges, but of those with parts that are no longer listed.
@@ -144,14 +144,17 @@ class Compactor:
         with asking("read what the table lists", self.opened.tables.properties):
             return listed_in(found, {part.url for merge in batch for part in merge.parts})
 
-    async def _commit(
+    async def _commit_merged(
         self, table: Table, found: IcebergTable, merged: list[Merged], done: CompactedTable
     ) -> tuple[IcebergTable, int]:
-        """Let what is merged take the place of its parts, where all of them are still listed; says how much is."""
+        """Let what is merged take the place of its parts, where all of them are still listed.
+
+        Returns the table as it is then, and how many of the merges it has.
+        """
         attempts = CommitAttempts()
         while merged:
             try:
-                there = await self.opened.do(self._replace, found, merged, done)
+                landed = await self.opened.do(self._replace, found, merged, done)
             except CatalogError as error:
                 wait_s = attempts.wait_after(error)
                 if wait_s is None:
@@ -159,31 +162,45 @@ class Compactor:
                 _log.info("compact_again", table=table.name, reason=str(error))
                 await self.opened.clock.sleep(self.opened.clock.draw() * wait_s)
             else:
-                done.made += len(there)
-                done.merged += sum(len(each.merge.parts) for each in there)
-                done.size_bytes += sum(each.listed.file_size_in_bytes for each in there)
-                return await self.opened.ask(self.opened.tables.open, table), len(there)
+                done.made += len(landed)
+                done.merged += sum(len(each.merge.parts) for each in landed)
+                done.size_bytes += sum(each.listed.file_size_in_bytes for each in landed)
+                return await self.opened.ask(self.opened.tables.open, table), len(landed)
             found = await self.opened.ask(self.opened.tables.open, table)
         return found, 0
 
     def _replace(self, found: IcebergTable, merged: list[Merged], done: CompactedTable) -> list[Merged]:
         """Change the table, in a thread, and return what is listed then: an earlier try may have been made."""
         with asking("read what the table lists", self.opened.tables.properties):
-            there = listed_in(found, {url for each in merged for url in (each.url, *each.sources)})
-        landed = [each for each in merged if each.url in there]
-        good = [each for each in merged if each.url not in there and each.sources <= there.keys()]
-        good = [each for each in good if self._is_there(each)]
-        if good:
-            removed = [there[url] for each in good for url in each.sources]
-            edit = TableEdit([each.listed for each in good], removed)
+            listed = listed_in(found, {url for each in merged for url in (each.url, *each.sources)})
+        landed, whole = sort_merges(merged, listed)
+        ready = [each for each in whole if self._is_there(each)]
+        if ready:
+            removed = [listed[url] for each in ready for url in each.sources]
+            edit = TableEdit([each.listed for each in ready], removed)
             commit(found, edit, self.opened.lake, self.opened.tables.properties)
-        done.snapshots += 1 if good or landed else 0
-        return landed + good
+        done.snapshots += 1 if ready or landed else 0
+        return landed + ready
 
     def _is_there(self, merged: Merged) -> bool:
         """Whether a merged file is there, in a thread: another, its clock days ahead, may have called it abandoned."""
         key = self.opened.lake.key_of(merged.url)
         return key is None or self.opened.lake.read_range(key, 0, _PROBE_BYTES) is not None
+
+
+def sort_merges(merged: Iterable[Merged], listed: Collection[str]) -> tuple[list[Merged], list[Merged]]:
+    """Sort merges by what a table lists: those that it has, and those of which it has all parts.
+
+    Any other was overtaken: a part of it has left the table.
+    """
+    landed: list[Merged] = []
+    whole: list[Merged] = []
+    for each in merged:
+        if each.url in listed:
+            landed.append(each)
+        elif each.sources.issubset(listed):
+            whole.append(each)
+    return landed, whole
 
 
 def _check_columns(found: IcebergTable, table: Table) -> None:
