@@ -78,11 +78,6 @@ class TableChanges:
     misfits: dict[str, str] = field(default_factory=dict)
     are_more: bool = False
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is nothing to commit."""
-        return not self.marks
-
 
 def logged_record(record: Record, link: Link, tables: Iterable[str]) -> LoggedRecord:
     """What a record does to the files of some tables."""

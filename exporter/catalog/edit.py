@@ -27,6 +27,11 @@ class TableEdit:
     properties: Mapping[str, str] = field(default_factory=dict)
     forgotten: Collection[str] = ()
 
+    def is_needed(self, *, has_files: bool) -> bool:
+        """Whether the table changes by it; ``has_files`` says whether the table has ever listed files."""
+        is_cleared = self.is_emptied and has_files
+        return bool(self.added or self.removed or self.properties or self.forgotten or is_cleared)
+
 
 @dataclass(frozen=True, slots=True)
 class TakenApart:

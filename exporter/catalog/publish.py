@@ -77,17 +77,27 @@ class Publisher:
     async def _publish(
         self, table: Table, found: LoadedTable, logs: Logs, published: PublishedTable, *, is_rebuild: bool
     ) -> None:
-        """Publish what a table lacks, in one transaction or in several, until nothing is left."""
-        clock = self.opened.clock
-        attempts = CommitAttempts()
+        """Publish what a table lacks, in one transaction or in several. It is made anew by the first one alone."""
+        more = await self._publish_next(table, found, logs, published, is_rebuild=is_rebuild)
+        while more is not None:
+            more = await self._publish_next(table, *more, published, is_rebuild=False)
+
+    async def _publish_next(
+        self, table: Table, found: LoadedTable, logs: Logs, published: PublishedTable, *, is_rebuild: bool
+    ) -> tuple[LoadedTable, Logs] | None:
+        """Commit one transaction, planned anew for each attempt.
+
+        Returns the table and the logs that the next one goes on from; None where nothing is left.
+        """
+        attempts, clock = CommitAttempts(), self.opened.clock
         while True:
             marks = {} if is_rebuild else marks_in(found.properties)
             if not _covers(logs, marks):  # another publisher has made the table anew
                 logs = await read_logs(self.opened.store, [marks])
             published.behind = waiting_files(table.name, marks, logs.waiting)
             changes, edit = await self._changes(table, found, logs, marks, is_rebuild=is_rebuild)
-            if changes.is_empty and not (is_rebuild and (found.has_files or mark_properties(found.properties))):
-                return
+            if not edit.is_needed(has_files=found.has_files):
+                return None
             try:
                 await found.commit(edit)
             except CatalogError as error:
@@ -99,9 +109,7 @@ class Publisher:
             else:
                 published.count(changes)
                 published.behind = waiting_files(table.name, {**marks, **changes.marks}, logs.waiting)
-                if not changes.are_more:
-                    return
-                is_rebuild, attempts = False, CommitAttempts()
+                return (await self.opened.open_table(table), logs) if changes.are_more else None
             found = await self.opened.open_table(table)
 
     async def _changes(
