@@ -82,7 +82,7 @@ class _Export:
                 self.ledger.error = as_own(error)
                 raise
             finally:
-                self.ledger.stopped_by = DEADLINE if self.stop.reason == DEADLINE else None
+                self.ledger.stopped_by = self.stop.deadline
                 watch.exit_code = exit_codes.of_run(self.ledger, None)
         _log.info("run ended", run_id=self.ledger.run_id, outcome=self.ledger.outcome, stopped_by=self.stop.reason)
 

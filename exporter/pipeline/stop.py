@@ -31,6 +31,11 @@ class Stop:
     asked: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _signalled: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
+    @property
+    def deadline(self) -> str | None:
+        """``deadline``, where that stopped the run; a run stops itself, too, where one of its scopes ends it."""
+        return DEADLINE if self.reason == DEADLINE else None
+
     def ask(self, reason: str) -> None:
         """Ask once; the first reason stays."""
         if self.reason is None:

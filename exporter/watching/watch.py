@@ -87,8 +87,7 @@ class Watch:
 
     async def _close_collector(self) -> None:
         if self._collector is not None:
-            is_stopped = bool(self._summary(self.exit_code)["stopped_by"])
-            await self._collector.close(_STOPPED_S if is_stopped else COLLECTOR_TIMEOUT_S)
+            await self._collector.close(_timeout_s(self._summary(self.exit_code), COLLECTOR_TIMEOUT_S))
 
     async def _notify(self) -> None:
         exit_code = self.exit_code
@@ -100,8 +99,12 @@ class Watch:
         from exporter.watching import notices  # noqa: PLC0415 - brings HTTP's library, and few runs send a notice
 
         summary = self._summary(exit_code)
-        timeout_s = _STOPPED_S if summary["stopped_by"] else notices.NOTICE_TIMEOUT_S
-        await notices.send(self._settings, notice_of(summary), timeout_s)
+        await notices.send(self._settings, notice_of(summary), _timeout_s(summary, notices.NOTICE_TIMEOUT_S))
+
+
+def _timeout_s(summary: Mapping[str, Any], usual_s: float) -> float:
+    """How long something may take to send at a run's end: less where the run was stopped."""
+    return _STOPPED_S if summary["stopped_by"] else usual_s
 
 
 def _open_collector() -> OpenTelemetry | None:

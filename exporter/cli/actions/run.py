@@ -172,7 +172,7 @@ async def carry_out(
         ledger.error = error
     finally:
         invocation.signals.graceful = None
-        ledger.stopped_by = invocation.signals.received or _deadline(stop)
+        ledger.stopped_by = invocation.signals.received or stop.deadline
     code = exit_codes.of_run(ledger, invocation.signals.received)
     if console is None or invocation.is_json:  # else the summary says the same on the same terminal
         _log_failures(ledger, are_deferred=False)
@@ -183,11 +183,6 @@ async def carry_out(
         _log_empty_regions(ledger)
     _log.info("run ended", run_id=ledger.run_id, outcome=ledger.outcome, stopped_by=stop.reason, exit_code=code)
     return code
-
-
-def _deadline(stop: Stop) -> str | None:
-    """``deadline``, where that stopped the run; a run stops itself, too, where one of its scopes ends it."""
-    return stop.reason if stop.reason == DEADLINE else None
 
 
 def _log_failures(ledger: RunLedger, *, are_deferred: bool) -> None:
