@@ -48,17 +48,63 @@ class _Counting:
         return await self._calls.send(request)
 
 
+class _Trial:
+    """What is written to a lake to try it. The mutable state: whether the object, and uploads of it, may be there."""
+
+    def __init__(self, store: S3Store, key: str) -> None:
+        self._store = store
+        self._key = key
+        self._is_made = self._is_staged = False
+
+    async def make(self) -> None:
+        """Make the object, and read it back. Raises :class:`LakeError`."""
+        self._is_made = True
+        if not await self._store.create(self._key, TRIAL_BODY):
+            raise LakeRefused(f"{self._key} can't be made, though it is not there: no lake can be kept in this place")
+        if await self._store.read(self._key) != TRIAL_BODY:
+            raise LakeRefused(f"{self._key} was made and is not read as it was written: no lake can be kept there")
+
+    async def upload(self) -> bool:
+        """Abort one upload and complete another, and return whether the object is there.
+
+        One that can't be aborted is completed. Raises :class:`LakeError`.
+        """
+        self._is_made = self._is_staged = True
+        staged = await self._store.stage(self._key, TRIAL_BODY)
+        try:
+            await self._store.discard(staged)
+        except LakeError:
+            await self._store.publish(staged)
+            self._is_staged = False
+            raise
+        is_there = await self._store.publish(await self._store.stage(self._key, TRIAL_BODY))
+        self._is_staged = False
+        return is_there
+
+    async def remove(self) -> None:
+        """Remove what may be there. Raises :class:`LakeError`."""
+        if self._is_staged:
+            for left in await self._store.leftovers("_log"):
+                if left.key == self._key:
+                    await self._store.discard(left)
+            self._is_staged = False
+        if self._is_made:
+            await self._store.delete(self._key)
+            self._is_made = False
+
+
 @dataclass(frozen=True, slots=True)
 class _Opened:
     calls: S3Calls
     store: S3Store
+    trial: _Trial
 
 
 class LakeOnS3:
     """The checks of one lake; an asynchronous context manager, that opens nothing yet.
 
-    ``run_id`` is no other's. The mutable state: what is open, whether trials may be there, why the trial object could
-    not be made, and the ``calls`` that were made.
+    ``run_id`` is no other's. The mutable state: what is open with its trial, why that could not be made, and the
+    ``calls`` that were made.
     """
 
     def __init__(self, way: WayToAws, run_id: str, patience: Patience) -> None:
@@ -69,7 +115,6 @@ class LakeOnS3:
         self._stack = AsyncExitStack()
         self._opened: _Opened | None = None
         self._refusal: LakeError | None = None
-        self._is_made = self._is_staged = False
         self.calls: Counter[str] = Counter()
 
     async def __aenter__(self) -> Self:
@@ -78,7 +123,8 @@ class LakeOnS3:
     async def __aexit__(self, *raised: object) -> None:
         with suppress(ExportError, TimeoutError):
             async with asyncio.timeout(CHECK_S):
-                await self._clear()
+                if self._opened is not None:
+                    await self._opened.trial.remove()
         await self._stack.aclose()
 
     def examinations(self) -> list[Examination]:
@@ -112,7 +158,8 @@ class LakeOnS3:
             open_bucket(bucket, s3_session(self._way.own_sessions()()), options.of_call(), limits=self._limits)
         )
         counting = _Counting(calls, self.calls)
-        self._opened = _Opened(counting, S3Store(counting, f"s3://{bucket}", prefix.strip("/"), options, self._limits))
+        store = S3Store(counting, f"s3://{bucket}", prefix.strip("/"), options, self._limits)
+        self._opened = _Opened(counting, store, _Trial(store, self._key))
         await self._store.keys(TRIAL)
         return Check("lake-list", "ok", f"{self._settings.lake} can be listed")
 
@@ -134,7 +181,7 @@ class LakeOnS3:
         """Make the trial object and read it back, by KMS where that is set: ``GenerateDataKey``, ``Decrypt``."""
         name, options = "lake-encryption", self._settings.s3
         try:
-            await self._make()
+            await self._trial.make()
         except LakeError as error:
             self._refusal = error
             if not _is_of_key(error):
@@ -162,7 +209,7 @@ class LakeOnS3:
     async def check_conditions(self) -> Check:
         """Make the trial object again, which must be refused, and remove it."""
         is_refused = await self._store.refuses(self._key, TRIAL_BODY)
-        await self._clear()
+        await self._trial.remove()
         if is_refused:
             return Check("lake-conditions", "ok", "a record can be made once only")
         remedy = "use a store that keeps conditional puts, such as Amazon S3"
@@ -173,19 +220,9 @@ class LakeOnS3:
 
         ``s3:PutObject``, ``s3:ListBucketMultipartUploads`` and ``s3:AbortMultipartUpload``.
         """
-        store, key = self._store, self._key
-        await store.leftovers("_log")
-        self._is_made = self._is_staged = True
-        staged = await store.stage(key, TRIAL_BODY)
-        try:
-            await store.discard(staged)
-        except LakeError:
-            await store.publish(staged)
-            self._is_staged = False
-            raise
-        is_there = await store.publish(await store.stage(key, TRIAL_BODY))
-        self._is_staged = False
-        await self._clear()
+        await self._store.leftovers("_log")
+        is_there = await self._trial.upload()
+        await self._trial.remove()
         if not is_there:
             raise LakeRefused(f"{self._settings.lake}: an upload was completed, and what it made is not there")
         return Check("lake-uploads", "ok", "begun, listed, completed and aborted")
@@ -213,29 +250,16 @@ class LakeOnS3:
         assert self._opened is not None, "listed first"  # noqa: S101 - for the type checker
         return self._opened.store
 
+    @property
+    def _trial(self) -> _Trial:
+        assert self._opened is not None, "listed first"  # noqa: S101 - the same
+        return self._opened.trial
+
     async def _send(self, method: str, *, with_key: bool = True) -> dict[str, Any]:
         assert self._opened is not None, "listed first"  # noqa: S101 - the same
         prefix = self._settings.lake.removeprefix("s3://").partition("/")[2].strip("/")
         members = {"Key": "/".join(filter(None, (prefix, self._key)))} if with_key else {}
         return await self._opened.calls.send(S3Request(method, members))
-
-    async def _make(self) -> None:
-        self._is_made = True
-        if not await self._store.create(self._key, TRIAL_BODY):
-            raise LakeRefused(f"{self._key} can't be made, though it is not there: no lake can be kept in this place")
-        if await self._store.read(self._key) != TRIAL_BODY:
-            raise LakeRefused(f"{self._key} was made and is not read as it was written: no lake can be kept there")
-
-    async def _clear(self) -> None:
-        """Remove the trials that may be there. Raises :class:`LakeError`."""
-        if self._is_staged:
-            for left in await self._store.leftovers("_log"):
-                if left.key == self._key:
-                    await self._store.discard(left)
-            self._is_staged = False
-        if self._is_made:
-            await self._store.delete(self._key)
-            self._is_made = False
 
     def _examination(
         self,
