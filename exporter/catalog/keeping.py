@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from exporter.catalog.compact import TARGET_BYTES_MAX, Compactor
 from exporter.catalog.drop import drop_tables
 from exporter.catalog.hive_tables import dropped_hive_tables, publish_hive_tables
-from exporter.catalog.open import opened_catalog
+from exporter.catalog.open import has_begun, opened_catalog
 from exporter.catalog.outcome import Publication
-from exporter.catalog.publish import Publisher, count_behind
+from exporter.catalog.publish import NothingPublished, Publisher, count_behind
 
 if TYPE_CHECKING:
     from exporter.aws.sessions import MakeSession
@@ -59,5 +59,7 @@ async def look_at_catalog(
     settings: Settings, store: Store, make_session: MakeSession | None, clock: Clock
 ) -> Publication:
     """Count what the catalog lacks, and change nothing. Raises as `opened_catalog`."""
-    async with opened_catalog(settings, store, make_session, clock) as opened:
+    if not await has_begun(settings, clock):
+        return await count_behind(NothingPublished(store))
+    async with opened_catalog(settings, store, make_session, clock, is_look=True) as opened:
         return await count_behind(opened)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from exporter.aws.credentials import keys_of
@@ -27,6 +28,9 @@ NAME = "ivs-export"
 #: How often Glue is asked by one call. PyIceberg's own ten would take minutes where nothing answers.
 _TRIES, _TRIES_MAX = "glue.max-retries", 3
 _SIGNED = "rest.sigv4-enabled"
+#: How a catalog is opened that is only looked at: PyIceberg would make, or alter, the own tables of one in SQL.
+MAKES_NOTHING = {"init_catalog_tables": "false", "schema_version": "v0"}
+_SQL_TABLE = "iceberg_tables"
 
 
 def plain_properties(settings: CatalogSettings) -> dict[str, str]:
@@ -96,6 +100,29 @@ def open_catalog(settings: CatalogSettings, properties: Mapping[str, str], of_fi
                 return ClosingSqlCatalog(NAME, **{**own, "uri": with_driver(own["uri"])})
             case _:
                 raise AssertionError(f"no catalog is of the kind {settings.kind!r}")
+
+
+def is_begun(settings: CatalogSettings) -> bool:
+    """Whether the catalog can have any table: one in SQL may not be made yet. It blocks, and makes nothing.
+
+    Raises :class:`CatalogError`.
+    """
+    if settings.kind != "sql":
+        return True
+    from sqlalchemy import create_engine, inspect, make_url  # noqa: PLC0415 - an optional extra
+
+    own = plain_properties(settings)
+    with asking("be opened", own):
+        url = make_url(with_driver(own["uri"]))
+        if url.get_backend_name() == "sqlite" and "uri" not in url.query:
+            path = Path(url.database or "")
+            if path.parent.is_dir() and not path.exists():  # connected to, an empty file would be made
+                return False
+        engine = create_engine(url)
+        try:
+            return inspect(engine).has_table(_SQL_TABLE)
+        finally:
+            engine.dispose()
 
 
 def _only_region(settings: Settings) -> str | None:

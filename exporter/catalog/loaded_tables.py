@@ -41,12 +41,19 @@ class LoadedTable(Protocol):
         """Change the table as it was loaded, in one transaction. Raises as `transaction.commit`."""
 
 
-class LakeCatalog(Protocol):
-    """A lake's tables in a catalog."""
+class FindsTables(Protocol):
+    """A lake, and its tables in a catalog as they are looked for."""
 
     @property
     def store(self) -> Store:
         """Where the log and the files are."""
+
+    async def find_table(self, table: Table) -> LoadedTable | None:
+        """Load a table, and change nothing; None where there is none. Raises as `LakeCatalog.open_table`."""
+
+
+class LakeCatalog(FindsTables, Protocol):
+    """A lake's tables in a catalog."""
 
     @property
     def clock(self) -> Clock:
@@ -61,6 +68,3 @@ class LakeCatalog(Protocol):
 
         Raises :class:`CatalogMismatch` where it is another's, and :class:`CatalogError`.
         """
-
-    async def find_table(self, table: Table) -> LoadedTable | None:
-        """Load a table, and change nothing; None where there is none. Raises as `open_table`."""

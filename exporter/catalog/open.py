@@ -11,7 +11,7 @@ from exporter.catalog.errors import CatalogError, CatalogMismatch
 from exporter.catalog.file_io import opened_for_catalogs
 from exporter.catalog.iceberg_table import LoadedIcebergTable
 from exporter.catalog.in_threads import close_in_thread, in_thread, open_in_thread
-from exporter.catalog.kinds import aws_properties, open_catalog, plain_properties
+from exporter.catalog.kinds import MAKES_NOTHING, aws_properties, is_begun, open_catalog, plain_properties
 from exporter.catalog.tables import LakeTables
 from exporter.catalog.wanted import check_catalog, places_of
 from exporter.errors import LakeRefused
@@ -98,9 +98,17 @@ class OpenCatalog:
 
 @asynccontextmanager
 async def opened_catalog(
-    settings: Settings, store: Store, make_session: MakeSession | None, clock: Clock, answer_s_max: float = ANSWER_S_MAX
+    settings: Settings,
+    store: Store,
+    make_session: MakeSession | None,
+    clock: Clock,
+    answer_s_max: float = ANSWER_S_MAX,
+    *,
+    is_look: bool = False,
 ) -> AsyncIterator[OpenCatalog]:
     """Open the catalog that the settings name. ``make_session`` gives AWS's sessions, where the catalog is AWS's.
+
+    With ``is_look`` nothing is made in it, not even the tables that a catalog in SQL needs for itself.
 
     Raises :class:`CatalogError`, :class:`LakeError`, :class:`UsageError`, and :class:`CredentialsLost`.
     """
@@ -111,6 +119,7 @@ async def opened_catalog(
     lake_id = decode_identity(body).id
     own = await aws_properties(settings, make_session)
     with opened_for_catalogs(places_of(settings), store) as (lake, of_files):
+        of_files = {**of_files, **MAKES_NOTHING} if is_look else of_files
         opening = partial(open_catalog, settings.catalog, own, of_files)
         # Two that open a catalog in SQL for the first time both make its own tables, and one of them fails.
         catalog = await _tried(clock, partial(open_in_thread, opening, answer_s_max))
@@ -120,6 +129,15 @@ async def opened_catalog(
             yield OpenCatalog(tables, store, clock, answer_s_max)
         finally:
             await close_in_thread(catalog)
+
+
+async def has_begun(settings: Settings, clock: Clock, answer_s_max: float = ANSWER_S_MAX) -> bool:
+    """Whether there is a catalog to look at: one in SQL is made by the first publication.
+
+    Raises :class:`CatalogError` and :class:`UsageError`.
+    """
+    check_catalog(settings)
+    return await _tried(clock, partial(in_thread, DaemonThreads(), answer_s_max, partial(is_begun, settings.catalog)))
 
 
 async def _tried(clock: Clock, work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:

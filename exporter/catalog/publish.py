@@ -30,9 +30,10 @@ if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile as ListedFile
 
     from exporter.catalog.changes import LoggedFile, TableChanges
-    from exporter.catalog.loaded_tables import LakeCatalog, LoadedTable
+    from exporter.catalog.loaded_tables import FindsTables, LakeCatalog, LoadedTable
     from exporter.catalog.log_reading import Logs
     from exporter.catalog.mark import Mark
+    from exporter.lake.store import Store
     from exporter.lake.tables.table import Table
 
 #: Files in one transaction, at most: what it takes in memory is some KiB each.
@@ -205,7 +206,17 @@ def _covers(logs: Logs, marks: Mapping[str, Mark]) -> bool:
     )
 
 
-async def count_behind(opened: LakeCatalog) -> Publication:
+@dataclass(frozen=True, slots=True)
+class NothingPublished:
+    """A lake beside a catalog that nobody has published into yet."""
+
+    store: Store
+
+    async def find_table(self, _table: Table) -> LoadedTable | None:
+        """There is none."""
+
+
+async def count_behind(opened: FindsTables) -> Publication:
     """Count what each table of the catalog lacks, or still lists, beside the log; nothing is changed.
 
     Raises :class:`LakeError` where the lake can't be read.

@@ -65,17 +65,17 @@ app = Program(
 )
 
 
-def main(arguments: Sequence[str] | None = None, export: "Export | None" = None) -> int:
+def main(arguments: Sequence[str] | None = None, export: "Export | None" = None, early: Sequence[int] = ()) -> int:
     """Run the program and return its exit code.
 
     ``arguments`` are the command line's where None is passed; ``export`` is used in place of
-    `exporter.pipeline.run.run`.
+    `exporter.pipeline.run.run`. ``early`` are the signals that came before this could be called.
     """
     _open_missing_streams()
     typed = list(sys.argv[1:] if arguments is None else arguments)
     invocation = Invocation(is_json="--json" in typed, export=export)
     try:
-        invocation.signals.install()
+        invocation.signals.install(early)
         return _run(invocation, typed)
     except BaseException as error:
         own = as_own(error)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from types import FrameType
 
 GRACE_S = 10.0
@@ -29,8 +29,10 @@ class Signals:
     received: str | None = field(init=False, default=None)
     _handled: tuple[signal.Signals, ...] = field(init=False, default=())
 
-    def install(self) -> None:
+    def install(self, early: Sequence[int] = ()) -> None:
         """Handle the signals from now on, where this is the main thread: Python allows it in no other.
+
+        Those in ``early`` have come already, and are handled at once.
 
         SIGINT and SIGTERM are handled also where the parent process had them ignored. SIGHUP is not: that is what
         ``nohup`` is for.
@@ -41,6 +43,8 @@ class Signals:
         for number in self._handled:
             signal.signal(number, self._receive)
         signal.signal(signal.SIGALRM, self._expire)
+        for number in early:
+            self._receive(number, None)
 
     def release(self, handler: signal.Handlers = signal.SIG_DFL) -> None:
         """Return the signals to the system, or have them ignored, and cancel the ten seconds."""

@@ -44,7 +44,15 @@ async def to_open_again(records: Records, scope: Scope, state: ScopeState, now_u
         far.add(record)
     lines = far.to_open_again(await far.log.units(records, scope, far.sealed_too_early))
     _log.warning(
-        "log_ahead", scope=str(scope), log=text_of(state.furthest_us), now=text_of(now_us), sessions_opened=len(lines)
+        "log_ahead",
+        scope=str(scope),
+        log=text_of(state.furthest_us),
+        now=text_of(now_us),
+        sessions_opened=len(lines),
+        reason=(
+            "the log has times after this machine's clock: a clock was once wrong. What rests on them is fetched again,"
+            " and sessions that were sealed by them are open again; if the clock is wrong now, set it"
+        ),
     )
     return lines
 

@@ -201,12 +201,21 @@ class Lease:
                     is_ours = bool(keys) and await self._is_ours(keys[-1]) and await self._take(keys)
             except LakeError as error:
                 if not is_warned:
-                    _log.warning("lease_not_renewed", scope=str(self.scope), error=str(error))
+                    _log.warning(
+                        "lease_not_renewed",
+                        scope=str(self.scope),
+                        error=str(error),
+                        reason="it is tried again; where that fails for long, another run may take the scope over",
+                    )
                 is_warned = True
             else:
                 is_warned = False
                 if not is_ours:
-                    _log.warning("lease_lost", scope=str(self.scope))
+                    _log.warning(
+                        "lease_lost",
+                        scope=str(self.scope),
+                        reason="another run has taken the scope over, and this one may commit no more in it",
+                    )
                     return
 
     async def _is_ours(self, key: str) -> bool:

@@ -92,7 +92,12 @@ async def _reopen(journal: Journal, last: Record, lost: Sequence[DataFile], at: 
     keys = {file.key for file in lost}
     indexes = {index for index, file in enumerate(last.files) if file.key in keys}
     entries = [_reopened(entry, last, indexes) for entry in last.sessions if indexes & set(entry.files)]
-    _log.warning("files_gone", files=sorted(keys), sessions=len(entries))
+    _log.warning(
+        "files_gone",
+        files=sorted(keys),
+        sessions=len(entries),
+        reason="a run that was cut short had them, and they are gone: what they held is fetched again",
+    )
     (await journal.commit(at, changes=FileChanges(lost=lost), entries=LogEntries(sessions=entries))).check()
 
 

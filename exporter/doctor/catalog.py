@@ -15,7 +15,7 @@ from aiobotocore.session import AioSession
 from exporter.catalog.errors import CatalogError
 from exporter.catalog.foreign_errors import asking
 from exporter.catalog.in_threads import close_in_thread, in_thread, open_in_thread
-from exporter.catalog.kinds import aws_properties, needs_aws, open_catalog, plain_properties
+from exporter.catalog.kinds import MAKES_NOTHING, aws_properties, needs_aws, open_catalog, plain_properties
 from exporter.catalog.wanted import check_catalog, places_of
 from exporter.doctor.catalog_in_glue import GlueLook, look_at_glue
 from exporter.doctor.catalog_in_sql import look_at_sql
@@ -168,7 +168,7 @@ class CatalogInUse:
         own = await aws_properties(settings, make_session)
         opened = opened_for_catalogs(places_of(settings), store)
         lake, of_files = self._stack.enter_context(opened)
-        makes_nothing = {**of_files, "init_catalog_tables": "false"}
+        makes_nothing = {**of_files, **MAKES_NOTHING}
         opening = partial(open_catalog, settings.catalog, own, makes_nothing)
         catalog = await open_in_thread(opening, self._answer_s)
         self._stack.push_async_callback(close_in_thread, catalog)

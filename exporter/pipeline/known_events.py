@@ -182,7 +182,9 @@ class KnownEvents:
         if data is None:
             # Its rows are what the lake lacks now, and the next record says so.
             self.gone.add(key)
-            _log.warning("file_missing", file=key)
+            _log.warning(
+                "file_missing", file=key, reason="the log names it, and it is gone: what it held is fetched again"
+            )
         return data
 
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import sqlite3
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,7 +25,6 @@ from tests.support.worlds import small_world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
 SECRET = "correct-horse"
 #: What stands in a run's last record alone.
@@ -112,6 +112,11 @@ async def test_the_commands_say_what_is_published_and_what_is_behind(
     monkeypatch.setenv("IVS_EXPORT_CATALOG__KIND", "sql")
     behind = (await said(status))["catalog"]["behind"]
     assert behind > 4
+    database = Path(beside.properties["uri"].removeprefix("sqlite:///"))
+    assert not await asyncio.to_thread(database.exists), "a look makes nothing"
+    await asyncio.to_thread(database.touch)
+    assert (await said(status))["catalog"] == {"outcome": "complete", "behind": behind}
+    assert await asyncio.to_thread(database.read_bytes) == b"", "nor tables in a database that is there"
     first = await said(publish(beside, "--json"))
     assert (first["outcome"], first["catalog"]) == ("complete", {"outcome": "complete", "behind": 0})
     assert sum(table["files_added"] for table in first["tables"]) == behind

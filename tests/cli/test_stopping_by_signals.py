@@ -45,6 +45,23 @@ sys.exit(main(export=export))
 RUN = ["run", "--region", "eu-west-1", "--log-level", "error", "--json"]
 
 
+#: The program as it is started by its name, which gets so many signals before it imports its commands.
+IMPORTED_LATE = """
+import os, signal, sys
+from exporter.__main__ import main
+
+class Signalled:
+    def find_spec(self, name, *_):
+        if name == "exporter.cli.app":
+            for _ in range(count):
+                signal.raise_signal(signal.SIGTERM)
+
+count = int(sys.argv.pop(1))
+sys.meta_path.insert(0, Signalled())
+sys.exit(main())
+"""
+
+
 @contextmanager
 def started(manner: str, arguments: list[str], program: str = PROGRAM) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-c", program, manner, *arguments]
@@ -118,6 +135,15 @@ def test_signal_before_the_run_ends_at_once() -> None:
     message = "stopped at once by SIGTERM"
     assert printed["failures"] == [{"error": "stopped", "message": message, "count": 1, "units": [], "unit": None}]
     assert (printed["stopped_by"], printed["exit_code"]) == ("SIGTERM", 143)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_signal_during_the_imports_is_answered_when_they_are_done(count: int) -> None:
+    """The first waits until the object can be printed; a second does not wait, and only the code is left."""
+    with started(str(count), RUN, program=IMPORTED_LATE) as process:
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (143, "")
+    assert [json.loads(line)["stopped_by"] for line in out.splitlines()] == ["SIGTERM"] * (count == 1)
 
 
 def test_nohup_is_obeyed() -> None:
