@@ -119,8 +119,8 @@ async def opened_catalog(
     lake_id = decode_identity(body).id
     own = await aws_properties(settings, make_session)
     with opened_for_catalogs(places_of(settings), store) as (lake, of_files):
-        of_files = {**of_files, **MAKES_NOTHING} if is_look else of_files
-        opening = partial(open_catalog, settings.catalog, own, of_files)
+        manner = MAKES_NOTHING if is_look else {}
+        opening = partial(open_catalog, settings.catalog, own, {**of_files, **manner})
         # Two that open a catalog in SQL for the first time both make its own tables, and one of them fails.
         catalog = await _tried(clock, partial(open_in_thread, opening, answer_s_max))
         secret = {**own, **plain_properties(settings.catalog)}

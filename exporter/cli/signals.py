@@ -43,8 +43,8 @@ class Signals:
         for number in self._handled:
             signal.signal(number, self._receive)
         signal.signal(signal.SIGALRM, self._expire)
-        for number in early:
-            self._receive(number, None)
+        for come in early:
+            self._receive(come, None)
 
     def release(self, handler: signal.Handlers = signal.SIG_DFL) -> None:
         """Return the signals to the system, or have them ignored, and cancel the ten seconds."""

@@ -19,7 +19,6 @@ from exporter.errors import LogDamaged, Refused, ShutOut
 from exporter.ivs.operations import Operation
 from exporter.ivs.paging import named_pages
 from exporter.model import Session
-from exporter.telemetry.logger import Logger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -30,14 +29,13 @@ if TYPE_CHECKING:
     from exporter.commit_log.sealing import SessionProgress
     from exporter.commit_log.state import SessionState
     from exporter.discovery.listings import ListingPage, StageFound
+    from exporter.discovery.oddities import Oddities
     from exporter.discovery.plan import ExportPlan
     from exporter.ivs.retry import RetryingCaller
     from exporter.ledger import ScopeLedger
     from exporter.model import SessionKey
 
-#: How many names stand in one warning.
-_NAMED_MAX = 10
-_log = Logger(__name__)
+_OPENED = "sealed sessions are listed with a later end, or none: they are opened again"
 
 
 class Finder:
@@ -59,6 +57,7 @@ class Finder:
         *,
         now_us: Callable[[], int],
         excluded: frozenset[str] = frozenset(),
+        oddities: Oddities,
     ) -> None:
         self.plan = plan
         self._caller = caller
@@ -67,6 +66,7 @@ class Finder:
         self._ledger = ledger
         self._now_us = now_us
         self._excluded = excluded
+        self._oddities = oddities
         self._began_us: int | None = None
         self._vanished: list[SessionKey] = []
         self._unlisted: list[SessionKey] = []
@@ -192,12 +192,7 @@ class Finder:
         async for listed in list_sessions(pages, stage_arn):
             listed.note_in(self._ledger, stage_arn)
             if listed.doubts:
-                _log.warning(
-                    "ends of sessions can't be true, and count as none",
-                    stage=stage_arn,
-                    count=len(listed.doubts),
-                    doubts=listed.doubts[:_NAMED_MAX],
-                )
+                self._oddities.note("ends of sessions can't be true, and count as none", stage_arn, listed.doubts)
             yield listed
 
     async def _begin(self, session: Session) -> SessionProgress | None:
@@ -211,9 +206,7 @@ class Finder:
             if self.plan.passes_over(standing, known):
                 return None
         if standing is Standing.REOPENED:
-            _log.warning(
-                "a sealed session is listed with a later end, or none: it is opened again", session=session.name
-            )
+            self._oddities.note(_OPENED, session.stage_arn, [session.name])
         named = NO_NAMED_UNITS
         if standing is Standing.SEALED:
             are_asked_again = known is not None and self.plan.asks_again(known)

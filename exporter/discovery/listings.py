@@ -15,7 +15,7 @@ from exporter.errors import Malformed
 from exporter.model import Scope, Session, scope_of
 from exporter.normalize.listed import decode_participants, decode_sessions, decode_stages
 from exporter.normalize.listed_model import ListedStage
-from exporter.text import quoted
+from exporter.text import counted, quoted
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from exporter.ledger import ScopeLedger
     from exporter.normalize.listed_model import ListedParticipant, ListedSession
 
+# How many flawed stages are named.
+_NAMED_MAX = 3
 # Thousands of ids wait in memory, and stand in each record. AWS's own have up to 64 letters.
 _ID_LENGTH_MAX = 1_024
 # What a flaw's text shows of an item, as `quoted` writes it. The rest is the cause, which many items may have.
@@ -82,10 +84,16 @@ StageFound = ListedStage | NamedStage | MissingStage
 
 
 async def list_stages(pages: AsyncIterator[Page], region: str) -> AsyncIterator[ListingPage]:
-    """The stages of a region, page by page. All must be of one account, which a scope is."""
+    """The stages of a region, page by page. All must be of one account, which a scope is.
+
+    Those that are none come as one flaw, with a page of its own after the last.
+    """
     seen: set[str] = set()
+    strange: list[str] = []
+    served_us: int | None = None
     scope: Scope | None = None
     async for page in pages:
+        served_us = page.served_us
         decoded = decode_stages(page.items)
         listed = ListingPage(page.served_us, flaws=decoded.flaws)
         listed.unknown_fields.update(decoded.unknown_fields)
@@ -93,11 +101,16 @@ async def list_stages(pages: AsyncIterator[Page], region: str) -> AsyncIterator[
             own = scope_of(stage.arn)
             scope = scope or own
             if own is None or own.region != region or own != scope:
-                listed.flaws.append(f"ListStages in {region} gave a stage that is none of it: {quoted(stage.arn)}")
+                strange.append(stage.arn)
             elif stage.arn not in seen:
                 seen.add(stage.arn)
                 listed.stages.append(stage)
         yield listed
+    if strange:
+        named = ", ".join(map(quoted, strange[:_NAMED_MAX]))
+        more = ", …" if len(strange) > _NAMED_MAX else ""
+        flaw = f"ListStages in {region} gave {counted(len(strange), 'stage')} of another account or region, or none"
+        yield ListingPage(served_us, flaws=[f"{flaw}: {named}{more}"])
 
 
 async def first_scope(stages: AsyncIterator[ListingPage]) -> tuple[ListingPage, AsyncIterator[ListingPage]]:

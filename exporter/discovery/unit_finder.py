@@ -11,13 +11,13 @@ from exporter.errors import Refused
 from exporter.ivs.operations import Operation
 from exporter.ivs.paging import named_pages
 from exporter.model import Outcome
-from exporter.telemetry.logger import Logger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
     from exporter.commit_log.sealing import SessionProgress
     from exporter.discovery.listings import ListingPage
+    from exporter.discovery.oddities import Oddities
     from exporter.discovery.plan import ExportPlan
     from exporter.ivs.retry import RetryingCaller
     from exporter.ledger import ScopeLedger
@@ -25,9 +25,7 @@ if TYPE_CHECKING:
     from exporter.normalize.listed_model import ListedParticipant
 
 _OUTCOMES = {Decision.UNCHANGED: Outcome.UNCHANGED, Decision.ABANDONED: Outcome.ABANDONED}
-#: How many names stand in one warning.
-_NAMED_MAX = 10
-_log = Logger(__name__)
+_MISSING = "known participants are missing from the lists of their sessions; they are fetched all the same"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +52,14 @@ class UnitFinder:
         *,
         now_us: Callable[[], int],
         participants_in_lake: Callable[[SessionProgress], Awaitable[set[str]]],
+        oddities: Oddities,
     ) -> None:
         self._caller = caller
         self._plan = plan
         self._ledger = ledger
         self._now_us = now_us
         self._participants_in_lake = participants_in_lake
+        self._oddities = oddities
 
     async def units(self, progress: SessionProgress) -> AsyncIterator[FoundUnits]:
         """The units of a session, as they are listed; those that are not to be fetched have their outcome already.
@@ -90,12 +90,7 @@ class UnitFinder:
                 yield FoundUnits(self._to_fetch(progress, sorted(progress.units.missing)))
             raise
         if missing := progress.listed(began_us, is_flawless=is_flawless):
-            _log.warning(
-                "known participants are missing from the list of their session; they are fetched all the same",
-                session=session.name,
-                count=len(missing),
-                participants=missing[:_NAMED_MAX],
-            )
+            self._oddities.note(_MISSING, session.name, [f"{session.name}/{name}" for name in missing])
             yield FoundUnits(self._to_fetch(progress, missing))
 
     async def _units_for_rows(self, progress: SessionProgress) -> FoundUnits:

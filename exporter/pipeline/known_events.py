@@ -180,11 +180,9 @@ class KnownEvents:
     async def _read(self, key: str) -> bytes | None:
         data = await self._files.read(key)
         if data is None:
-            # Its rows are what the lake lacks now, and the next record says so.
+            # Its rows are what the lake lacks now; the next record says so, and one failure of the run for all.
             self.gone.add(key)
-            _log.warning(
-                "file_missing", file=key, reason="the log names it, and it is gone: what it held is fetched again"
-            )
+            _log.debug("file_missing", file=key)
         return data
 
 

@@ -14,6 +14,7 @@ from exporter.commit_log.named_files import check_has_log
 from exporter.commit_log.reader import read_state
 from exporter.commit_log.recovery import recover
 from exporter.discovery.finder import Finder
+from exporter.discovery.oddities import Oddities
 from exporter.discovery.plan import ExportPlan
 from exporter.discovery.unit_finder import UnitFinder
 from exporter.errors import ScopeLost
@@ -75,10 +76,12 @@ class ScopeExport:
         entries = await to_open_again(self.context.store, self.scope, state, now_us)
         if entries is not None:  # as the run's own first record will say
             state.take_back(now_us, entries)
-        finder = self._finder(state)
-        await self._pipeline(finder, self._known_events()).survey(
+        oddities = Oddities(self.ledger.name)
+        finder = self._finder(state, oddities)
+        await self._pipeline(finder, self._known_events(), oddities).survey(
             finder.stages(stages, is_whole_region=self.is_whole, is_empty=self.is_empty)
         )
+        oddities.report()
         return finder.plan.cost(str(self.scope), self.ledger.calls, self.caller.rate)
 
     async def _open_journal(self) -> Journal:
@@ -108,17 +111,20 @@ class ScopeExport:
 
     async def _export(self, journal: Journal, stages: AsyncIterator[ListingPage]) -> None:
         known_events = self._known_events()
-        finder = self._finder(journal.state)
+        oddities = Oddities(self.ledger.name)
+        finder = self._finder(journal.state, oddities)
         committer = Committer(
             self.context, journal, self.ledger, known_events, self._now_us, listed_stages=finder.plan.listed_stages
         )
         writer = Writer(self.context, committer, self.ledger, known_events, self._now_us)
-        pipeline = self._pipeline(finder, known_events)
+        pipeline = self._pipeline(finder, known_events, oddities)
         try:
             await pipeline.export(finder.stages(stages, is_whole_region=self.is_whole, is_empty=self.is_empty), writer)
         except ScopeLost:
             await self._close(journal, committer, finder.report, is_whole=False)
             raise
+        finally:
+            oddities.report()
         is_whole = self.is_whole and self.context.request.is_whole and not self.is_empty
         report = replace(finder.report, unlisted=()) if self.is_empty else finder.report
         await self._close(journal, committer, report, is_whole=is_whole and self.context.stop.reason is None)
@@ -142,7 +148,7 @@ class ScopeExport:
         """What the lake holds. A scope has one for all: a file that any of its steps finds gone is gone for each."""
         return KnownEvents(self.context.store, self.context.budget.known)
 
-    def _finder(self, state: ScopeState) -> Finder:
+    def _finder(self, state: ScopeState, oddities: Oddities) -> Finder:
         context = self.context
         self.caller.service_time.latest_us = lambda: state.latest_us
         return Finder(
@@ -152,15 +158,17 @@ class ScopeExport:
             self.ledger,
             now_us=self._now_us,
             excluded=frozenset(context.settings.exclude_stages),
+            oddities=oddities,
         )
 
-    def _pipeline(self, finder: Finder, known_events: KnownEvents) -> Pipeline:
+    def _pipeline(self, finder: Finder, known_events: KnownEvents, oddities: Oddities) -> Pipeline:
         units = UnitFinder(
             self.caller,
             finder.plan,
             self.ledger,
             now_us=self._now_us,
             participants_in_lake=known_events.participants,
+            oddities=oddities,
         )
         return Pipeline(
             self.caller,

@@ -15,6 +15,10 @@ class Logger:
     def __init__(self, name: str) -> None:
         self._logger = logging.getLogger(name)
 
+    def debug(self, event: str, **fields: Any) -> None:  # noqa: ANN401 - the same
+        """Log what only somebody looks for who is after a fault."""
+        self._write(logging.DEBUG, event, fields)
+
     def info(self, event: str, **fields: Any) -> None:  # noqa: ANN401 - whatever JSON or its own repr can show
         """Log what a run does."""
         self._write(logging.INFO, event, fields)

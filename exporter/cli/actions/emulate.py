@@ -97,7 +97,7 @@ async def _serve(invocation: Invocation, emulator: Emulator) -> None:
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
     async with emulator:
         invocation.signals.graceful = lambda _: _end(loop, ended)
-        invocation.say(_instructions(emulator.url, emulator.regions))
+        invocation.say(_instructions(emulator))
         await ended.wait()
 
 
@@ -105,11 +105,14 @@ def _end(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
     loop.call_soon_threadsafe(ended.set)
 
 
-def _instructions(url: str, regions: tuple[str, ...]) -> str:
-    named = " ".join(f"--region {region}" for region in regions)
+def _instructions(emulator: Emulator) -> str:
+    url = emulator.url
+    named = " ".join(f"--region {region}" for region in emulator.regions)
+    rate = emulator.options.service.quota.calls_per_second
+    pace = f" --calls-per-second {rate:g}" if rate != QuotaOptions().calls_per_second else ""
     return (
         f"IVS Real-Time is emulated at {url} until Ctrl-C. In another shell:\n\n"
         f"    export AWS_ENDPOINT_URL_IVS_REALTIME={url} AWS_ENDPOINT_URL_STS={url}\n"
         "    export AWS_ACCESS_KEY_ID=emulator AWS_SECRET_ACCESS_KEY=emulator\n"
-        f"    ivs-export run {named} --lake ./lake"
+        f"    ivs-export run {named} --lake ./lake{pace}"
     )
