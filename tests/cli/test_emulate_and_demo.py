@@ -243,7 +243,7 @@ def test_emulator_serves_a_run_until_it_is_stopped(world: list[str], events: int
             assert emulator.stdout is not None
             lines = [emulator.stdout.readline() for _ in range(5)]
             exports = dict(re.findall(r"([A-Z_]+)=(\S+)", "".join(lines)))
-            run = [sys.executable, "-m", "exporter", *lines[-1].split()[1:-1], str(tmp_path / "lake"), "--json"]
+            run = [sys.executable, "-m", "exporter", *lines[-1].split()[1:], "--json"]
             ran = subprocess.run(
                 run, cwd=tmp_path, env=os.environ | exports, capture_output=True, text=True, check=False
             )
@@ -251,6 +251,7 @@ def test_emulator_serves_a_run_until_it_is_stopped(world: list[str], events: int
             assert emulator.wait(30) == 130
         finally:
             emulator.kill()
+    assert "--calls-per-second 500" in lines[-1]
     summary: Any = json.loads(ran.stdout)
     assert (ran.returncode, summary["outcome"], summary["events"]["written"]) == (0, "complete", events)
 
