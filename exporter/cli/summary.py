@@ -39,7 +39,9 @@ def plan_of(summary: dict[str, Any]) -> str:
     for plan in summary["plan"]:
         calls = ", ".join(f"{name} {count:,}" for name, count in sorted(plan["calls"].items()))
         pages = f"{plan['pages_per_unit']:g} a unit, " + (
-            "which is assumed: the last run fetched none" if plan["pages_per_unit_assumed"] else "as in the last run"
+            "which is assumed: no run has shown it, or the last one fetched none"
+            if plan["pages_per_unit_assumed"]
+            else "as in the last run"
         )
         lines += [
             f"  {plan['scope']}: about {duration_of(plan['minutes'] * 60.0)} at the quota",
@@ -59,11 +61,14 @@ def plan_of(summary: dict[str, Any]) -> str:
 
 
 def duration_of(seconds: float) -> str:
-    """A time as people say it: ``4.2 s``, ``3 min 20 s``, ``2 h 5 min``."""
+    """A time as people say it: ``4.2 s``, ``3 min 20 s``, ``2 h 5 min``, ``6 days 8 h``."""
     if seconds < 10:  # noqa: PLR2004 - below that a tenth is of interest
         return f"{seconds:.1f} s"
     minutes, rest_s = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
+    days, hours_of_day = divmod(hours, 24)
+    if days > 1:
+        return f"{days:,} days {hours_of_day} h"
     if hours:
         return f"{hours:,} h {minutes} min"
     return f"{minutes} min {rest_s} s" if minutes else f"{rest_s} s"

@@ -256,6 +256,9 @@ def _translated(error: Exception, duckdb: ModuleType) -> ExportError:
     if isinstance(error, duckdb.InterruptException):
         return QueryStopped("the query was stopped")
     if isinstance(error, (duckdb.IOException, duckdb.InvalidInputException)) and ".parquet" in said:
+        from exporter.query.file_system import ROOT  # noqa: PLC0415 - fsspec comes with DuckDB
+
+        said = said.replace(f"{ROOT}/", "")  # which is no place that anybody else knows
         return LakeRefused(f"a file of the lake can't be read ({said}): `ivs-export verify` says what can be done")
     hints = (
         (duckdb.CatalogException, UsageError, f"{said}; `ivs-export query` alone lists the tables and views"),

@@ -157,7 +157,7 @@ async def failed(arguments: Sequence[str], capsys: pytest.CaptureFixture[str]) -
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["publish"], "catalog.kind says of no catalog"),
+        (["publish"], "no catalog is named: use --catalog"),
         (["publish", "--catalog", "hive"], "--catalog: 'hive' is refused"),
         (["publish", "--catalog", "sql"], "needs its address, uri"),
         (["publish", "--catalog", "sql", "--rebuild", "--drop"], "--rebuild and --drop are two things"),

@@ -448,3 +448,9 @@ def test_the_program_runs_in_any_thread(capfd: pytest.CaptureFixture[str]) -> No
     assert {number: signal.getsignal(number) for number in STOPPING} == handlers
     first, second = map(json.loads, capfd.readouterr().out.splitlines())
     assert (first["exit_code"], second["exit_code"]) == (0, 2)
+
+
+def test_days_are_said_as_days() -> None:
+    """What waits for weeks is not counted in hours."""
+    said = [summary.duration_of(hours * 3_600.0) for hours in (2.0, 47.9, 152.5)]
+    assert said == ["2 h 0 min", "47 h 54 min", "6 days 8 h"]

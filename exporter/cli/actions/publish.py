@@ -41,7 +41,7 @@ def publish_lake(invocation: Invocation, settings: Settings, asked: PublishReque
         other = "--rebuild" if asked.is_rebuild else "--compact"
         raise UsageError(f"{other} and --drop are two things: take one of them")
     if not settings.catalog.kind:
-        raise UsageError("catalog.kind says of no catalog: use --catalog, IVS_EXPORT_CATALOG__KIND or the file")
+        raise UsageError("no catalog is named: use --catalog, IVS_EXPORT_CATALOG__KIND or the file")
     check_catalog(settings)
     if asked.is_drop:
         return _drop(invocation, settings)
