@@ -278,8 +278,8 @@ async def test_that_there_was_a_reject_is_known_for_ever() -> None:
 async def test_many_rejects_are_kept_in_files_of_bounded_size() -> None:
     """A unit of very many events without a time, some of them huge, is kept whole, in pieces."""
     service, store, odd = world()
-    service.page_size = 20_000
-    many = [{"name": "LEFT", "number": number} for number in range(60_000)]
+    service.page_size = 10_000
+    many = [{"name": "LEFT", "number": number} for number in range(30_000)]
     many[100] = {"name": "LEFT", "huge": "x" * 6_000_000}
     odd.participants["p2"].events += many
     await night(service, store, "r1")

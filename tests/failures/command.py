@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 _WAIT_S = 120.0
 #: Many checkpoints, each of some files, in a run of about a second.
 OFTEN = ("--checkpoint-s", "0.02", "--concurrency", "4")
+#: Some checkpoints, for runs that are held in their middle.
+SOMETIMES = ("--checkpoint-s", "0.2", "--concurrency", "4")
 FAILED = 1
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.failures.command import OFTEN, assert_failed, written
+from tests.failures.command import SOMETIMES, assert_failed, written
 from tests.failures.keys import NEW, Hourglass, Provider
 from tests.support.laws import check_equal
 from tests.support.servers.faulty_proxy import faulty_proxy
@@ -28,7 +28,7 @@ LAKE_EXPIRED = "^s3://lakes: the AWS credentials have expired: get new ones, and
 async def run_until(exports: Exports, change: Callable[[], object], environment: dict[str, str] | None = None) -> Ended:
     """A run in whose middle something changes: there are files already, and there is more to come."""
     return await exports.run_changed(
-        lambda: len(exports.lake.visible()) >= 3, lambda _: change(), *OFTEN, environment=environment
+        lambda: len(exports.lake.visible()) >= 3, lambda _: change(), *SOMETIMES, environment=environment
     )
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.failures.command import OFTEN, assert_failed
+from tests.failures.command import SOMETIMES, assert_failed
 from tests.support.servers.faulty_proxy import Answer, faulty_proxy
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ async def proxy(moto_endpoint: str) -> AsyncIterator[Proxy]:
 
 
 async def run_by(exports: Exports, proxy: Proxy, *options: str) -> Ended:
-    return await exports.run(*OFTEN, *options, environment={"AWS_ENDPOINT_URL_S3": proxy.url})
+    return await exports.run(*SOMETIMES, *options, environment={"AWS_ENDPOINT_URL_S3": proxy.url})
 
 
 async def test_a_store_that_ignores_conditions_is_not_used(exports_to_s3: Exports, proxy: Proxy) -> None:

@@ -441,11 +441,11 @@ class FailingAtWrites(Failing):
     ],
 )
 async def test_a_repair_that_dies_at_any_step_is_finished_by_the_next(moment: str, log: str, then: str) -> None:
-    """Before or after every third write to the lake; a run that comes between does no harm."""
+    """Before or after every fifth write to the lake; a run that comes between does no harm."""
     service, whole = await lake_of(rows_max=1_000)
     other = MemoryStore()
     await run(service, other, "r9")
-    for step in count(0, 3):
+    for step in count(0, 5):
         store = MemoryStore()
         store.records, store.visible = dict(whole.records), dict(whole.visible)
         much_is_wrong(store, other)
