@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -139,6 +140,24 @@ def test_a_release_is_one_version_everywhere(tmp_path: Path) -> None:
     changelog.write_text(text)
     with_mistake(tmp_path / "config/kubernetes/cronjob.yaml", tmp_path / "config", __version__, "0.0.1")
     assert "images of another version: config/cronjob.yaml" in check(script, f"v{__version__}")[1]
+
+
+def test_a_release_says_where_the_project_is_at_home(tmp_path: Path) -> None:
+    """The package has its addresses, and no link of its page needs a file beside it; each leads to a file of ours."""
+    for name in ("scripts/name-home", "pyproject.toml", "README.md"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    home, tag = "https://forge.example/team/ivs-export", f"v{__version__}"
+    assert check(tmp_path / "scripts/name-home", home, tag) == (0, "")
+    project = tomllib.loads((tmp_path / "pyproject.toml").read_text())["project"]
+    assert project["urls"]["Homepage"] == home
+    assert project["scripts"]
+    links = re.findall(r"\]\(([^)#]+)", (tmp_path / "README.md").read_text())
+    ours = [link.removeprefix(f"{home}/") for link in links if link.startswith(home)]
+    assert len(ours) > 20
+    assert [link for link in links if not link.startswith("https://")] == []
+    assert [link for link in ours if not (ROOT / link.split(tag + "/")[1]).exists()] == []
+    assert "once for a tree" in check(tmp_path / "scripts/name-home", home, tag)[1]
 
 
 @needs_tools
