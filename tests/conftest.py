@@ -5,8 +5,11 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
+from botocore.loaders import Loader
 from hypothesis import settings
 
+from exporter.aws import models
+from tests.support.endpoints import EndpointsReadOnce
 from tests.support.environment import NO_CREDENTIALS, is_users
 
 if TYPE_CHECKING:
@@ -27,6 +30,15 @@ def own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
     for name, value in NO_CREDENTIALS.items():
         monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def endpoints_read_once() -> Iterator[None]:
+    """In whichever session, botocore's or ours."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Loader, "FILE_LOADER_CLASS", EndpointsReadOnce)
+        patch.setattr(models, "PlainFiles", EndpointsReadOnce)
+        yield
 
 
 @pytest.fixture(autouse=True)

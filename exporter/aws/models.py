@@ -1,18 +1,18 @@
 """botocore's own models and rules, read from disk once for all sessions of a run, and those alone that are asked for.
 
 botocore looks through the folders of all 400 services before it reads one, and makes ordered dictionaries of the list
-of all endpoints, which takes three times as long as plain ones: 25 ms of a start. `Loader`, its parts and its methods
+of all endpoints, which takes several times as long as plain ones. `Loader`, its parts and its methods
 are public, in botocore's `loaders.py`.
 """
 
 from __future__ import annotations
 
 import gzip
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from botocore.exceptions import DataNotFoundError, UnknownServiceError
 from botocore.loaders import JSONFileLoader, Loader
 
@@ -27,7 +27,7 @@ class ModelLoader(Loader):  # type: ignore[misc] # botocore has no types
     """
 
     def __init__(self, search_paths: Sequence[str]) -> None:
-        super().__init__(list(search_paths), _PlainFiles(), include_default_search_paths=False)
+        super().__init__(list(search_paths), PlainFiles(), include_default_search_paths=False)
 
     def list_available_services(self, type_name: str) -> list[str]:  # noqa: ARG002 - botocore's own signature
         """The names of all services, whether or not they have a model of this type."""
@@ -44,7 +44,7 @@ class ModelLoader(Loader):  # type: ignore[misc] # botocore has no types
         return versions
 
 
-class _PlainFiles(JSONFileLoader):  # type: ignore[misc] # the same
+class PlainFiles(JSONFileLoader):  # type: ignore[misc] # the same
     """Reads a model into plain dictionaries, which keep their order, too."""
 
     def load_file(self, file_path: str) -> Any:  # noqa: ANN401 - whatever the model is
@@ -52,7 +52,7 @@ class _PlainFiles(JSONFileLoader):  # type: ignore[misc] # the same
         for extension, read in ((".json", Path.read_bytes), (".json.gz", _read_packed)):
             path = Path(file_path + extension)
             if path.is_file():
-                return json.loads(read(path))
+                return msgspec.json.decode(read(path))
         return None
 
 

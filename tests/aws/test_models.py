@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import DataNotFoundError, UnknownServiceError
-from botocore.loaders import Loader
+from botocore.loaders import JSONFileLoader, Loader
 
-from exporter.aws.models import ModelLoader
+from exporter.aws import models
+from exporter.aws.models import ModelLoader, PlainFiles
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,11 +18,12 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def own() -> Any:
-    return Loader()
+    return Loader(file_loader=JSONFileLoader())
 
 
 @pytest.fixture
-def ours(own: Any) -> ModelLoader:
+def ours(own: Any, monkeypatch: pytest.MonkeyPatch) -> ModelLoader:
+    monkeypatch.setattr(models, "PlainFiles", PlainFiles)  # as it is outside of tests
     return ModelLoader(own.search_paths)
 
 

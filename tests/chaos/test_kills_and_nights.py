@@ -18,18 +18,17 @@ pytestmark = pytest.mark.slow
 @pytest.mark.parametrize("lake", ["directory", pytest.param("s3", marks=pytest.mark.xdist_group("seaweedfs"))])
 def test_killed_at_random_the_lake_is_right_at_every_moment(lake: str, tmp_path: Path) -> None:
     """After each kill -9 readers see committed rows only, each once; a run that ends leaves the truth, and no waste."""
-    kills = 3 if lake == "directory" else 2
-    tally = kill_rounds(lake, kills, 11, tmp_path, lambda _: None)
-    assert tally.kills == sum(tally.places.values()) == kills
+    tally = kill_rounds(lake, 2, 11, tmp_path, lambda _: None)
+    assert tally.kills == sum(tally.places.values()) == 2
     assert tally.whole_runs >= 1
     assert tally.rows > 0
 
 
-def test_twelve_nights_ask_for_nothing_twice(tmp_path: Path) -> None:
-    """Twelve nights, some killed, end with the truth; nothing is asked for again but what may change or was lost."""
-    month = run_nights(12, 1, tmp_path)
-    assert month.nights == 14
-    assert len(month.killed) >= 2
+def test_eight_nights_ask_for_nothing_twice(tmp_path: Path) -> None:
+    """Eight nights, some killed, end with the truth; nothing is asked for again but what may change or was lost."""
+    month = run_nights(8, 1, tmp_path)
+    assert month.nights == 10
+    assert month.killed
     assert month.active > 0
     assert month.ended_first > 0
     assert month.rows > 0

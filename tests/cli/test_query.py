@@ -57,7 +57,7 @@ def test_without_sql_every_table_and_view_is_listed_with_a_command_that_runs(lak
     commands = re.findall(r"^ +(ivs-export .*)$", listed.printed, re.MULTILINE)
     names = re.findall(r"^  (\w+)  ", listed.printed, re.MULTILINE)
     assert sorted(names) == sorted(NAMES)
-    in_turn = shell(" && ".join(commands[::4]))
+    in_turn = shell(" && ".join(commands[::9]))
     assert in_turn.returncode == 0, in_turn.stderr
     asked = [shlex.split(command)[-1] for command in commands]
     counts = ", ".join(f"(SELECT count(*) FROM ({sql})) AS {name}" for name, sql in zip(names, asked, strict=True))

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 HALF_A_DAY_S = 43_200.0
 DAY_US = 86_400_000_000
 GRACE_US = 900_000_000
-NIGHTS = 11
+NIGHTS = 7
 #: The columns of a participant by the API's names, with how a value is read.
 LISTED: dict[str, tuple[str, Callable[[Any], Any]]] = {
     **OF_LISTS,
@@ -175,7 +175,7 @@ async def test_night_after_night_the_tables_are_the_truth(seed: int, exports: Ex
     """Sessions begin, go on over nights and end; in the end all is sealed, and nights write and ask no more."""
     world = small_world(
         seed,
-        days=4.0,
+        days=2.0,
         start_us=NOW_US,
         sessions=Size(1, 3, 6),
         events=Size(0, 8, 120),
@@ -200,7 +200,7 @@ async def test_night_after_night_the_tables_are_the_truth(seed: int, exports: Ex
 
 async def test_the_tables_cost_no_call(exports: Exports, tmp_path: Path) -> None:
     """Night by night, the calls are those of a lake of events alone."""
-    world = small_world(1, days=4.0, start_us=NOW_US, sessions=Size(1, 3, 6), events=Size(0, 8, 120), lag_s=600.0)
+    world = small_world(1, days=2.0, start_us=NOW_US, sessions=Size(1, 3, 6), events=Size(0, 8, 120), lag_s=600.0)
     calls: defaultdict[str, list[dict[str, int]]] = defaultdict(list)
     for name, is_on in (("with", True), ("without", False)):
         exports.lake = tmp_path / name / "lake"

@@ -20,9 +20,9 @@ REAL = pytest.mark.parametrize(
 
 @REAL
 async def test_one_of_many_creators_wins(address: str, open_at: Any) -> None:
-    """Of fifty that make the same record at once, each with its own body, one succeeds, and its body stands."""
+    """Of twenty that make the same record at once, each with its own body, one succeeds, and its body stands."""
     stores = [await open_at(address) for _ in range(2)]
-    bodies = [b"writer %d" % number for number in range(50)]
+    bodies = [b"writer %d" % number for number in range(20)]
     made = await asyncio.gather(*(stores[at % 2].create(RECORD, body) for at, body in enumerate(bodies)))
     assert sum(made) == 1
     assert await stores[0].read(RECORD) == bodies[made.index(True)]

@@ -16,10 +16,8 @@ from tests.simulation.defects import DEFECTS, Defect
 WORLDS = 30
 #: Each stands for a kind of defect that is found within few worlds; `scripts/simulate --defects` puts all of them back.
 QUICKLY_FOUND = (
-    "half an archive",
     "publish before record",
     "a lease believed",
-    "sealed without the grace",
     "what left stays listed",
 )
 

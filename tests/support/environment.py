@@ -17,8 +17,8 @@ NO_CREDENTIALS = {
 
 
 def is_users(name: str) -> bool:
-    """Whether a variable is of ivs-export or of AWS."""
-    return name.upper().startswith(("IVS_EXPORT_", "AWS_"))
+    """Whether a variable is of ivs-export or of AWS, or names certificates as AWS's tools read them."""
+    return name.upper().startswith(("IVS_EXPORT_", "AWS_")) or name == "REQUESTS_CA_BUNDLE"
 
 
 def bare_environment(*more: Mapping[str, str]) -> dict[str, str]:
