@@ -1,8 +1,8 @@
 """botocore's own models and rules, read from disk once for all sessions of a run, and those alone that are asked for.
 
 botocore looks through the folders of all 400 services before it reads one, and makes ordered dictionaries of the list
-of all endpoints, which takes several times as long as plain ones. `Loader`, its parts and its methods
-are public, in botocore's `loaders.py`.
+of all endpoints, which takes several times as long as plain ones. `Loader`, its parts and its methods are public, in
+botocore's `loaders.py`.
 """
 
 from __future__ import annotations
