@@ -1,6 +1,5 @@
 """The program: its commands, and the one boundary where every error becomes an exit code."""
 
-import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -26,7 +25,7 @@ from exporter.cli.commands.status import status
 from exporter.cli.commands.verify import verify
 from exporter.cli.invocation import Invocation
 from exporter.errors import UsageError
-from exporter.telemetry.unforeseen import Bug, as_own
+from exporter.telemetry.unforeseen import judged
 
 if TYPE_CHECKING:
     from exporter.cli.invocation import Export
@@ -77,11 +76,8 @@ def main(arguments: Sequence[str] | None = None, export: "Export | None" = None,
     try:
         invocation.signals.install(early)
         return _run(invocation, typed)
-    except BaseException as error:
-        own = as_own(error)
-        if isinstance(own, Bug):
-            logging.getLogger(__name__).debug("a bug", exc_info=error)
-        return invocation.fail(own)
+    except BaseException as error:  # noqa: BLE001 - the last boundary
+        return invocation.fail(judged(error))
 
 
 def _run(invocation: Invocation, arguments: list[str]) -> int:

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exporter.cli import exit_codes
-from exporter.cli.actions.run import open_on_s3
+from exporter.cli.actions.run_options import open_on_s3
 from exporter.cli.app import main
 from exporter.discovery.target_list import Targets, read
 from exporter.errors import UsageError

@@ -6,35 +6,31 @@ import asyncio
 import gc
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from exporter.cli import exit_codes
-from exporter.cli.actions.scope_options import ALL_SCOPES, ScopeOptions
 from exporter.cli.log_output import start_logs
 from exporter.cli.other_clock import other_clock
 from exporter.cli.progress import Progress, showing
-from exporter.discovery.request import Period, Request
-from exporter.errors import ExportError, UsageError
 from exporter.machine import open_files
 from exporter.pipeline.regions import name_new_regions, profile_region, with_regions
 from exporter.pipeline.stop import DEADLINE, Stop
 from exporter.telemetry.failures import DEFERRED
 from exporter.telemetry.logger import Logger
-from exporter.telemetry.unforeseen import as_own
-from exporter.text import shown
-from exporter.timestamps import read_us
+from exporter.telemetry.unforeseen import judged
 from exporter.watching.watch import watching
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable
 
     from rich.console import Console
 
+    from exporter.cli.actions.run_options import RunOptions
     from exporter.cli.invocation import Export, Invocation
     from exporter.discovery.cost import Estimate
-    from exporter.discovery.target_list import Targets
+    from exporter.discovery.request import Request
     from exporter.machine.clock import Clock
     from exporter.pipeline.run_ledger import RunLedger
     from exporter.settings import Settings
@@ -42,44 +38,6 @@ if TYPE_CHECKING:
 _log = Logger(__name__)
 _SWITCH_S = 0.0005
 _GARBAGE_OBJECTS = 20_000
-_DATE_LENGTH = len("2026-11-23")
-
-
-@dataclass(frozen=True, slots=True)
-class RunOptions:
-    """What one run is asked for, as it was typed; the settings' file has no keys for it."""
-
-    targets: str | None = None
-    since: str | None = None
-    until: str | None = None
-    refetch: bool = False
-    backfill_tables: bool = False
-    tag: str | None = None
-    scopes: ScopeOptions = ALL_SCOPES
-
-    def request(self, stages: Sequence[str] = ()) -> Request:
-        """What was typed, read and checked. A list that names no stage is of the one in ``stages``.
-
-        Raises :class:`UsageError`, and for a list on S3 what its store raises.
-        """
-        since_us, until_us = _moment("--since", self.since), _moment("--until", self.until)
-        if since_us is not None and until_us is not None and until_us <= since_us:
-            raise UsageError(f"--until {self.until} is not after --since {self.since}")
-        period = Period(since_us, until_us)
-        if self.backfill_tables and (self.targets is not None or not period.is_unbounded):
-            limit = "--targets" if self.targets is not None else "--since and --until"
-            raise UsageError(f"--backfill-tables is of the whole lake: leave out {limit}")
-        stage_arn = stages[0] if len(stages) == 1 else None
-        named = None if self.targets is None else _read_list(self.targets, stage_arn)
-        for note in named.notes if named else ():
-            _log.warning(note)
-        return Request(
-            named,
-            period,
-            refetch=self.refetch,
-            backfill_tables=self.backfill_tables,
-            tag=self.tag,
-        )
 
 
 def export(
@@ -94,7 +52,7 @@ def export(
     open_files.raise_limit()
     _warn_of_open_files()
     invocation.ledger.lake, invocation.ledger.tag = settings.lake, run_options.tag
-    _check_tables(settings, run_options)
+    run_options.check(settings.tables)
     if settings.catalog.kind and not is_dry:
         from exporter.catalog.wanted import check_catalog  # noqa: PLC0415 - most runs have no catalog
 
@@ -118,13 +76,8 @@ async def _watched(
 ) -> int:
     """Export as `carry_out` does, and let those know whom the settings name."""
     async with watching(settings, invocation.summary_so_far) as watch:
-        try:
-            watch.exit_code = await carry_out(invocation, settings, request, console, clock)
-        except Exception as error:
-            invocation.ledger.error = as_own(error)
-            watch.exit_code = exit_codes.of_error(invocation.ledger.error)
-            raise invocation.ledger.error from error  # which is judged, and logged, once
-        return watch.exit_code
+        watch.exit_code = await carry_out(invocation, settings, request, console, clock)
+    return watch.exit_code
 
 
 def _warn_of_open_files() -> None:
@@ -132,13 +85,6 @@ def _warn_of_open_files() -> None:
     files_max = open_files.limit()
     if files_max is not None and (problem := open_files.problem_of(files_max)):
         _log.warning("open files", limit=files_max, problem=problem, remedy=open_files.REMEDY)
-
-
-def _check_tables(settings: Settings, run_options: RunOptions) -> None:
-    """Refuse to fill tables that are switched off."""
-    tables = settings.tables
-    if run_options.backfill_tables and not (tables.stages or tables.sessions or tables.participants):
-        raise UsageError("--backfill-tables has nothing to fill: every table but events is switched off")
 
 
 async def carry_out(
@@ -168,8 +114,8 @@ async def carry_out(
                 await run(settings, request, ledger, stop)
             else:
                 invocation.estimates += await _survey(clock)(settings, request, ledger, stop)
-    except ExportError as error:
-        ledger.error = error
+    except Exception as error:  # noqa: BLE001 - so that those who watch the run learn of it, too
+        ledger.error = judged(error)
     finally:
         invocation.signals.graceful = None
         ledger.stopped_by = invocation.signals.received or stop.deadline
@@ -227,28 +173,3 @@ def _survey(clock: Clock | None) -> Callable[[Settings, Request, RunLedger, Stop
     from exporter.pipeline.surroundings import real_surroundings  # noqa: PLC0415 - the same
 
     return partial(survey, surroundings=real_surroundings(clock))
-
-
-def _read_list(source: str, stage_arn: str | None) -> Targets:
-    from exporter.discovery import target_list  # noqa: PLC0415 - knows many formats; most runs have no list
-
-    return target_list.read(source, stage_arn, open_on_s3)
-
-
-def open_on_s3(address: str) -> IO[bytes]:
-    """A list of targets at ``s3://bucket/key``, read with the run's own credentials. Raises as its store does."""
-    from exporter.aws.sessions import open_session  # noqa: PLC0415 - brings aioboto3; a list in a file does without
-    from exporter.lake.stores.s3.object import copy_of  # noqa: PLC0415 - the same
-    from exporter.lake.stores.s3.sessions import s3_session  # noqa: PLC0415 - the same
-
-    return asyncio.run(copy_of(address, s3_session(open_session())))
-
-
-def _moment(option: str, text: str | None) -> int | None:
-    """A date or a time in microseconds since the epoch."""
-    if text is None:
-        return None
-    micros = read_us(f"{text}T00" if len(text) == _DATE_LENGTH else text)
-    if micros is None:
-        raise UsageError(f"{option} {shown(text)} is no date and no ISO time, such as 2026-11-23 or 2026-11-23T15:04Z")
-    return micros

@@ -31,7 +31,8 @@ def run(context: click.Context) -> int:
 
     typed_settings, config = options.typed_settings(context), context.params["config"]
     settings = settings_sources.load(typed_settings, config)
-    from exporter.cli.actions import run as run_action  # noqa: PLC0415 - slower still; a wrong setting does without
+    from exporter.cli.actions.run import export  # noqa: PLC0415 - slower still; a wrong setting does without
+    from exporter.cli.actions.run_options import RunOptions  # noqa: PLC0415 - the same
     from exporter.cli.actions.scope_options import ScopeOptions, load_configured  # noqa: PLC0415 - the same
 
     typed = options.typed_run_options(context)
@@ -42,5 +43,5 @@ def run(context: click.Context) -> int:
         from exporter.cli.actions.dask import use_dask  # noqa: PLC0415 - most runs have no cluster
 
         use_dask(invocation_of(context), address, context.params["log_level"], config, is_dry=is_dry)
-    asked = run_action.RunOptions(**typed, scopes=scopes)
-    return run_action.export(invocation_of(context), settings, asked, context.params["log_level"], is_dry=is_dry)
+    asked = RunOptions(**typed, scopes=scopes)
+    return export(invocation_of(context), settings, asked, context.params["log_level"], is_dry=is_dry)
