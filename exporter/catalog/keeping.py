@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from exporter.catalog.behind import NothingPublished, count_behind
 from exporter.catalog.compact import TARGET_BYTES_MAX, Compactor
 from exporter.catalog.drop import drop_tables
 from exporter.catalog.hive_tables import dropped_hive_tables, publish_hive_tables
 from exporter.catalog.open import has_begun, opened_catalog
 from exporter.catalog.outcome import Publication
-from exporter.catalog.publish import NothingPublished, Publisher, count_behind
+from exporter.catalog.publish import Publisher
 
 if TYPE_CHECKING:
     from exporter.aws.sessions import MakeSession

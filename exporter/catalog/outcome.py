@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from exporter.catalog.changes import TableChanges
     from exporter.errors import ExportError
 
@@ -89,6 +91,11 @@ class Publication:
         """Note that something could not be published; the same is noted once."""
         if all((known.unit, str(known.error)) != (unit, str(error)) for known in self.failures):
             self.failures.append(Unpublished(unit, error))
+
+    def fail_scopes(self, errors: Mapping[str, ExportError]) -> None:
+        """Note the scopes that could not be published, and why."""
+        for scope, error in sorted(errors.items()):
+            self.fail(scope, error)
 
     def summary(self) -> dict[str, Any]:
         """What the run's summary says of it."""

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pyiceberg.expressions import AlwaysTrue
 
+from exporter.catalog.behind import count_behind
 from exporter.catalog.drop import drop_tables
 from exporter.catalog.keeping import drop_catalog, keep_catalog
-from exporter.catalog.publish import count_behind
 from exporter.catalog.schemas import partition_field_name, schema_of, shapes_of
 from exporter.catalog.tables import KEPT_PROPERTIES
 from exporter.errors import LakeRefused

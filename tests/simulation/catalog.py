@@ -12,9 +12,10 @@ import asyncio
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from exporter.catalog.behind import count_behind
 from exporter.catalog.edit import Leaving
 from exporter.catalog.errors import CatalogError, CatalogMismatch, CatalogRace
-from exporter.catalog.publish import Publisher, count_behind
+from exporter.catalog.publish import Publisher
 from exporter.errors import LakeRefused
 from exporter.lake.identity import KEY, decode_identity
 from tests.simulation.loop import NOBODY

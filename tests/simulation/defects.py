@@ -17,8 +17,7 @@ import msgspec
 import pyarrow as pa
 
 from exporter.catalog import changes as catalog_changes
-from exporter.catalog import log_reading
-from exporter.catalog import publish as publish_module
+from exporter.catalog import file_listing, log_reading, transaction_plan
 from exporter.commit_log import archive, closing, healing, lost_files, recovery, rejects, session_rows, unit_states
 from exporter.commit_log import journal as journal_module
 from exporter.commit_log import state as state_module
@@ -492,31 +491,31 @@ def _listed_before_it_is_there() -> Sequence[tuple[Any, str, Any]]:
     async def read_end(*_: Any) -> bytes:
         return b""
 
-    return [(log_reading, "_is_last_ready", is_last_ready), (publish_module, "read_end", read_end)]
+    return [(log_reading, "_is_last_ready", is_last_ready), (file_listing, "read_end", read_end)]
 
 
 @defect("a commit sent again", "A commit that was overtaken, or had no answer, is sent again as it was planned.")
 def _a_commit_sent_again() -> Sequence[tuple[Any, str, Any]]:
-    right = publish_module.Publisher._changes
+    right = transaction_plan.TransactionPlanner.plan
     planned: dict[tuple[int, str], Any] = {}
 
-    async def changes(self: Any, table: Any, found: Any, logs: Any, marks: Any, *, is_rebuild: bool) -> Any:
-        key = id(logs), table.name
+    async def plan(self: Any, table: str, found: Any, logs: Any, marks: Any, *, is_rebuild: bool) -> Any:
+        key = id(logs), table
         if key not in planned:
             planned[key] = logs, await right(self, table, found, logs, marks, is_rebuild=is_rebuild)
         return planned[key][1]
 
-    return [(publish_module.Publisher, "_changes", changes)]
+    return [(transaction_plan.TransactionPlanner, "plan", plan)]
 
 
 @defect("what left stays listed", "A file that leaves the lake stays in the catalog, and its mark moves on.")
 def _what_left_stays_listed() -> Sequence[tuple[Any, str, Any]]:
-    right = publish_module._edit
+    right = transaction_plan._edit
 
     def edit(found: Any, changes: Any, listed: Any, _removed: Any, *, is_rebuild: bool) -> Any:
         return right(found, changes, listed, [], is_rebuild=is_rebuild)
 
-    return [(publish_module, "_edit", edit)]
+    return [(transaction_plan, "_edit", edit)]
 
 
 @defect("what is gone must be listed", "A file that a later record takes away is listed first, be it gone or not.")
