@@ -1,8 +1,9 @@
 """Compact: a table's small files become larger ones, beside the lake, which keeps its own.
 
-What is merged is written first, and then takes the place of its parts in one commit. Whoever is overtaken looks which
-parts are still listed, commits those merges of which all are, and plans the others anew. So each row is listed once,
-also where others publish or compact, and one of them dies; what was written and not committed is removed later.
+What is merged is written first, and then takes the place of its parts in one commit. A compaction that is overtaken
+looks which parts are still listed. It commits the merges that have all of theirs, and plans the others anew. So each
+row is listed once, also where others publish or compact, and one of them dies. What was written and not committed is
+removed later.
 """
 
 from __future__ import annotations
