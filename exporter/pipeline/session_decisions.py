@@ -65,17 +65,18 @@ class SessionDecider:
         self._known_events = known_events
 
     async def decide(self, checkpoint: Checkpoint, stamp: Stamp) -> SessionDecisions:
-        """Decide of all sessions at once.
+        """Decide which sessions the record seals, and make their rows.
 
-        Files are read before that, where they alone say how many events a session has. Raises :class:`LakeError`.
+        Files are read where they alone say how many events a session has. A session that could be sealed only since
+        then is left to the next record: its events are not counted. Raises :class:`LakeError`.
         """
-        unsure = [
-            progress
-            for progress in checkpoint.sessions.values()
-            if self._tables.sessions and progress.known.is_unsure and _has_counts(progress)
-        ]
-        events = await self._known_events.counts(unsure)
         sealed = frozenset(name for name, progress in checkpoint.sessions.items() if progress.is_sealed)
+        to_count = [
+            progress
+            for name, progress in checkpoint.sessions.items()
+            if name in sealed and self._tables.sessions and progress.known.is_unsure and _has_counts(progress)
+        ]
+        events = await self._known_events.counts(to_count)
         rows: list[SessionRow] = []
         tables: dict[str, tuple[str, ...]] = {}
         for name, progress in checkpoint.sessions.items():
@@ -96,13 +97,13 @@ class SessionDecider:
         units, session = progress.units.all().values(), progress.session.key
         count: int | None = sum(unit.rows for unit in units)
         if session in events:  # the log does not say how many were in which unit
-            held = events[session]
-            count = None if held is None else held + progress.new_rows
+            in_lake = events[session]
+            count = None if in_lake is None else in_lake + progress.new_rows
         counts = counts_of(progress, count, sum(unit.is_abandoned for unit in units))
         stage = self._stage(progress.session.stage_arn)
         return session_row(progress, stage, counts, self._privacy, is_sealed=is_sealed)
 
 
 def _has_counts(progress: SessionProgress) -> bool:
-    """Whether the next row of a session says how many events it has."""
-    return progress.is_sealed and is_row_due(progress, is_sealed=True) and progress.session.is_listed
+    """Whether the next row of a session that is sealed says how many events it has."""
+    return is_row_due(progress, is_sealed=True) and progress.session.is_listed
