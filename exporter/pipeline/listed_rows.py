@@ -191,10 +191,10 @@ class ListedRows:
 
     def _described(self, due: _Due, details: ParticipantDetails | NoDetails, checkpoint: Checkpoint) -> None:
         """Note what came of a participant's details: its row is ready, unless it has to wait for others."""
+        checkpoint.work_on(due.progress)
         if due.is_only_for_details and _is_lacking(details):
             due.progress.rows_on_their_way -= 1
             return
-        checkpoint.work_on(due.progress)
         session = self._whole.get(due.progress.session.key)
         if session is None or due.is_only_for_details:
             self._ready.append((due, details))

@@ -143,6 +143,29 @@ async def test_denied_details_are_one_failure_and_a_backfill_asks_again() -> Non
     assert service.calls_by_operation - before == {Operation.LIST_STAGE_SESSIONS: 1}
 
 
+class SlowDetails(Service):
+    """Answers for details only when all that can be done without them is done."""
+
+    async def call(self, operation: Operation, params: Mapping[str, Any]) -> Page:
+        if operation is Operation.GET_PARTICIPANT:
+            for _ in range(300):
+                await asyncio.sleep(0)
+        return await super().call(operation, params)
+
+
+async def test_details_that_fail_again_hold_back_no_row_of_their_session() -> None:
+    """A backfill makes the row that a session lacks, also where a checkpoint comes before the details are refused."""
+    service, store = SlowDetails(), MemoryStore()
+    service.add("st-1", events={"a": 1, "b": 1}, stage=STAGE)
+    service.on_call = answering(lambda _: Refused("denied", "AccessDeniedException"))
+    await export(service, store, "r1", tables=TableSettings(details=True, sessions=False))
+    assert details_in(store) == {"denied": 2}
+    assert not rows(store, "sessions")
+    always = RunSettings(checkpoint_s=1e-300)
+    await export(service, store, "r2", BACKFILL, tables=DETAILS, settings=always)
+    assert [row["is_final"] for row in rows(store, "sessions")] == [True]
+
+
 @pytest.mark.parametrize("more_events", [0, 1])
 @pytest.mark.parametrize("details", [True, False])
 async def test_a_refetch_forgets_no_details_that_are_lacking(more_events: int, *, details: bool) -> None:
