@@ -73,10 +73,12 @@ class Credentials:
 
     async def _find(self) -> None:
         with providing_credentials():
-            self._provided = await self._make_session().get_credentials()
+            provided = await self._make_session().get_credentials()
         self._kept = None  # others may have kept the keys of before meanwhile
-        if self._provided is None:
+        if provided is None:
+            # The old ones stay: without any, `keys` would wait for the lock that `renew` holds while it calls it.
             raise CredentialsLost(NO_CREDENTIALS)
+        self._provided = provided
 
 
 async def keys_of(provided: Any) -> Keys:  # noqa: ANN401 - botocore has no types

@@ -90,6 +90,15 @@ async def test_what_others_are_given_meanwhile_is_not_kept() -> None:
     assert await sessions.credentials.keys() == NEW
 
 
+async def test_all_who_find_expired_keys_learn_that_there_are_no_others() -> None:
+    """Where no provider has keys any more, the first who looks for others lets nobody wait for ever."""
+    sessions = Sessions(Provided(OLD))
+    await sessions.credentials.keys()
+    async with asyncio.timeout(1.0):
+        found = await asyncio.gather(*(sessions.credentials.renew(OLD) for _ in range(3)), return_exceptions=True)
+    assert [type(error) for error in found] == [CredentialsLost] * 3
+
+
 async def test_a_provider_that_fails_is_no_key() -> None:
     """What can't be had any more is not taken from memory for ever."""
     provided = Provided(OLD)
