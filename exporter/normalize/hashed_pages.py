@@ -6,10 +6,12 @@ events take some three times their JSON, so those that wait in a process have a 
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
-from weakref import WeakKeyDictionary
+from weakref import finalize
 
 import pyarrow as pa
 
@@ -62,27 +64,45 @@ class HashedPages:
 
 
 class DecodedEvents:
-    """The decoded events that wait for their rows, in all scopes of a process."""
+    """The decoded events that wait for their rows, in all scopes of a process, whose runs may be in several threads.
+
+    The mutable state: what those take that are kept, and of them the sizes of those that were dropped since it was
+    last looked at.
+    """
 
     def __init__(self, size_bytes_max: int) -> None:
         self._size_bytes_max = size_bytes_max
-        # What has its rows, or is dropped for any other reason, leaves by itself.
-        self._waiting: WeakKeyDictionary[HashedPages, int] = WeakKeyDictionary()
+        self._kept_bytes = 0
+        # Pages are dropped at any moment and in any thread, also while the lock is held: so nothing waits for it then.
+        self._dropped: deque[int] = deque()
+        self._lock = Lock()
 
     @property
     def size_bytes(self) -> int:
         """About how much memory they take together."""
-        return sum(self._waiting.values())
+        with self._lock:
+            return self._settled()
 
     def keep(self, pages: HashedPages, json_size_bytes: int) -> HashedPages:
-        """Return pages of so much JSON with their decoded events while there is room for these, else without."""
+        """Return the pages with their decoded events where there is room for these, else without.
+
+        They count until the pages are dropped.
+        """
         if pages.decoded is None:
             return pages
         size_bytes = _SIZE_BYTES_PER_JSON_BYTE * json_size_bytes
-        if self.size_bytes + size_bytes > self._size_bytes_max:
-            return replace(pages, decoded=None)
-        self._waiting[pages] = size_bytes
+        with self._lock:
+            if self._settled() + size_bytes > self._size_bytes_max:
+                return replace(pages, decoded=None)
+            self._kept_bytes += size_bytes
+        finalize(pages, self._dropped.append, size_bytes).atexit = False
         return pages
+
+    def _settled(self) -> int:
+        """What is kept, now that what was dropped is taken off."""
+        while self._dropped:
+            self._kept_bytes -= self._dropped.popleft()
+        return self._kept_bytes
 
 
 def hash_pages(unit: Unit, pages: RawPages) -> HashedPages:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,6 +39,24 @@ def test_each_page_has_the_hashes_that_it_has_alone(events: list[list[dict[str, 
     assert hashed.hashes.to_pylist() == [event for page in pages for event in page_hashes(UNIT, page)]
     assert (tuple(hashed), len(hashed)) == (pages, len(pages))
     assert decoded_of(FetchedUnit(UNIT, Session(UNIT.stage_arn, "st-a"), hashed, 0)) == decode(UNIT, pages)
+
+
+def test_runs_in_several_threads_share_the_bound() -> None:
+    """Two runs of one process, each in a thread of its own, keep and drop decoded events at the same time."""
+    events, pages = DecodedEvents(1 << 30), _hashed(_pages([{"name": "JOINED"}]))
+    before_s = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+
+    def keep_some(_: int) -> None:
+        waiting = [events.keep(replace(pages), 1) for _ in range(300)]
+        assert all(each.decoded is not None for each in waiting)
+
+    try:
+        with ThreadPoolExecutor(2) as threads:
+            list(threads.map(keep_some, range(20)))
+    finally:
+        sys.setswitchinterval(before_s)
+    assert events.size_bytes == 0
 
 
 def test_what_waits_has_a_bound() -> None:
