@@ -18,6 +18,7 @@ from exporter.commit_log.lease import is_alive, read_claim
 from exporter.commit_log.process import is_gone
 from exporter.commit_log.reader import records_after, scopes_in
 from exporter.errors import ExportError, LakeTooNew, LogDamaged
+from exporter.health.recorded_runs import read_summary
 from exporter.ledger import ScopeLedger
 from exporter.machine.clock import wall_us
 from exporter.model import Outcome, ScopeEnd
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from exporter.commit_log.process import Process
     from exporter.commit_log.records import Record
+    from exporter.health.recorded_runs import RecordedSummary
     from exporter.lake.data_files import DataFile
     from exporter.lake.store import Records
     from exporter.model import Scope
@@ -39,30 +41,6 @@ class CutShort(ExportError):
     """A run left no closing record: it was killed, or its machine was lost."""
 
     kind = "cut_short"
-
-
-class RecordedFailure(msgspec.Struct, frozen=True):
-    """A failure as a closing record has it."""
-
-    error: str
-    message: str
-    count: int = 1
-    units: tuple[str, ...] = ()
-
-
-class RecordedSummary(msgspec.Struct, frozen=True):
-    """What is read of a closing record's summary."""
-
-    units: dict[str, int] = {}
-    sessions: dict[str, int] = {}
-    events: dict[str, int] = {}
-    calls: dict[str, int] = {}
-    throttled: int = 0
-    retries: int = 0
-    unknown_fields: dict[str, int] = {}
-    failures: tuple[RecordedFailure, ...] = ()
-    complete_until: str | None = None
-    more_to_do: bool = True
 
 
 @dataclass(slots=True)
@@ -216,6 +194,6 @@ async def _runs(records: Records, scope: Scope, tag: str, after: int) -> list[Ta
 
 def _closing(scope: Scope, record: Record) -> RecordedSummary:
     try:
-        return msgspec.convert(record.summary, RecordedSummary)
+        return read_summary(record.summary)
     except msgspec.ValidationError as error:
         raise LogDamaged(f"the summary in record {record.number} of {scope} is damaged: {error}") from error

@@ -11,6 +11,7 @@ from exporter.commit_log.process import is_gone
 from exporter.commit_log.reader import read_state, records_after, scopes_in
 from exporter.commit_log.state import ScopeState
 from exporter.errors import LakeTooNew, LogDamaged
+from exporter.health.recorded_runs import RunLine
 from exporter.machine.clock import wall_us
 from exporter.timestamps import DAY_US, SECOND_US, text_of
 
@@ -29,31 +30,6 @@ _EVENTS = "events"
 _FAILING_DAYS_MIN = 1.0
 #: Units that are named; the others are counted.
 NAMED_MAX = 100
-
-
-@dataclass(frozen=True, slots=True)
-class RunLine:
-    """One run in a scope, as its records show. ``summary`` is None where the run has not written it, or not yet.
-
-    ``command`` is what it was: ``run``, or ``repair`` or ``verify --accept-missing``, which export nothing.
-    """
-
-    run_id: str
-    began_at: str
-    summary: dict[str, Any] | None = None
-    is_running: bool = False
-
-    @property
-    def outcome(self) -> str:
-        """The outcome that the run's record carries; ``running``, or ``cut short``, where there is none."""
-        if self.summary is None:
-            return "running" if self.is_running else "cut short"
-        return str(self.summary["outcome"])
-
-    @property
-    def command(self) -> str:
-        """The command that it was; ``run`` where no summary names one."""
-        return str((self.summary or {}).get("command", "run"))
 
 
 @dataclass(frozen=True, slots=True)

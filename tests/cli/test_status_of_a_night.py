@@ -112,14 +112,37 @@ def test_a_tag_that_no_run_has(lake: Path, tmp_path: Path, capsys: pytest.Captur
     assert main(["status", "--lake", str(tmp_path / "none"), "--tag", "night 7", "--json"]) == 1
 
 
+async def closed_with(lake: Path, summary: dict[str, Any]) -> None:
+    """A run of a region of its own, whose closing record has this summary."""
+    journal = await begun(lake, "sa-east-1", "night 7")
+    (await journal.commit(AT, end=RunEnd(summary, None))).check()
+
+
+@pytest.mark.parametrize(
+    ("summary", "outcome"),
+    [
+        ({"units": ["a"], "failures": 5}, "unknown"),
+        ({"outcome": "partial", "failures": [{"error": "refused", "message": "no"}]}, "partial"),
+        ({"outcome": "complete", "units": {"found": 1}, "from a newer program": {}}, "complete"),
+    ],
+)
+def test_the_status_of_a_run_whose_summary_has_another_form(
+    summary: dict[str, Any], outcome: str, lake: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What can't be read of a summary hides nothing else: the run, the region and all others are shown."""
+    asyncio.run(closed_with(lake, summary))
+    assert main(["status", "--lake", str(lake)]) == 0
+    shown = capsys.readouterr().out
+    assert f"{ACCOUNT} in sa-east-1\n" in shown
+    assert f"run-1  {outcome:<9}  0 events written" in shown
+    assert main(["status", "--lake", str(lake), "--json"]) == 0
+    found = {scope["region"]: scope["runs"][0] for scope in json.loads(capsys.readouterr().out)["scopes"]}
+    assert (found["sa-east-1"]["outcome"], found["sa-east-1"]["summary"]) == (outcome, summary)
+
+
 def test_a_summary_that_is_none(lake: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A closing record of any other form is its region's failure; the others are shown."""
-
-    async def close_wrongly() -> None:
-        journal = await begun(lake, "sa-east-1", "night 7")
-        (await journal.commit(AT, end=RunEnd({"units": ["a"], "failures": 5}, None))).check()
-
-    asyncio.run(close_wrongly())
+    asyncio.run(closed_with(lake, {"units": ["a"], "failures": 5}))
     assert main(["status", "--lake", str(lake), "--tag", "night 7", "--json"]) == 3
     found = json.loads(capsys.readouterr().out)
     assert found["failures"][0]["message"].startswith(f"the summary in record 2 of {ACCOUNT}-sa-east-1 is damaged: ")

@@ -19,7 +19,8 @@ from exporter.cluster.outcomes import TaskEnd, ledgers_of
 from exporter.cluster.tasks import ScopeTask
 from exporter.discovery.request import Request
 from exporter.errors import LogDamaged
-from exporter.health.night import RecordedFailure, RecordedSummary, ScopeNight, TaggedRun, outcomes_of
+from exporter.health.night import ScopeNight, TaggedRun, outcomes_of
+from exporter.health.recorded_runs import RecordedFailure, RecordedSummary
 from exporter.lake.data_files import DataFile
 from exporter.model import Outcome, Scope
 from exporter.pipeline.run_ledger import RunLedger

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import fields, replace
 
-from exporter.health.status import LakeContents, RunLine, ScopeStatus, SessionsStatus, UnitsStatus
+from exporter.health.recorded_runs import RunLine
+from exporter.health.status import LakeContents, ScopeStatus, SessionsStatus, UnitsStatus
 from exporter.model import Scope
 from exporter.report.facts import (
     WAIT_BOUNDS_S,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from exporter.cli.actions.coverage import Coverage
     from exporter.cli.invocation import Invocation
-    from exporter.health.status import RunLine
+    from exporter.health.recorded_runs import RunLine
     from exporter.lake.store import Store
     from exporter.settings import Settings
 
@@ -141,21 +142,20 @@ def _status_text(status: ScopeStatus) -> str:
 
 
 def _run_text(run: RunLine) -> str:
-    if run.summary is None:
+    closing = run.closing
+    if closing is None:
         return f"{run.run_id}  {run.outcome}"
-    if run.command != "run":
-        return f"{run.run_id}  {run.outcome:<9}  {run.command}"
-    units = run.summary["units"]
-    written = f"{counted(run.summary['events']['written'], 'event')} written, {counted(units['found'], 'unit')}"
+    if closing.command != "run":
+        return f"{run.run_id}  {run.outcome:<9}  {closing.command}"
+    units = Counter(closing.units)
+    written = f"{counted(closing.events.get('written', 0), 'event')} written, {counted(units['found'], 'unit')}"
     return f"{run.run_id}  {run.outcome:<9}  {written}, {units['failed']:,} failed, {units['deferred']:,} deferred"
 
 
 def _causes(run: RunLine) -> list[str]:
     """Why something of a run failed: the first causes."""
-    failures = [] if run.summary is None else run.summary.get("failures", [])
-    return [
-        f"      {failure['error']}: {failure['message']} ({failure['count']:,})" for failure in failures[:_CAUSES_MAX]
-    ]
+    failures = () if run.closing is None else run.closing.failures[:_CAUSES_MAX]
+    return [f"      {failure.error}: {failure.message} ({failure.count:,})" for failure in failures]
 
 
 def _days(days: float) -> str:
