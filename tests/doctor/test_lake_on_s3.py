@@ -229,3 +229,15 @@ def test_what_rules_mean() -> None:
     markers = {**expire, "Expiration": {"ExpiredObjectDeleteMarker": True}}
     assert [fault.split("'")[1] for fault in faults_of_rules([expire, archive, markers], "ivs")] == ["old", "cold"]
     assert faults_of_rules([expire], "other") == []
+
+
+def test_a_rule_for_sizes_removes_files_of_the_lake() -> None:
+    """Every object has a size, so it counts; no object of the lake has a tag, and elsewhere it is of no lake's."""
+    expire = {"Status": "Enabled", "ID": "large", "Expiration": {"Days": 30}}
+    above = {"ObjectSizeGreaterThan": 1_000}
+    for found in (above, {"And": {"Prefix": "ivs/", **above}}):
+        assert len(faults_of_rules([{**expire, "Filter": found}], "ivs")) == 1, found
+    for found in ({"And": {"Prefix": "logs/", **above}}, {"And": {"Tags": [{"Key": "a"}], **above}}):
+        assert faults_of_rules([{**expire, "Filter": found}], "ivs") == [], found
+    abort = {"Status": "Enabled", "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7}}
+    assert not is_ended([{**abort, "Filter": above}], "ivs")
