@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len, set_cell_size
+
 from exporter.text import plain
 
 if TYPE_CHECKING:
@@ -54,16 +56,20 @@ ASCII = Glyphs("=", "-", ".", "~")
 
 
 def line_of(pieces: Iterable[Piece], width: int, glyphs: Glyphs) -> Line:
-    """The pieces as a line that is no wider than ``width``: what is over is cut off, visibly."""
+    """The pieces as a line that is no wider than ``width``: what is over is cut off, visibly.
+
+    Width is counted in a terminal's cells: many letters of Asian scripts, and emoji, take two.
+    """
     line: list[Piece] = []
     left = width
     for piece in pieces:
         text = plain(piece.text)
-        if len(text) > left:
-            kept = text[: max(left - 1, 0)] + glyphs.cut if left else ""
+        cells = cell_len(text)
+        if cells > left:
+            kept = set_cell_size(text, left - 1) + glyphs.cut if left else ""
             return (*line, Piece(kept, piece.role))
         line.append(Piece(text, piece.role))
-        left -= len(text)
+        left -= cells
     return tuple(line)
 
 

@@ -8,8 +8,9 @@ from dataclasses import replace
 from itertools import groupby
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from exporter.cli.frame import frame_of
 from exporter.cli.frame_text import ASCII, TextRole, amount, duration, elapsed
@@ -147,13 +148,14 @@ scope_samples = st.builds(
 )
 
 
+@example([FETCHING], 80, 24, ["漢字" * 50])
 @given(st.lists(scope_samples, max_size=40), st.integers(1, 250), st.integers(1, 60), st.lists(st.text(), max_size=5))
 def test_a_frame_fits_any_terminal(scopes: list[ScopeSample], width: int, height: int, texts: list[str]) -> None:
-    """Fewer lines than the terminal has, none wider, whatever it is given."""
+    """Fewer lines than the terminal has, none wider, whatever it is given, letters that take two cells included."""
     sample = sample_of(*scopes, causes=[Cause(1, text) for text in texts])
     lines = shown(sample, width, height)
     assert 1 <= len(lines) <= max(height - 1, 1)
-    assert all(len(line) <= width and line.isprintable() for line in lines)
+    assert all(cell_len(line) <= width and line.isprintable() for line in lines)
 
 
 def test_figures_are_short_and_never_more_than_is_true() -> None:
