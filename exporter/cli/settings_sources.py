@@ -95,10 +95,9 @@ def variable_of(key: Key) -> str:
 
 def _environment() -> dict[str, Any]:
     """The values of the environment, nested as in the file. An empty variable is as one that is not set."""
-    variables = {name.upper(): value for name, value in os.environ.items() if value}
     values: dict[str, Any] = {}
     for key in (*keys(), *_WITHOUT_OPTION):
-        if (value := variables.get(variable_of(key))) is not None:
+        if value := os.environ.get(variable_of(key)):
             put(values, key, value)
     return values
 
@@ -115,10 +114,11 @@ def _check_no_key_in(file: Path, values: Mapping[str, Any]) -> None:
 
 
 def _check_variables() -> None:
+    """Refuse a variable that looks like ours and is none, one in small letters, too: not all of them would be read."""
     known = {*_OTHER_VARIABLES, *map(variable_of, (*keys(), *_WITHOUT_OPTION))}
     for name in sorted(os.environ):
         is_ours = name.upper().startswith(PREFIX) and not _OF_KUBERNETES.fullmatch(name)
-        if is_ours and name.upper() not in known:
+        if is_ours and name not in known:
             raise UsageError(f"unknown variable {shown(name)[1:-1]}{_meant(name.upper(), known)}")
 
 
@@ -129,8 +129,7 @@ def _check_lake_is_named(values: Mapping[str, Any]) -> None:
     and the lake would be a folder inside the container.
     """
     variable = variable_of(_LAKE)
-    is_empty = any(name.upper() == variable and not value for name, value in os.environ.items())
-    if is_empty and _LAKE[0] not in values:
+    if os.environ.get(variable) == "" and _LAKE[0] not in values:
         raise UsageError(
             f"{variable} is empty, and nothing else says where the lake is: set it to a directory or s3://bucket/prefix,"
             " or unset it for ./lake"

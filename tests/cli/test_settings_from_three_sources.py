@@ -150,6 +150,8 @@ def test_every_key_is_an_option_with_its_default() -> None:
         ("IVS_EXPORT_QUOTA__RESERV", "did you mean IVS_EXPORT_QUOTA__RESERVE?"),
         ("IVS_EXPORT_QUOTA", "unknown variable IVS_EXPORT_QUOTA"),
         ("IVS_EXPORT_RUN_CONCURRENCY", "did you mean IVS_EXPORT_RUN__CONCURRENCY?"),
+        ("ivs_export_config", "unknown variable ivs_export_config; did you mean IVS_EXPORT_CONFIG?"),
+        ("Ivs_Export_Lake", "did you mean IVS_EXPORT_LAKE?"),
     ],
 )
 def test_misspelt_variable_is_refused(name: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
