@@ -44,11 +44,10 @@ def other_clock(settings: Settings) -> Clock | None:
     if not text:
         return None
     start_us = read_us(text)
-    urls = [] if start_us is not None else [text]
-    urls += _of_catalog(settings)
     if start_us is None and not text.startswith(("http://", "https://")):
         raise UsageError(f"{VARIABLE} holds neither an ISO time nor the URL of an emulator")
-    for url in (*urls, *asyncio.run(_endpoints(settings))):
+    named = [*([text] if start_us is None else []), *_of_catalog(settings), *_of_webhook(settings)]
+    for url in (*named, *asyncio.run(_endpoints(settings))):
         if not is_loopback(url):
             host = host_of(url) or "an endpoint"
             raise UsageError(
@@ -89,13 +88,25 @@ def _services(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "s3", min(regions, default="us-east-1")
     if settings.catalog.kind == "glue" and not _of_catalog(settings):
         yield "glue", min(regions, default="us-east-1")
+    if settings.notify.topic_region is not None:
+        yield "sns", settings.notify.topic_region
 
 
 def _of_catalog(settings: Settings) -> list[str]:
-    """Where a catalog answers, as far as its own properties say it."""
+    """Where a catalog answers, as far as its own properties say it; a file of SQLite's is no address."""
     catalog = settings.catalog
-    named = {"rest": "uri", "glue": "glue.endpoint"}.get(catalog.kind, "")
-    return [catalog.properties[named].get_secret_value()] if named in catalog.properties else []
+    named = {"rest": "uri", "sql": "uri", "glue": "glue.endpoint"}.get(catalog.kind, "")
+    if named not in catalog.properties:
+        return []
+    url = catalog.properties[named].get_secret_value()
+    if catalog.kind != "sql":
+        return [url]
+    scheme, _, rest = url.partition("://")
+    return [] if scheme.startswith("sqlite") else [f"http://{rest}"]  # a database's host stands where a server's does
+
+
+def _of_webhook(settings: Settings) -> list[str]:
+    return [] if settings.notify.webhook is None else [settings.notify.webhook.get_secret_value()]
 
 
 def _started(start_us: int, monotonic_s: Callable[[], float]) -> Callable[[], int]:
@@ -122,9 +133,10 @@ def _followed(url: str) -> Callable[[], int]:
 
 def _asked_us(url: str) -> int:
     import urllib.request  # noqa: PLC0415 - slow to import; a test's clock alone needs it
+    from http.client import HTTPException  # noqa: PLC0415 - the same
 
     try:
         with urllib.request.urlopen(f"{url.rstrip('/')}/_emulator/clock", timeout=_ANSWER_S_MAX) as answer:  # noqa: S310 - a loopback address, checked
             return int(json.loads(answer.read(_ANSWER_SIZE_BYTES_MAX))["now_us"])
-    except (OSError, ValueError, LookupError, TypeError) as error:
+    except (OSError, HTTPException, ValueError, LookupError, TypeError) as error:
         raise UsageError(f"{VARIABLE}: no emulator shows its time at {host_of(url)}") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -115,6 +116,27 @@ def test_the_emulators_time_is_the_exporters(
             "lake",
             "glue.us-east-1.amazonaws.com is no loopback",
         ),
+        (
+            "2031-03-05T12:00Z",
+            {
+                "IVS_EXPORT_CATALOG__KIND": "sql",
+                "IVS_EXPORT_CATALOG__PROPERTIES": '{"uri": "postgresql://ivs:a-password@db.example.com/ivs"}',
+            },
+            "lake",
+            "db.example.com is no loopback address",
+        ),
+        (
+            "2031-03-05T12:00Z",
+            {"IVS_EXPORT_NOTIFY__WEBHOOK": "https://hooks.example.com/T0/secret"},
+            "lake",
+            "hooks.example.com is no loopback address",
+        ),
+        (
+            "2031-03-05T12:00Z",
+            {"IVS_EXPORT_NOTIFY__SNS_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:nights"},
+            "lake",
+            "sns.us-east-1.amazonaws.com is no loopback address",
+        ),
         ("http://192.0.2.1:8000", {}, "lake", "192.0.2.1 is no loopback address"),
         ("noon", {}, "lake", "neither an ISO time nor the URL"),
         ("http://127.0.0.1:9", {}, "lake", "no emulator shows its time at 127.0.0.1"),
@@ -142,6 +164,29 @@ def test_it_is_refused_beside_what_is_real(  # noqa: PLR0917 - pytest passes the
     assert VARIABLE in printed["failures"][0]["message"]
     assert not emulator.calls.granted
     assert not list(tmp_path.iterdir())
+
+
+def test_what_speaks_no_http_shows_no_time(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A port of another program's, as of SSH, is a wrong URL and no bug."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        answering = threading.Thread(target=_greet, args=(server,))
+        answering.start()
+        monkeypatch.setenv(VARIABLE, f"http://127.0.0.1:{server.getsockname()[1]}")
+        monkeypatch.setenv("AWS_ENDPOINT_URL_IVS_REALTIME", "http://127.0.0.1:9")
+        monkeypatch.setenv("AWS_REGION", "us-east-1")
+        code, printed, _ = run(str(tmp_path / "lake"), capsys)
+        answering.join(20)
+    assert (code, printed["failures"][0]["error"]) == (2, "usage")
+    assert "no emulator shows its time at 127.0.0.1" in printed["failures"][0]["message"]
+
+
+def _greet(server: socket.socket) -> None:
+    connection, _ = server.accept()
+    with connection:
+        connection.recv(10_000)
+        connection.sendall(b"SSH-2.0-OpenSSH_9.6\r\n")
 
 
 @pytest.mark.parametrize(
