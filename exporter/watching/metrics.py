@@ -14,7 +14,7 @@ from exporter.model import Outcome
 from exporter.timestamps import SECOND_US, read_us
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 #: How a run or a scope stands: ``running``, or how it ended.
 OUTCOMES = ("running", "complete", "nothing", "partial", "failed")
@@ -88,6 +88,9 @@ THROTTLED = _counter("throttled_calls", "Calls that were answered with a throttl
 RETRIED = _counter("retried_calls", "Calls that were tried again.", "{call}")
 FAILURES = _counter("failures", "Units, lists and scopes that failed, or were deferred for a cause.", "{failure}")
 
+#: What becomes of two values of one scope, where they do not add up.
+_COMBINED: Mapping[Metric, Callable[[Iterable[float]], float]] = {SCOPE_STATUS: max, COMPLETE_UNTIL: min}
+
 METRICS = (
     RUN_STATUS,
     RUN_BEGAN,
@@ -116,8 +119,8 @@ METRICS = (
 def samples_of(summary: Mapping[str, Any]) -> list[Sample]:
     """The metrics of a run, of its summary: the object that ``--json`` prints. It is over once that has an exit code.
 
-    Until then a scope whose account is not known has none. Each metric has one sample for a set of labels, whatever
-    scopes the summary names twice: their values add up.
+    Until then a scope whose account is not known has none. Each metric has one sample for a set of labels, also where
+    the summary names a scope twice: their counts add up.
     """
     is_over = "exit_code" in summary
     found: dict[tuple[Metric, tuple[str, ...]], float] = {}
@@ -128,8 +131,8 @@ def samples_of(summary: Mapping[str, Any]) -> list[Sample]:
     for scope in known:
         for sample in _of_scope(scope, is_over=is_over):
             key = sample.metric, sample.labels
-            adds_up = key in found and sample.metric is not COMPLETE_UNTIL
-            found[key] = sample.value + (found[key] if adds_up else 0.0)
+            combine = _COMBINED.get(sample.metric, sum)
+            found[key] = combine((found[key], sample.value)) if key in found else sample.value
     return [Sample(metric, labels, value) for (metric, labels), value in found.items()]
 
 

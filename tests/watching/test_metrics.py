@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 import exporter
-from exporter.watching.metrics import METRICS, MetricKind, Sample, samples_of
+from exporter.watching.metrics import METRICS, OUTCOMES, MetricKind, Sample, samples_of
 from exporter.watching.prometheus import text_of
 from tests.support.summaries import BEGAN_US, a_partial_run, scopes_of, summary_of
 
@@ -99,6 +99,14 @@ def test_any_scopes_are_read_as_they_were_written(names: list[tuple[str | None, 
     assert len(found) == len(samples)
     for sample in samples:
         assert value_of(found, sample.metric.name.removeprefix("ivs_export_"), **labels_of(sample)) == sample.value
+
+
+def test_a_scope_that_is_named_twice_has_one_status() -> None:
+    """Its counts add up, and its status stays 1 or 0."""
+    found = read(text_of(samples_of(summary_of(a_partial_run(*scopes_of([(None, "us-east-1")] * 2)), 0))))
+    own = {"account": "", "region": "us-east-1"}
+    assert sum(value_of(found, "scope_status", **own, outcome=outcome) or 0 for outcome in OUTCOMES) == 1
+    assert value_of(found, "found_units_total", **own) == 2
 
 
 def labels_of(sample: Sample) -> dict[str, str]:
