@@ -37,11 +37,11 @@ class Partitions:
     last: date | None
 
     def holds(self, line: DataFile) -> bool:
-        """Whether a file lies in one of them."""
-        if f"/{self.date_key}={line.date}/" not in line.key:
+        """Whether a file lies in one of them; one whose record has no date that can be one lies in none."""
+        if not _DATE.fullmatch(line.date) or f"/{self.date_key}={line.date}/" not in line.key:
             return False
-        day = date.fromisoformat(line.date)
-        return (self.first is None or self.first <= day) and (self.last is None or day <= self.last)
+        first, last = (None if day is None else day.isoformat() for day in (self.first, self.last))
+        return (first is None or first <= line.date) and (last is None or line.date <= last)
 
 
 def parse_partitions(text: str) -> Partitions:

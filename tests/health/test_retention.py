@@ -14,6 +14,7 @@ from exporter.errors import LakeRefused, ScopeHeld, UsageError
 from exporter.health.retention import Partitions, accept_missing, parse_partitions
 from exporter.health.upkeep import Upkeep
 from exporter.health.verify import Verified, verify
+from exporter.lake.data_files import DataFile
 from tests.support.memory_store import MemoryStore
 from tests.support.runs import export
 from tests.support.service import DAY_US, HOUR_US, SCOPE, SECOND_US, STAGE, Service, lake_rows
@@ -140,6 +141,13 @@ async def test_a_scope_that_is_held_is_not_told() -> None:
     with pytest.raises(ScopeHeld):
         await accept(service, store, "event_date=2026-11-22")
     assert store.records == records
+
+
+@pytest.mark.parametrize("day", ["", "today", "2025-13-45", "2025-01-01x"])
+def test_a_record_with_a_date_that_is_none(day: str) -> None:
+    """Its file lies in no range of dates, whatever the record says."""
+    file = DataFile("events", f"events/event_date={day}/x.parquet", day, 1, 1, "", ())
+    assert not parse_partitions("event_date=2025-01-01..2025-12-31").holds(file)
 
 
 @pytest.mark.parametrize(
