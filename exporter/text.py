@@ -74,6 +74,11 @@ def one_line(said: object, length_max: int = LINE_LENGTH_MAX) -> str:
     return cut("".join(letter if letter.isprintable() else "?" for letter in line), length_max)
 
 
+def reason_of(error: Exception) -> str:
+    """Say why something failed: in the system's words where the error has them, else in the error's own."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
 def quoted(text: str) -> str:
     """Show a name or a value from outside, in quotes: escaped where it can't be printed, and cut where it is long."""
     return repr(cut(text))

@@ -17,7 +17,7 @@ from exporter.cli.signals import Signals
 from exporter.errors import ExportError, UsageError
 from exporter.pipeline.run_ledger import RunLedger, new_run_id
 from exporter.telemetry.unforeseen import Bug
-from exporter.text import plain
+from exporter.text import plain, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -197,8 +197,7 @@ def _print(text: str, end: str = "\n") -> bool:
         with suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # so that Python's own last flush does not fail, too
         if not isinstance(error, BrokenPipeError):
-            reason = error.strerror if isinstance(error, OSError) else error
-            raise ExportError(f"standard output can't be written: {reason}") from error
+            raise ExportError(f"standard output can't be written: {reason_of(error)}") from error
         return False
     return True
 

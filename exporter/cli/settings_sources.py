@@ -16,7 +16,7 @@ from exporter.cli.options import put
 from exporter.cli.setting_options import flag_of
 from exporter.errors import UsageError
 from exporter.settings import AccountSettings, Settings
-from exporter.text import shown
+from exporter.text import reason_of, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -180,8 +180,7 @@ def _read(file: Path) -> dict[str, Any]:
     except RecursionError:
         raise UsageError(f"{file} is nested too deeply") from None
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise UsageError(f"the configuration file {shown(str(file))} can't be read: {reason}") from None
+        raise UsageError(f"the configuration file {shown(str(file))} can't be read: {reason_of(error)}") from None
     _check_no_key_in(file, values)
     _check_keys(file, values)
     return values

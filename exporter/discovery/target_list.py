@@ -23,7 +23,7 @@ from exporter.discovery.target_formats.tables import DELIMITERS, DELIMITERS_TOLD
 from exporter.discovery.target_formats.text import PARQUET_MAGIC, InputPosition, lines_of, pieces_of, seekable, texts_of
 from exporter.errors import UsageError
 from exporter.model import ID_LENGTH_MAX, Scope, is_participant_id, is_region, is_session_id, scope_of
-from exporter.text import counted
+from exporter.text import counted, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -100,8 +100,7 @@ def read(path: str, stage_arn: str | None = None, open_remote: OpenRemote | None
         with _opened(path, open_remote) as file:
             return _gather(position, file, stage_arn)
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise UsageError(f"the list of targets {shown(path)} can't be read: {reason}") from None
+        raise UsageError(f"the list of targets {shown(path)} can't be read: {reason_of(error)}") from None
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from exporter.lake.identity import TRIAL, TRIAL_BODY
 from exporter.lake.stores.directory import DirectoryStore
 from exporter.machine.daemon_threads import DaemonThreads
 from exporter.machine.image import is_in_own_layer
+from exporter.text import reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -167,7 +168,7 @@ class LakeOnDisk:
             except TimeoutError:
                 return Check(name, "failed", f"the lake {self._lake} does not answer", _AWAY)
             except OSError as error:
-                raise LakeRefused(f"the lake {self._lake} can't be used: {error.strerror or error}") from error
+                raise LakeRefused(f"the lake {self._lake} can't be used: {reason_of(error)}") from error
 
         return Examination(name, examine, needs)
 

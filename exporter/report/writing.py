@@ -8,7 +8,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from exporter.errors import ExportError, UsageError
-from exporter.text import one_line, shown
+from exporter.text import one_line, reason_of, shown
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +26,7 @@ def check_target(path: Path) -> None:
         if not path.resolve().parent.is_dir():
             raise UsageError(f"{name}: there is no folder {shown(str(path.parent))}; make it first") from None
     except (OSError, ValueError) as error:  # no permission, links in a circle; a null in the name
-        raise UsageError(f"{name} can't be written: {_reason(error)}") from None
+        raise UsageError(f"{name} can't be written: {one_line(reason_of(error))}") from None
     else:
         if stat.S_ISDIR(mode):
             raise UsageError(f"{name} is a folder: name a file in it, such as report.html")
@@ -49,9 +49,5 @@ def write_page(path: Path, text: str) -> int:
         finally:
             aside.unlink(missing_ok=True)
     except OSError as error:
-        raise ExportError(f"{shown(str(path))} can't be written: {_reason(error)}") from error
+        raise ExportError(f"{shown(str(path))} can't be written: {one_line(reason_of(error))}") from error
     return len(content)
-
-
-def _reason(error: Exception) -> str:
-    return one_line(error.strerror if isinstance(error, OSError) else error)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from exporter.machine.daemon_threads import DaemonThreads
 from exporter.telemetry.logger import Logger
+from exporter.text import reason_of
 from exporter.watching.prometheus import text_of
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def _fault_of_trial(path: str) -> str | None:
         with tempfile.TemporaryFile(dir=whole.parent):
             return None
     except (OSError, ValueError) as error:
-        return (error.strerror if isinstance(error, OSError) else None) or str(error)
+        return reason_of(error)
 
 
 def _check_ordinary(path: Path) -> None:
@@ -90,7 +91,7 @@ def _fault_of_writing(path: Path, samples: Sequence[Sample]) -> str | None:
     try:
         _replace(path, text_of(samples))
     except (OSError, ValueError) as error:
-        return (error.strerror if isinstance(error, OSError) else None) or str(error)
+        return reason_of(error)
     return None
 
 

@@ -171,6 +171,15 @@ def test_demo_removes_its_own_lake_alone(tmp_path: Path) -> None:
     assert (tmp_path / "new" / "lake").is_dir()
 
 
+def test_demo_follows_no_link_out_of_its_lake(tmp_path: Path) -> None:
+    """Where a folder of the lake is a link, what it leads to is somebody else's: it stays, and the line says why."""
+    make(tmp_path, {"theirs/x.parquet": "x", "lake/notes.txt": "mine", **{f"lake/{name}": "" for name in MARKER}})
+    (tmp_path / "lake" / "events").symlink_to(tmp_path / "theirs")
+    with pytest.raises(UsageError, match=r"can't be used for a lake: .*symbolic link"):
+        demo.clear(tmp_path / "lake")
+    assert (tmp_path / "theirs" / "x.parquet").exists()
+
+
 def test_demo_refuses_what_is_no_folder(tmp_path: Path) -> None:
     """A file where the lake should be is an error that says so."""
     (tmp_path / "lake").write_text("")

@@ -31,7 +31,7 @@ from exporter.lake.identity import DEMO_MARKER, KEY, decode_identity
 from exporter.lake.tables import REJECTS, TABLES
 from exporter.model import checked_address
 from exporter.settings import HttpSettings, QuotaSettings, Settings, TableSettings
-from exporter.text import plain, shown
+from exporter.text import plain, reason_of, shown
 from exporter.timestamps import DAY_US
 
 if TYPE_CHECKING:
@@ -96,8 +96,7 @@ def clear(lake: Path) -> None:
         lake.mkdir(parents=True, exist_ok=True)
         (lake / DEMO_MARKER).write_text(_MARKER_TEXT)
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise UsageError(f"{shown(str(lake))} can't be used for a lake: {reason}") from None
+        raise UsageError(f"{shown(str(lake))} can't be used for a lake: {reason_of(error)}") from None
 
 
 def _is_demo(lake: Path) -> bool:
