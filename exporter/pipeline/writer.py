@@ -26,6 +26,7 @@ from exporter.pipeline.delivery import (
     SessionNews,
     StageListed,
     UnitFetched,
+    size_bytes_of,
 )
 from exporter.pipeline.large_unit import LargeUnits
 from exporter.pipeline.listed_rows import ListedRows
@@ -52,8 +53,9 @@ _BATCH_SIZE_BYTES = 1 << 18
 _PIECE_SIZE_BYTES = 1 << 20
 _BATCH_UNITS = 1_024
 # Details are asked for before events are, at the same pace: those of the last units are on their way at a checkpoint.
+# It waits for them, unless more units than this have come meanwhile: these wait in memory, too.
 _DETAILS_WAIT_S = 5.0
-_LATER_UNITS_MAX = 256
+_LATER_SIZE_BYTES_MAX = 1 << 20
 # A large unit's rows are staged when they are this part of the bound, so that they come on top of little.
 _LARGE_PART = 2
 
@@ -136,15 +138,17 @@ class Writer:
     async def _await_details(self, deliveries: Channel[Delivery]) -> list[UnitFetched]:
         """Wait a little for details of participants whose events are about to be committed.
 
-        Returns units that came meanwhile: they belong to the next checkpoint. Some of them are enough to end the wait.
+        Returns the units that came meanwhile: they belong to the next checkpoint. Many of them end the wait.
         """
         later: list[UnitFetched] = []
+        left_bytes = _LATER_SIZE_BYTES_MAX
         with suppress(Closed, TimeoutError):
             async with asyncio.timeout(_DETAILS_WAIT_S):
-                while self._waits_for_details() and len(later) < _LATER_UNITS_MAX:
+                while self._waits_for_details() and left_bytes > 0:
                     delivery = await deliveries.get()
                     if isinstance(delivery, UnitFetched):
                         later.append(delivery)
+                        left_bytes -= size_bytes_of(delivery)
                     else:
                         await self._take(delivery)
         return later
