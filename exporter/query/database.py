@@ -222,8 +222,8 @@ def _in_arrow(result: Any) -> Any:  # noqa: ANN401 - DuckDB's own
     if not any(is_text):
         return result
     columns = (
-        f"{f'CAST(#{place} AS VARCHAR)' if has_none else f'#{place}'} AS {_name(name)}"
-        for place, (name, has_none) in enumerate(zip(result.columns, is_text, strict=True), 1)
+        f"{f'CAST(#{number} AS VARCHAR)' if has_none else f'#{number}'} AS {_name(name)}"
+        for number, (name, has_none) in enumerate(zip(result.columns, is_text, strict=True), 1)
     )
     return result.project(", ".join(columns))
 

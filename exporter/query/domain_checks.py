@@ -37,12 +37,12 @@ _FINDINGS = """
         SELECT name, severity, stage_arn, session_id, count,
             sum(count) OVER (PARTITION BY name) AS total,
             count(session_id) OVER (PARTITION BY name) AS sessions,
-            row_number() OVER (PARTITION BY name ORDER BY count DESC, stage_arn, session_id) AS place
+            row_number() OVER (PARTITION BY name ORDER BY count DESC, stage_arn, session_id) AS example_number
         FROM checks
     )
     SELECT name, severity, stage_arn, session_id, count, total, sessions
-    FROM numbered WHERE place <= $examples
-    ORDER BY CASE severity WHEN 'error' THEN 0 WHEN 'warn' THEN 1 ELSE 2 END, name, place
+    FROM numbered WHERE example_number <= $examples
+    ORDER BY CASE severity WHEN 'error' THEN 0 WHEN 'warn' THEN 1 ELSE 2 END, name, example_number
 """
 _EXAMPLES = 3
 

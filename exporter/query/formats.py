@@ -109,7 +109,7 @@ def _nested(column: Any, kind: Any) -> list[Any]:  # noqa: ANN401 - PyArrow has 
         names = _once([field.name for field in kind])
         columns = [*map(_values, column.flatten())]
         found: list[Any] = [
-            {name: of[place] for name, of in zip(names, columns, strict=True)} for place in range(len(column))
+            {name: of[index] for name, of in zip(names, columns, strict=True)} for index in range(len(column))
         ]
     elif pa.types.is_map(kind):
         make = dict if pa.types.is_string(kind.key_type) else list
@@ -120,7 +120,7 @@ def _nested(column: Any, kind: Any) -> list[Any]:  # noqa: ANN401 - PyArrow has 
         found = [inner[begin:end] for begin, end in pairwise(column.offsets.to_pylist())]
     elif pa.types.is_fixed_size_list(kind):
         inner, size = _values(column.values), kind.list_size
-        found = [inner[place * size :][:size] for place in range(column.offset, column.offset + len(column))]
+        found = [inner[index * size :][:size] for index in range(column.offset, column.offset + len(column))]
     else:
         return column.to_pylist()  # type: ignore[no-any-return]
     return [value if is_there else None for value, is_there in zip(found, column.is_valid().to_pylist(), strict=True)]
@@ -131,8 +131,8 @@ def _times(column: Any, whole: Any) -> list[str | None]:  # noqa: ANN401 - PyArr
     texts: list[str | None] = pc.cast(column, pa.string()).to_pylist()
     wholes, last = column.cast(whole), (1 << whole.bit_width - 1) - 1
     for infinite, text in ((last, "infinity"), (-last, "-infinity")):
-        for place in pc.indices_nonzero(pc.equal(wholes, infinite)).to_pylist():
-            texts[place] = text
+        for index in pc.indices_nonzero(pc.equal(wholes, infinite)).to_pylist():
+            texts[index] = text
     return texts
 
 

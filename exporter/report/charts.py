@@ -59,12 +59,12 @@ def columns_of(levels: Sequence[Level], scale: TimeScale, most_columns: int = _C
     level, filled = 0, 0
     for each in levels:
         at = min(max((each.at_us - scale.start_us) * count // scale.length_us, 0), count - 1)
-        for place in range(filled, at + 1):
-            columns[place] = max(columns[place], level)
+        for index in range(filled, at + 1):
+            columns[index] = max(columns[index], level)
         columns[at] = max(columns[at], each.peak)
         level, filled = each.at_end, at + 1
-    for place in range(filled, count):
-        columns[place] = max(columns[place], level)
+    for index in range(filled, count):
+        columns[index] = max(columns[index], level)
     return columns
 
 
@@ -73,11 +73,11 @@ def stretched(columns: Sequence[float], top: float, y: float, height: float) -> 
     heights = [_STRETCH / 10 * (1 - value / top) if top else _STRETCH / 10 for value in columns]
     width = _STRETCH / max(len(columns), 1)
     line, last = "", None
-    for place, at in enumerate(heights):
+    for index, at in enumerate(heights):
         if last is None:
             line = f"M0 {number(at)}"
         elif at != last:
-            line += f"H{number(place * width)}V{number(at)}"
+            line += f"H{number(index * width)}V{number(at)}"
         last = at
     line += f"H{_STRETCH}"
     return tag(
@@ -108,8 +108,8 @@ def small_bars(heights: Sequence[float], label: str, height: int = 24) -> Html:
     top, share = max(heights, default=0) or 1, _STRETCH / max(len(heights), 1)
     width = min(share * _BAR_SHARE, _STRETCH * _BAR_WIDTH_MAX / 100)
     bars = "".join(
-        f"M{number((place + 0.5) * share - width / 2)} 100V{number(100 * (1 - value / top))}h{number(width)}V100Z"
-        for place, value in enumerate(heights)
+        f"M{number((index + 0.5) * share - width / 2)} 100V{number(100 * (1 - value / top))}h{number(width)}V100Z"
+        for index, value in enumerate(heights)
         if value > 0
     )
     return tag(
@@ -152,7 +152,7 @@ def framed(label: str, height: int, values: ValueScale, ticks: Sequence[Tick], d
 def time_axis(ticks: Sequence[Tick], y: float) -> list[Html]:
     """Write the moments of an axis below ``y``; each second one is left out where it is narrow."""
     written = []
-    for place, tick in enumerate(ticks):
+    for index, tick in enumerate(ticks):
         anchor = "start" if tick.percent < _EDGE_PERCENT else "end" if tick.percent > 100 - _EDGE_PERCENT else None
         x = _percent(tick.percent)
         below = tag("text", tick.below, x=x, y=y + 30, text_anchor=anchor, class_="below") if tick.below else None
@@ -162,7 +162,7 @@ def time_axis(ticks: Sequence[Tick], y: float) -> list[Html]:
                 tag("line", x1=x, x2=x, y1=y, y2=y + 4),
                 tag("text", tick.text, x=x, y=y + 17, text_anchor=anchor),
                 below,
-                class_="tick odd" if place % 2 and len(ticks) > _TICKS_NARROW_MAX else "tick",
+                class_="tick odd" if index % 2 and len(ticks) > _TICKS_NARROW_MAX else "tick",
             )
         )
     return written
@@ -177,8 +177,8 @@ def _bars(bars: Sequence[Bar], top: float, y: float, height: float) -> list[Html
     share = 100 / max(len(bars), 1)
     width = min(share * _BAR_SHARE, _BAR_WIDTH_MAX)
     drawn = []
-    for place, bar in enumerate(bars):
-        at = {"x": _percent((place + 0.5) * share - width / 2), "width": _percent(width)}
+    for index, bar in enumerate(bars):
+        at = {"x": _percent((index + 0.5) * share - width / 2), "width": _percent(width)}
         low, high = (height * value / top if top else 0 for value in (bar.low, bar.high))
         if low > 0:
             drawn.append(tag("rect", **at, y=y + height - low, height=low, class_="low"))
@@ -192,11 +192,11 @@ def _bar_labels(bars: Sequence[Bar], values: ValueScale, plot: float, *, is_whol
         tag(
             "text",
             wording.count(round(bar.high)) if is_whole else wording.decimal(bar.high),
-            x=_percent((place + 0.5) * 100 / len(bars)),
+            x=_percent((index + 0.5) * 100 / len(bars)),
             y=max(_TOP + plot * (1 - values.percent(bar.high) / 100) - 4, _TOP),
             class_="value",
         )
-        for place, bar in enumerate(bars)
+        for index, bar in enumerate(bars)
         if bar.high > 0
     ]
 

@@ -91,7 +91,7 @@ def _days(facts: LakeFacts) -> list[Html | None]:
     drawn = None
     if calendar is not None and calendar.count > 1:
         bars = calendar.bars(facts.hours)
-        best = max(range(len(bars)), key=lambda place: bars[place].high)
+        best = max(range(len(bars)), key=lambda index: bars[index].high)
         most = wording.hours(bars[best].low, bars[best].high)
         label = f"participant hours by {calendar.bar_name}: at most {most}"
         drawn = joined((
@@ -182,7 +182,7 @@ def _stage_days(facts: LakeFacts, names: Mapping[str, str | None]) -> list[Html 
 
 def _sum_columns(facts: LakeFacts) -> list[Column]:
     """The columns of sums; that of guesses only where something was guessed."""
-    return [column for place, column in enumerate(_SUMS) if place != _GUESSED or _has_guesses(facts)]
+    return [column for index, column in enumerate(_SUMS) if index != _GUESSED or _has_guesses(facts)]
 
 
 def _has_guesses(facts: LakeFacts) -> bool:

@@ -62,7 +62,7 @@ def page(origin: Origin, statuses: Sequence[ScopeStatus], facts: LakeFacts, sess
     """Make the whole page."""
     names = _names(facts)
     people = sum(session.counts.participants for session in facts.sessions)
-    anchors = {session.line.key: f"session-{place}" for place, session in enumerate(sessions, 1)}
+    anchors = {session.line.key: f"session-{number}" for number, session in enumerate(sessions, 1)}
     body = [
         _header(origin),
         tag(
@@ -126,9 +126,9 @@ def _contents(facts: LakeFacts, sessions: Sequence[SessionFacts]) -> Html | None
         tag(
             "a",
             joined((name_text(session.line.stage_name, "session"), f", {_when(session)}")),
-            href=f"#session-{place}",
+            href=f"#session-{number}",
         )
-        for place, session in enumerate(sessions, 1)
+        for number, session in enumerate(sessions, 1)
     ]
     return tag("nav", *listed, aria_label="On this page")
 

@@ -94,13 +94,13 @@ _PEOPLE = f"""
         SELECT *, count(*) OVER same AS total, row_number() OVER (
             PARTITION BY is_publisher
             ORDER BY if(is_publisher, -publish_s, 0), first_join_at NULLS LAST, participant_id
-        ) AS place
+        ) AS person_number
         FROM people WINDOW same AS (PARTITION BY is_publisher)
     )
     SELECT participant_id, user_id, is_publisher, publish_s, watch_s, errors, total FROM ordered
-    WHERE if(is_publisher, place <= $publishers_max,
-        place * $viewers_max // total <> (place - 1) * $viewers_max // total)
-    ORDER BY is_publisher DESC, place
+    WHERE if(is_publisher, person_number <= $publishers_max,
+        person_number * $viewers_max // total <> (person_number - 1) * $viewers_max // total)
+    ORDER BY is_publisher DESC, person_number
 """  # noqa: S608 - of this module's own texts
 _STRETCHES = f"""
     SELECT participant_id, kind, epoch_us(started_at), epoch_us(coalesce(ended_at, until_at)),

@@ -104,4 +104,4 @@ class ValueScale:
         steps = round(self.top / self.step)
         digits = max(0, -math.floor(math.log10(self.step) + 1e-9)) if self.step < 1 else 0
         has_half = self.step * 10**digits % 1 > 1e-9  # noqa: PLR2004 - more than floats are off by
-        return [Tick(100 * place / steps, f"{place * self.step:,.{digits + has_half}f}") for place in range(steps + 1)]
+        return [Tick(100 * index / steps, f"{index * self.step:,.{digits + has_half}f}") for index in range(steps + 1)]

@@ -203,7 +203,7 @@ def _wait_ticks() -> list[Tick]:
     bounds = [wording.span(bound).replace(".0", "") for bound in WAIT_BOUNDS_S]
     between = [f"{low} to {high}" for low, high in pairwise(bounds)]
     names = [f"< {bounds[0]}", *between, f"≥ {bounds[-1]}"]
-    return [Tick(100 * (place + 0.5) / len(names), name) for place, name in enumerate(names)]
+    return [Tick(100 * (index + 0.5) / len(names), name) for index, name in enumerate(names)]
 
 
 def _errors(errors: Sequence[ErrorLine]) -> list[Html]:

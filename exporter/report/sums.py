@@ -100,19 +100,19 @@ class Calendar:
         """The hours of each bar, at least and at most."""
         low, high = [0.0] * self.count, [0.0] * self.count
         for day in hours:
-            place = (day.day_us - self.start_us) // DAY_US // self.step_days
-            low[place] += day.low
-            high[place] += day.high
+            index = (day.day_us - self.start_us) // DAY_US // self.step_days
+            low[index] += day.low
+            high[index] += day.high
         return [Bar(*each) for each in zip(low, high, strict=True)]
 
     def ticks(self) -> list[Tick]:
         """Some of the bars by the day on which they begin, below their middle; the year where it begins."""
         every = -(-self.count // _TICKS_MAX)
         ticks, last = [], ""
-        for place in range(0, self.count, every):
-            at_us = self.start_us + place * self.step_days * DAY_US
+        for index in range(0, self.count, every):
+            at_us = self.start_us + index * self.step_days * DAY_US
             day = wording.short_day(at_us)
             year = wording.day(at_us).removeprefix(f"{day} ")
-            ticks.append(Tick(100 * (place + 0.5) / self.count, day, year if year != last else ""))
+            ticks.append(Tick(100 * (index + 0.5) / self.count, day, year if year != last else ""))
             last = year
         return ticks

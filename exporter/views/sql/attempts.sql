@@ -14,7 +14,7 @@ WITH tries AS (
         WHERE event_name IN (
             'JOINED', 'JOIN_ERROR', 'PUBLISH_STARTED', 'PUBLISH_ERROR', 'SUBSCRIBE_STARTED', 'SUBSCRIBE_ERROR'
         )
-    ) told
+    ) starts_and_errors
     GROUP BY stage_arn, session_id, participant_id, midnight_us, what
 ),
 by_day AS (

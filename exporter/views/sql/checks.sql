@@ -9,7 +9,7 @@ reported AS (
     SELECT stage_arn, session_id, event_name, CASE WHEN error_code <> '' THEN 1 ELSE 0 END AS has_code,
         event_us - event_us % 86400000000 AS midnight_us,
         MIN(event_us) AS first_us, MAX(event_us) AS last_us,
-        CAST(COUNT(*) AS BIGINT) AS told_count,
+        CAST(COUNT(*) AS BIGINT) AS event_count,
         CAST(SUM(CASE WHEN event_us <= exported_us + 31622400000000 THEN 1 ELSE 0 END) AS BIGINT) AS timely_count
     FROM base_events
     GROUP BY stage_arn, session_id, event_name, CASE WHEN error_code <> '' THEN 1 ELSE 0 END,
@@ -21,7 +21,7 @@ known AS (
         MIN(early_us) AS first_us, MAX(late_us) AS last_us, MAX(untimely) AS has_untimely
     FROM (
         SELECT stage_arn, session_id, 0 AS row_count, CAST(-1 AS BIGINT) AS begun_us, CAST(-1 AS BIGINT) AS over_us,
-            first_us AS early_us, last_us AS late_us, CASE WHEN timely_count < told_count THEN 1 ELSE 0 END AS untimely
+            first_us AS early_us, last_us AS late_us, CASE WHEN timely_count < event_count THEN 1 ELSE 0 END AS untimely
         FROM reported
         UNION ALL
         SELECT stage_arn, session_id, has_row, start_us, end_us, CAST(9000000000000000000 AS BIGINT),
@@ -97,12 +97,12 @@ findings AS (
     WHERE kind <> 'join' AND joined_until_us < started_us
     GROUP BY kind, stage_arn, session_id
     UNION ALL
-    SELECT 'error_without_code', 'warn', stage_arn, session_id, CAST(SUM(told_count) AS BIGINT)
+    SELECT 'error_without_code', 'warn', stage_arn, session_id, CAST(SUM(event_count) AS BIGINT)
     FROM reported
     WHERE event_name LIKE '%ERROR' AND has_code = 0
     GROUP BY stage_arn, session_id
     UNION ALL
-    SELECT 'code_without_error', 'warn', stage_arn, session_id, CAST(SUM(told_count) AS BIGINT)
+    SELECT 'code_without_error', 'warn', stage_arn, session_id, CAST(SUM(event_count) AS BIGINT)
     FROM reported
     WHERE event_name NOT LIKE '%ERROR' AND has_code = 1
     GROUP BY stage_arn, session_id
@@ -127,7 +127,7 @@ findings AS (
     GROUP BY stage_arn, session_id
     HAVING SUM(stop) > 0
     UNION ALL
-    SELECT 'unknown_event_name', 'info', stage_arn, session_id, CAST(SUM(told_count) AS BIGINT)
+    SELECT 'unknown_event_name', 'info', stage_arn, session_id, CAST(SUM(event_count) AS BIGINT)
     FROM reported
     WHERE event_name NOT IN (
         'JOINED', 'LEFT', 'JOIN_ERROR', 'PUBLISH_STARTED', 'PUBLISH_STOPPED', 'PUBLISH_ERROR', 'SUBSCRIBE_STARTED',

@@ -86,8 +86,9 @@ paired AS (
     FROM neighbours
     WHERE step = 1 OR kind_code = 0
 ),
--- What no stop has ended may have ended with its participant's stay. What the stays say of it: the first LEFT from this instant on, the first JOINED from
--- this instant on that is no stay of length zero, and the first LEFT that ends such a stay.
+-- What no stop has ended may have ended with its participant's stay. So each start gets three times, from its own
+-- instant on: of the first LEFT, of the first JOINED that is no stay of length zero, and of the first LEFT that ends such
+-- a stay.
 among_stays AS (
     SELECT unit, kind_code, peer, step, event_at, event_us, next_step, next_us, next_at, flag_code, is_zero,
         COALESCE(MIN(CASE WHEN kind_code = 0 AND step = 0 THEN event_us END) OVER since, -1) AS left_us,

@@ -22,18 +22,18 @@ waited AS (
 ),
 ranked AS (
     SELECT stage_arn, what, has_wait, wait_us,
-        ROW_NUMBER() OVER (PARTITION BY stage_arn, what, has_wait ORDER BY wait_us) AS place,
-        COUNT(*) OVER (PARTITION BY stage_arn, what, has_wait) AS places
+        ROW_NUMBER() OVER (PARTITION BY stage_arn, what, has_wait ORDER BY wait_us) AS wait_number,
+        COUNT(*) OVER (PARTITION BY stage_arn, what, has_wait) AS wait_count
     FROM waited
 )
 SELECT r.stage_arn AS stage_arn, r.what AS what,
     CAST(SUM(r.has_wait) AS BIGINT) AS participants,
     CAST(COUNT(*) AS BIGINT) AS of_participants,
     MAX(CASE
-        WHEN r.has_wait = 1 AND r.place * 100 >= r.places * 50 AND (r.place - 1) * 100 < r.places * 50 THEN r.wait_us
+        WHEN r.has_wait = 1 AND r.wait_number * 100 >= r.wait_count * 50 AND (r.wait_number - 1) * 100 < r.wait_count * 50 THEN r.wait_us
     END) / CAST(1000000 AS DOUBLE) AS p50_s,
     MAX(CASE
-        WHEN r.has_wait = 1 AND r.place * 100 >= r.places * 95 AND (r.place - 1) * 100 < r.places * 95 THEN r.wait_us
+        WHEN r.has_wait = 1 AND r.wait_number * 100 >= r.wait_count * 95 AND (r.wait_number - 1) * 100 < r.wait_count * 95 THEN r.wait_us
     END) / CAST(1000000 AS DOUBLE) AS p95_s,
     MAX(n.stage_name) AS stage_name
 FROM ranked r
