@@ -90,14 +90,14 @@ class DaskRun:
         ledger.scopes = [pending(task) for task in tasks]
         async with open_store(settings.lake, self.make_session, settings.s3) as store:
             before = await last_numbers(store)
-            night = _Night(store, tag, before, tasks)
-            following = asyncio.create_task(night.follow(ledger))
+            logs = _TaskLogs(store, tag, before, tasks)
+            following = asyncio.create_task(logs.follow(ledger))
             try:
                 async with self._client() as client:
                     try:
-                        await _Hand(client, tag, stop, night.ends).carry_out(tasks)
+                        await _TaskRunner(client, tag, stop, logs.ends).carry_out(tasks)
                     finally:  # before the cluster is closed, which takes a while
-                        ledger.scopes = await night.read()
+                        ledger.scopes = await logs.read()
             except StopRequested:
                 pass  # what was not begun is deferred
             finally:
@@ -156,7 +156,7 @@ def check_address(address: str) -> None:
 
 
 def _quiet(library: str) -> None:
-    """Let a library's warnings go where ours go: it has set up logs of its own when it was imported."""
+    """Silence a library's logs but for what is critical, which goes where ours goes. It had set up logs of its own."""
     for name in list(logging.root.manager.loggerDict):
         if name.partition(".")[0] == library:
             logging.getLogger(name).handlers.clear()
@@ -165,7 +165,7 @@ def _quiet(library: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Night:
+class _TaskLogs:
     """What the logs say of the tasks, from the records after ``before`` on; ``ends`` are the tasks' own words."""
 
     store: Store
@@ -189,8 +189,8 @@ class _Night:
 
 
 @dataclass(frozen=True, slots=True)
-class _Hand:
-    """Hands tasks to a cluster, and waits for their ends, which it notes in ``ends`` by the tasks' names."""
+class _TaskRunner:
+    """Has tasks carried out on a cluster, and notes how they ended in ``ends``, by the tasks' names."""
 
     client: Client
     tag: str

@@ -30,7 +30,7 @@ class TaskEnd:
     failed: str | None = None
 
     @property
-    def words(self) -> str:
+    def reason(self) -> str:
         """Why it failed, for people."""
         if self.failed is not None:
             return self.failed
@@ -79,12 +79,12 @@ def _is_of(scope: Scope, task: ScopeTask) -> bool:
 
 
 def _without_record(task: ScopeTask, found: Sequence[ScopeNight], end: TaskEnd | None, tag: str) -> ScopeLedger:
-    """How a scope stands of which no run of the night came to its end. Numbers: of what was committed all the same."""
+    """How a scope stands of which no run of the night came to its end. It counts what was committed all the same."""
     if end is not None and end.empty_scope is not None:
         return EmptyScope(task, end.empty_scope)
     ledger: ScopeLedger = found[0] if found else pending(task)
     if end is not None:
-        ledger.lose(TaskLost(f"its log has no closing record of tag {tag}; its task said: {end.words}"))
+        ledger.lose(TaskLost(f"its log has no closing record of tag {tag}; its task said: {end.reason}"))
     return ledger
 
 

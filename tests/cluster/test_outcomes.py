@@ -188,7 +188,7 @@ async def test_a_catalog_is_kept_by_the_command_alone(
 
     monkeypatch.setattr(dask_cluster, "publish_after", publish)
     monkeypatch.setattr(DaskRun, "_client", no_cluster)
-    monkeypatch.setattr("exporter.cluster.dask_cluster._Hand.carry_out", no_work)
+    monkeypatch.setattr("exporter.cluster.dask_cluster._TaskRunner.carry_out", no_work)
     catalog = CatalogSettings.model_validate({"kind": kind, "properties": {"uri": "sqlite:///x"}} if kind else {})
     settings = Settings(lake=str(tmp_path), regions=("eu-west-1",), catalog=catalog)
     ledger = RunLedger("r")
@@ -204,6 +204,6 @@ async def test_a_scheduler_that_does_not_answer_is_named(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(dask_cluster, "_LOOK_S", 0.0)
     monkeypatch.setattr(dask_cluster, "_CONNECT_S", 0.01)
-    hand: Any = dask_cluster._Hand(SimpleNamespace(nthreads=unanswered), "r", Stop(), {})  # noqa: SLF001 - no cluster can be stopped so in a second
+    hand: Any = dask_cluster._TaskRunner(SimpleNamespace(nthreads=unanswered), "r", Stop(), {})  # noqa: SLF001 - no cluster can be stopped so in a second
     with pytest.raises(ClusterFailed, match=r"the Dask scheduler is gone \(no answer in 0\.01 s\)"):
         await hand._watch()  # noqa: SLF001 - the same
