@@ -86,7 +86,7 @@ def _of_catalog(settings: Settings, account_id: str | None) -> list[Statement]:
 def _of_notices(settings: Settings) -> list[Statement]:
     """What publishing a run's end to a topic needs."""
     topic_arn = settings.notify.sns_topic_arn
-    return [] if topic_arn is None else [_statement("TellTheTopic", ["sns:Publish"], topic_arn)]
+    return [] if topic_arn is None else [_statement("NotifyTheTopic", ["sns:Publish"], topic_arn)]
 
 
 def _key_arn(key: str, account_id: str | None) -> str:

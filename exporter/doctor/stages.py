@@ -79,7 +79,7 @@ class StagesFound:
         if not asked:
             return Check(NAME, "ok", f"not asked: settings name {counted(len(way.settings.stages), 'stage')}")
         if errors := [scope.error for scope in asked if scope.error is not None]:
-            return Check(NAME, "failed", _told(errors), _remedy(errors[0]))
+            return Check(NAME, "failed", _texts_of(errors), _remedy(errors[0]))
         return self._judged(asked, await self._elsewhere())
 
     def _judged(self, asked: list[ScopeStages], elsewhere: Mapping[str, str | None]) -> Check:
@@ -142,7 +142,7 @@ def _count(scope: ScopeStages) -> str:
     return f"{len(scope.arns):,}{' or more' if scope.has_more else ''}"
 
 
-def _told(errors: Iterable[ApiError]) -> str:
+def _texts_of(errors: Iterable[ApiError]) -> str:
     return named(dict.fromkeys(map(str, errors)), 3)
 
 

@@ -41,22 +41,26 @@ async def send(settings: Settings, notice: Mapping[str, Any], timeout_s: float =
     sendings = []
     if notify.webhook is not None:
         url = notify.webhook.get_secret_value()
-        sendings.append(_told(f"webhook at {host_of(url)}", _post(settings.http, url, notice), timeout_s))
+        sendings.append(_send_one(f"webhook at {host_of(url)}", _post(settings.http, url, notice), timeout_s))
     if notify.sns_topic_arn is not None:
-        sendings.append(_told(notify.sns_topic_arn, _publish(settings, notice), timeout_s))
+        sendings.append(_send_one(notify.sns_topic_arn, _publish(settings, notice), timeout_s))
     await asyncio.gather(*sendings)
 
 
-async def _told(to: str, sending: Awaitable[None], timeout_s: float) -> None:
+async def _send_one(to: str, sending: Awaitable[None], timeout_s: float) -> None:
+    """Wait for a notice to be sent; where it is not, say why in a warning."""
+    reason = None
     try:
         async with asyncio.timeout(timeout_s):
             await sending
     except TimeoutError:
-        _log.warning("a notice was not sent", to=to, reason=f"no answer in {timeout_s:g} s")
+        reason = f"no answer in {timeout_s:g} s"
     except _NotSent as error:
-        _log.warning("a notice was not sent", to=to, reason=str(error))
+        reason = str(error)
     except Exception as error:  # noqa: BLE001 - whatever AWS's libraries raise; its text may hold anything
-        _log.warning("a notice was not sent", to=to, reason=type(error).__name__)
+        reason = type(error).__name__
+    if reason is not None:
+        _log.warning("a notice was not sent", to=to, reason=reason)
 
 
 async def _post(http: HttpSettings, url: str, notice: Mapping[str, Any]) -> None:

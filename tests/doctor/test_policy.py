@@ -55,12 +55,12 @@ def test_a_catalog_of_glue() -> None:
     assert policies_of(sql, ACCOUNT) == policies_of(ALL, ACCOUNT)
 
 
-def test_a_topic_that_is_told() -> None:
+def test_a_topic_that_is_notified() -> None:
     """The run's own credentials publish on it, and on no other."""
     arn = "arn:aws:sns:eu-west-1:111122223333:nights"
     told = Settings.model_validate({"notify": {"sns_topic_arn": arn}})
     assert policies_of(told, None)["exporter"]["Statement"][-1] == {
-        "Sid": "TellTheTopic",
+        "Sid": "NotifyTheTopic",
         "Effect": "Allow",
         "Action": ["sns:Publish"],
         "Resource": arn,
