@@ -1,4 +1,4 @@
-"""Every error that the exporter raises on purpose.
+"""The errors that the exporter raises on purpose, in more than one package.
 
 ::
 
@@ -35,7 +35,7 @@
         └── Overtaken           another run committed first to the same scope
 
 Errors of botocore, aiohttp, pyarrow and the operating system are translated where those are called.
-Two more stand where they are made: `telemetry.unforeseen.Bug` and `library.failed.RunFailed`.
+Those of one package alone stand there, such as `catalog.errors.CatalogError` and `telemetry.unforeseen.Bug`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The object that ``--json`` prints and `exporter.export` returns, as types. README says what each member means."""
+"""The object that ``--json`` prints and `exporter.export` returns, as types. docs/running.md says what each means."""
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import count
 from typing import TYPE_CHECKING
 
 from exporter.commit_log.layout import number_of, numbered, records_prefix, snapshots_prefix
@@ -57,4 +56,4 @@ async def _copy(store: Store, key: str, to: str) -> bool:
 
 def _names(to: str) -> Sequence[str]:
     """A name may be taken by what was set aside before."""
-    return [to, *(f"{to}.{number}" for number, _ in zip(count(2), range(_COPIES_MAX - 1), strict=False))]
+    return [to, *(f"{to}.{number}" for number in range(2, _COPIES_MAX + 1))]

@@ -1,1 +1,1 @@
-"""The machine that a run is on: its clocks, and how many files it lets a process open."""
+"""The machine that a run is on: its clock, its memory and open files, and how this program was installed there."""

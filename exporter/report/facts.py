@@ -132,7 +132,7 @@ class LakeFacts:
 
 @dataclass(frozen=True, slots=True)
 class LanePerson:
-    """A participant that has a lane. ``viewers`` are chosen; a publisher is one that has ever published."""
+    """A participant that has a lane. One that has ever published is a publisher; of the others only some have lanes."""
 
     participant_id: str
     user_id: str | None

@@ -98,7 +98,7 @@ def test_sessions_and_days_can_be_chosen(lake: Path, tmp_path: Path, capsys: pyt
     nothing = ["--since", "2021-01-01", "--until", "2021-02-01"]
     assert main(["report", "--lake", str(lake), "--out", str(out), *nothing]) == 0
     assert "No session is here" in shown(out)
-    assert "from 2021-01-01 until 2021-02-01" in shown(out)
+    assert "from 2021-01-01, before 2021-02-01" in shown(out)
 
 
 def test_a_lake_without_a_log_is_shown_and_says_so(tmp_path: Path) -> None:

@@ -186,4 +186,4 @@ def _report(invocation: Invocation, lake: Path) -> str:
     """Write the report, and say where it is."""
     out = lake / _REPORT
     report = write_report(invocation, Settings(lake=str(lake)), ReportOptions(out))
-    return f"The same in pictures ({report.summary}), for any browser:\n\n    {plain(str(out))}"
+    return f"The same in pictures ({report.line}), for any browser:\n\n    {plain(str(out))}"

@@ -63,11 +63,12 @@ class Report:
     sessions: Sequence[SessionFacts]
 
     @property
-    def summary(self) -> str:
+    def line(self) -> str:
         """How many sessions are in it, and whether it can't say what is complete."""
-        shown = f"{counted(len(self.lake.sessions), 'session')}, {len(self.sessions)} in detail"
+        sessions = f"{counted(len(self.lake.sessions), 'session')}, {len(self.sessions)} in detail"
         damaged = sum(status.error is not None for status in self.scopes)
-        return f"{shown}; not known to be complete: {counted(damaged, 'log')} can't be relied on" if damaged else shown
+        doubt = f"; not known to be complete: {counted(damaged, 'log')} can't be relied on" if damaged else ""
+        return sessions + doubt
 
 
 def make_report(invocation: Invocation, settings: Settings, asked: ReportOptions) -> int:
@@ -87,7 +88,7 @@ def make_report(invocation: Invocation, settings: Settings, asked: ReportOptions
             "shown": [{"stage_arn": each.line.key[0], "session_id": each.line.key[1]} for each in report.sessions],
         }
     )
-    invocation.say(plain(f"{asked.out}: {report.summary}"))
+    invocation.say(plain(f"{asked.out}: {report.line}"))
     return exit_codes.of_logs(damaged=len(damaged), all_=len(report.scopes))
 
 
@@ -153,5 +154,5 @@ def _asking(database: Database) -> Ask:
 
 def _range_text(dates: Dates) -> str:
     since = "" if dates.since is None else f"from {dates.since}"
-    until = "" if dates.until is None else f"until {dates.until}, without it"
-    return " ".join(filter(None, (since, until))) or "all dates"
+    until = "" if dates.until is None else f"before {dates.until}"
+    return ", ".join(filter(None, (since, until))) or "all dates"
