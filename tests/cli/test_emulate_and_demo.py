@@ -7,10 +7,12 @@ import shlex
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import pytest
 
 import exporter
@@ -223,11 +225,26 @@ def test_demo_shows_who_watched_longest(tmp_path: Path) -> None:
     answers = demo_queries.first_answers(lake)
     table = answers.partition("who watched longest")[2].partition("-----\n")[2]
     assert [line.split() for line in table.splitlines()[:2]] == [
-        ["bob", "Safari", "null", "1.833"],  # with a replica until the session's end
-        ["alice", "Firefox", "null", "1.75"],
+        ["bob", "Safari", "1.833"],  # with a replica until the session's end
+        ["alice", "Firefox", "1.75"],
     ]
     assert "lobby" in answers
     assert shlex.quote(str(lake)) in answers
+
+
+def test_demo_mixes_no_two_devices_of_a_person() -> None:
+    """Who came by a browser and by an app has both, and not the browser on the app's system; details may be unknown."""
+    with closing(duckdb.connect()) as database:
+        database.execute(
+            "CREATE TABLE participant_summary (user_id TEXT, browser_name TEXT, os_name TEXT, watch_s DOUBLE)"
+        )
+        database.execute(
+            "INSERT INTO participant_summary VALUES ('ann', 'Edge', 'Windows', 3600), ('ann', NULL, 'iOS', 3600),"
+            " ('ben', NULL, NULL, 3600)"
+        )
+        [(ann, devices, hours), ben] = database.sql(demo_queries.WATCHED).fetchall()
+    assert (ann, devices, hours) == ("ann", "Edge, iOS app", 2.0)
+    assert ben == ("ben", None, 1.0)
 
 
 SEEDED = ["--stages", "1", "--sessions", "1", "--participants", "2", "--active-share", "0", "--events", "9"]

@@ -28,10 +28,11 @@ _BUSIEST = "SELECT session_id FROM session_summary ORDER BY participants DESC, s
 _PRESENT = """\
 SELECT epoch_us(minute) AS minute_us, peak, at_end FROM concurrency_by_minute
 WHERE kind = 'join' AND session_id = $session_id ORDER BY minute"""
-_WATCHED = """\
-SELECT user_id, max(browser_name) AS browser, max(os_name) AS system, sum(watch_s) / 3600 AS hours
-FROM participant_summary WHERE user_id IS NOT NULL
-GROUP BY user_id ORDER BY hours DESC, user_id LIMIT 5"""
+#: A person may come with two devices: each is named, and no browser stands beside another device's system.
+WATCHED = """\
+SELECT user_id, string_agg(DISTINCT device, ', ' ORDER BY device) AS devices, sum(watch_s) / 3600 AS hours
+FROM (SELECT *, coalesce(browser_name, os_name || ' app') AS device FROM participant_summary)
+WHERE user_id IS NOT NULL GROUP BY user_id ORDER BY hours DESC, user_id LIMIT 5"""
 #: What to ask next, each a line.
 _MORE = (
     "SELECT day, sum(hours_low) AS low, sum(hours_high) AS high FROM participant_hours GROUP BY day ORDER BY day",
@@ -51,9 +52,9 @@ def first_answers(lake: Path) -> str:
             _indented(_LARGEST),
             _indented(_table(database, _LARGEST)),
             *_busiest(database),
-            "The five people who watched longest, with their browsers (an app has none):",
-            _indented(_WATCHED),
-            _indented(_table(database, _WATCHED)),
+            "The five people who watched longest, and in which browser or app:",
+            _indented(WATCHED),
+            _indented(_table(database, WATCHED)),
         ]
     command = f"ivs-export query --lake {shlex.quote(str(lake))}"
     asking = "\n".join(f'    {plain(command)} "{sql}"' for sql in _MORE)
