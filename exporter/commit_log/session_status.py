@@ -94,7 +94,7 @@ TRANSITIONS: Mapping[SessionStatus, Mapping[SessionEvent, SessionStatus | None]]
         _S.SEALED: {
             _E.OTHER_END_LISTED: _S.SEALED,  # the next run's list shows it again, and that run opens it
             _E.FILES_LOST: _S.CONTESTED,
-            _E.COMMITTED_OPEN: _S.OPEN,  # a unit was found after all
+            _E.COMMITTED_OPEN: None,  # its list has come to its end: no unit of it is found any more
             _E.COMMITTED_SEALED: _S.SEALED,
         },
         _S.KEPT_SEALED: {
