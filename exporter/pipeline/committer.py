@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from exporter.commit_log.journal import Journal
-    from exporter.commit_log.records import StageEntry
+    from exporter.commit_log.records import SessionEntry, StageEntry
     from exporter.lake.data_files import DataFile
     from exporter.ledger import ScopeLedger
+    from exporter.model import SessionKey
     from exporter.pipeline.checkpoint import Checkpoint
     from exporter.pipeline.known_events import KnownEvents
     from exporter.pipeline.run_context import RunContext
@@ -62,18 +63,22 @@ class Committer:
         self._stagings = 0
 
     async def commit(self, checkpoint: Checkpoint) -> None:
-        """Make a checkpoint true: staged files, then the record, then their publication.
+        """Make a checkpoint true: stage its rows, write the record that names the files, publish them.
 
         Raises :class:`LakeError` where that fails, and :class:`LogDamaged` where the log does not know the files that
         the new ones would lie beside.
         """
         await self.losses.let_go(checkpoint.sessions)
         checkpoint.drop_sessions_without_news()
-        if checkpoint.sessions or checkpoint.stages:
-            with span("checkpoint", scope=self._ledger.name):
-                await self.stage(checkpoint)
-                decisions = await self._stage_sessions(checkpoint)
-                await self._commit(checkpoint, decisions)
+        if not (checkpoint.sessions or checkpoint.stages):
+            return
+        with span("checkpoint", scope=self._ledger.name):
+            await self.stage(checkpoint)
+            decisions = await self._stage_sessions(checkpoint)
+            entries, keys = checkpoint.entries(decisions)  # in one step with the last look at whether they hold
+            await self._commit(checkpoint, entries)
+            await self._publish(checkpoint.files)
+            self._note_committed(checkpoint, entries, keys)
 
     async def stage(self, checkpoint: Checkpoint) -> None:
         """Move the buffered rows to staged files; where that fails, what was staged before goes with them."""
@@ -129,8 +134,8 @@ class Committer:
             await self.discard(checkpoint.files)
             raise
 
-    async def _commit(self, checkpoint: Checkpoint, decisions: SessionDecisions) -> None:
-        entries, keys = checkpoint.entries(decisions)
+    async def _commit(self, checkpoint: Checkpoint, entries: Sequence[SessionEntry]) -> None:
+        """Write the record. Its files stay staged where nobody knows whether it was written: the next run looks."""
         result = await self._journal.commit(
             text_of(self._clock.wall_us()),
             changes=FileChanges(added=checkpoint.files),
@@ -140,16 +145,20 @@ class Committer:
         if result.outcome is CommitOutcome.OVERTAKEN:
             await self.discard(checkpoint.files)
         result.check()
-        await self._publish(checkpoint.files)
+
+    async def _publish(self, files: Sequence[DataFile]) -> None:
+        if gone := await publish(self._store, files):
+            raise LakeError(f"{gone[0].key} was staged and is gone: something else removes files from the lake")
+
+    def _note_committed(
+        self, checkpoint: Checkpoint, entries: Sequence[SessionEntry], keys: Mapping[SessionKey, list[str]]
+    ) -> None:
+        """Note what the record says; ``keys`` are those of the new files with rows of each session."""
         self._ledger.published(checkpoint.files)
         for progress, entry in zip(checkpoint.sessions.values(), entries, strict=True):
             if progress.committed(entry, keys[progress.session.key]):
                 self._ledger.sessions_sealed += 1
                 self._known_events.forget(progress.session.key)
-
-    async def _publish(self, files: Sequence[DataFile]) -> None:
-        if gone := await publish(self._store, files):
-            raise LakeError(f"{gone[0].key} was staged and is gone: something else removes files from the lake")
 
     def _next_name(self) -> str:
         self._stagings += 1

@@ -125,9 +125,9 @@ def _commit_before_stage() -> Sequence[tuple[Any, str, Any]]:
 def _publish_before_record() -> Sequence[tuple[Any, str, Any]]:
     right = Committer._commit
 
-    async def commit_files(self: Any, waiting: Checkpoint, decisions: Any) -> None:
+    async def commit_files(self: Any, waiting: Checkpoint, entries: Any) -> None:
         await staging.publish(self._store, waiting.files)
-        await right(self, waiting, decisions)
+        await right(self, waiting, entries)
 
     return [(Committer, "_commit", commit_files)]
 
@@ -306,9 +306,9 @@ def _a_snapshot_one_record_short() -> Sequence[tuple[Any, str, Any]]:
 def _a_lost_answer_is_a_failure() -> Sequence[tuple[Any, str, Any]]:
     right = Committer._commit
 
-    async def commit_files(self: Any, waiting: Checkpoint, decisions: Any) -> None:
+    async def commit_files(self: Any, waiting: Checkpoint, entries: Any) -> None:
         try:
-            await right(self, waiting, decisions)
+            await right(self, waiting, entries)
         except LakeBusy:
             await self.discard(waiting.files)
             raise
