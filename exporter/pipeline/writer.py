@@ -113,27 +113,28 @@ class Writer:
 
     async def _write(self, deliveries: Channel[Delivery]) -> None:
         due_s = self._clock.monotonic_s() + self._checkpoint_s
-        while True:
-            delivery, is_over = None, False
-            try:
-                async with asyncio.timeout(max(due_s - self._clock.monotonic_s(), 0.0)) as self._waiting:
-                    delivery = await deliveries.get()
-            except Closed:
-                is_over = True
-            except TimeoutError:
-                pass  # a checkpoint is due
+        with suppress(Closed):
+            while True:
+                delivery = await self._next(deliveries, due_s)
+                if delivery is not None:
+                    await self._take(delivery)
+                if self._clock.monotonic_s() >= due_s or self._is_due:
+                    later = await self._await_details(deliveries)
+                    await self._commit()
+                    due_s = self._clock.monotonic_s() + self._checkpoint_s
+                    for unit in later:
+                        await self._take(unit)
+        await self._commit(is_last=True)
+
+    async def _next(self, deliveries: Channel[Delivery], due_s: float) -> Delivery | None:
+        """The next delivery; None where a checkpoint is due before it comes. Raises :class:`Closed` after the last."""
+        try:
+            async with asyncio.timeout(max(due_s - self._clock.monotonic_s(), 0.0)) as self._waiting:
+                return await deliveries.get()
+        except TimeoutError:
+            return None
+        finally:
             self._waiting = None
-            if is_over:
-                await self._commit(is_last=True)
-                return
-            if delivery is not None:
-                await self._take(delivery)
-            if self._clock.monotonic_s() >= due_s or self._is_due:
-                later = await self._await_details(deliveries)
-                await self._commit()
-                due_s = self._clock.monotonic_s() + self._checkpoint_s
-                for unit in later:
-                    await self._take(unit)
 
     async def _await_details(self, deliveries: Channel[Delivery]) -> list[UnitFetched]:
         """Wait a little for details of participants whose events are about to be committed.
