@@ -36,6 +36,12 @@ class FoundUnits:
     participants: list[ListedParticipant] = field(default_factory=list)
     served_us: int | None = None
 
+    @property
+    def participant_ids(self) -> list[str]:
+        """The participants that a row may be due of: those that were listed; without a list, those to fetch."""
+        found = self.to_fetch if self.served_us is None else self.participants
+        return [each.participant_id for each in found]
+
 
 class UnitFinder:
     """Lists the participants of sessions, and gives the units that its ``plan`` makes work of.

@@ -1,7 +1,12 @@
-"""One scope from end to end: discover → plan → fetch → normalize → stage → commit → publish.
+"""One scope from end to end: discover → plan → fetch, side by side, and then a writer.
 
-Everything runs at once. Between the steps stand bounded channels, so that memory does not depend on how much there is
-to export, and the first events are fetched while later stages are still being listed.
+::
+
+    stages → sessions → units → fetch ─────→ deliveries → Writer: normalize, then by checkpoint
+                 └ participants to describe ─┘                    stage → commit → publish
+
+Each arrow is a bounded channel, so that memory does not depend on how much there is to export. All steps run at once:
+the first events are fetched while later stages are still being listed. What the lists show is delivered, too.
 """
 
 from __future__ import annotations
@@ -89,7 +94,7 @@ class Pipeline:
         self._now_us = now_us
         self._stages = Channel[str](_STAGES_WAITING_MAX)
         self._sessions = Channel["SessionProgress"](_SESSIONS_WAITING_MAX, rank=lambda progress: rank(progress.session))
-        self._units = Channel[tuple[Unit, "SessionProgress"]](_UNITS_WAITING_MAX)
+        self._units = Channel[tuple["SessionProgress", Unit]](_UNITS_WAITING_MAX)
         self._to_describe = Channel[tuple["SessionProgress", str]](_TO_DESCRIBE_WAITING_MAX)
         self._details = Details(caller, ledger, now_us)
         self._deliveries = Channel["Delivery"](_DELIVERIES_WAITING_SIZE_BYTES_MAX, weigh=size_bytes_of)
@@ -107,41 +112,41 @@ class Pipeline:
         Raises a :class:`ScopeLost` or a :class:`LakeError`, which end the run. Any other failure is noted under the
         name of what failed, and the rest goes on.
         """
-        await self._gather(stages, self._take_units, writer.write(self._deliveries))
+        await self._run(stages, self._fetch_and_describe, writer.write(self._deliveries))
 
     async def survey(self, stages: AsyncIterator[StageFound]) -> None:
         """Make the whole plan of what `export` would fetch, and fetch none of it. Raises as `export`."""
 
-        async def take_units() -> None:
+        async def drain_units() -> None:
             await asyncio.gather(self._units.drain(), self._to_describe.drain())
 
-        await self._gather(stages, take_units, self._deliveries.drain())
+        await self._run(stages, drain_units, self._deliveries.drain())
 
-    async def _gather(
+    async def _run(
         self,
         stages: AsyncIterator[StageFound],
-        take_units: Callable[[], Coroutine[Any, Any, None]],
+        use_units: Callable[[], Coroutine[Any, Any, None]],
         take_deliveries: Coroutine[Any, Any, None],
     ) -> None:
-        """Find the units, and let them be taken meanwhile; what is delivered by then is taken, whatever happens."""
+        """Run all steps until they are through, or a stop is asked for; what was delivered by then is taken."""
         taking = asyncio.create_task(take_deliveries)
         try:
             with suppress(StopRequested):
-                await self._stop.cut(self._find(stages, take_units), taking)
+                await self._stop.cut(self._run_steps(stages, use_units), taking)
         finally:
             await self._deliveries.close()
             await taking
 
-    async def _find(
-        self, stages: AsyncIterator[StageFound], take_units: Callable[[], Coroutine[Any, Any, None]]
+    async def _run_steps(
+        self, stages: AsyncIterator[StageFound], use_units: Callable[[], Coroutine[Any, Any, None]]
     ) -> None:
-        """Discover and plan, each list as fast as its own quota and the room after it allow."""
+        """Run the steps before the writer, each as fast as its own quota and the room in the next channel allow."""
         try:
             async with asyncio.TaskGroup() as steps:
                 steps.create_task(self._find_stages(stages))
                 steps.create_task(self._find_sessions())
                 steps.create_task(self._find_units())
-                steps.create_task(take_units())
+                steps.create_task(use_units())
         except BaseExceptionGroup as group:
             raise _first_of(group) from group
 
@@ -169,7 +174,7 @@ class Pipeline:
         await self._units.close()
         await self._to_describe.close()
 
-    async def _take_units(self) -> None:
+    async def _fetch_and_describe(self) -> None:
         """Fetch the units, and describe participants beside that: no run but a backfill takes longer for it."""
         async with asyncio.TaskGroup() as steps:
             describing = steps.create_task(
@@ -203,8 +208,7 @@ class Pipeline:
     async def _pass_on_units(self, progress: SessionProgress, found: FoundUnits) -> None:
         """Deliver the participants that were listed before any of their events is fetched."""
         is_listed, served_us = found.served_us is not None, found.served_us or self._now_us()
-        names = [each.participant_id for each in (found.participants if is_listed else found.to_fetch)]
-        to_describe = self._finder.plan.describe(progress, names, served_us)
+        to_describe = self._finder.plan.describe(progress, found.participant_ids, served_us)
         if found.participants:
             progress.rows_on_their_way += len(found.participants)
             await self._deliver(ParticipantsListed(progress, found.participants, served_us))
@@ -215,14 +219,14 @@ class Pipeline:
                 await self._deliver(ParticipantAwaited(progress, participant_id))
             await self._to_describe.put((progress, participant_id))
         for unit in found.to_fetch:
-            await self._units.put((unit, progress))
+            await self._units.put((progress, unit))
 
-    async def _describe(self, found: tuple[SessionProgress, str]) -> None:
-        if (described := await self._details.describe(*found)) is not None:
+    async def _describe(self, participant: tuple[SessionProgress, str]) -> None:
+        if (described := await self._details.describe(*participant)) is not None:
             await self._deliver(described)
 
-    async def _fetch_unit(self, found: tuple[Unit, SessionProgress]) -> None:
-        unit, progress = found
+    async def _fetch_unit(self, found: tuple[SessionProgress, Unit]) -> None:
+        progress, unit = found
         try:
             fetched = await fetch(
                 lambda: pages(self._caller, Operation.LIST_PARTICIPANT_EVENTS, params_of(unit)),
@@ -276,8 +280,7 @@ class Pipeline:
     async def _listing(self, name: str) -> AsyncIterator[None]:
         """Count a list as read at the end, or as failed under its name.
 
-        A damaged file of a session that was opened again fails the list of its participants, too: the file alone says
-        which participants the list has to show.
+        So does a damaged file of a session that was opened again: it alone says whom the list has to show.
         """
         try:
             yield
