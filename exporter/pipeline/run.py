@@ -183,7 +183,7 @@ class _Run:
         began_s = self.context.clock.monotonic_s()
         try:
             with span("scope", region=plan.region, account=plan.account_id):
-                await self._export(plan, ledger)
+                await self._work_in(plan, ledger)
         except StopRequested:
             pass  # the lists that were not read say so
         except BaseException as error:
@@ -198,14 +198,13 @@ class _Run:
             self.empty.settle(plan)
             ledger.seconds = self.context.clock.monotonic_s() - began_s
 
-    async def _export(self, plan: ScopePlan, ledger: ScopeLedger) -> None:
-        stop, settings = self.context.stop, self.context.settings
-        credentials = await stop.cut(self.services.credentials(plan.account))
-        client = self._client(credentials, self.services.endpoints[plan.region])
-        caller = RetryingCaller(
-            client, settings.quota, settings.retry, settings.run.concurrency, self.context.clock, ledger
-        )
-        first, stages = await stop.cut(first_scope(_stages(caller, plan)))
+    async def _work_in(self, plan: ScopePlan, ledger: ScopeLedger) -> None:
+        """Let the first stages show whose scope it is, and do the run's work in it.
+
+        In a region without a stage it is the work with what the lake has there, if it has anything.
+        """
+        caller = await self._caller(plan, ledger)
+        first, stages = await self.context.stop.cut(first_scope(_stages(caller, plan)))
         scope = _scope_of(first, plan, ledger)
         check_account(self.context.request, ledger.account_id)
         if scope is not None:
@@ -219,6 +218,13 @@ class _Run:
                 ledger.listing_needed()
                 export = ScopeExport(self.context, missed, caller, ledger, is_whole=not plan.stage_arns, is_empty=True)
                 await self.work(export, stages)
+
+    async def _caller(self, plan: ScopePlan, ledger: ScopeLedger) -> RetryingCaller:
+        """What calls a scope's API, with the credentials of its account."""
+        context, settings = self.context, self.context.settings
+        credentials = await context.stop.cut(self.services.credentials(plan.account))
+        client = self._client(credentials, self.services.endpoints[plan.region])
+        return RetryingCaller(client, settings.quota, settings.retry, settings.run.concurrency, context.clock, ledger)
 
     async def _look_elsewhere(self, plans: Sequence[ScopePlan]) -> None:
         """Where whole regions have nothing at all, note which others have stages. It is a hint: nothing fails by it."""
