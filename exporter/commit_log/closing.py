@@ -56,7 +56,7 @@ async def close(
     listed_us = _listed_us(report.began_us, journal.state, now_us) if is_complete else None
     ledger.complete_until_us = journal.state.sealed_until_us(listed_us)
     # What this run has committed of a session says more than the log's old records.
-    returned = [entry for entry in report.returned if not journal.state.is_sealed(*entry.key)]
+    returned = [entry for entry in report.returned if not journal.state.names(*entry.key)]
     result = await journal.commit(
         at,
         entries=LogEntries(sessions=[*entries, *returned], unlisted=tuple(dict.fromkeys(report.unlisted))),

@@ -60,18 +60,16 @@ async def read_on(records: Records, scope: Scope, state: ScopeState) -> None:
 async def records_after(records: Records, scope: Scope, number: int = 0) -> AsyncIterator[Record]:
     """The records of a scope whose numbers are greater than ``number``, in their order; few at a time are in memory.
 
-    Raises as `read_state`. The first of them fits whatever is before it, unless it is the first of all.
+    Raises as `read_state`, also where the record of that number is not there.
     """
-    keys = await _keys(records, records_prefix(str(scope)), after=record_key(str(scope), max(0, number - 1)))
-    link = Link()
-    if number:
-        if not keys or number_of(keys[0]) != number:
-            raise _missing(scope, number)
-        key = keys.pop(0)
-        body = await _read(records, key)
-        link = link_of(decode_record(key, body), body)
-    async for record, _ in _chained(records, scope, keys, link):
-        yield record
+    is_there = not number
+    async for record, _ in linked_from(records, scope, number):
+        if record.number > number:
+            yield record
+        else:
+            is_there = True
+    if not is_there:
+        raise _missing(scope, number)
 
 
 async def linked_from(records: Records, scope: Scope, number: int) -> AsyncIterator[tuple[Record, Link]]:

@@ -133,16 +133,7 @@ class ScopeExport:
         """Write the run's last record, once the log has let go of all files that were found gone."""
         await committer.losses.let_go({})
         committer.losses.report()
-        returned = tuple(entry for entry in report.returned if not journal.state.names(*entry.key))
-        report = replace(report, returned=returned)
-        await close(
-            journal,
-            self.ledger,
-            report,
-            at=self._now(),
-            now_us=self._now_us(),
-            is_whole=is_whole,
-        )
+        await close(journal, self.ledger, report, at=self._now(), now_us=self._now_us(), is_whole=is_whole)
 
     def _known_events(self) -> KnownEvents:
         """What the lake holds. A scope has one for all: a file that any of its steps finds gone is gone for each."""
