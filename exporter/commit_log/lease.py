@@ -56,8 +56,7 @@ class Claim(Holder, frozen=True):
 
 async def read_claim(records: Records, scope: Scope) -> Claim | None:
     """The lease of a scope; None where there is none, or none that can be read."""
-    keys, _ = numbered(_prefix_of(scope), await records.keys(_prefix_of(scope)))
-    body = await records.read(keys[-1]) if keys else None
+    body = await _newest(records, scope)
     try:
         return None if body is None else msgspec.json.decode(body, type=Claim)
     except msgspec.MsgspecError:
@@ -240,11 +239,15 @@ class Lease:
 
 async def is_held(records: Records, scope: Scope, is_gone: Callable[[Process], bool | None]) -> bool:
     """Whether a run may hold the scope: there is a lease, and its process is not known to be gone."""
-    prefix = f"_log/{scope}/lease/"
-    keys, _ = numbered(prefix, await records.keys(prefix))
-    body = await records.read(keys[-1]) if keys else None
+    body = await _newest(records, scope)
     holder = None if body is None else _decoded(body)
     return body is not None and (holder is None or is_gone(holder.process) is not True)
+
+
+async def _newest(records: Records, scope: Scope) -> bytes | None:
+    """The lease that counts, as it stands in the lake; None where there is none."""
+    keys, _ = numbered(_prefix_of(scope), await records.keys(_prefix_of(scope)))
+    return await records.read(keys[-1]) if keys else None
 
 
 def _prefix_of(scope: Scope) -> str:
