@@ -7,7 +7,7 @@ From a scheduler's job, or from a notebook, which gets the night's summary as a 
     from ivs_export_night import export_night
     summary = export_night("tcp://scheduler:8786", "fleet.toml", "2026-11-26")
 
-Where there is no cluster yet, this makes one. Whoever reaches its scheduler can run what they like on its workers::
+Where there is no cluster yet, this makes one. Anybody who can reach its scheduler can run any program on its workers::
 
     dask scheduler --host 10.0.0.5 --port 8786 --no-dashboard
     dask worker tcp://10.0.0.5:8786 --nworkers 1 --nthreads 16 --no-dashboard
