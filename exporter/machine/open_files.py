@@ -13,6 +13,9 @@ if sys.platform != "win32":
 _SHARE_OF_CONNECTIONS = 4
 _CONNECTIONS_MIN = 8
 _CONNECTIONS_MAX = 10_000
+# No run has more open. A program that it starts for credentials inherits the limit, and may close every file that it
+# allows, one by one. In some containers that would be a thousand million.
+_LIMIT_MAX = _SHARE_OF_CONNECTIONS * _CONNECTIONS_MAX
 
 #: What Python itself has open, a lake's and a few connections. Measured: a small run does with 16.
 NEEDED = 32
@@ -24,16 +27,22 @@ REMEDY = "raise the hard limit: ulimit -Hn, LimitNOFILE= of systemd, or --ulimit
 
 
 def raise_limit() -> None:
-    """Let this process open as many files as the system lets it ask for: the soft limit becomes the hard one.
+    """Let this process open as many files as the system lets it ask for, and as a run may ever need.
 
     Many systems start with 256 or 1,024, which a run over many accounts and regions would use up. Where the system
-    refuses, as macOS does for a hard limit that is none, the limit stays as it is.
+    refuses, the limit stays as it is.
     """
     if sys.platform != "win32":
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        if soft != hard:
+        if (raised := raised_limit(soft, hard)) != soft:
             with suppress(ValueError, OSError):
-                resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+                resource.setrlimit(resource.RLIMIT_NOFILE, (raised, hard))
+
+
+def raised_limit(soft: int, hard: int) -> int:
+    """The soft limit to ask for, of these two as the system says them: -1 is no limit. It is never lowered. Pure."""
+    wanted = _LIMIT_MAX if hard < 0 else min(hard, _LIMIT_MAX)
+    return soft if soft < 0 else max(soft, wanted)
 
 
 def connections_max() -> int:
