@@ -16,6 +16,7 @@ from exporter.errors import (
     Unreachable,
     UsageError,
 )
+from exporter.telemetry.unforeseen import as_own
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -94,7 +95,7 @@ async def examined(examinations: Sequence[Examination]) -> AsyncIterator[Check]:
 
 
 async def _made(examination: Examination) -> Check:
-    """One check; what the exporter's own errors say is what is wrong."""
+    """One check; what its error says is what is wrong. One that nobody foresaw ends no other check."""
     try:
         async with asyncio.timeout(examination.within_s):
             return await examination.examine()
@@ -103,6 +104,8 @@ async def _made(examination: Examination) -> Check:
     except TimeoutError:
         detail = f"no end within {examination.within_s:g} s: what it asks does not answer"
         return Check(examination.name, "failed", detail, "look at what it asks, and at the way there")
+    except Exception as error:  # noqa: BLE001 - a file system, or a library, that does what none should
+        return failed_by(examination.name, as_own(error))
 
 
 def failed_by(name: str, error: ExportError, remedy: str = "") -> Check:

@@ -91,6 +91,22 @@ async def test_the_policy_for_these_settings(world: WorldOptions, tmp_path: Path
     assert calls == {"GetCallerIdentity": 1}
 
 
+async def test_a_check_that_fails_as_none_should_ends_no_other() -> None:
+    """Its line says what happened; what needs it is skipped, and the rest is checked."""
+
+    async def fail() -> Check:
+        raise OSError(5, "Input/output error", "/mnt/lake")
+
+    async def succeed() -> Check:
+        return Check("b", "ok", "fine")
+
+    checks = [Examination("a", fail), Examination("b", succeed), Examination("c", succeed, ("a",))]
+    found = [check async for check in examined(checks)]
+    assert [(check.name, check.outcome) for check in found] == [("a", "failed"), ("b", "ok"), ("c", "skipped")]
+    assert "Input/output error" in found[0].detail
+    assert found[0].remedy
+
+
 async def test_checks_are_given_in_their_order_and_wait_for_what_they_need() -> None:
     """One that is slow holds up none but those that need it; one that never ends is failed in its time."""
     made: list[str] = []
