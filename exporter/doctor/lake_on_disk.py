@@ -24,8 +24,8 @@ from exporter.machine.image import is_in_own_layer
 from exporter.text import reason_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-    from typing import TypeVar
+    from collections.abc import Callable, Coroutine
+    from typing import Any, TypeVar
 
     from exporter.settings import Settings
 
@@ -43,7 +43,8 @@ _NO_SYNC = "this file system can't sync a folder: a loss of power may take the n
 class LakeOnDisk:
     """The checks of one lake; an asynchronous context manager, that makes nothing yet.
 
-    ``run_id`` is no other's. The mutable state: where trials are made, and which folders were there before.
+    ``run_id`` is no other's. The mutable state: where trials are made, which folders were there before, and the checks
+    that are being made: a thread that writes goes on when its check is cancelled.
     """
 
     def __init__(self, settings: Settings, run_id: str, work_s: float = WORK_S) -> None:
@@ -55,14 +56,24 @@ class LakeOnDisk:
         self._threads = DaemonThreads()
         self._root: Path | None = None
         self._before: frozenset[str] = frozenset()
+        self._making: set[asyncio.Task[Check]] = set()
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *raised: object) -> None:
+        if self._making:
+            await asyncio.wait(self._making, timeout=self._work_s)
+            await self._cancel_all()
         if self._root is not None:
             with suppress(TimeoutError, OSError):
                 await self._do(self._clear)
+
+    async def _cancel_all(self) -> None:
+        """Cancel the checks that are still being made: what they wait for does not answer."""
+        for making in self._making:
+            making.cancel()
+        await asyncio.gather(*self._making, return_exceptions=True)
 
     def examinations(self) -> list[Examination]:
         """The checks, in their order."""
@@ -161,10 +172,13 @@ class LakeOnDisk:
         async with asyncio.timeout(self._work_s):
             return await asyncio.wrap_future(self._threads.submit(work))
 
-    def _examination(self, name: str, check: Callable[[], Awaitable[Check]], *needs: str) -> Examination:
+    def _examination(self, name: str, check: Callable[[], Coroutine[Any, Any, Check]], *needs: str) -> Examination:
         async def examine() -> Check:
+            making = asyncio.ensure_future(check())
+            self._making.add(making)
+            making.add_done_callback(self._making.discard)
             try:
-                return await check()
+                return await asyncio.shield(making)
             except TimeoutError:
                 return Check(name, "failed", f"the lake {self._lake} does not answer", _AWAY)
             except OSError as error:

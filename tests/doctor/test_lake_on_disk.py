@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import shutil
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -115,6 +116,35 @@ async def test_a_folder_that_may_not_be_written(tmp_path: Path, monkeypatch: pyt
     checks = await checks_of(tmp_path / "lake")
     assert checks["lake-links"].outcome == "failed"
     assert "no permission: let the user who runs this read and write there" in checks["lake-links"].detail
+
+
+async def test_a_trial_that_is_under_way_is_removed_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A check that is cancelled, by a signal or its time, leaves nothing: its thread goes on, and is waited for."""
+    begun, may_go_on, ended = threading.Event(), threading.Event(), threading.Event()
+    create = DirectoryStore._create  # noqa: SLF001 - what its thread does
+
+    def create_late(store: DirectoryStore, key: str, body: bytes) -> bool:
+        begun.set()
+        may_go_on.wait(10)
+        try:
+            return create(store, key, body)
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(DirectoryStore, "_create", create_late)
+    async with LakeOnDisk(Settings(lake=str(tmp_path / "lake")), "tried") as on_disk:
+        checking = asyncio.create_task(all_of(on_disk))
+        await asyncio.to_thread(begun.wait, 10)
+        checking.cancel()
+        await asyncio.gather(checking, return_exceptions=True)
+        asyncio.get_running_loop().call_later(0.1, may_go_on.set)
+    await asyncio.to_thread(ended.wait, 10)
+    assert found_in(tmp_path) == {}
+
+
+async def all_of(on_disk: LakeOnDisk) -> None:
+    async for _ in examined(on_disk.examinations()):
+        pass
 
 
 async def test_a_lake_of_another_kind(tmp_path: Path) -> None:
