@@ -181,7 +181,8 @@ def test_misspelt_variable_is_refused(name: str, message: str, monkeypatch: pyte
         ("[quota]\ncalls_per_second = true", "True is refused: should be a number"),
         ("[run]\nconcurrency = 1.5", "run.concurrency: 1.5 is refused"),
         ("[quota]\nreserve = 0.91", "quota.reserve: 0.91 is refused: should be less than or equal to 0.9"),
-        ("a" + ".a" * 5000 + " = 1", "a is no key"),
+        ("a" + ".a" * 500 + " = 1", "a is no key"),
+        ("a" + ".a" * 5000 + " = 1", ""),  # Python 3.14 does not read it; older ones do
         ("regions = " + "[" * 5000 + "]" * 5000, ""),
     ],
 )

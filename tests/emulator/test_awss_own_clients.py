@@ -6,6 +6,7 @@ import io
 import json
 import shutil
 import subprocess
+import warnings
 from collections import Counter
 from contextlib import redirect_stderr, redirect_stdout
 from importlib.util import find_spec
@@ -77,7 +78,9 @@ def by_boto3() -> Call:
 
 def by_command_line() -> Call:
     """The AWS CLI in this process: its own entry point, without the half second that each start takes."""
-    from awscli.clidriver import create_clidriver  # noqa: PLC0415 - half a second
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SyntaxWarning)  # of Python 3.14, in the AWS CLI's own text
+        from awscli.clidriver import create_clidriver  # noqa: PLC0415 - half a second
 
     driver = create_clidriver()
 

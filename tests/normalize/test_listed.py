@@ -220,7 +220,7 @@ def test_an_item_of_more_values_than_memory_can_hold_is_a_flaw(monkeypatch: pyte
 
 
 @pytest.mark.parametrize(
-    "page", [b"", b"{}", b"[{]", b"[1", b'[{"sessionId": "\xff"}]', b"[" * 100_000 + b"]" * 100_000, b"[NaN]"]
+    "page", [b"", b"{}", b"[{]", b"[1", b'[{"sessionId": "\xff"}]', b"[" * 400_000 + b"]" * 400_000, b"[NaN]"]
 )
 @pytest.mark.parametrize("decode", [decode_stages, decode_sessions, decode_participants])
 def test_what_is_no_list_is_malformed(page: bytes, decode: Callable[[bytes], object]) -> None:
