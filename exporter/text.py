@@ -76,7 +76,10 @@ def one_line(said: object, length_max: int = LINE_LENGTH_MAX) -> str:
 
 def reason_of(error: Exception) -> str:
     """Say why something failed: in the system's words where the error has them, else in the error's own."""
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+    if not isinstance(error, OSError):
+        return str(error)
+    # Without a number of the system's, Python 3.14's own text of it is "[Errno None] None".
+    return error.strerror or " ".join(map(str, error.args))
 
 
 def quoted(text: str) -> str:

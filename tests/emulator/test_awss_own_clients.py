@@ -82,7 +82,7 @@ def by_command_line() -> Call:
         warnings.simplefilter("ignore", SyntaxWarning)  # of Python 3.14, in the AWS CLI's own text
         from awscli.clidriver import create_clidriver  # noqa: PLC0415 - half a second
 
-    driver = create_clidriver()
+        driver = create_clidriver()
 
     def call(operation: str, **members: Any) -> dict[str, Any]:
         command = ["ivs-realtime", xform_name(operation, "-"), "--output", "json"]
