@@ -227,9 +227,8 @@ class SessionProgress:
             return self.has_rows_of_list and not (self.is_refetched or _ROWS_OF_SESSIONS.issubset(self.known.tables))
         if self.status is SessionStatus.SEALED:
             return False
-        is_row_lost = self.known.is_unsure and self.session.is_listed and SESSIONS.name not in self.known.tables
         is_moved = (self.session.started_us, self.session.ended_us) != (self.known.started_us, self.known.ended_us)
-        return self.is_sealed or self.status.is_new or is_row_lost or is_moved
+        return self.is_sealed or self.status.is_new or is_moved
 
     @property
     def has_rows_of_list(self) -> bool:

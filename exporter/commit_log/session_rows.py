@@ -1,8 +1,8 @@
 """When the table ``sessions`` gets a row of a session, and what that row says. Pure.
 
-A session has a row when it is first listed, another one when its start or end is listed anew, and a final one when it
-is sealed. One that stays sealed has one more final row where events or participants were added to it, or where it had
-none.
+A session has a row when it is first listed, or first with the table switched on, another one when its start or end is
+listed anew, and a final one when it is sealed. One that stays sealed has one more final row where events or
+participants were added to it, or where it had none.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from exporter.commit_log.records import LISTING, RowWritten
+from exporter.commit_log.session_status import SessionStatus
 from exporter.lake.tables.participants import PARTICIPANTS
 from exporter.lake.tables.sessions import SESSIONS
 from exporter.normalize.listed_model import ListedSession, ListedStage
@@ -36,6 +37,12 @@ def is_row_due(progress: SessionProgress, *, is_sealed: bool) -> bool:
         return False  # perhaps there is no such session
     known, session = progress.known, progress.session
     return not has_row or (session.started_us, session.ended_us) != (known.started_us, known.ended_us)
+
+
+def lacks_row(progress: SessionProgress) -> bool:
+    """Whether an open session has no row: the table was switched off when it was listed, or the row's file is lost."""
+    is_open = progress.status in {SessionStatus.OPEN, SessionStatus.CONTESTED}
+    return is_open and progress.session.is_listed and SESSIONS.name not in progress.known.tables
 
 
 def tables_of(progress: SessionProgress, tables: TableSettings, *, is_sealed: bool, is_due: bool) -> tuple[str, ...]:

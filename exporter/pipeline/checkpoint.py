@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from exporter.commit_log.session_rows import lacks_row
 from exporter.lake.arrow import pc
 from exporter.lake.partitions import dates_in, of_date
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from exporter.lake.tables.table import Table
     from exporter.model import Outcome, SessionKey
     from exporter.pipeline.session_decisions import SessionDecisions
+    from exporter.settings import TableSettings
 
 # What is in memory beside the bytes of columns: of a batch (eighteen columns, their dictionaries and buffers), of a
 # date that it has rows of, of a unit's outcome and state, or of a session's.
@@ -123,9 +125,13 @@ class Checkpoint:
         self._sessions_in_rejects |= other._sessions_in_rejects
         self.rejects_size_bytes += other.rejects_size_bytes
 
-    def drop_sessions_without_news(self) -> None:
+    def drop_sessions_without_news(self, tables: TableSettings) -> None:
         """Keep only the sessions of which the commit has something to say."""
-        self.sessions = {name: progress for name, progress in self.sessions.items() if progress.has_news}
+        self.sessions = {
+            name: progress
+            for name, progress in self.sessions.items()
+            if progress.has_news or (tables.sessions and lacks_row(progress))
+        }
 
     def entries(self, decisions: SessionDecisions) -> tuple[list[SessionEntry], dict[SessionKey, list[str]]]:
         """What the record says of each session, and the keys of the new files that hold rows of it."""

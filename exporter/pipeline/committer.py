@@ -57,9 +57,8 @@ class Committer:
         self._known_events = known_events
         self._now_us = now_us
         self._named = NamedFiles(context.store, journal)
-        self._decider = SessionDecider(
-            journal.state, context.settings.tables, context.privacy, known_events, listed_stages
-        )
+        self._tables = context.settings.tables
+        self._decider = SessionDecider(journal.state, self._tables, context.privacy, known_events, listed_stages)
         self._stagings = 0
 
     async def commit(self, checkpoint: Checkpoint) -> None:
@@ -69,7 +68,7 @@ class Committer:
         the new ones would lie beside.
         """
         await self.losses.let_go(checkpoint.sessions)
-        checkpoint.drop_sessions_without_news()
+        checkpoint.drop_sessions_without_news(self._tables)
         if not (checkpoint.sessions or checkpoint.stages):
             return
         with span("checkpoint", scope=self._ledger.name):

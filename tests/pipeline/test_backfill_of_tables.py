@@ -99,6 +99,17 @@ async def test_what_one_backfill_left_out_another_makes_up_for() -> None:
     assert final_sessions(store) == {"st-1": 1}
 
 
+async def test_a_session_that_goes_on_has_one_row_as_soon_as_its_table_is_switched_on() -> None:
+    """No backfill is needed for it: its list comes in each run, though none of its events is new."""
+    service, store = Service(), MemoryStore()
+    service.add("st-1", ended=False, events={"a": 2}, stage=STAGE)
+    service.add("st-2", ended=False, stage="arn:aws:ivs:us-east-1:111122223333:stage/other")
+    for run_id, tables in (("r1", NO_SESSIONS), ("r2", NO_SESSIONS), ("r3", TableSettings()), ("r4", TableSettings())):
+        await export(service, store, run_id, tables=tables)
+        service.now_us += HOUR_US
+    assert [(row["session_id"], row["run_id"]) for row in store.rows("sessions")] == [("st-1", "r3"), ("st-2", "r3")]
+
+
 async def test_sessions_outside_of_the_period_are_left_to_another_backfill() -> None:
     service, store = await sealed_without(OFF)
     del service.stages[STAGE]["st-1"]
