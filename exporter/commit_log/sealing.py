@@ -282,6 +282,7 @@ class SessionProgress:
         self.known.files += [key for key in keys if key not in self.known.files]
         self.known.started_us, self.known.ended_us = line.started_us, line.ended_us
         self.known.latest_end_us, self.known.tables = line.latest_end_us, list(line.tables)
+        self.known.has_rejects = line.has_rejects
         is_sealed = line.status == "sealed"
         self.status = self.status.after(SessionEvent.COMMITTED_SEALED if is_sealed else SessionEvent.COMMITTED_OPEN)
         return self.status is SessionStatus.SEALED

@@ -2,7 +2,7 @@
 
 A session has a row when it is first listed, or first with the table switched on, another one when its start or end is
 listed anew, and a final one when it is sealed. One that stays sealed has one more final row where events or
-participants were added to it, or where it had none.
+participants were added to it, where an event without a time came to light, or where it had none.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ def is_row_due(progress: SessionProgress, *, is_sealed: bool) -> bool:
     """Whether the next commit adds a row of a session; ``is_sealed`` says that it seals it, or keeps it sealed."""
     has_row = SESSIONS.name in progress.known.tables
     if progress.was_sealed:
-        return progress.new_rows > 0 or progress.has_new_units or progress.units.are_recovered or not has_row
+        has_grown = progress.new_rows > 0 or progress.has_new_units
+        has_first_reject = progress.has_rejects and not progress.known.has_rejects
+        return has_grown or has_first_reject or progress.units.are_recovered or not has_row
     if is_sealed:
         return True
     if not progress.session.is_listed:

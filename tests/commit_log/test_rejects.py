@@ -274,6 +274,20 @@ async def test_that_there_was_a_reject_is_known_for_ever() -> None:
     assert {session_id for (_, session_id), line in lines.items() if line.has_rejects} == {"st-1-0"}
 
 
+async def test_a_refetch_that_meets_a_reject_takes_back_that_its_session_is_complete() -> None:
+    """A sealed session that was complete stays sealed, and its newest row says that something of it has no time."""
+    service, store = Service(), MemoryStore()
+    session = service.add("st-1", events={"p2": 2}, stage=STAGE)
+    await night(service, store, "r1")
+    session.participants["p2"].events.append(BAD[0])
+    for run_id in ("r2", "r3"):
+        await night(service, store, run_id, request=Request(refetch=True))
+    assert [(row["run_id"], row["is_complete"], row["is_final"]) for row in store.rows("sessions")] == [
+        ("r1", True, True),
+        ("r2", False, True),
+    ]
+
+
 @pytest.mark.slow
 async def test_many_rejects_are_kept_in_files_of_bounded_size() -> None:
     """A unit of very many events without a time, some of them huge, is kept whole, in pieces."""
