@@ -28,7 +28,8 @@ class Keys(Protocol):
 
 # Botocore looks at its calendar each time that keys are asked for, which takes as long as signing.
 _KEPT_S = 1.0
-# Where keys can't be renewed just now, and still serve, their provider is left alone for so long.
+# How long a provider whose keys can't be renewed now is left alone, while they still serve: seconds, and a share of the
+# time that is left to them, at most.
 _KEPT_STALE_S, _KEPT_STALE_SHARE = 15.0, 0.25
 # botocore's own times before the end at which it renews what it can and what it must. They suit keys that last an hour,
 # and would renew shorter ones without a pause; so they are a share of the keys' life at most.
@@ -98,7 +99,7 @@ async def keys_of(provided: Any) -> Keys:  # noqa: ANN401 - botocore has no type
 
 
 def renewal_of(life_s: float) -> tuple[float, float]:
-    """How many seconds before their end keys that live so long may be renewed, and how many before it they must."""
+    """When keys that live for ``life_s`` may be renewed, and when they must be, both in seconds before their end."""
     return min(_MAY_RENEW_S, life_s * _MAY_RENEW_SHARE), min(_MUST_RENEW_S, life_s * _MUST_RENEW_SHARE)
 
 

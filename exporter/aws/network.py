@@ -84,7 +84,7 @@ def speaks_no_tls(error: BaseException | None) -> bool:
 
 
 def is_alert(error: BaseException) -> bool:
-    """Whether what was read as HTTP is TLS's word for a request that is none of its own."""
+    """Whether what was read as HTTP is an alert of TLS's: its port was asked without TLS."""
     return _ALERT.search(str(getattr(error, "message", ""))) is not None
 
 

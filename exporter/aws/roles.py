@@ -83,7 +83,7 @@ class RoleSts:
             async with asyncio.timeout(_CALLER_WAIT_S):
                 caller = await self.caller(is_local=is_local)
         except Exception as error:  # noqa: BLE001 - a hint, by which nothing fails
-            _log.info("STS does not tell whose the credentials are", reason=message_of(error))
+            _log.info("STS does not say whose the credentials are", reason=message_of(error))
             return None
         return None if caller is None else caller.account_id
 

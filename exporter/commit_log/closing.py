@@ -88,9 +88,9 @@ def _missed(entry: SessionEntry, state: ScopeState) -> Vanished:
 
 
 def _listed_us(began_us: int | None, state: ScopeState, now_us: int) -> int | None:
-    """When the run began that has listed everything: a clock may have gone back, but it came after those before.
+    """When the run began that has listed everything.
 
-    A time that has not come yet is obeyed in no log.
+    Where a clock has gone back it is the time of the run before it, unless that lies after now: such a time was wrong.
     """
     before_us = state.complete_until_us
     if before_us is None or began_us is None or before_us > now_us:

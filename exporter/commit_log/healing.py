@@ -59,9 +59,9 @@ async def to_open_again(records: Records, scope: Scope, state: ScopeState, now_u
 
 @dataclass(slots=True)
 class _Far:
-    """What the records say that runs did which met times after ``now_us``.
+    """What the records say of runs that met times after ``now_us``.
 
-    ``epochs`` are those of such runs. ``sealed_in`` says in which epoch a session was sealed that is sealed now, and
+    ``epochs`` are those of these runs. ``sealed_in`` says in which epoch a session was sealed that is sealed now, and
     ``abandoned`` which units are, with their epoch. ``log`` is what the records say of sessions.
     """
 
@@ -88,13 +88,13 @@ class _Far:
                 elif session in self.abandoned:
                     self.abandoned[session].pop(participant_id, None)
         if record.void_after_us is not None:
-            self.epochs.discard(record.epoch)  # what it began with was not its own, and nothing had come of it yet
+            self.epochs.discard(record.epoch)  # the times were in the log before it, and it voids them
         elif max(times_us) > self.now_us:
             self.epochs.add(record.epoch)
 
     @property
     def sealed_too_early(self) -> set[SessionKey]:
-        """The sessions that are sealed by such a run."""
+        """The sessions that one of these runs sealed."""
         return {session for session, epoch in self.sealed_in.items() if epoch in self.epochs}
 
     def to_open_again(self, named: Mapping[SessionKey, AbstractSet[str]]) -> list[SessionEntry]:

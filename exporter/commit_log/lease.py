@@ -156,7 +156,7 @@ class Lease:
                 _log.warning(
                     "lease_unreadable",
                     lease=newest,
-                    reason="it can't be read: a run may have it, until it has not changed for so long",
+                    reason="it can't be read: a run may have it, unless it stays unchanged for waits_s_max seconds",
                     waits_s_max=self.lease_s,
                     remedy="remove it, where no run is at work in this scope",
                 )

@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 async def let_go_of(store: Store, journal: Journal, keys: Iterable[str], at: str) -> tuple[set[str], set[SessionKey]]:
     """Commit that files are lost, and return their keys and the sessions that are open again.
 
-    Looks for each file once more, by itself; one that the log names no longer is none. Raises :class:`LakeError`, also
-    where one is there again: what was compared without it may be in it, and must not be committed.
+    Each file is looked for once more, by itself; one that the log no longer names is not lost. Raises
+    :class:`LakeError`, also where one is there again: what was compared without it may be in it, and must not be
+    committed.
     """
     gone = set(keys)
     for key in sorted(gone):
@@ -64,7 +65,7 @@ def opened_line(
     without: Iterable[str] = (),
     named: Iterable[str] = (),
 ) -> SessionEntry:
-    """What a record says of a session that is asked for again: each unit that was final or is ``named``, and what else.
+    """The entry that opens a session again, so that all of its units are asked for: those in the state and ``named``.
 
     ``line`` is its last entry; ``file_indexes`` are of the record's files that it gains, ``without`` the keys of those
     that it loses. Pure.

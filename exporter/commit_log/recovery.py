@@ -102,7 +102,7 @@ async def _reopen(journal: Journal, last: Record, lost: Sequence[DataFile], at: 
 
 
 def _reopened(entry: SessionEntry, last: Record, lost: AbstractSet[int]) -> SessionEntry:
-    """What the log says of a session that the last record wrote of, without its lost files: what they held is due."""
+    """The entry of a session in the last record, opened again and without its lost files."""
     keys = [last.files[index].key for index in entry.files if index in lost]
     kept = tuple(last.files[index].key for index in entry.files if index not in lost)
     return msgspec.structs.replace(

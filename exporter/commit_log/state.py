@@ -225,7 +225,7 @@ class ScopeState(msgspec.Struct, kw_only=True):
         session.tables = list(line.tables)
 
     def _let_go(self) -> None:
-        """A session is no longer named here; one that began later than this cannot be it, whatever clocks say."""
+        """Note that a session is no longer named here. One that begins after this moment is another session."""
         self.let_go_us = max(self.let_go_us, self.latest_us, self.newest_us)
 
     def _forget_files(self, record: Record) -> None:

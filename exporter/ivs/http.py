@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 #: More than any page of a hundred items: an answer that goes on beyond it has no end.
 ANSWER_BYTES_MAX = 64 << 20
-#: Of an answer that is no page, so much is read: enough for any error.
+#: How much is read of an answer with another status than 200: enough for any error.
 REFUSAL_BYTES_MAX = 64 << 10
 _SHORT_BYTES = 1 << 20
 _LONG_ANSWERS = 2
@@ -205,7 +205,7 @@ def _certificates(named: str | None) -> ssl.SSLContext:
 
 
 async def _beginning(answer: aiohttp.ClientResponse) -> bytes:
-    """So much of a body as an error needs; what breaks off before is as good."""
+    """The beginning of a body, as much of it as an error needs."""
     parts = bytearray()
     async for part in answer.content.iter_any():
         parts += part

@@ -59,9 +59,9 @@ class _Spent:
 class _Lane:
     """One operation of a scope: its pace, what it was denied, and when it last had an answer that was no throttle.
 
-    ``throttled_s`` is when the pause began: with the first throttle since the last answer to what was sent after the
-    pause before. It is None where there is no pause. ``is_pause_logged`` says that the log has a line of it, and
-    ``starved`` why the operation is asked no more.
+    ``throttled_s`` is when the pause began that the operation is in, with its first throttle; None where it is in none.
+    A pause ends with an answer to a call that was sent after it began. ``is_pause_logged`` says that the log has a line
+    of it, and ``starved`` why the operation is asked no more.
     """
 
     pace: Pace
@@ -80,7 +80,7 @@ class _Lane:
     def answered(self, now_s: float, sent_s: float) -> None:
         """Note an answer that was no throttle, to what was sent at ``sent_s``.
 
-        What was on its way when the pause began says nothing of its end: else one pause would be logged twice.
+        A call that was on its way when the pause began does not end it: else one pause would be logged twice.
         """
         self.answered_s = now_s
         if self.throttled_s is None or sent_s >= self.throttled_s:

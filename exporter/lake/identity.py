@@ -146,7 +146,7 @@ def decode_identity(body: bytes) -> LakeIdentity:
 
 
 async def _make(store: Store, identity: LakeIdentity) -> bytes:
-    """Make the lake's file. Of two runs that do so at once, both take the one that stands."""
+    """Make the lake's file. Where two runs do so at once, both use the one that was made first."""
     own = msgspec.json.encode(identity)
     if await store.create(KEY, own):
         return own

@@ -96,8 +96,7 @@ async def compare(
 ) -> dict[Unit, Numbered | FileDamaged]:
     """Say for each unit which of its events are written, or which file with rows of it is damaged.
 
-    Raises what ``reader`` raises, and :class:`LakeError` where the lake can't
-    be read.
+    Raises what ``reader`` raises, and :class:`LakeError` where the lake can't be read.
     """
     numbered: dict[Unit, Numbered | FileDamaged] = {}
     to_compare: dict[Unit, Comparison] = {}

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     #: Keeps in the lake that a region is empty.
     NoteEmpty = Callable[[RegionOfAccount], Awaitable[None]]
 
-# It is a hint, not worth a second try, and the run has done all else.
+# How long other regions are asked whether they have stages: a hint, not worth a second try.
 _WAIT_S = 10.0
 _NO_ITEMS = b"[]"
 _ARN = re.compile(rb'"arn"\s*:\s*"([\x21-\x7e]{1,128}?)"')

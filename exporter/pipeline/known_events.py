@@ -125,14 +125,14 @@ class KnownEvents:
             counts[progress.session.key] = 0
             for key in progress.known.files_of(EVENTS.name):
                 of_file.setdefault(key, []).append(progress.session.key)
-        for key, held in of_file.items():
+        for key, in_file in of_file.items():
             if data := await self._read(key):
                 try:
-                    found = await compute(_counts_in, key, data, held)
+                    found = await compute(_counts_in, key, data, in_file)
                 except FileDamaged:
-                    counts |= dict.fromkeys(held)
+                    counts |= dict.fromkeys(in_file)
                     continue
-                for session in held:
+                for session in in_file:
                     before = counts[session]
                     counts[session] = None if before is None else before + found[session]
         return counts

@@ -77,10 +77,10 @@ class _WholeSession:
 class ListedRows:
     """The rows of one scope's stages and participants that wait for their commit.
 
-    The mutable state: the participants whose row is ready; those that wait for their details; those that no list shows
-    and whose details are awaited; of a session that was
-    sealed without its rows, those that wait for the others' details; and those of sealed sessions that no record names:
-    their rows come with their events, or not at all, since nobody would ask for those events again.
+    The mutable state, all of it participants: ``_ready`` have a row that can be made; ``_waiting`` wait for their
+    details; ``_awaited`` are in no list, so that their details are their row. Of sessions that were sealed without
+    their rows ``_whole`` wait for the details of the others. ``_unnamed`` are of sealed sessions, and no record names
+    them: their rows come with their events, or not at all, since nobody would ask for those events again.
     """
 
     def __init__(

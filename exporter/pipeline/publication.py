@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 async def publish_after(context: RunContext, make_session: MakeSession | None) -> Publication:
     """Publish what the lake's logs have, after the closing records of all scopes; errors are in what is returned.
 
-    A run that a signal stops has seconds to end, and leaves it to the next one. One whose time is over, before or
-    meanwhile, publishes: else a run that never has enough of it never would.
+    A run that a signal stops has seconds to end, and leaves it to the next one. A run whose time is over publishes all
+    the same: else one whose time is always over would never publish.
     """
     try:
         return await context.stop.cut_by_signal(_publish(context, make_session))

@@ -227,7 +227,7 @@ class _Run:
         return RetryingCaller(client, settings.quota, settings.retry, settings.run.concurrency, context.clock, ledger)
 
     async def _look_elsewhere(self, plans: Sequence[ScopePlan]) -> None:
-        """Where whole regions have nothing at all, note which others have stages. It is a hint: nothing fails by it."""
+        """Where no region of the run has a stage, note which others have some. It is a hint: nothing fails by it."""
         find, stop, choice = self.services.find_endpoint, self.context.stop, self.context.request.scopes
         if find is None or stop.reason is not None or not all(scope.is_empty for scope in self.ledger.scopes):
             return

@@ -37,5 +37,5 @@ class RunContext:
 
     @property
     def clock(self) -> Clock:
-        """The clock of this machine, or the one that a test has in its place."""
+        """The run's clock: this machine's, or a test's."""
         return self.surroundings.clock

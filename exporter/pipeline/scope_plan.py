@@ -31,9 +31,9 @@ class ScopePlan:
 
 
 def plan_scopes(settings: Settings, request: Request) -> list[ScopePlan]:
-    """The scopes to export: of those that are named, the account's that was asked for, and the shard's.
+    """The scopes to export: those that settings and targets name, of the account and of the shard that were asked for.
 
-    Whose a region's stages are shows when they are listed, where the run's own credentials read them. Raises
+    A region that is read with the run's own credentials has no account yet: its stages show it. Raises
     :class:`UsageError` where nothing that is named can be of the account.
     """
     plans, choice = _named_scopes(settings, request), request.scopes

@@ -74,7 +74,7 @@ class Surroundings:
 
 
 def real_surroundings(other_clock: Clock | None = None) -> Surroundings:
-    """The surroundings of this process; ``other_clock`` counts in place of this machine's, where a test has one."""
+    """The surroundings of this process. A test may pass an ``other_clock`` than this machine's."""
     clock = other_clock or system_clock()
 
     @asynccontextmanager

@@ -184,7 +184,7 @@ class DirectoryStore:
         return [Staged(name[1], None, (name[0],)) for name in found if name]
 
     def _sweep(self) -> None:
-        """Remove what lies aside for so long that its writer must be dead; a live one needs it for an instant."""
+        """Remove what has lain aside for a day: a record lies there for an instant, so its writer is dead."""
         oldest_s = self._wall_s() - _ASIDE_S_MAX
         own = [key for key in self._below(_ASIDE) if _ASIDE_NAME.fullmatch(key.removeprefix(f"{_ASIDE}/"))]
         for key in own:
