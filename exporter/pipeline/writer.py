@@ -28,8 +28,8 @@ from exporter.pipeline.delivery import (
     UnitFetched,
     size_bytes_of,
 )
-from exporter.pipeline.large_unit import LargeUnits
 from exporter.pipeline.listed_rows import ListedRows
+from exporter.pipeline.lone_units import LoneUnits
 from exporter.pipeline.new_rows import EventRowMaker
 from exporter.pipeline.retired import without_retired
 from exporter.text import undated
@@ -56,8 +56,8 @@ _BATCH_UNITS = 1_024
 # It waits for them, unless more units than this have come meanwhile: these wait in memory, too.
 _DETAILS_WAIT_S = 5.0
 _LATER_SIZE_BYTES_MAX = 1 << 20
-# A large unit's rows are staged when they are this part of the bound, so that they come on top of little.
-_LARGE_PART = 2
+# The rows of a unit that is taken alone are staged when they are this part of the bound.
+_LONE_PART = 2
 
 
 class Writer:
@@ -89,8 +89,8 @@ class Writer:
         size_bytes_max = context.budget.size_bytes_max
         piece_size_bytes = min(_PIECE_SIZE_BYTES, size_bytes_max)
         self._row_maker = EventRowMaker(known_events, context.budget.turns, piece_size_bytes, context.privacy)
-        self._large_units = LargeUnits(
-            context.store, self._row_maker, committer, size_bytes_max // _LARGE_PART, self._use_with
+        self._lone_units = LoneUnits(
+            context.store, self._row_maker, committer, size_bytes_max // _LONE_PART, self._use_with
         )
         self._listed = ListedRows(context.settings.tables, context.privacy, self._stamp, ledger)
         self._taken: set[Unit] = set()
@@ -183,7 +183,7 @@ class Writer:
     async def _take_unit(self, progress: SessionProgress, fetched: FetchedUnit) -> None:
         self._checkpoint.work_on(progress)
         if self._row_maker.is_large(fetched):
-            await self._take_apart(progress, fetched)
+            await self._take_alone(progress, fetched)
             return
         self._batch.append((progress, fetched))
         self._batch_size_bytes += fetched.size_bytes
@@ -204,20 +204,20 @@ class Writer:
         for unit in new.units:
             unit.lacked -= left_out[unit.fetched.unit]
             if isinstance(unit.error, EventUndated):
-                await self._take_apart(unit.progress, unit.fetched)
+                await self._take_alone(unit.progress, unit.fetched)
             else:
                 self._note(unit)
 
-    async def _take_apart(self, progress: SessionProgress, fetched: FetchedUnit) -> None:
+    async def _take_alone(self, progress: SessionProgress, fetched: FetchedUnit) -> None:
         """Take one unit by itself: nothing of it counts before all of it could be read."""
-        apart = await self._large_units.take(progress, fetched, self._stamp())
-        if apart.result.error is None:
-            self._ledger.note_unknown(apart.unknown_fields)
-            self._checkpoint.take_over(apart.checkpoint)
-        if apart.parted is None:
-            self._note(apart.result)
+        lone = await self._lone_units.take(progress, fetched, self._stamp())
+        if lone.result.error is None:
+            self._ledger.note_unknown(lone.unknown_fields)
+            self._checkpoint.take_over(lone.checkpoint)
+        if lone.parted is None:
+            self._note(lone.result)
         else:
-            self._note_in_part(apart.result, apart.parted)
+            self._note_in_part(lone.result, lone.parted)
         self._use_with(0)
 
     def _stamp(self) -> Stamp:
@@ -275,9 +275,9 @@ class Writer:
         self._is_due = False
         self._use_with(0)
 
-    def _use_with(self, apart_size_bytes: int) -> None:
-        """Report to the budget what the buffered rows take, with those of a unit that is taken apart."""
-        self._share.use(self._checkpoint.size_bytes + self._listed.size_bytes + apart_size_bytes)
+    def _use_with(self, alone_size_bytes: int) -> None:
+        """Report to the budget what the buffered rows take, with those of a unit that is taken alone."""
+        self._share.use(self._checkpoint.size_bytes + self._listed.size_bytes + alone_size_bytes)
 
 
 def _outcome(fetched: int, lacked: int, *, is_known: bool) -> Outcome:

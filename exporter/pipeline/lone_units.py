@@ -1,4 +1,4 @@
-"""A unit that is taken apart from the others, in pieces or without its rejects. It counts as a whole, or not at all."""
+"""Units that share no batch with others: large ones, and ones with rejects. Each counts as a whole, or not at all."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _REJECTS_SIZE_BYTES = 4 << 20
 
 
 @dataclass(slots=True)
-class UnitApart:
+class LoneUnit:
     """What came of one unit: its result, what the next commit has to say of it, and its rejects, where it has any."""
 
     result: UnitResult
@@ -38,8 +38,8 @@ class UnitApart:
     unknown_fields: Counter[str] = field(default_factory=Counter)
 
 
-class LargeUnits:
-    """Takes units one by one, in pieces.
+class LoneUnits:
+    """Takes units that share no batch with others: one by one, in pieces, and without their rejects.
 
     A unit's rows are staged when they take ``staged_from_bytes``, so that they come on top of little. ``use`` reports
     how much memory its rows take, in bytes.
@@ -59,50 +59,50 @@ class LargeUnits:
         self._staged_from_bytes = staged_from_bytes
         self._use = use
 
-    async def take(self, progress: SessionProgress, fetched: FetchedUnit, stamp: Stamp) -> UnitApart:
+    async def take(self, progress: SessionProgress, fetched: FetchedUnit, stamp: Stamp) -> LoneUnit:
         """Make one unit's rows, and stage them where they are many.
 
         Where the unit can't be read, its result carries the error and nothing is left of its files. Raises
         :class:`LakeError` where the lake can't be written.
         """
-        apart = UnitApart(UnitResult(progress, fetched))
+        lone = LoneUnit(UnitResult(progress, fetched))
         try:
             try:
-                await self._fill(apart, stamp)
+                await self._fill(lone, stamp)
             except EventUndated:
-                await self._committer.discard(apart.checkpoint.files)
+                await self._committer.discard(lone.checkpoint.files)
                 parted = await part(self._store, progress.known, fetched)
-                apart = UnitApart(UnitResult(progress, parted.fetched), parted=parted)
-                await self._fill(apart, stamp)
-                await self._fill_rejects(apart, parted, stamp)
+                lone = LoneUnit(UnitResult(progress, parted.fetched), parted=parted)
+                await self._fill(lone, stamp)
+                await self._fill_rejects(lone, parted, stamp)
         except (EventUnreadable, TemporaryFolderRefused, FileDamaged) as error:
-            await self._committer.discard(apart.checkpoint.files)
+            await self._committer.discard(lone.checkpoint.files)
             without_frame = type(error)(str(error))
-            return UnitApart(UnitResult(progress, fetched, error=without_frame))
+            return LoneUnit(UnitResult(progress, fetched, error=without_frame))
         except LakeError:
-            await self._committer.discard(apart.checkpoint.files)
+            await self._committer.discard(lone.checkpoint.files)
             raise
-        return apart
+        return lone
 
-    async def _fill(self, apart: UnitApart, stamp: Stamp) -> None:
+    async def _fill(self, lone: LoneUnit, stamp: Stamp) -> None:
         """Add the unit's rows, piece by piece."""
-        progress, left_out = apart.result.progress, 0
-        async for piece in self._row_maker.pieces(progress, apart.result.fetched, stamp):
-            apart.result = piece.units[-1] if piece.units else apart.result
-            add_names(apart.unknown_fields, piece.unknown_fields)
+        progress, left_out = lone.result.progress, 0
+        async for piece in self._row_maker.pieces(progress, lone.result.fetched, stamp):
+            lone.result = piece.units[-1] if piece.units else lone.result
+            add_names(lone.unknown_fields, piece.unknown_fields)
             rows, retired = without_retired(EVENTS, piece.rows, [progress])
             left_out += retired.total()
-            apart.checkpoint.add(EVENTS, rows)
-            if apart.checkpoint.size_bytes > self._staged_from_bytes:
-                await self._committer.stage(apart.checkpoint)
-            self._use(apart.checkpoint.size_bytes)
-        apart.result.lacked -= left_out
+            lone.checkpoint.add(EVENTS, rows)
+            if lone.checkpoint.size_bytes > self._staged_from_bytes:
+                await self._committer.stage(lone.checkpoint)
+            self._use(lone.checkpoint.size_bytes)
+        lone.result.lacked -= left_out
 
-    async def _fill_rejects(self, apart: UnitApart, parted: Parted, stamp: Stamp) -> None:
+    async def _fill_rejects(self, lone: LoneUnit, parted: Parted, stamp: Stamp) -> None:
         """Add those of the unit's rejects that the lake lacks."""
-        checkpoint = apart.checkpoint
+        checkpoint = lone.checkpoint
         async for line in parted.lines(stamp, self._row_maker.privacy):
-            checkpoint.reject(line, apart.result.progress.session.key)
+            checkpoint.reject(line, lone.result.progress.session.key)
             if checkpoint.rejects_size_bytes >= min(_REJECTS_SIZE_BYTES, self._staged_from_bytes):
                 await self._committer.stage_rejects(checkpoint)
             self._use(checkpoint.size_bytes)
