@@ -31,28 +31,28 @@ if TYPE_CHECKING:
 class Archived:
     """The last entry of a session, with the keys of all files that hold rows of it."""
 
-    line: SessionEntry
+    entry: SessionEntry
 
     @property
     def is_sealed(self) -> bool:
         """Whether the session was sealed when the state let go of it."""
-        return self.line.status == "sealed"
+        return self.entry.status == "sealed"
 
     @property
     def state(self) -> SessionState:
         """The session as the live state would have it, unsure of its units."""
-        line = self.line
+        entry = self.entry
         return SessionState(
-            line.started_us,
-            line.ended_us,
-            line.latest_end_us,
-            units=dict(line.units),
-            files=list(line.earlier_files),
+            entry.started_us,
+            entry.ended_us,
+            entry.latest_end_us,
+            units=dict(entry.units),
+            files=list(entry.earlier_files),
             is_unsure=True,
-            has_rejects=line.has_rejects,
-            retired=list(line.retired),
-            tables=list(line.tables),
-            lacks_details=line.lacks_details,
+            has_rejects=entry.has_rejects,
+            retired=list(entry.retired),
+            tables=list(entry.tables),
+            lacks_details=entry.lacks_details,
         )
 
 
@@ -63,15 +63,15 @@ class SessionsInLog:
     The names of units are not kept, but the numbers of the records that name some.
     """
 
-    lines: dict[SessionKey, SessionEntry] = field(init=False, default_factory=dict)
+    entries: dict[SessionKey, SessionEntry] = field(init=False, default_factory=dict)
     _naming: dict[SessionKey, array[int]] = field(init=False, default_factory=dict)
 
     def add(self, record: Record) -> None:
         """Add the next record."""
-        fold_lines(self.lines, record)
-        for line in record.sessions:
-            if line.units:
-                self._naming.setdefault((line.stage_arn, line.session_id), array("Q")).append(record.number)
+        fold_entries(self.entries, record)
+        for entry in record.sessions:
+            if entry.units:
+                self._naming.setdefault(entry.key, array("Q")).append(record.number)
 
     async def units(
         self, records: Records, scope: Scope, sessions: Iterable[SessionKey]
@@ -90,10 +90,10 @@ class SessionsInLog:
         named: dict[SessionKey, dict[str, UnitState]] = {session: {} for session in sessions}
         numbers = sorted({number for session in named for number in self._naming.get(session, ())})
         async for record in read_records(records, scope, numbers):
-            for line in record.sessions:
-                session = (line.stage_arn, line.session_id)
+            for entry in record.sessions:
+                session = entry.key
                 if session in named:
-                    named[session].update(line.units)
+                    named[session].update(entry.units)
         for units in named.values():
             units.pop(LISTING, None)
         return named
@@ -109,8 +109,8 @@ class Archive:
 
     async def session(self, stage_arn: str, session_id: str) -> Archived | None:
         """The last entry of the session; None where no record has one."""
-        line = (await self._log.get()).lines.get((stage_arn, session_id))
-        return None if line is None else Archived(line)
+        entry = (await self._log.get()).entries.get((stage_arn, session_id))
+        return None if entry is None else Archived(entry)
 
     async def units(self, stage_arn: str, session_id: str) -> AbstractSet[str]:
         """The units that the log has ever named of the session, final or not."""
@@ -133,7 +133,9 @@ class Archive:
 
     async def sealed_sessions(self) -> dict[SessionKey, SessionEntry]:
         """The last entries of all sessions that are sealed."""
-        return {session: line for session, line in (await self._log.get()).lines.items() if line.status == "sealed"}
+        return {
+            session: entry for session, entry in (await self._log.get()).entries.items() if entry.status == "sealed"
+        }
 
     async def _read(self) -> SessionsInLog:
         log = SessionsInLog()
@@ -142,33 +144,33 @@ class Archive:
         return log
 
 
-def fold_lines(lines: dict[SessionKey, SessionEntry], record: Record) -> None:
+def fold_entries(entries: dict[SessionKey, SessionEntry], record: Record) -> None:
     """Add the next record: each entry names all files of its session, and its units where it is not sealed."""
     if record.void_after_us is not None:
-        for session, line in lines.items():
-            if line.units:
-                units = {name: voided(unit, record.void_after_us) for name, unit in line.units.items()}
-                lines[session] = msgspec.structs.replace(line, units=units)
-    for line in record.sessions:
-        session = (line.stage_arn, line.session_id)
-        files = [*line.earlier_files, *(record.files[index].key for index in line.files)]
-        has_rejects, retired, units = line.has_rejects, line.retired, line.units
-        if session in lines:
-            files = [*lines[session].earlier_files, *files]
-            has_rejects |= lines[session].has_rejects
-            retired = tuple(dict.fromkeys((*lines[session].retired, *retired)))
-            units = lines[session].units | units
-        lines[session] = msgspec.structs.replace(
-            line,
+        for session, entry in entries.items():
+            if entry.units:
+                units = {name: voided(unit, record.void_after_us) for name, unit in entry.units.items()}
+                entries[session] = msgspec.structs.replace(entry, units=units)
+    for entry in record.sessions:
+        session = entry.key
+        files = [*entry.earlier_files, *(record.files[index].key for index in entry.files)]
+        has_rejects, retired, units = entry.has_rejects, entry.retired, entry.units
+        if session in entries:
+            files = [*entries[session].earlier_files, *files]
+            has_rejects |= entries[session].has_rejects
+            retired = tuple(dict.fromkeys((*entries[session].retired, *retired)))
+            units = entries[session].units | units
+        entries[session] = msgspec.structs.replace(
+            entry,
             earlier_files=tuple(dict.fromkeys(files)),
             files=(),
-            units={} if line.status == "sealed" else units,
+            units={} if entry.status == "sealed" else units,
             has_rejects=has_rejects,
             retired=retired,
         )
     if removed := record.removed:
-        for session, line in lines.items():
-            if not removed.isdisjoint(line.earlier_files):
-                kept = tuple(key for key in line.earlier_files if key not in removed)
-                retired = tuple(retired_by(record, line.earlier_files, line.retired))
-                lines[session] = msgspec.structs.replace(line, earlier_files=kept, retired=retired)
+        for session, entry in entries.items():
+            if not removed.isdisjoint(entry.earlier_files):
+                kept = tuple(key for key in entry.earlier_files if key not in removed)
+                retired = tuple(retired_by(record, entry.earlier_files, entry.retired))
+                entries[session] = msgspec.structs.replace(entry, earlier_files=kept, retired=retired)

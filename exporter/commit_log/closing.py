@@ -50,7 +50,7 @@ async def close(
     """
     entries = [vanished_entry(session, journal.state) for session in report.vanished]
     for entry in entries:
-        ledger.session_vanished(Session(entry.stage_arn, entry.session_id).name, _missed(entry, journal.state))
+        ledger.session_vanished(Session(*entry.key).name, _missed(entry, journal.state))
     ledger.close()
     is_complete = is_whole and not ledger.listings_open and not ledger.listings_failed
     listed_us = _listed_us(report.began_us, journal.state, now_us) if is_complete else None
@@ -82,7 +82,7 @@ def vanished_entry(session: SessionKey, state: ScopeState) -> SessionEntry:
 
 
 def _missed(entry: SessionEntry, state: ScopeState) -> Vanished:
-    known = state.session(entry.stage_arn, entry.session_id) or SessionState()
+    known = state.session(*entry.key) or SessionState()
     rows = sum(unit.rows for unit in known.units.values())
     return Vanished(f"no longer listed; in the lake: {counted(rows, 'row')} of {counted(len(known.units), 'unit')}")
 

@@ -42,19 +42,19 @@ async def to_open_again(records: Records, scope: Scope, state: ScopeState, now_u
     far = _Far(now_us)
     async for record in records_after(records, scope):
         far.add(record)
-    lines = far.to_open_again(await far.log.units(records, scope, far.sealed_too_early))
+    entries = far.to_open_again(await far.log.units(records, scope, far.sealed_too_early))
     _log.warning(
         "log_ahead",
         scope=str(scope),
         log=text_of(state.furthest_us),
         now=text_of(now_us),
-        sessions_opened=len(lines),
+        sessions_opened=len(entries),
         reason=(
             "the log has times after this machine's clock: a clock was once wrong. What rests on them is fetched again,"
             " and sessions that were sealed by them are open again; if the clock is wrong now, set it"
         ),
     )
-    return lines
+    return entries
 
 
 @dataclass(slots=True)
@@ -75,13 +75,13 @@ class _Far:
         """Add the next record."""
         self.log.add(record)
         times_us = [record.latest_us, record.complete_until_us or 0]
-        for line in record.sessions:
-            session = (line.stage_arn, line.session_id)
-            if line.status == "sealed":
+        for entry in record.sessions:
+            session = entry.key
+            if entry.status == "sealed":
                 self.sealed_in.setdefault(session, record.epoch)
-            elif line.status == "open":
+            elif entry.status == "open":
                 self.sealed_in.pop(session, None)
-            for participant_id, unit in line.units.items():
+            for participant_id, unit in entry.units.items():
                 times_us.append(unit.began_us or 0)
                 if unit.is_abandoned:
                     self.abandoned.setdefault(session, {}).setdefault(participant_id, (record.epoch, unit))
@@ -113,10 +113,10 @@ class _Far:
         }
         units = {
             session: dict.fromkeys(sorted(named.get(session, ())), UnitState()) | abandoned.get(session, {})
-            for session in self.log.lines.keys() & (sealed | abandoned.keys())
+            for session in self.log.entries.keys() & (sealed | abandoned.keys())
         }
         return [
-            msgspec.structs.replace(line, status="open", units=units[session], is_unsure=session in sealed)
-            for session, line in self.log.lines.items()
-            if session in sealed or (abandoned.get(session) and line.status == "open")
+            msgspec.structs.replace(entry, status="open", units=units[session], is_unsure=session in sealed)
+            for session, entry in self.log.entries.items()
+            if session in sealed or (abandoned.get(session) and entry.status == "open")
         ]

@@ -45,10 +45,12 @@ async def let_go_of(store: Store, journal: Journal, keys: Iterable[str], at: str
         for key in record.removed:
             files.pop(key, None)
         files |= {file.key: file for file in record.files if file.key in gone}
-    opened = {name: line for name, line in log.lines.items() if not files.keys().isdisjoint(line.earlier_files)}
+    opened = {name: entry for name, entry in log.entries.items() if not files.keys().isdisjoint(entry.earlier_files)}
     if files:
         named = await log.units(store, journal.scope, opened)
-        sessions = [opened_line(line, journal.state, without=files, named=named[name]) for name, line in opened.items()]
+        sessions = [
+            opened_entry(entry, journal.state, without=files, named=named[name]) for name, entry in opened.items()
+        ]
         (
             await journal.commit(
                 at, changes=FileChanges(lost=list(files.values())), entries=LogEntries(sessions=sessions)
@@ -57,8 +59,8 @@ async def let_go_of(store: Store, journal: Journal, keys: Iterable[str], at: str
     return set(files), set(opened)
 
 
-def opened_line(
-    line: SessionEntry,
+def opened_entry(
+    entry: SessionEntry,
     state: ScopeState,
     *,
     file_indexes: tuple[int, ...] = (),
@@ -67,20 +69,20 @@ def opened_line(
 ) -> SessionEntry:
     """The entry that opens a session again, so that all of its units are asked for: those in the state and ``named``.
 
-    ``line`` is its last entry; ``file_indexes`` are of the record's files that it gains, ``without`` the keys of those
+    ``entry`` is its last entry; ``file_indexes`` are of the record's files that it gains, ``without`` the keys of those
     that it loses. Pure.
     """
-    known = state.session(line.stage_arn, line.session_id)
+    known = state.session(*entry.key)
     units = dict.fromkeys(sorted(named), UnitState())
-    lost = set(without).intersection(line.earlier_files)  # others were lost of other sessions
+    lost = set(without).intersection(entry.earlier_files)  # others were lost of other sessions
     units |= {} if known is None else {name: opened_unit(unit, lost) for name, unit in known.units.items()}
-    kept = tuple(key for key in line.earlier_files if key not in lost)
+    kept = tuple(key for key in entry.earlier_files if key not in lost)
     return msgspec.structs.replace(
-        line,
+        entry,
         status="open",
         units=units,
         files=file_indexes,
         earlier_files=kept,
         is_unsure=True,
-        tables=tuple(table for table in line.tables if not has_file_of(table, lost)),
+        tables=tuple(table for table in entry.tables if not has_file_of(table, lost)),
     )

@@ -90,6 +90,6 @@ class NamedFiles:
             if self._from is not None and record.number >= self._from:
                 break
             earlier |= dict.fromkeys(record.removed, False)
-            earlier |= {line.key: True for line in record.files}
+            earlier |= {file.key: True for file in record.files}
         self._is_named = earlier | self._is_named
         self._from = number

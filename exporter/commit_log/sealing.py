@@ -244,8 +244,8 @@ class SessionProgress:
         is_listed = self.listed_us is not None and final_from_us is not None and self.listed_us >= final_from_us
         return is_listed and not self.rows_on_their_way and self.units.are_done and not self.status.is_contested
 
-    def line(self, file_indexes: tuple[int, ...], tables: tuple[str, ...], *, is_sealed: bool) -> SessionEntry:
-        """What the next commit says of the session.
+    def committing(self, file_indexes: tuple[int, ...], tables: tuple[str, ...], *, is_sealed: bool) -> SessionEntry:
+        """Note that a commit is being made, and return what it says of the session.
 
         ``file_indexes`` are of that record's files with rows of it, ``tables`` those that have a row of it then.
         ``is_sealed`` says whether the record seals it, or keeps it sealed: it may do so where `is_sealed` held.
@@ -273,17 +273,17 @@ class SessionProgress:
             lacks_details=is_sealed and self.units.lack_details(units),
         )
 
-    def committed(self, line: SessionEntry, keys: list[str]) -> bool:
-        """Note that ``line`` was committed, and that the files ``keys`` hold rows of the session.
+    def committed(self, entry: SessionEntry, keys: list[str]) -> bool:
+        """Note that ``entry`` was committed, and that the files ``keys`` hold rows of the session.
 
         Returns True where that sealed it.
         """
-        self.units.committed(line.units)
+        self.units.committed(entry.units)
         self.known.files += [key for key in keys if key not in self.known.files]
-        self.known.started_us, self.known.ended_us = line.started_us, line.ended_us
-        self.known.latest_end_us, self.known.tables = line.latest_end_us, list(line.tables)
-        self.known.has_rejects = line.has_rejects
-        is_sealed = line.status == "sealed"
+        self.known.started_us, self.known.ended_us = entry.started_us, entry.ended_us
+        self.known.latest_end_us, self.known.tables = entry.latest_end_us, list(entry.tables)
+        self.known.has_rejects = entry.has_rejects
+        is_sealed = entry.status == "sealed"
         self.status = self.status.after(SessionEvent.COMMITTED_SEALED if is_sealed else SessionEvent.COMMITTED_OPEN)
         return self.status is SessionStatus.SEALED
 

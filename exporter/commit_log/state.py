@@ -170,8 +170,8 @@ class ScopeState(msgspec.Struct, kw_only=True):
             if file.date:
                 self.first_date = min(file.date, self.first_date or file.date)
                 self.last_date = max(file.date, self.last_date or file.date)
-        for line in record.sessions:
-            self._fold_session(line, record.files)
+        for entry in record.sessions:
+            self._fold_session(entry, record.files)
         for stage_arn, session_id in record.unlisted:
             self.sealed.get(stage_arn, {}).pop(session_id, None)
             self._let_go()
@@ -179,10 +179,10 @@ class ScopeState(msgspec.Struct, kw_only=True):
         if record.kind == "commit":
             self.last = record
 
-    def take_back(self, moment_us: int, lines: Sequence[SessionEntry] = ()) -> None:
+    def take_back(self, moment_us: int, entries: Sequence[SessionEntry] = ()) -> None:
         """Let nothing rest on a time that lies after ``moment_us``: no fetch, no completeness, not the latest itself.
 
-        ``lines`` say which sessions are opened again for that.
+        ``entries`` say which sessions are opened again for that.
         """
         self.latest_us = min(self.latest_us, moment_us)
         # When a session began is what its list says, whatever the clock: one that was let go of may come back.
@@ -192,37 +192,37 @@ class ScopeState(msgspec.Struct, kw_only=True):
         for sessions in self.open.values():
             for session in sessions.values():
                 session.units = {name: voided(unit, moment_us) for name, unit in session.units.items()}
-        for line in lines:
-            self._fold_session(line, ())
+        for entry in entries:
+            self._fold_session(entry, ())
 
-    def _fold_session(self, line: SessionEntry, files: Sequence[DataFile]) -> None:
-        self.newest_us = max(self.newest_us, line.started_us or 0, line.ended_us or 0)
-        for participant_id, unit in line.units.items():
-            name = f"{line.stage_arn}/{line.session_id}/{participant_id}".rstrip("/")
+    def _fold_session(self, entry: SessionEntry, files: Sequence[DataFile]) -> None:
+        self.newest_us = max(self.newest_us, entry.started_us or 0, entry.ended_us or 0)
+        for participant_id, unit in entry.units.items():
+            name = f"{entry.stage_arn}/{entry.session_id}/{participant_id}".rstrip("/")
             if unit.is_abandoned:
                 self.abandoned[name] = unit.refused_since_us or unit.failing_since_us
             else:
                 self.abandoned.pop(name, None)
-        sessions = self.open.setdefault(line.stage_arn, {})
-        if line.status != "open":
-            sessions.pop(line.session_id, None)
-            if line.status == "sealed":
-                self.sealed.setdefault(line.stage_arn, {})[line.session_id] = line.latest_end_us or line.ended_us
+        sessions = self.open.setdefault(entry.stage_arn, {})
+        if entry.status != "open":
+            sessions.pop(entry.session_id, None)
+            if entry.status == "sealed":
+                self.sealed.setdefault(entry.stage_arn, {})[entry.session_id] = entry.latest_end_us or entry.ended_us
             else:
                 self._let_go()
             return
-        self.sealed.get(line.stage_arn, {}).pop(line.session_id, None)
-        session = sessions.setdefault(line.session_id, SessionState())
-        session.started_us = line.started_us
-        session.ended_us = line.ended_us
-        session.latest_end_us = line.latest_end_us
-        session.units.update(line.units)
-        added = [*line.earlier_files, *(files[index].key for index in line.files)]
+        self.sealed.get(entry.stage_arn, {}).pop(entry.session_id, None)
+        session = sessions.setdefault(entry.session_id, SessionState())
+        session.started_us = entry.started_us
+        session.ended_us = entry.ended_us
+        session.latest_end_us = entry.latest_end_us
+        session.units.update(entry.units)
+        added = [*entry.earlier_files, *(files[index].key for index in entry.files)]
         session.files += [key for key in added if key not in session.files]
-        session.is_unsure |= line.is_unsure
-        session.has_rejects |= line.has_rejects
-        session.retired += [folder for folder in line.retired if folder not in session.retired]
-        session.tables = list(line.tables)
+        session.is_unsure |= entry.is_unsure
+        session.has_rejects |= entry.has_rejects
+        session.retired += [folder for folder in entry.retired if folder not in session.retired]
+        session.tables = list(entry.tables)
 
     def _let_go(self) -> None:
         """Note that a session is no longer named here. One that begins after this moment is another session."""

@@ -29,9 +29,9 @@ class Backfill:
         if not self._is_asked_for:
             return []
         return [
-            Session(*session, line.started_us, line.ended_us, is_listed=False)
-            for session, line in sorted((await self._archive.sealed_sessions()).items())
-            if session[0] == stage_arn and session[1] not in listed and self._plan.lacks_rows(line.tables)
+            Session(*session, entry.started_us, entry.ended_us, is_listed=False)
+            for session, entry in sorted((await self._archive.sealed_sessions()).items())
+            if session[0] == stage_arn and session[1] not in listed and self._plan.lacks_rows(entry.tables)
         ]
 
     @property

@@ -232,7 +232,7 @@ class Finder:
         if standing is Standing.UNNAMED:
             standing = self.plan.standing_in_archive(session, archived)
             if standing is Standing.SEALED and session.is_listed:
-                self._returned.append(archived.line)
+                self._returned.append(archived.entry)
         if standing is not Standing.SEALED:
             # The file that holds events of a unit may be lost, and one without events is in no file.
             named = await self._archive.units(*session.key)

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from exporter.commit_log.archive import SessionsInLog
 from exporter.commit_log.commits import FileChanges, LogEntries
-from exporter.commit_log.lost_files import opened_line
+from exporter.commit_log.lost_files import opened_entry
 from exporter.commit_log.reader import records_after
 from exporter.commit_log.records import Record, SessionEntry
 from exporter.errors import FileDamaged, LakeError, LakeRefused
@@ -76,7 +76,7 @@ class Mending:
                 self.done[key] = "lost; its sessions are open again"
         if lost:
             keys = {line.key for line in lost}
-            lines = {name: line for name, line in self.log.lines.items() if not keys.isdisjoint(line.earlier_files)}
+            lines = {name: line for name, line in self.log.entries.items() if not keys.isdisjoint(line.earlier_files)}
             named = await self.log.units(self.store, self.journal.scope, lines.keys())
             opened = [self._opened(line, without=keys, named=named[name]) for name, line in lines.items()]
             await self._commit(FileChanges(lost=lost), opened)
@@ -131,7 +131,7 @@ class Mending:
         without = {line.key for line in replaced}
         touched = [
             (session, line)
-            for session, line in self.log.lines.items()
+            for session, line in self.log.entries.items()
             if session in file_indexes or not without.isdisjoint(line.earlier_files)
         ]
         named = await self.log.units(self.store, self.journal.scope, rewrite.sessions)
@@ -222,7 +222,7 @@ class Mending:
 
     def _line(self, session: SessionKey) -> SessionEntry:
         """The last that was said of a session; of one that the log does not know, that it is open."""
-        return self.log.lines.get(session) or SessionEntry(*session, "open")
+        return self.log.entries.get(session) or SessionEntry(*session, "open")
 
     def _opened(
         self,
@@ -233,7 +233,7 @@ class Mending:
     ) -> SessionEntry:
         """A session that is asked for again: each unit that was final or is ``named``, and what else there may be."""
         self.opened.add((line.stage_arn, line.session_id))
-        return opened_line(line, self.journal.state, file_indexes=file_indexes, without=without, named=named)
+        return opened_entry(line, self.journal.state, file_indexes=file_indexes, without=without, named=named)
 
 
 def _moved(line: SessionEntry, file_indexes: tuple[int, ...], without: Iterable[str], *, is_open: bool) -> SessionEntry:

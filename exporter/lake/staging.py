@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from exporter.lake.tables.table import Table
 
 
-async def publish(files: Files, lines: Iterable[DataFile]) -> list[DataFile]:
+async def publish(store: Files, files: Iterable[DataFile]) -> list[DataFile]:
     """Make files visible under their keys; returns those neither staged nor visible. Safe to repeat."""
-    return [line for line in lines if not await files.publish(line.staged)]
+    return [file for file in files if not await store.publish(file.staged)]
 
 
-async def stage(files: Files, table: Table, rows: Mapping[date, Sequence[pa.RecordBatch]], name: str) -> list[DataFile]:
+async def stage(store: Files, table: Table, rows: Mapping[date, Sequence[pa.RecordBatch]], name: str) -> list[DataFile]:
     """Stage one file for each UTC date, in order; ``name`` is unique for ever, and the same in each date's folder.
 
     ``rows`` are, for each date, the batches that have rows of it, perhaps among others. One file at a time is in
@@ -36,34 +36,34 @@ async def stage(files: Files, table: Table, rows: Mapping[date, Sequence[pa.Reco
     done: list[DataFile] = []
     try:
         for day in sorted(rows):
-            line = await _stage_one(files, table, day, rows[day], name)
-            done.append(line)
+            file = await _stage_one(store, table, day, rows[day], name)
+            done.append(file)
     except LakeError:
         with suppress(LakeError):
-            await discard(files, done)
+            await discard(store, done)
         raise
     return done
 
 
-async def stage_lines(files: Files, folder: str, lines: Sequence[bytes], name: str) -> DataFile:
+async def stage_lines(store: Files, folder: str, lines: Sequence[bytes], name: str) -> DataFile:
     """Stage one file of lines of JSON, of no table and no date."""
     data = b"".join(lines)
     key = f"{folder}/{name}.jsonl"
-    staged = await files.stage(key, data)
+    staged = await store.stage(key, data)
     digest = await compute(lambda: hashlib.sha256(data).hexdigest())
     return DataFile(folder, key, "", 0, len(data), digest, staged.handle)
 
 
-async def discard(files: Files, lines: Sequence[DataFile]) -> None:
+async def discard(store: Files, files: Sequence[DataFile]) -> None:
     """Remove staged files that no record names, nor will."""
-    for line in lines:
-        await files.discard(line.staged)
+    for file in files:
+        await store.discard(file.staged)
 
 
-async def _stage_one(files: Files, table: Table, day: date, rows: Sequence[pa.RecordBatch], name: str) -> DataFile:
+async def _stage_one(store: Files, table: Table, day: date, rows: Sequence[pa.RecordBatch], name: str) -> DataFile:
     data, digest, count = await compute(_encoded, table, day, rows)
     key = f"{table.name}/{table.date_key}={day.isoformat()}/{name}.parquet"
-    staged = await files.stage(key, memoryview(data))
+    staged = await store.stage(key, memoryview(data))
     return DataFile(table.name, key, day.isoformat(), count, data.size, digest, staged.handle)
 
 

@@ -133,14 +133,17 @@ class Checkpoint:
             if progress.has_news or (tables.sessions and lacks_row(progress))
         }
 
-    def entries(self, decisions: SessionDecisions) -> tuple[list[SessionEntry], dict[SessionKey, list[str]]]:
-        """What the record says of each session, and the keys of the new files that hold rows of it."""
+    def committing(self, decisions: SessionDecisions) -> tuple[list[SessionEntry], dict[SessionKey, list[str]]]:
+        """Note that the record is being made; return what it says of each session, and which new files hold its rows.
+
+        These are named by their keys.
+        """
         indices: dict[SessionKey, list[int]] = {progress.session.key: [] for progress in self.sessions.values()}
         for index, sessions in enumerate(self._sessions_in_files):
             for session in sessions:
                 indices[session].append(index)
         entries = [
-            progress.line(
+            progress.committing(
                 tuple(indices[progress.session.key]), decisions.tables[name], is_sealed=name in decisions.sealed
             )
             for name, progress in self.sessions.items()

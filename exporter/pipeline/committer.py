@@ -74,7 +74,7 @@ class Committer:
         with span("checkpoint", scope=self._ledger.name):
             await self.stage(checkpoint)
             decisions = await self._stage_sessions(checkpoint)
-            entries, keys = checkpoint.entries(decisions)  # in one step with the last look at whether they hold
+            entries, keys = checkpoint.committing(decisions)  # in one step with the last look at whether they hold
             await self._commit(checkpoint, entries)
             await self._publish(checkpoint.files)
             self._note_committed(checkpoint, entries, keys)

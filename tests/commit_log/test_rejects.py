@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from msgspec import structs
 
-from exporter.commit_log.archive import fold_lines
+from exporter.commit_log.archive import fold_entries
 from exporter.commit_log.reader import read_state, records_after
 from exporter.commit_log.records import SessionEntry
 from exporter.discovery.request import Request
@@ -269,8 +269,8 @@ async def test_that_there_was_a_reject_is_known_for_ever() -> None:
     await night(service, store, "r1")
     record = [each async for each in records_after(store, SCOPE) if each.files][-1]
     lines: dict[tuple[str, str], SessionEntry] = {}
-    fold_lines(lines, record)
-    fold_lines(lines, structs.replace(record, sessions=(SessionEntry(STAGES[1], "st-1-0", "sealed"),), files=()))
+    fold_entries(lines, record)
+    fold_entries(lines, structs.replace(record, sessions=(SessionEntry(STAGES[1], "st-1-0", "sealed"),), files=()))
     assert {session_id for (_, session_id), line in lines.items() if line.has_rejects} == {"st-1-0"}
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from exporter.commit_log.lost_files import opened_line
+from exporter.commit_log.lost_files import opened_entry
 from exporter.commit_log.records import RowWritten, SessionEntry, UnitState
 from exporter.commit_log.sealing import SessionProgress
 from exporter.commit_log.session_rows import counts_of, is_row_due, tables_of
@@ -35,7 +35,7 @@ def listed(progress: SessionProgress, *names: str) -> SessionProgress:
 
 def line_of(progress: SessionProgress, *, is_sealed: bool, tables: TableSettings = ALL) -> SessionEntry:
     names = tables_of(progress, tables, is_sealed=is_sealed, is_due=is_row_due(progress, is_sealed=is_sealed))
-    return progress.line((), names, is_sealed=is_sealed)
+    return progress.committing((), names, is_sealed=is_sealed)
 
 
 @pytest.mark.parametrize(
@@ -176,8 +176,8 @@ def test_a_session_loses_what_its_own_files_held_and_no_more() -> None:
     )
     lost = (others, events, "participants/session_date=2026-11-18/b.parquet")
     state = ScopeState(open={SESSION.stage_arn: {SESSION.session_id: known}})
-    opened = opened_line(line, state, without=lost)
+    opened = opened_entry(line, state, without=lost)
     assert (opened.tables, opened.units["a"].row, opened.earlier_files) == (("sessions",), RowWritten.FINAL, (own,))
     known.lose(lost)
     assert (known.tables, known.units["a"].row, known.files) == (["sessions"], RowWritten.FINAL, [own])
-    assert opened_line(line, state, without=(own,)).tables == ()
+    assert opened_entry(line, state, without=(own,)).tables == ()

@@ -60,7 +60,7 @@ def test_progress_says_where_it_stands() -> None:
     assert repr(progress).endswith(", not listed, 1 unfinished, 1 changed>")
     progress.fetched("p2", DAY_US + 3 * HOUR_US, 5)
     progress.listed(DAY_US + 3 * HOUR_US, is_flawless=True)
-    assert progress.committed(progress.line((0,), (), is_sealed=True), ["events/1.parquet"])
+    assert progress.committed(progress.committing((0,), (), is_sealed=True), ["events/1.parquet"])
     assert repr(progress).startswith("<SessionProgress st-a SEALED, ")
     assert repr(progress).endswith(", listed 2026-11-23T03:00:00Z>")
 
@@ -69,6 +69,6 @@ def test_a_contested_session_is_not_sealed() -> None:
     """A session of which one list told two ends stays open, though all its units are final."""
     progress = SessionProgress(SESSION, HOUR_US)
     progress.listed(DAY_US + 3 * HOUR_US, is_flawless=True)
-    before = progress.line((), (), is_sealed=progress.is_sealed)
+    before = progress.committing((), (), is_sealed=progress.is_sealed)
     progress.contest()
-    assert (before.status, progress.line((), (), is_sealed=progress.is_sealed).status) == ("sealed", "open")
+    assert (before.status, progress.committing((), (), is_sealed=progress.is_sealed).status) == ("sealed", "open")

@@ -99,7 +99,7 @@ def _half_an_archive() -> Sequence[tuple[Any, str, Any]]:
         if lines is None:
             lines = self.shown = {}
             async for record in records_after(self._records, self._scope, 0):
-                archive.fold_lines(lines, record)
+                archive.fold_entries(lines, record)
         line = lines.get((stage_arn, session_id))
         return None if line is None else Archived(line)
 
