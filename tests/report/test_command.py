@@ -8,12 +8,14 @@ import os
 import re
 import shutil
 import stat
+import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
 
+from exporter.cli import exit_codes
 from exporter.cli.actions import report
 from exporter.cli.app import main
 from exporter.emulator import Emulator, Size
@@ -99,6 +101,22 @@ def test_sessions_and_days_can_be_chosen(lake: Path, tmp_path: Path, capsys: pyt
     assert main(["report", "--lake", str(lake), "--out", str(out), *nothing]) == 0
     assert "No session is here" in shown(out)
     assert "from 2021-01-01, before 2021-02-01" in shown(out)
+
+
+def test_a_signal_leaves_no_half_of_a_page(tmp_path: Path) -> None:
+    """One that comes while the page is written waits for its end: the page is there, and nothing beside it."""
+    out = tmp_path / "report.html"
+    code = (
+        "import os, signal, sys; from pathlib import Path; from exporter.cli.invocation import Invocation;"
+        "from exporter.cli.actions.stoppable import uninterrupted; from exporter.report.writing import write_page;"
+        "os.fsync = lambda _: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "invocation = Invocation(is_json=False); invocation.signals.install()\n"
+        "with uninterrupted(invocation): write_page(Path(sys.argv[1]), 'a page')\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code, str(out)], check=False)
+    assert ended.returncode == exit_codes.SIGNALS["SIGTERM"]
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+    assert out.read_text() == "a page"
 
 
 def test_a_lake_without_a_log_is_shown_and_says_so(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from exporter import __version__
 from exporter.cli import exit_codes
 from exporter.cli.actions.sql import dates_between
-from exporter.cli.actions.stoppable import stoppable
+from exporter.cli.actions.stoppable import stoppable, uninterrupted
 from exporter.cli.own_session import own_session
 from exporter.cli.plain_logs import start_plain_logs
 from exporter.errors import UsageError
@@ -119,7 +119,9 @@ def write_report(invocation: Invocation, settings: Settings, asked: ReportOption
 
     scopes, facts, sessions = stoppable(invocation, look)
     text = page(Origin(settings.lake, _range_text(dates), wall_us(), __version__), scopes, facts, sessions)
-    return Report(write_page(asked.out, text), scopes, facts, sessions)
+    with uninterrupted(invocation):
+        size_bytes = write_page(asked.out, text)
+    return Report(size_bytes, scopes, facts, sessions)
 
 
 def chosen_sessions(facts: LakeFacts, wanted: Sequence[str]) -> list[SessionLine]:

@@ -1,14 +1,15 @@
-"""Work that a signal can end within a second, although it waits in a library's own code."""
+"""What a signal does to work: it ends it within a second, in a library's own code, too; or it waits for it."""
 
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from exporter.query.stop_switch import StopSwitch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from exporter.cli.invocation import Invocation
 
@@ -52,6 +53,18 @@ def stoppable(invocation: Invocation, work: Callable[[StopSwitch], Result]) -> R
     if errors:
         raise errors[0]
     return results[0]
+
+
+@contextmanager
+def uninterrupted(invocation: Invocation) -> Iterator[None]:
+    """Let a signal wait for the end of the block, which takes moments: ended at once, it would leave a file behind."""
+    invocation.signals.graceful = lambda _name: None
+    try:
+        yield
+    finally:
+        invocation.signals.graceful = None
+        if invocation.signals.received is not None:
+            invocation.signals.at_once(invocation.signals.received)
 
 
 def _end(stop: StopSwitch, ended: threading.Event) -> None:
