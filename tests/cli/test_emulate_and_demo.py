@@ -10,6 +10,7 @@ import sys
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -19,6 +20,7 @@ import exporter
 from exporter.cli import exit_codes
 from exporter.cli.actions import demo, demo_queries
 from exporter.cli.app import main
+from exporter.cli.invocation import Invocation
 from exporter.emulator import (
     ClockOptions,
     Emulator,
@@ -31,11 +33,12 @@ from exporter.emulator import (
     WorldTimes,
 )
 from exporter.errors import UsageError
+from exporter.query.stop_switch import QueryStopped, StopSwitch
 from exporter.timestamps import read_us
 from tests.support import tables_lake
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 ROOT = Path(exporter.__file__).parents[1]
 
@@ -230,6 +233,19 @@ def test_demo_shows_who_watched_longest(tmp_path: Path) -> None:
     ]
     assert "lobby" in answers
     assert shlex.quote(str(lake)) in answers
+
+
+def test_a_signal_ends_the_demos_questions_as_any_query(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """They are asked where a signal can end them, so that nothing is left of a query's temporary folder."""
+    asked: list[Callable[[StopSwitch], str]] = []
+    monkeypatch.setattr(demo, "stoppable", lambda _, work: asked.append(work))
+    monkeypatch.setattr(demo, "write_report", lambda *_: SimpleNamespace(line=""))
+    demo._answers(Invocation(is_json=False), tmp_path)  # noqa: SLF001 - what the demo does after its export
+    stop = StopSwitch()
+    stop.turn_on()
+    [ask] = asked
+    with pytest.raises(QueryStopped):
+        ask(stop)
 
 
 def test_demo_mixes_no_two_devices_of_a_person() -> None:

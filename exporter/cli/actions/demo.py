@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from exporter.cli import exit_codes, summary
 from exporter.cli.actions import run as run_action
 from exporter.cli.actions.demo_queries import first_answers
 from exporter.cli.actions.report import ReportOptions, write_report
+from exporter.cli.actions.stoppable import stoppable
 from exporter.cli.log_output import start_logs
 from exporter.discovery.request import Request
 from exporter.emulator import (
@@ -169,7 +171,8 @@ def _answers(invocation: Invocation, lake: Path) -> str:
     """The first answers, and what to do next."""
     calls = max(invocation.calls().values(), default=0)
     try:
-        answers = f"{first_answers(lake)}\n\n{_report(invocation, lake)}"
+        answers = stoppable(invocation, partial(first_answers, lake))
+        answers = f"{answers}\n\n{_report(invocation, lake)}"
     except UsageError as error:  # DuckDB is an extra
         answers = str(error)
     return (

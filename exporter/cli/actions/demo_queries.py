@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from exporter.query.database import Database
+    from exporter.query.stop_switch import StopSwitch
 
 _BAR_WIDTH = 40
 _QUARTER_US, _DAY_MINUTES, _HOUR_MINUTES = 15 * MINUTE_US, 1_440, 60
@@ -41,12 +42,12 @@ _MORE = (
 )
 
 
-def first_answers(lake: Path) -> str:
-    """The answers as text, each with its question, and command lines that ask more.
+def first_answers(lake: Path, stop: StopSwitch | None = None) -> str:
+    """The answers as text, each with its question, and command lines that ask more; ``stop`` can end it midway.
 
     Raises :class:`UsageError` where DuckDB is missing, and what a question raises.
     """
-    with open_database(Settings(lake=str(lake)), own_session, is_stored=True) as database:
+    with open_database(Settings(lake=str(lake)), own_session, is_stored=True, stop=stop) as database:
         parts = [
             "The largest sessions, and whether all of them is there:",
             _indented(_LARGEST),
