@@ -68,8 +68,8 @@ MEANINGS: Mapping[str, tuple[Meaning, ...]] = {
         _STOPPED,
     ),
     "query": (
-        ((OK,), "the question is answered, or what can be asked is listed"),
-        ((FAILED,), "the lake can't be read, or the question not be answered to its end"),
+        ((OK,), "the query is answered, or tables and views are listed"),
+        ((FAILED,), "the lake can't be read, or the query can't be answered to its end"),
         ((USAGE,), "wrong usage or configuration, or SQL that is wrong or does more than read"),
         _STOPPED,
     ),

@@ -26,8 +26,8 @@ RUN = (
     Option(
         "--targets",
         "Only what this list names, with the columns stage_arn, session_id and participant_id: CSV, JSON, Parquet, bare"
-        " ARNs, or what AWS's command prints; a file, s3://bucket/key, or standard input (-). A row without the later"
-        " ones stands for all below it.",
+        " ARNs, or what AWS's command prints; a file, s3://bucket/key, or standard input (-). A row without a"
+        " participant stands for its whole session, one without a session for its whole stage.",
         WHAT,
         metavar="FILE",
     ),
@@ -38,10 +38,10 @@ RUN = (
         metavar="TIME",
     ),
     Option("--until", "Only sessions that began before this date or time.", WHAT, metavar="TIME"),
-    Option("--refetch", "Also ask again for what is complete, and add what it lacks.", WHAT, is_flag=True),
+    Option("--refetch", "Also fetch again what is complete, and add what the lake lacks.", WHAT, is_flag=True),
     Option(
         "--backfill-tables",
-        "Also make the rows of the other tables for sessions that are complete without them.",
+        "Also write rows of the other tables for sealed sessions that have none.",
         WHAT,
         is_flag=True,
     ),
@@ -54,15 +54,15 @@ RUN = (
     Option("--account", "Only the scopes of this account: twelve digits.", WHAT, metavar="ID"),
     Option(
         "--shard",
-        "Of the configured scopes, as `scopes` names them, every N-th from the I-th on (1 to N): a share of the work"
-        " for each of N runs.",
+        "Only a share of the configured scopes, for one of N runs: of the lines that `scopes` prints every N-th,"
+        " beginning with the I-th (1 to N).",
         WHAT,
         metavar="I/N",
     ),
     Option(
         "--dask",
-        "Hand the accounts and regions to a Dask cluster: its scheduler's address, or local:N for N workers on this"
-        " machine. Needs the extra `dask`.",
+        "Let a Dask cluster export the accounts and regions: its scheduler's address, or local:N for N workers on"
+        " this machine. Needs the extra `dask`.",
         THE_RUN,
         metavar="ADDRESS",
     ),
@@ -91,12 +91,12 @@ LOG_LEVEL = Option(
 RUNS = Option("--runs", "How many of each scope's last runs.", type=click.IntRange(min=1), default=5, metavar="COUNT")
 MAX_AGE = Option(
     "--max-age-h",
-    "End with 3 unless all that is configured is complete until that many hours ago: for monitors.",
+    "For monitors: end with 3 unless everything configured is complete until this many hours ago.",
     metavar="HOURS",
     type=click.FloatRange(min=0.0, min_open=True),
     callback=_finite,
 )
-NIGHT = Option("--tag", "Sum up the runs of this name, as one.", metavar="TEXT")
+NIGHT = Option("--tag", "Sum up all runs with this tag as one.", metavar="TEXT")
 ACCEPT_MISSING = Option(
     "--accept-missing",
     "The files of this partition were removed on purpose: event_date=2025-01-01, or a range such as"
@@ -122,21 +122,21 @@ UNTIL_DATE = Option(
 )
 DOMAIN = Option(
     "--domain",
-    "Also look for what is strange in the data: an event outside its session, a stop without a start. Only what is an"
-    " error of the lake's makes exit code 1. Needs the extra `query`.",
+    "Also look for what is strange in the data: an event outside its session, a stop without a start. Only an error,"
+    " which is a fault of the export, makes exit code 1. Needs the extra `query`.",
     is_flag=True,
 )
 REBUILD = Option(
     "--rebuild",
-    "Make each table anew from the log: where one does not fit it, or an engine has changed what it lists.",
+    "Make each table anew from the log: for one that does not fit it, or whose files an engine has changed.",
     is_flag=True,
 )
 COMPACT = Option(
     "--compact",
-    "Then let the tables list larger files: small ones are merged beside the lake, which keeps its own.",
+    "Then merge small files of the tables into larger ones; the lake keeps its own files.",
     is_flag=True,
 )
-DROP = Option("--drop", "Take the tables' entries out of the catalog, and no file away.", is_flag=True)
+DROP = Option("--drop", "Take the tables out of the catalog; no file is removed.", is_flag=True)
 DRY_REPAIR = Option("--dry-run", "Say what would be done to which file, and change nothing.", is_flag=True)
 SQL = click.Argument(["sql"], required=False, metavar='["SQL"]')
 FORMAT = Option(

@@ -13,8 +13,8 @@ from exporter.cli.command import Option
 #: Groups of the help that further options stand in.
 WHAT = "What to export, and where to"
 THE_RUN = "The run"
-QUESTION = "The question"
-_TABLES = "Tables, and what they say of users"
+QUESTION = "The query"
+_TABLES = "Tables and privacy"
 _QUOTA = "Quota"
 _CALLS = "Calls"
 _S3 = "S3, passed on with each object"
@@ -36,7 +36,7 @@ LAKE = _setting("lake", "--lake", "PLACE", "A directory, or s3://bucket/prefix. 
 #: Its properties have none: other programs see what is typed.
 CATALOG = (
     _setting("catalog.kind", "--catalog", "KIND", "A catalog to keep up to date: glue, rest or sql. (none)", _CATALOG),
-    _setting("catalog.database", "--catalog-database", "NAME", "What its tables stand in. (ivs)", _CATALOG),
+    _setting("catalog.database", "--catalog-database", "NAME", "The database of its tables. (ivs)", _CATALOG),
     _flag(
         "catalog.hive",
         "--hive-tables",
@@ -47,7 +47,7 @@ CATALOG = (
         "catalog.compact_mib",
         "--compact-mib",
         "MIB",
-        "How much of the lake's files publish --compact merges into one, in MiB. (128.0)",
+        "How many MiB of small files publish --compact merges into one. (128.0)",
         _CATALOG,
     ),
 )
@@ -97,9 +97,7 @@ SETTINGS = (
         "Attributes of tokens: keep, drop, or the names of those to keep, commas between. (keep)",
         _TABLES,
     ),
-    _setting(
-        "privacy.extra", "--privacy-extra", "MODE", "What has no column of its own: keep or drop. (keep)", _TABLES
-    ),
+    _setting("privacy.extra", "--privacy-extra", "MODE", "Fields that have no column: keep or drop. (keep)", _TABLES),
     _setting(
         "quota.calls_per_second",
         "--calls-per-second",
@@ -119,7 +117,7 @@ SETTINGS = (
         "run.checkpoint_s",
         "--checkpoint-s",
         "SECONDS",
-        "The longest time between two commits of what was fetched. (300)",
+        "The longest time between two commits. (300)",
         THE_RUN,
     ),
     _setting("run.deadline_s", "--deadline-s", "SECONDS", "Stop gracefully after this time; 0: never. (0)", THE_RUN),
@@ -175,7 +173,7 @@ SETTINGS = (
         "telemetry.metrics_file",
         "--metrics-file",
         "FILE",
-        "Keep the run's numbers in this file, for Prometheus.",
+        "Write the run's numbers to this file, for Prometheus.",
         _WATCHING,
     ),
     _setting(
@@ -190,7 +188,7 @@ MEMORY = _setting(
     "query.memory_gib",
     "--memory-gib",
     "GIB",
-    "How much memory the question may take; what is more goes through the temporary folder. (2.0)",
+    "How much memory the query may take; what needs more goes through the temporary folder. (2.0)",
     QUESTION,
 )
 _FLAGS = {option.key: option.opts[0] for option in (*SETTINGS, MEMORY)}

@@ -52,8 +52,7 @@ def plan_of(summary: dict[str, Any]) -> str:
     if summary["plan"]:
         has_details = any("GetParticipant" in plan["calls"] for plan in summary["plan"])
         what = "GetParticipant and ListParticipantEvents were" if has_details else "ListParticipantEvents was"
-        one = "one of them" if has_details else "it"
-        lines.append(f"  {what} not called: a permission for {one} that is missing shows in the run alone")
+        lines.append(f"  {what} not called: whether that is allowed shows only in the run")
     else:
         lines.append("  nothing: no stage was found")
     lines += _empty_regions(summary)

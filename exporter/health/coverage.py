@@ -82,4 +82,4 @@ def _of_scope(status: ScopeStatus, since_us: int) -> ScopeCoverage:
 def _fault(until_us: int | None, since_us: int, never: str) -> str | None:
     if until_us is None:
         return never
-    return None if until_us >= since_us else f"complete until {text_of(until_us)} alone"
+    return None if until_us >= since_us else f"complete only until {text_of(until_us)}"

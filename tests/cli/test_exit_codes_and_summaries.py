@@ -252,7 +252,7 @@ def test_help_is_plain_text_for_any_terminal(
         "Examples:",
         "Options:",
         "What to export, and where to:",
-        "Tables, and what they say of users:",
+        "Tables and privacy:",
         "Quota:",
         "The run:",
         "Calls:",

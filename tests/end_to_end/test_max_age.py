@@ -58,7 +58,7 @@ async def test_every_configured_region_counts(exports: Exports, ask: Any) -> Non
         assert (await exports.run(emulator)).exit_code == 0
         both = {(ACCOUNT, REGION): None, (None, EMPTY): None}
         assert await ask(25, 26, *regions(REGION, EMPTY)) == (0, both)
-        late = f"complete until {text_of(NOW_US)} alone"
+        late = f"complete only until {text_of(NOW_US)}"
         assert await ask(27, 26, *regions(REGION, EMPTY)) == (3, dict.fromkeys(both, late))
         assert await ask(1, 26, *regions(REGION, "ap-south-1")) == (
             3,

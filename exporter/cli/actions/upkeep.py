@@ -61,7 +61,7 @@ def verify_lake(invocation: Invocation, settings: Settings, removed: Sequence[st
             **(domain.summary() if is_domain else {}),
         }
     )
-    lines = [f"{key}: removed on purpose, and let go of" for key in accepted]
+    lines = [f"{key}: accepted as removed on purpose" for key in accepted]
     lines += [f"{key}: note: {note}" for key, note in sorted(verified.notes.items())]
     lines += [f"{problem.key}: {problem.message}; {problem.remedy}" for problem in problems]
     lines += [_end(problems, verified), *(domain.lines() if is_domain else [])]

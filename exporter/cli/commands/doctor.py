@@ -12,11 +12,11 @@ POLICY = Option("--policy", "Print the least IAM policy for these settings, and 
 def doctor(context: click.Context) -> int:
     """Check all that a run with these settings needs, in seconds.
 
-    This machine, the way to AWS, its clock, credentials and roles, where the
-    stages are, each read operation once, and the lake; and, where they are
-    configured, the catalog, the way of notices and the metrics' file: a line
-    each, and what to do about what is wrong. Nothing is exported, published
-    or sent; what is written to the lake to try it out is removed again.
+    It checks this machine, the network, the clock, credentials and roles,
+    where the stages are, each read operation once, and the lake; and, if they
+    are configured, the catalog, the hosts of notices and the metrics' file.
+    It prints a line for each, with what to do if something is wrong. Nothing
+    is exported, published or sent; what is written to try the lake is removed.
 
     Examples:
       ivs-export doctor --region eu-west-1

@@ -18,10 +18,11 @@ from exporter.cli.command import command, invocation_of
 def publish(context: click.Context) -> int:
     """Bring the tables in the catalog up to what the lake has.
 
-    Each run does the same at its end. The lake's own files become files of
-    Iceberg tables, each once, also where others publish. What was removed from
-    the lake leaves the tables. It needs the extra `catalog`, and [catalog]
-    in the settings' file, or IVS_EXPORT_CATALOG__KIND and __PROPERTIES.
+    Each run does the same at its end. The lake's files are added to Iceberg
+    tables, each file once, even if others publish at the same time. Files
+    that were removed from the lake are taken out. It needs the extra
+    `catalog`, and [catalog] in the settings' file, or the variables
+    IVS_EXPORT_CATALOG__KIND and IVS_EXPORT_CATALOG__PROPERTIES.
 
     Examples:
       ivs-export publish --config ivs-export.toml

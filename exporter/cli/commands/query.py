@@ -16,11 +16,12 @@ from exporter.cli.command import command, invocation_of
     options.CONFIG,
 )
 def query(context: click.Context) -> int:
-    """Ask the lake in SQL; without any, list what can be asked, with examples.
+    """Ask the lake in SQL; without SQL, list tables and views with examples.
 
-    One SELECT in DuckDB's SQL, or - for standard input. The lake's tables and
-    all views have their names; times are in UTC. Nothing is ever written. The
-    tables have all dates, whatever --since and --until say of the views.
+    SQL is one SELECT in DuckDB's dialect, or - for standard input. The lake's
+    tables and all views can be named in it; times are in UTC. Nothing is ever
+    written. --since and --until choose the sessions that the views hold; the
+    tables keep all dates.
 
     Examples:
       ivs-export query

@@ -10,11 +10,11 @@ from exporter.cli.command import command, invocation_of
 def repair(context: click.Context) -> int:
     """Mend what verify finds.
 
-    Rows that stand twice are taken out, and rows of one id that differ are
-    numbered anew. A file that is damaged is set aside under _damaged/, and
-    one that is gone is called lost: the next run asks for their sessions
-    again. Files that no record names are named, and a log that can't be
-    built on is begun anew from the files. What can't be read is left alone.
+    Rows that are there twice are taken out, and rows of one id that differ
+    get ids of their own. A damaged file is moved under _damaged/, and a
+    missing one is recorded as lost: the next run fetches their sessions again.
+    Files that no record names are recorded, and a log that can't be used is
+    made anew from the files. What can't be read stays as it is.
 
     Examples:
       ivs-export repair --dry-run

@@ -10,9 +10,9 @@ from exporter.cli.command import command, invocation_of
 def run(context: click.Context) -> int:
     """Export all events that the lake does not have yet.
 
-    Every participant of every session of every stage in the regions named, at
-    the API's quota of 5 calls a second for each operation. Credentials,
-    profiles and endpoints are found as every AWS tool finds them.
+    It fetches the events of every participant of every session of every stage
+    in the regions, at the API's quota of 5 calls a second for each operation.
+    Credentials, profiles and endpoints are found as by every AWS tool.
 
     Examples:
       ivs-export run --region eu-west-1
@@ -21,11 +21,10 @@ def run(context: click.Context) -> int:
       ivs-export run --targets sessions.csv --json
       ivs-export run --region eu-west-1 --dry-run
 
-    What has a key in the settings' file can be set in three ways, the first
-    of which counts: an option, a variable such as IVS_EXPORT_LAKE or
-    IVS_EXPORT_QUOTA__RESERVE, or the file that --config names. Where regions
-    are named, stages and targets must lie in them; else the regions are
-    those of the stages and targets.
+    A setting can be an option, a variable such as IVS_EXPORT_LAKE or
+    IVS_EXPORT_QUOTA__RESERVE, or a key in the file that --config names; the
+    first of these counts. If regions are named, stages and targets must be in
+    them; else the regions are those of the stages and targets.
     """
     from exporter.cli import settings_sources  # noqa: PLC0415 - slow to import; --help and a wrong option do without
 

@@ -18,9 +18,9 @@ from exporter.cli.command import command, invocation_of
 def status(context: click.Context) -> int:
     """Show the last runs, how far the lake is complete, and what waits.
 
-    Only the lake's logs are read, no data and nothing of AWS's but the lake.
-    The regions, accounts and stages that are configured count for
-    --max-age-h alone: all scopes of the lake are shown.
+    It reads only the lake's logs: no data, and nothing of AWS but the lake.
+    All scopes of the lake are shown. The regions, accounts and stages that
+    are configured matter only for --max-age-h.
 
     Examples:
       ivs-export status

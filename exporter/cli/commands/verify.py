@@ -12,10 +12,11 @@ from exporter.cli.command import command, invocation_of
 def verify(context: click.Context) -> int:
     """Read the whole lake, and compare it with what its logs say.
 
-    The logs are whole and fit together, every file is there with the right
-    checksum and rows, none is there that no record names, no event stands
-    twice in a unit, and each row lies in its date. Each problem is shown with
-    its remedy. Nothing is changed, but for --accept-missing.
+    It checks that the logs are whole and fit together; that every file is
+    there, with the right checksum and rows, and no file that no record names;
+    that each row is in the folder of its date; and that no event is there
+    twice. Each problem is shown with its remedy. Nothing is changed, except
+    by --accept-missing.
 
     Examples:
       ivs-export verify
