@@ -96,8 +96,11 @@ MEANINGS: Mapping[str, tuple[Meaning, ...]] = {
 }
 
 
-def of_logs(*, damaged: int, all_: int) -> int:
-    """The code of a command that shows what several logs say, of which some can't be read."""
+def of_logs(*, damaged: int, all_: int, is_late: bool = False) -> int:
+    """The code of a command that shows what several logs say, of which some can't be read.
+
+    ``is_late`` says that not all that is configured is complete until when it should be.
+    """
     if damaged and damaged == all_:
         return FAILED
-    return PARTIAL if damaged else OK
+    return PARTIAL if damaged or is_late else OK

@@ -99,15 +99,15 @@ class Repair:
 
     async def _identity(self) -> list[Problem]:
         """What is wrong with the lake's own file, where `upkeep` can make it."""
-        found = None if self.upkeep.make_sure is None else await identity_problem(self.upkeep.store)
+        found = None if self.upkeep.ensure_lake is None else await identity_problem(self.upkeep.store)
         return [] if found is None else [found]
 
     async def _make_identity(self, key: str, repaired: Repaired) -> None:
         """Make the lake's file anew; a damaged one is set aside."""
         if await self.upkeep.store.read(key) is not None:
             await set_aside(self.upkeep.store, key)
-        if self.upkeep.make_sure is not None:
-            await self.upkeep.make_sure()
+        if self.upkeep.ensure_lake is not None:
+            await self.upkeep.ensure_lake()
         repaired.done[key] = "made anew, with another id"
 
     async def _mend(self, scope: Scope, found: list[Problem], repaired: Repaired) -> list[Problem]:

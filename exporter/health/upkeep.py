@@ -29,7 +29,8 @@ class Upkeep:
     """Who works on a lake. ``run_id`` stands in the records and the names of the files that are written.
 
     ``process`` is the one that leases name, and ``is_gone`` says of another whether it has ended, None where that can't
-    be seen from here. ``make_sure`` is called before anything is written, and raises where nothing may be.
+    be seen from here. ``ensure_lake`` is called before anything is written: it makes the lake's file where that is
+    missing, and raises where nothing may be written.
     """
 
     store: Store
@@ -37,7 +38,7 @@ class Upkeep:
     clock: Clock
     process: Process
     is_gone: Callable[[Process], bool | None]
-    make_sure: Callable[[], Awaitable[None]] | None = None
+    ensure_lake: Callable[[], Awaitable[None]] | None = None
 
     @asynccontextmanager
     async def journal(
@@ -52,8 +53,8 @@ class Upkeep:
         ``read`` gives the scope's state. Raises :class:`ScopeHeld`, :class:`Overtaken` and :class:`LogDamaged` as an
         export does, and any other :class:`LakeError`.
         """
-        if self.make_sure is not None:
-            await self.make_sure()
+        if self.ensure_lake is not None:
+            await self.ensure_lake()
         lease = Lease(self.store, scope, Holder(self.process, self.run_id, self.now()), self.clock, self.is_gone)
         await lease.acquire(wait=False)
         try:

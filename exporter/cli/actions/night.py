@@ -54,9 +54,8 @@ def show_night(invocation: Invocation, settings: Settings, tag: str, max_age_h: 
     invocation.print_object({**shown, "without_run": without, **covered})
     texts = ["\n".join(_lines(summary, scopes, without)) if scopes else plain(f"{tag}: no run has this tag")]
     invocation.say("\n\n".join(texts + ([] if coverage is None else [coverage.text()])))
-    code = exit_codes.of_logs(damaged=sum(scope.is_damaged for scope in scopes), all_=len(scopes))
-    is_late = coverage is not None and not coverage.is_current
-    return exit_codes.PARTIAL if is_late and code == exit_codes.OK else code
+    damaged, is_late = sum(scope.is_damaged for scope in scopes), coverage is not None and not coverage.is_current
+    return exit_codes.of_logs(damaged=damaged, all_=len(scopes), is_late=is_late)
 
 
 async def _read(settings: Settings, tag: str, max_age_h: float | None) -> tuple[list[ScopeNight], Coverage | None]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,8 +24,6 @@ from exporter.text import counted, plain
 from exporter.timestamps import text_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from exporter.cli.actions.coverage import Coverage
     from exporter.cli.invocation import Invocation
     from exporter.health.recorded_runs import RunLine
@@ -63,13 +60,12 @@ def show_status(invocation: Invocation, settings: Settings, runs_max: int, max_a
     invocation.print_object(report)
     invocation.say("\n\n".join(texts))
     damaged = sum(status.error is not None for status in found.scopes)
-    code = exit_codes.of_logs(damaged=damaged, all_=len(found.scopes))
     is_late = found.coverage is not None and not found.coverage.is_current
-    return exit_codes.PARTIAL if is_late and code == exit_codes.OK else code
+    return exit_codes.of_logs(damaged=damaged, all_=len(found.scopes), is_late=is_late)
 
 
 async def _read(settings: Settings, runs_max: int, max_age_h: float | None) -> _LakeStatus:
-    async with _lake(settings) as store:
+    async with open_store(settings.lake, own_session, settings.s3) as store:
         found = await statuses(store, runs_max)
         if not found:
             await check_has_log(store)
@@ -101,12 +97,6 @@ def _catalog_text(catalog: Publication | None) -> list[str]:
     lines = ["catalog", f"  published       {how_far}"]
     lines += [f"  failing         {failure.unit or 'all'}: {failure.error}" for failure in catalog.failures]
     return ["\n".join(map(plain, lines))]
-
-
-@asynccontextmanager
-async def _lake(settings: Settings) -> AsyncIterator[Store]:
-    async with open_store(settings.lake, own_session, settings.s3) as store:
-        yield store
 
 
 def _rows_beside_events(status: ScopeStatus) -> list[str]:

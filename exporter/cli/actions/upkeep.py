@@ -132,11 +132,11 @@ def _opening(invocation: Invocation, settings: Settings) -> AbstractAsyncContext
 async def _upkeep(invocation: Invocation, settings: Settings, clock: Clock) -> AsyncIterator[Upkeep]:
     async with open_store(settings.lake, own_session, settings.s3) as store:
 
-        async def make_sure() -> None:
+        async def ensure_lake() -> None:
             kind = await _kind_of(store, settings)
             await open_lake(store, settings.lake, kind, invocation.ledger.run_id, random.SystemRandom().random)
 
-        yield Upkeep(store, invocation.ledger.run_id, clock, this_process(), is_gone, make_sure)
+        yield Upkeep(store, invocation.ledger.run_id, clock, this_process(), is_gone, ensure_lake)
 
 
 async def _kind_of(store: Store, settings: Settings) -> LakeKind:
