@@ -108,6 +108,9 @@ def check_on_s3(lake: str) -> None:
 
 def _athena_table(name: str, lake: str) -> str:
     check_on_s3(lake)
+    # Hive's parser reads these statements: two quotes in a row are none to it, and a backslash escapes; in the
+    # template ${} stands for the date. Source: Athena User Guide, "DDL statements" and "Partition projection".
+    _refuse(lake, "'\\$", "Athena")
     key = DATE_KEYS[name]
     columns = ", ".join(f"{column} {ATHENA.types[kind]}" for column, kind in COLUMNS[name].items())
     return (
