@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pyarrow as pa
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 
 from exporter.lake.arrow import pc
 from exporter.text import counted, cut, escaped
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     #: An answer as pieces of text; the flag says that a terminal reads it.
     Format = Callable[[QueryAnswer, bool], Iterator[str]]
 
-#: A column is as wide in a table as its widest cell among the first rows, and no cell is wider than so much.
+#: A column is as wide in a table as its widest cell among the first rows. Wider cells than this are cut.
 _FIRST_ROWS, _WIDTH_MAX = 1_000, 80
 _ROWS_AT_ONCE = 100
 _NO_VALUE = "null"
@@ -47,7 +47,7 @@ def as_table(answer: QueryAnswer, is_terminal: bool) -> Iterator[str]:  # noqa: 
         return
     names = [escaped(name) for name in answer.schema.names]
     is_right = [_is_number(field.type) for field in answer.schema]
-    rows = ([cut(escaped(_cell(value)), _WIDTH_MAX) for value in row] for row in _rows(answer))
+    rows = ([_narrow(escaped(_cell(value))) for value in row] for row in _rows(answer))
     first = list(islice(rows, _FIRST_ROWS))
     widths = [max(map(cell_len, column)) for column in zip(names, *first, strict=True)]
     yield _line(names, widths, is_right) + _line(["-" * width for width in widths], widths, is_right)
@@ -160,6 +160,12 @@ def _cell(value: Any) -> str:  # noqa: ANN401 - of any type
         text = f"{value:.{_DECIMALS}f}"
         return text.rstrip("0").rstrip(".") if "." in text else text
     return _plain(value)
+
+
+def _narrow(text: str) -> str:
+    """A cell that is no wider than a column may be: many letters of Asian scripts, and emoji, are two wide."""
+    shown = cut(text, _WIDTH_MAX)
+    return shown if cell_len(shown) <= _WIDTH_MAX + 1 else set_cell_size(shown, _WIDTH_MAX) + "…"
 
 
 def _is_number(kind: Any) -> bool:  # noqa: ANN401 - PyArrow has no types

@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from rich.cells import cell_len
 
 from exporter.query.database import QueryAnswer
 from exporter.query.formats import FORMATS
@@ -99,6 +100,13 @@ def test_a_table_is_for_reading() -> None:
     assert lines[3] == "ab" + " " * 79 + "    22"
     assert lines[4] == "x" * 80 + "…" + "  null"
     assert lines[5] == "(3 rows)"
+
+
+def test_a_cell_is_cut_by_what_it_takes_on_a_terminal() -> None:
+    """Letters that are two wide fill a column twice as fast."""
+    lines = text("table", answer({"a": (pa.string(), "漢" * 99)})).splitlines()
+    assert [cell_len(line) for line in lines[:3]] == [1, 81, 81]
+    assert lines[2] == "漢" * 40 + "…"
 
 
 @pytest.mark.parametrize(
