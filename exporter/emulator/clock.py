@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 SECOND_US = 1_000_000
 HOUR_US = 3_600 * SECOND_US
 DAY_US = 24 * HOUR_US
+#: The first moment that no Date header can hold: the year 10000.
+_END_US = 253_402_300_800 * SECOND_US
 
 
 class WorldClock:
@@ -31,7 +33,9 @@ class WorldClock:
         return self._base_us + int((self._monotonic_s() - self._since_s) * SECOND_US)
 
     def set(self, moment_us: int) -> None:
-        """Make it this moment now, earlier or later than it was."""
+        """Make it this moment now, earlier or later than it was. Raises ValueError outside the years 1970 to 9999."""
+        if not 0 <= moment_us < _END_US:
+            raise ValueError(f"{moment_us} microseconds are not in the years 1970 to 9999")
         self._base_us = moment_us
         self._since_s = self._monotonic_s()
 

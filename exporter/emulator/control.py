@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 PREFIX = "/_emulator/"
 _CHUNK_BYTES = 1 << 16
+_NUMBER_MAX = 1e18
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,4 +175,6 @@ def _text(value: object) -> str:
 def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{value!r} is not a number")
+    if abs(value) > _NUMBER_MAX:
+        raise ValueError(f"{value!r} is too large")
     return value

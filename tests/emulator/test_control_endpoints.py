@@ -80,6 +80,15 @@ async def test_the_clock_can_be_moved(ask: Callable[..., Any], options_of: Calla
         assert (await asker.raw("ListStages"))[1]["Date"] == shown["date"] == "Tue, 14 Nov 2023 22:14:50 GMT"
         assert (await control(asker, "POST", "clock", {"advance": 1}))[0] == 400
         assert (await control(asker, "POST", "clock", {"advance_s": "1"}))[0] == 400
+        for beyond in (
+            {"set_us": 10**18},
+            {"set_us": 1e30},
+            {"set_us": -1},
+            {"advance_s": 1e308},
+            {"advance_s": -1e12},
+        ):
+            assert (await control(asker, "POST", "clock", beyond))[0] == 400, beyond
+        assert (await control(asker, "GET", "clock"))[1] == shown, "what is refused changes nothing"
 
 
 async def test_the_clock_can_go_back(ask: Callable[..., Any], options_of: Callable[..., Any]) -> None:
