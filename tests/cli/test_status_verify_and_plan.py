@@ -198,6 +198,8 @@ def test_a_partition_that_was_removed_on_purpose_is_forgiven(
     capsys.readouterr()
     assert main(["verify", "--lake", str(lake), "--json", "--accept-missing", partition.name]) == 0
     assert last_object(capsys)["accepted"] == files
+    assert main(["verify", "--lake", str(lake), "--accept-missing", partition.name]) == 0
+    assert f"{partition.name}: no file that a log names is missing there" in capsys.readouterr().out
     assert main(["run", "--lake", str(lake), "--refetch", "--json"]) == 0
     assert not partition.exists()
     capsys.readouterr()

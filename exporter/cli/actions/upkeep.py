@@ -62,6 +62,8 @@ def verify_lake(invocation: Invocation, settings: Settings, removed: Sequence[st
         }
     )
     lines = [f"{key}: accepted as removed on purpose" for key in accepted]
+    if removed and not accepted:
+        lines.append(f"{', '.join(removed)}: no file that a log names is missing there, so nothing was accepted")
     lines += [f"{key}: note: {note}" for key, note in sorted(verified.notes.items())]
     lines += [f"{problem.key}: {problem.message}; {problem.remedy}" for problem in problems]
     lines += [_end(problems, verified), *(domain.lines() if is_domain else [])]
