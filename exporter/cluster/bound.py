@@ -2,8 +2,8 @@
 
     python -m exporter.cluster.bound PID run …
 
-Where the system can't tell a process of its parent's end, it lives on until its work is done, and holds its scope as
-long.
+Where the system has no signal for a parent's end, the child goes on until its work is done, and holds its scope until
+then.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ class Rewrite:
     """What becomes of the rows of a folder, by file and by their index in it.
 
     ``dropped`` are taken out, and ``ids`` are the new ids of others. ``sessions`` are those in which rows are numbered
-    anew: whether they are one event or two, only the API can tell.
+    anew: whether they are one event or two, only the API can say.
     """
 
     dropped: defaultdict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
@@ -117,7 +117,7 @@ def sort_out(rows: Iterable[RepeatedRow]) -> tuple[Rewrite, list[RepeatedRow]]:
 def hash_of(row_id: int, row: pa.Table) -> int:
     """The hash of the identity fields of one row, by which it is numbered.
 
-    Where the row does not tell it (a user id may have been hashed before it was written), the row counts as number 0.
+    Where the row does not show it (a user id may have been hashed before it was written), the row counts as number 0.
     """
     [found] = row_hashes(row.combine_chunks().to_batches()[0])
     return found if any(event_id(found, number) == row_id for number in range(_NUMBERS_TRIED)) else row_id

@@ -99,10 +99,10 @@ class _Log:
     store: Store
     scope: Scope
     is_gone: Callable[[Process], bool | None]
-    lines: dict[str, DataFile] = field(default_factory=dict)
-    last: Record | None = None
-    number: int = 0
-    is_whole: bool = False
+    lines: dict[str, DataFile] = field(init=False, default_factory=dict)
+    last: Record | None = field(init=False, default=None)
+    number: int = field(init=False, default=0)
+    is_whole: bool = field(init=False, default=False)
 
     async def read(self) -> list[Problem]:
         """Read all of it, and its snapshots."""

@@ -40,7 +40,7 @@ def bounded_growth(growth_bytes: int) -> Iterator[None]:
 
 
 def _taken_bytes() -> int | None:
-    """What counts against the bound now; None where the system does not tell."""
+    """What counts against the bound now; None where the system does not say."""
     with suppress(OSError, ValueError, StopIteration):
         lines = _STATUS.read_text(encoding="ascii", errors="replace").splitlines()
         line = next(line for line in lines if line.startswith("VmData:"))

@@ -19,8 +19,8 @@ _LIMIT_MAX = _SHARE_OF_CONNECTIONS * _CONNECTIONS_MAX
 
 #: What Python itself has open, a lake's and a few connections. Measured: a small run does with 16.
 NEEDED = 32
-#: So many with connections to S3 (32), to IVS (a quarter of all) and a temporary file for each large participant under
-#: way in one scope (32).
+#: What a run has open at most in one busy scope: connections to S3 (32) and to IVS (a quarter of all), and a temporary
+#: file for each large participant that is being fetched (32).
 WANTED = 128
 #: What to do about a limit that is too small.
 REMEDY = "raise the hard limit: ulimit -Hn, LimitNOFILE= of systemd, or --ulimit nofile of a container"

@@ -23,12 +23,12 @@ _TOP, _BELOW = 14, 36
 _STRETCH = 1_000
 _COLUMNS_MAX = 480
 _EDGE_PERCENT = 3
-#: So many moments have room on a narrow screen.
+#: How many moments have room on a narrow screen.
 _TICKS_NARROW_MAX = 4
 _BAR_SHARE = 0.76
 #: Of the picture's width, in percent: two bars alone would be walls.
 _BAR_WIDTH_MAX = 9
-#: So many bars have their numbers above them.
+#: Up to how many bars have their numbers above them.
 _LABELLED_MAX = 9
 
 

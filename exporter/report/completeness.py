@@ -158,7 +158,7 @@ def _incomplete(
 
 def _why(session: IncompleteSession) -> str:
     if session.is_in_doubt:
-        return "the log that would tell can't be relied on: ivs-export verify says what can be done"
+        return "its log can't be relied on: ivs-export verify says what can be done"
     if session.is_final is None:
         return "no list has it: it is known by its events alone"
     if session.is_final and session.abandoned:

@@ -75,7 +75,7 @@ def visible(text: str) -> str:
 
 
 def number(value: float) -> str:
-    """Write a number for an attribute, as short as the eye can tell."""
+    """Write a number for an attribute, with no more digits than the eye can see."""
     return f"{value:.2f}".rstrip("0").rstrip(".")
 
 

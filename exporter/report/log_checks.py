@@ -1,4 +1,4 @@
-"""Whether the logs fit what lies in the lake: nothing else can tell a page that all is there. Pure."""
+"""Whether the logs fit the files in the lake: only then can a page say that everything is there. Pure."""
 
 from __future__ import annotations
 

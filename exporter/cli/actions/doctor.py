@@ -115,7 +115,7 @@ def _account_of(settings: Settings) -> str | None:
 
 
 async def _asked_account(invocation: Invocation, settings: Settings) -> str | None:
-    """The account of the run's own credentials; None where there are none, or STS does not tell within seconds."""
+    """The account of the run's own credentials; None where there are none, or STS does not answer in time."""
     try:
         settings = with_regions(settings, None, profile_region)
         accounts = Accounts(settings, invocation.ledger.run_id)

@@ -21,9 +21,9 @@ class Planned:
 
     number: int
     fault: Fault
-    seen: int = 0
-    hits: int = 0
-    tries: Counter[tuple[Any, ...]] = field(default_factory=Counter)
+    seen: int = field(init=False, default=0)
+    hits: int = field(init=False, default=0)
+    tries: Counter[tuple[Any, ...]] = field(init=False, default_factory=Counter)
 
 
 class FaultPlan:
