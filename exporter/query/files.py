@@ -253,7 +253,9 @@ def _raise_but_for_missing(error: OSError) -> None:
 
 
 def _refused(error: OSError) -> LakeRefused:
-    return LakeRefused(f"{error.filename}: {error.strerror}: let the user who runs this read the lake")
+    is_file = isinstance(error, NotADirectoryError)
+    remedy = "name the lake's folder with --lake" if is_file else "let the user who runs this read the lake"
+    return LakeRefused(f"{error.filename}: {error.strerror}: {remedy}")
 
 
 def _lost(key: str) -> FileLost:

@@ -49,6 +49,13 @@ def test_tables_and_views_have_their_names(place: Place, folder: Path) -> None:
         assert answer(database, of_one, {"name": "p1"}) == [{"user_id": "alice", "browser_name": "Firefox"}]
 
 
+def test_a_file_is_no_lake(tmp_path: Path) -> None:
+    """It can be read all right, so the remedy is another."""
+    (tmp_path / "lake").write_text("")
+    with pytest.raises(LakeRefused, match="Not a directory: name the lake's folder"), opened(str(tmp_path / "lake")):
+        pass
+
+
 def test_times_are_utc(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the machine's zone is."""
     monkeypatch.setenv("TZ", "America/New_York")
