@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from time import monotonic
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from exporter.settings import Settings
 
 _LOCAL = "local:"
+_WORKERS = re.compile(r"[1-9][0-9]{0,3}")
 _RETRIES = 2
 #: How long the scheduler, and the first worker, may take to be there.
 _CONNECT_S, _WORKER_S = 10.0, 60.0
@@ -141,9 +143,8 @@ class DaskRun:
 
 def check_address(address: str) -> None:
     """Raise :class:`UsageError` for what is no cluster, or where Dask is not installed."""
-    count = address.removeprefix(_LOCAL)
     is_local = address.startswith(_LOCAL)
-    if is_local and not (count.isascii() and count.isdecimal() and int(count) > 0):
+    if is_local and not _WORKERS.fullmatch(address.removeprefix(_LOCAL)):
         raise UsageError(f"--dask {shown(address)} is refused: write local:N for N workers on this machine")
     if not is_local and (":" not in address or not address.isprintable()):
         raise UsageError(

@@ -44,7 +44,8 @@ def test_the_extra_is_not_installed(monkeypatch: pytest.MonkeyPatch, capsys: pyt
 
 
 @pytest.mark.parametrize(
-    "address", ["", "local:", "local:0", "local:-1", "local:x", "local:٢", "nonsense", "tcp://a\n:1"]
+    "address",
+    ["", "local:", "local:0", "local:-1", "local:x", "local:٢", f"local:{'9' * 5_000}", "nonsense", "tcp://a\n:1"],
 )
 def test_what_is_no_cluster(address: str, capsys: pytest.CaptureFixture[str]) -> None:
     """It is wrong usage, and the line shows what to write."""
