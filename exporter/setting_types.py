@@ -72,6 +72,13 @@ Regions = Annotated[CheckedTexts, AfterValidator(_checked_regions)]
 
 def _flat(value: object) -> object:
     """Properties by their dotted names: of JSON text, and of a TOML file, where a dotted key is a table in a table."""
+    try:
+        return dict(_leaves(_as_names(value), ""))
+    except RecursionError:
+        raise ValueError("is nested too deeply") from None
+
+
+def _as_names(value: object) -> dict[str, Any]:
     if isinstance(value, str):
         try:
             value = json.loads(value)
@@ -79,7 +86,7 @@ def _flat(value: object) -> object:
             raise ValueError('should be a JSON object, such as {"uri": "…"}') from None
     if not isinstance(value, dict):
         raise ValueError("should be names with their values")  # noqa: TRY004 - pydantic reports a ValueError alone
-    return dict(_leaves(value, ""))
+    return value
 
 
 def _leaves(values: dict[str, Any], prefix: str) -> Iterator[tuple[str, str]]:

@@ -51,6 +51,8 @@ def test_properties_stand_in_the_file_or_in_a_variable(tmp_path: Path, monkeypat
         (f"credential={SECRET}", "should be a JSON object"),
         (f'["{SECRET}"]', "should be names with their values"),
         (json.dumps({"credential": [SECRET]}), "'credential' should be text or a number"),
+        ("[" * 100_000, "is nested too deeply"),
+        ('{"a":' * 3_000 + "1" + "}" * 3_000, "is nested too deeply"),
     ],
 )
 def test_wrong_properties_are_refused_unshown(text: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
