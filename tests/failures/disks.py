@@ -6,7 +6,7 @@ import os
 import shlex
 import shutil
 import subprocess
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,6 +71,11 @@ class Disk:
             else:
                 return
 
+    def close(self) -> None:
+        """Let go of the shell's input."""
+        assert self.shell.stdin is not None
+        self.shell.stdin.close()
+
     def _do(self, command: str) -> None:
         assert self.shell.stdin is not None
         assert self.shell.stdout is not None
@@ -99,3 +104,5 @@ def own_disk(folder: Path) -> Iterator[Disk]:
         finally:
             shell.kill()
             shell.wait(_STOP_S_MAX)
+            with suppress(BrokenPipeError):  # what a shell that could not start has not read
+                disk.close()
