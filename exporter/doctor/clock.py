@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from exporter.aws.http_dates import read_date_us
 from exporter.doctor.check import Check
-from exporter.ivs.service_time import FAR_US, read_date_us
+from exporter.ivs.service_time import FAR_US
 from exporter.timestamps import MINUTE_US, SECOND_US, text_of
 
 if TYPE_CHECKING:

@@ -9,18 +9,19 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import msgspec
 
 from exporter.aws.errors import EXPIRED_CODES
+from exporter.aws.http_dates import read_date_us
 from exporter.aws.network import STATUS_PROXY_PASSWORD, STATUS_SERVER_ERROR, host_of, wants_tls
 from exporter.errors import ApiError, ClockWrong, CredentialsLost, Malformed, Refused, Throttled, Transient
 from exporter.ivs.network import of_plain_http, of_proxy
 from exporter.ivs.responses import unpacked
 from exporter.text import NAME_LENGTH_MAX, one_line
+from exporter.timestamps import EPOCH, FIRST_US, LAST_US, MICROSECOND, SECOND_US
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -174,10 +175,8 @@ def read_retry_after_s(text: str | None, now: datetime) -> float | None:
         return None
     if text.strip().isdecimal():
         return float(text)
-    try:
-        return max(0.0, (parsedate_to_datetime(text) - now).total_seconds())
-    except (ValueError, TypeError):
-        return None
+    date_us = read_date_us(text)
+    return None if date_us is None else max(0.0, date_us / SECOND_US - now.timestamp())
 
 
 def _text_of(named: _NamedError, status: int, headers: Mapping[str, str]) -> str:
@@ -230,17 +229,14 @@ def _service_time(named: _NamedError, headers: Mapping[str, str]) -> datetime | 
     try:
         if quoted := _SERVICE_TIME.search(named.message):
             return datetime.strptime(quoted[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-        at = parsedate_to_datetime(headers.get("date", ""))
-        return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
-    except (ValueError, TypeError, OverflowError):
+    except ValueError:
         return None
+    date_us = read_date_us(headers.get("date", ""))
+    return None if date_us is None else EPOCH + min(max(date_us, FIRST_US), LAST_US) * MICROSECOND
 
 
 def _time(at: datetime) -> str:
-    try:
-        return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    except (ValueError, OverflowError):
-        return "a time that no clock shows"
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _readable(operation: Operation, headers: Mapping[str, str], body: bytes) -> bytes:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
+from exporter.aws.http_dates import read_date_us
 from exporter.telemetry.logger import Logger
 from exporter.text import cut
-from exporter.timestamps import MINUTE_US, SECOND_US, text_of
+from exporter.timestamps import MINUTE_US, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,14 +19,6 @@ if TYPE_CHECKING:
 FAR_US = 15 * MINUTE_US
 
 _log = Logger(__name__)
-
-
-def read_date_us(text: str) -> int | None:
-    """Read an HTTP date, in microseconds since the epoch; None where the text is none. Never raises."""
-    try:
-        return int(parsedate_to_datetime(text).timestamp()) * SECOND_US
-    except (ValueError, TypeError, ArithmeticError, LookupError, OSError):  # what the many odd texts raise
-        return None
 
 
 @dataclass(slots=True)

@@ -391,8 +391,17 @@ def test_a_hostile_message_is_cut() -> None:
 
 @pytest.mark.parametrize(
     ("text", "wait_s"),
-    [(None, None), ("2", 2.0), ("soon", None), ("-3", None), ("Mon, 23 Nov 2026 12:00:05 GMT", 5.0), ("", None)],
+    [
+        (None, None),
+        ("2", 2.0),
+        ("soon", None),
+        ("-3", None),
+        ("Mon, 23 Nov 2026 12:00:05 GMT", 5.0),
+        ("Mon, 23 Nov 2026 12:00:05 -0000", 5.0),
+        ("", None),
+        ("0 Jan 10:00:00 999999999999999999999999999999 2026", None),
+    ],
 )
 def test_retry_after_is_seconds_or_a_date(text: str | None, wait_s: float | None) -> None:
-    """Both forms of RFC 9110 are read, and anything else asks for nothing."""
+    """Both forms of RFC 9110 are read, and anything else asks for nothing, whatever it is."""
     assert read_retry_after_s(text, NOW) == wait_s

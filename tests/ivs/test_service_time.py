@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from email.utils import formatdate
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pytest
 from aiobotocore.session import AioSession
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,8 +14,11 @@ from exporter.ivs.client import Client
 from exporter.ivs.endpoints import find_endpoint
 from exporter.ivs.http import Answer
 from exporter.ivs.operations import Operation
-from exporter.ivs.service_time import FAR_US, FarDates, ServiceTime, read_date_us
+from exporter.ivs.service_time import FAR_US, FarDates, ServiceTime
 from tests.support.logs import capture_logs
+
+if TYPE_CHECKING:
+    import pytest
 
 NOW_US = 1_795_435_200_000_000
 SECOND_US = 1_000_000
@@ -80,12 +82,6 @@ def test_a_far_date_is_told_once_a_run() -> None:
             time.answered(http_date(NOW_US + (scope + 1) * 24 * 60 * MINUTE_US), time.asked())
     assert [entry["log_level"] for entry in logs] == ["warning"]
     assert logs[0]["date"] == "Tue, 24 Nov 2026 12:00:00 GMT"
-
-
-@pytest.mark.parametrize(("text", "moment_us"), [("Mon, 23 Nov 2026 12:00:00 GMT", NOW_US), ("yesterday", None)])
-def test_dates_are_read(text: str, moment_us: int | None) -> None:
-    """A date is read to microseconds, and what is none to nothing."""
-    assert read_date_us(text) == moment_us
 
 
 @given(asleep_us=st.integers(0, 10 * FAR_US), is_dated=st.booleans(), is_log_ahead=st.booleans())

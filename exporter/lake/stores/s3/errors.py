@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import ClientError as HttpError
@@ -11,13 +10,14 @@ from botocore import exceptions as aws
 from botocore.parsers import ResponseParserError
 
 from exporter.aws.errors import EXPIRED_CODES, NO_CREDENTIALS, lost, message_of
+from exporter.aws.http_dates import read_date_us
 from exporter.aws.network import STATUS_PROXY_PASSWORD, STATUS_SERVER_ERROR
 from exporter.aws.unanswered import cause_of, host_in, is_final
 from exporter.errors import ExportError, LakeBusy, LakeError, LakeRefused
 from exporter.lake.stores.s3.answers import NotOfS3
 from exporter.lake.stores.s3.http import ANSWER_BYTES_MAX, TooLong
 from exporter.text import one_line
-from exporter.timestamps import MINUTE_US, SECOND_US, text_of
+from exporter.timestamps import MINUTE_US, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -200,7 +200,7 @@ def _of_answer(answer: Mapping[str, Any], call: S3Call) -> LakeError:
     code = str(error.get("Code", ""))
     said = one_line(f"{code or status}: {error.get('Message', '')}")
     headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-    theirs_us = _date_us(headers)
+    theirs_us = read_date_us(headers.get("date", ""))
     facts = {
         "name": call.name,
         "method": call.method,
@@ -244,16 +244,6 @@ def _skew(code: str, theirs_us: int | None, call: S3Call) -> str:
     if abs(theirs_us - call.now_us) <= _SKEW_US_MAX:
         return ""
     return f"; this machine's clock says {text_of(call.now_us)}, and S3's {text_of(theirs_us)}: set it"
-
-
-def _date_us(headers: Mapping[str, str]) -> int | None:
-    """The time of an answer's `Date`; None where there is none that a clock could show."""
-    try:
-        date_us = int(parsedate_to_datetime(headers.get("date", "")).timestamp()) * SECOND_US
-        text_of(date_us)
-    except (ValueError, TypeError, OverflowError, OSError):
-        return None
-    return date_us
 
 
 def _status(answer: Mapping[str, Any]) -> int:
