@@ -7,6 +7,7 @@ text that came.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from xxhash import xxh3_64_intdigest
 from exporter.compute import compute
 from exporter.lake.arrow import pc
 from exporter.lake.tables import REJECTS
+from exporter.model import Unit
 from exporter.normalize.decode import canonical, decode, raw_events
 from exporter.timestamps import read_us, text_of
 
@@ -26,13 +28,14 @@ if TYPE_CHECKING:
 
     from exporter.commit_log.state import SessionState
     from exporter.lake.store import Files
-    from exporter.model import FetchedUnit, RawPages, Unit
+    from exporter.model import FetchedUnit, RawPages
     from exporter.normalize.columns import Stamp
     from exporter.normalize.privacy import Privacy
 
 REASON = "the event has no eventTime that can be read"
 
 _SIGN = 1 << 63
+_REJECT_ID = re.compile("[0-9a-f]{16}")
 
 
 class RejectLine(msgspec.Struct):
@@ -169,14 +172,10 @@ def _lines_of(body: bytes, unit: Unit) -> Iterable[RejectLine]:
         head = text.partition(b',"reason":')[0] + b"}"
         try:
             line = decode_line(head)
-            int(line.reject_id, 16)
         except ValueError:  # msgspec's errors, too
             continue
-        if (line.stage_arn, line.session_id, line.participant_id) == (
-            unit.stage_arn,
-            unit.session_id,
-            unit.participant_id,
-        ):
+        is_of_unit = Unit(line.stage_arn, line.session_id, line.participant_id) == unit
+        if is_of_unit and _REJECT_ID.fullmatch(line.reject_id):
             yield line
 
 

@@ -252,6 +252,18 @@ async def test_a_file_of_rejects_that_is_lost_is_written_anew() -> None:
     assert texts([line["event"] for line in rejects(store)]) == texts(BAD)
 
 
+@pytest.mark.parametrize("reject_id", ["f" * 17, "-1", "1_0", "zz", "é"])
+async def test_a_reject_whose_id_is_garbled_is_kept_anew(reject_id: str) -> None:
+    """A line that says nothing of which event it has ends no run: the event is kept once more."""
+    service, store, _ = world()
+    await export(service, store, "r1")
+    (key,) = store.files("_rejects")
+    first = rejects(store)[0]["reject_id"]
+    store.visible[key] = store.visible[key].replace(first.encode(), reject_id.encode())
+    await export(service, store, "r2")
+    assert [line["reject_id"] for line in rejects(store)].count(first) == 1
+
+
 async def test_a_failing_page_does_not_cost_the_rejects() -> None:
     """A night in which the unit can't be fetched leaves what is kept, and the next one adds nothing."""
     service, store, odd = world()
