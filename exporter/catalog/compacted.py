@@ -16,6 +16,7 @@ import msgspec
 from exporter.catalog.changes import LoggedFile
 from exporter.errors import FileDamaged
 from exporter.lake.data_files import scope_in
+from exporter.lake.json_errors import UNREADABLE
 from exporter.text import one_line
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def originals_in(table: Table, url: str, day: str, metadata: Mapping[bytes, byte
     body = (metadata or {}).get(ORIGINALS_KEY.encode())
     try:
         named = _decode.decode(body or b"")
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise unreadable(url, "it does not say which files it was made of") from error
     originals = []
     for name, rows, size_bytes in named:

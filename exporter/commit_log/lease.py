@@ -17,6 +17,7 @@ import msgspec
 from exporter.commit_log.layout import number_of, numbered, pass_over
 from exporter.commit_log.process import Process
 from exporter.errors import LakeBusy, LakeError, ScopeHeld
+from exporter.lake.json_errors import UNREADABLE
 from exporter.telemetry.logger import Logger
 from exporter.timestamps import MINUTE_US
 
@@ -59,7 +60,7 @@ async def read_claim(records: Records, scope: Scope) -> Claim | None:
     body = await _newest(records, scope)
     try:
         return None if body is None else msgspec.json.decode(body, type=Claim)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return None
 
 
@@ -258,7 +259,7 @@ def _decoded(body: bytes) -> Holder | None:
     """Who holds a lease; None where it can't be read."""
     try:
         return msgspec.json.decode(body, type=Holder)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return None
 
 

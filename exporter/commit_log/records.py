@@ -18,6 +18,7 @@ import msgspec
 from exporter import __version__
 from exporter.errors import LakeTooNew, LogDamaged
 from exporter.lake.data_files import DataFile
+from exporter.lake.json_errors import UNREADABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,8 +32,6 @@ FORMAT = "ivs-export commit log"
 FORMAT_MAJOR, FORMAT_MINOR = 3, 0
 _FIRST_WITH_CHECKSUMS = 2
 _CHECKSUM = re.compile(rb',"sha256":"([0-9a-f]{64})"\}')
-#: What msgspec raises where it is handed anything at all.
-UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 _CHECKSUM_SIZE_BYTES = len(b',"sha256":""}') + 64
 
 

@@ -18,6 +18,7 @@ from xxhash import xxh3_64_intdigest
 
 from exporter.compute import compute
 from exporter.lake.arrow import pc
+from exporter.lake.json_errors import UNREADABLE
 from exporter.lake.tables import REJECTS
 from exporter.model import Unit
 from exporter.normalize.decode import canonical, decode, raw_events
@@ -172,7 +173,7 @@ def _lines_of(body: bytes, unit: Unit) -> Iterable[RejectLine]:
         head = text.partition(b',"reason":')[0] + b"}"
         try:
             line = decode_line(head)
-        except ValueError:  # msgspec's errors, too
+        except UNREADABLE:
             continue
         is_of_unit = Unit(line.stage_arn, line.session_id, line.participant_id) == unit
         if is_of_unit and _REJECT_ID.fullmatch(line.reject_id):

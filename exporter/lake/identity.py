@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from exporter.errors import LakeError, LakeRefused, LakeTooNew, UsageError
+from exporter.lake.json_errors import UNREADABLE
 from exporter.text import cut, plain, quoted
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def decode_identity(body: bytes) -> LakeIdentity:
     """Read the identity in a lake's file. Raises :class:`LakeTooNew`, and :class:`LakeError` where it is damaged."""
     try:
         identity = msgspec.json.decode(body, type=LakeIdentity)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise LakeError(f"{KEY} is damaged ({error}): {REMEDY}") from error
     if identity.format != FORMAT:
         raise LakeError(f"{KEY} is no lake's file, but {quoted(identity.format)}: {REMEDY}, or set another `lake`")

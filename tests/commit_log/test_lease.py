@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from exporter.commit_log.lease import LEASE_S, Holder
+from exporter.commit_log.lease import LEASE_S, Holder, read_claim
 from exporter.commit_log.process import Process, is_gone, this_process
 from exporter.errors import ScopeHeld
 from tests.commit_log.lease_runs import FOREIGN, HERE, POLL_S, PREFIX, RENEWAL_S, SINCE, Pausing, Run, holders, put
@@ -296,9 +296,11 @@ def test_a_process_is_alive_only_where_that_is_sure(monkeypatch: pytest.MonkeyPa
     assert is_gone(msgspec.structs.replace(this_process(), pid=1 << 22)) is True
 
 
-async def test_a_lease_that_cannot_be_read_is_waited_for_with_a_word(records: Records) -> None:
+@pytest.mark.parametrize("body", [b"garbage", b'{"run_id":"\xff"}', b'{"process":' + b"[" * 10_000])
+async def test_a_lease_that_cannot_be_read_is_waited_for_with_a_word(records: Records, body: bytes) -> None:
     """One line, at once, says what is waited for, how long at most, and what to do; then it is taken over."""
-    await records.create(f"{PREFIX}000000000007.json", b"garbage")
+    await records.create(f"{PREFIX}000000000007.json", body)
+    assert await read_claim(records, SCOPE) is None
     run = Run(records, "r1")
     with capture_logs() as logs:
         await run.acquire()

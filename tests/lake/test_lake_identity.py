@@ -179,6 +179,8 @@ async def test_a_dry_run_writes_nothing() -> None:
         (b"\x00" * 80, LakeError, "is damaged"),
         (b"[]", LakeError, "is damaged"),
         (b"{}", LakeError, "is damaged"),
+        (b'{"id":"\xff","made_by":"run"}', LakeError, "is damaged"),
+        (b'{"id":"a","made_by":"run","more":' + b"[" * 10_000, LakeError, "is damaged"),
         (b'{"id":7,"made_by":"run"}', LakeError, "is damaged"),
         (b'{"format":"another","major":1,"id":"x","made_by":"run"}', LakeError, "is no lake's file"),
         (b'{"format":"ivs-export lake","major":3,"id":"x","made_by":"run"}', LakeTooNew, "is of version 3"),
