@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from exporter.commit_log.layout import numbered, records_prefix
-from exporter.commit_log.reader import scopes_in
-from exporter.commit_log.records import FORMAT_MAJOR, decode_record
-from exporter.errors import LakeError, LakeTooNew, LogDamaged
+from exporter.commit_log.lake_file import is_lake_file_gone
+from exporter.errors import LakeError, LakeTooNew
 from exporter.health.problems import Problem, ProblemKind
 from exporter.lake.identity import KEY, REMEDY, decode_identity
 
@@ -22,7 +20,7 @@ async def identity_problem(store: Store) -> Problem | None:
     """
     body = await store.read(KEY)
     if body is None:
-        return Problem(ProblemKind.IDENTITY, KEY, "the lake's file is gone") if await _has_new_log(store) else None
+        return Problem(ProblemKind.IDENTITY, KEY, "the lake's file is gone") if await is_lake_file_gone(store) else None
     try:
         decode_identity(body)
     except LakeTooNew:
@@ -30,17 +28,3 @@ async def identity_problem(store: Store) -> Problem | None:
     except LakeError as error:
         return Problem(ProblemKind.IDENTITY, KEY, str(error).partition(f": {REMEDY}")[0])
     return None
-
-
-async def _has_new_log(store: Store) -> bool:
-    """Whether a program wrote here that makes the lake's file before all else."""
-    for scope in await scopes_in(store):
-        prefix = records_prefix(str(scope))
-        keys, _ = numbered(prefix, await store.keys(prefix))
-        body = await store.read(keys[-1]) if keys else None
-        try:
-            if body is not None and decode_record(keys[-1], body).major == FORMAT_MAJOR:
-                return True
-        except LogDamaged:
-            continue
-    return False

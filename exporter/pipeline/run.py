@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeGuard
 
 from exporter.commit_log.empty_listings import note_empty
+from exporter.commit_log.lake_file import check_has_lake_file
 from exporter.commit_log.named_files import check_has_log
 from exporter.discovery.listings import ListingPage, first_scope, list_stages
 from exporter.errors import (
@@ -153,6 +154,7 @@ async def _check_lake(context: RunContext, *, opens_lake: bool) -> None:
         )
     kind = LakeKind(context.request.made_by, context.privacy.fingerprint())
     if await look_at_lake(context.store, lake, kind) is None:
+        await check_has_lake_file(context.store)
         await check_has_log(context.store)
     if opens_lake:
         await open_lake(context.store, lake, kind, context.run_id, context.clock.draw)

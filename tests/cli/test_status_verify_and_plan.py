@@ -225,7 +225,7 @@ def test_a_lake_whose_runs_all_failed_is_called_empty(tmp_path: Path, capsys: py
 def test_the_lake_s_own_file_is_verified_and_made_anew(
     body: bytes | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Gone, garbled or another program's: verify names it, a repair sets it aside and makes another, and runs go on."""
+    """Gone, garbled or another program's: no run goes on; verify names it, a repair sets it aside and makes another."""
     lake = tmp_path / "lake"
     options = ["--lake", str(lake), "--json"]
     assert main(["run", *options]) == 0
@@ -233,6 +233,7 @@ def test_the_lake_s_own_file_is_verified_and_made_anew(
     own.unlink()
     if body is not None:
         own.write_bytes(body)
+    assert main(["run", *options]) == 1
     capsys.readouterr()
     assert main(["verify", *options]) == 1
     [problem] = last_object(capsys)["problems"]

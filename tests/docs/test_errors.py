@@ -282,6 +282,12 @@ def with_newer_lake(bench: Bench) -> list[str]:
     return bench.run()
 
 
+def without_the_lakes_file(bench: Bench) -> list[str]:
+    bench.made()
+    (bench.lake / "_log" / "lake.json").unlink()
+    return bench.run()
+
+
 def without_log(bench: Bench) -> list[str]:
     log = bench.made()
     log.rename(bench.folder / "away")
@@ -506,6 +512,7 @@ DISK: dict[str, Callable[[Bench], list[str]]] = {
     "another privacy": with_another_privacy,
     "another key": with_another_key,
     "newer": with_newer_lake,
+    "no lake file": without_the_lakes_file,
     "altered": with_altered_log,
     "no log": without_log,
     "held": beside_another_run,
