@@ -68,6 +68,8 @@ class Catalog:
             raise CatalogRace(f"{table} was changed by another publisher")
         added, removed = [str(each) for each in edit.added], {str(each) for each in edit.removed}
         left = frozenset() if edit.is_emptied else state.listed - removed
+        if edit.is_emptied:
+            self._laws.emptied(table)
         self._laws.committing(table, state.listed, removed, left, added)
         if added or removed or (edit.is_emptied and state.snapshot):
             self._snapshots += 1

@@ -5,6 +5,7 @@ What a table should list is folded from the records by hand. Each commit is look
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,14 @@ class Named:
     removed: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Before:
+    """How things were when a publication began: each scope's ``heads``, and how often tables had been made anew."""
+
+    heads: Mapping[str, int]
+    made_anew: Counter[str]
+
+
 @dataclass(slots=True)
 class CatalogLaws:
     """Watches the catalog of a world. ``broken`` is called with a law's name and what broke it."""
@@ -41,12 +50,17 @@ class CatalogLaws:
     broken: Callable[[str, str], None]
     catalog: Catalog = field(init=False)
     _records: dict[str, list[Named]] = field(init=False, default_factory=dict)
+    _made_anew: Counter[str] = field(init=False, default_factory=Counter)
 
     def logged(self, key: str, record: Mapping[str, Any]) -> None:
         """A record is made."""
         removed = [name for kind in ("lost", "replaced", "retired") for name in record.get(kind, ())]
         named = Named(frozenset(file["key"] for file in record.get("files", ())), frozenset(removed))
         self._records.setdefault(scope_name(key), []).append(named)
+
+    def emptied(self, table: str) -> None:
+        """A publication lets go of all that a table lists, to make it anew."""
+        self._made_anew[table] += 1
 
     def committing(
         self, table: str, listed: Collection[str], removed: set[str], left: frozenset[str], added: list[str]
@@ -91,14 +105,21 @@ class CatalogLaws:
             found[scope] = len(records) - (not is_ready)
         return found
 
-    def published(self, step: Step, publication: Publication, heads: Mapping[str, int]) -> None:
+    def before(self) -> Before:
+        """What a publication that begins now is judged by."""
+        return Before(self.heads(), self._made_anew.copy())
+
+    def published(self, step: Step, publication: Publication, before: Before) -> None:
         """A publication has ended: where it is called complete, what was there when it began is in the tables.
 
-        ``heads`` are of that moment.
+        Nothing is said of a table that another publication has made anew meanwhile: it may be about to go on, or dead.
         """
         if publication.outcome != "complete":
             return
+        heads = before.heads
         for table in TABLES:
+            if self._made_anew[table.name] - before.made_anew[table.name] > step.rebuilds:
+                continue
             listed = self._listed(table.name)
             for scope, number in heads.items():
                 now = self._files(scope, table.name, len(self._records[scope]))

@@ -112,11 +112,11 @@ class Commands:
         return 0
 
     async def _publish(self, process: SimulatedProcess, store: Store, *, is_rebuild: bool = False) -> Publication:
-        heads = self.laws.catalog.heads()
+        before = self.laws.catalog.before()
         handle = self._catalog_of(process, store)
         publication = await publish_in(handle, self.plan.bounds.files_a_commit, is_rebuild=is_rebuild)
         if not process.is_killed and not process.step.faults.stale:
-            self.laws.catalog.published(process.step, publication, heads)
+            self.laws.catalog.published(process.step, publication, before)
         return publication
 
     def _catalog_of(self, process: SimulatedProcess, store: Store) -> CatalogHandle:
