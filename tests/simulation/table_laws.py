@@ -49,6 +49,10 @@ class _SessionRows:
         self.generation += 1
         self.opened, self.final, self.participants = [], [], {}
 
+    def forget_first_rows(self) -> None:
+        """Only final rows count from now on."""
+        self.participants = {key: row for key, row in self.participants.items() if key[1]}
+
     def lose(self, table: str, gone: set[str]) -> None:
         """Let go of rows that readers have no longer: all of the session's own, or those of the participants ``gone``.
 
@@ -280,7 +284,7 @@ class TableLaws:
         if "participants" in step.tables:
             self._check_participants(key, session, rows)
         elif "participants" not in line.get("tables", ()):
-            rows.participants.clear()  # some may have had theirs before the table was switched off; all are made up for
+            rows.forget_first_rows()  # those that have no final row from before are made up for, with one that is final
 
     def _check_participants(self, key: str, session: SessionKey, rows: _SessionRows) -> None:
         facts = self._facts
