@@ -36,13 +36,17 @@ DELIMITERS_TOLD = "commas, semicolons or tabs are taken, the same in all lines"
 _DOUBTFUL_DELIMITERS = (":", " ")
 _COLUMNS = frozenset({"stagearn", "sessionid", "participantid"})
 _BETWEEN_ARNS = re.compile(r"[\s,;]+")
+_FOR_SPREADSHEETS = re.compile(r"(?i:sep)=.?")
 _QUOTES = "\"'"
 _AROUND_NAMES = " \t\r\n" + _QUOTES
 
 
 def table_rows(position: InputPosition, lines: Iterator[str], stage_arn: str | None) -> Iterator[Row]:
     """The rows of a table with a header, or of bare ARNs; ``stage_arn`` is the stage of a table that names none."""
-    first = next((line for line in lines if line.strip()), "")
+    # Spreadsheets are told by a line of their own what stands between fields; the header shows it, too.
+    first = next(
+        (line for line in lines if line.strip() and not _FOR_SPREADSHEETS.fullmatch(line.strip(_AROUND_NAMES))), ""
+    )
     if not first:
         return iter(())
     if scope_of(next(iter(_bare_arns(first)), "")) is not None:

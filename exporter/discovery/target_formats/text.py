@@ -7,6 +7,7 @@ the name of what was found.
 from __future__ import annotations
 
 import codecs
+import io
 import tempfile
 import zlib
 from dataclasses import dataclass
@@ -116,9 +117,12 @@ def texts_of(position: InputPosition, pieces: Iterable[bytes]) -> Iterator[str]:
 
 
 def lines_of(position: InputPosition, texts: Iterable[str]) -> Iterator[str]:
-    """The lines of a text, with their ends, none longer than what is held at once; ``position`` goes along."""
+    """The lines of a text, with their ends, none longer than what is held at once; ``position`` goes along.
+
+    A line ends with a line feed, a carriage return (as spreadsheets on a Mac may write it), or both.
+    """
     begun = ""
-    for text in texts:
+    for text in _with_line_feeds(texts):
         *whole, begun = (begun + text).split("\n")
         for line in whole:
             position.line += 1
@@ -130,6 +134,13 @@ def lines_of(position: InputPosition, texts: Iterable[str]) -> Iterator[str]:
     if begun:
         position.line += 1
         yield begun
+
+
+def _with_line_feeds(texts: Iterable[str]) -> Iterator[str]:
+    decoder = io.IncrementalNewlineDecoder(None, translate=True)
+    for text in texts:
+        yield decoder.decode(text)
+    yield decoder.decode("", final=True)
 
 
 def seekable(position: InputPosition, pieces: Iterable[bytes]) -> IO[bytes]:
