@@ -8,7 +8,6 @@ import json
 import os
 import random
 import re
-import socket
 import sqlite3
 import sys
 import tempfile
@@ -52,6 +51,8 @@ STAGE = "arn:aws:ivs:us-east-1:111122223333:stage/AbCdEf123456"
 _BEFORE = re.compile(r"every scope failed; [^:]*: |gave up after [^:]*: ")
 #: Lines of the log that say what is wrong, and whose run ends well all the same.
 WARNINGS = frozenset({"a notice was not sent", "the metrics' file can't be written", "OpenTelemetry is not used"})
+#: No system gives this port to a server that asks for any, as another test's does.
+NO_LISTENER = "127.0.0.1:1"
 SECRET = "hUsh0hush1Hush2hush3hUsh4hush5Hush6hush7"
 
 
@@ -246,13 +247,6 @@ def make_bench(
 
     with left_as_it_was():
         yield make
-
-
-def closed_port() -> str:
-    """A host where nothing listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"
 
 
 def with_profile(bench: Bench, text: str) -> list[str]:
@@ -471,7 +465,7 @@ CREDENTIALS: dict[str, Callable[[Bench], list[str]]] = {
     "expired": lambda bench: bench.run(faults=("expired_token",)),
     "a role": lambda bench: bench.file(f'[[accounts]]\nrole_arn = "{ROLE}"\n'),
     "no sts": lambda bench: bench.file(
-        f'[[accounts]]\nrole_arn = "{ROLE}"\n', AWS_ENDPOINT_URL_STS=f"http://{closed_port()}"
+        f'[[accounts]]\nrole_arn = "{ROLE}"\n', AWS_ENDPOINT_URL_STS=f"http://{NO_LISTENER}"
     ),
     "a permission": lambda bench: bench.run(faults=("denied operation=ListParticipantEvents",)),
     "a clock": with_clock_off,
@@ -481,7 +475,7 @@ CREDENTIALS: dict[str, Callable[[Bench], list[str]]] = {
 NETWORK: dict[str, Callable[[Bench], list[str]]] = {
     "an endpoint": lambda bench: bench.run(AWS_ENDPOINT_URL_IVS_REALTIME="ivs.example.com"),
     "a name": lambda bench: bench.run(AWS_ENDPOINT_URL_IVS_REALTIME="http://ivs.invalid"),
-    "a port": lambda bench: bench.run(AWS_ENDPOINT_URL_IVS_REALTIME=f"http://{closed_port()}"),
+    "a port": lambda bench: bench.run(AWS_ENDPOINT_URL_IVS_REALTIME=f"http://{NO_LISTENER}"),
     "silence": lambda bench: bench.run("--read-timeout-s", "0.1", faults=("silence",)),
     "silence of one call": lambda bench: bench.run("--retry-timeout-s", "0.2", faults=("silence",)),
     "a reset": lambda bench: bench.run(faults=("reset",)),
@@ -493,7 +487,7 @@ NETWORK: dict[str, Callable[[Bench], list[str]]] = {
     "no TLS": lambda bench: bench.run(AWS_ENDPOINT_URL_IVS_REALTIME=f"https://{bench.server.host}"),
     "certificates": lambda bench: bench.run(AWS_CA_BUNDLE="/none.pem"),
     "a kind of proxy": lambda bench: bench.run(HTTP_PROXY="socks5h://127.0.0.1:1"),
-    "no proxy there": lambda bench: bench.run(HTTP_PROXY=f"http://{closed_port()}"),
+    "no proxy there": lambda bench: bench.run(HTTP_PROXY=f"http://{NO_LISTENER}"),
     "a password": lambda bench: bench.answered_by_proxy(407),
     "a proxy's refusal": lambda bench: bench.answered_by_proxy(403),
 }
@@ -528,7 +522,7 @@ S3: dict[str, Callable[[Bench], list[str]]] = {
     "a clock": lambda bench: bench.s3(403, "RequestTimeTooSkewed", "<ServerTime>2026-01-01T00:00:00Z</ServerTime>"),
     "not done": lambda bench: bench.s3(501, "NotImplemented"),
     "busy": lambda bench: bench.s3(503, "SlowDown"),
-    "a port": lambda bench: bench.status(f"http://{closed_port()}"),
+    "a port": lambda bench: bench.status(f"http://{NO_LISTENER}"),
     "a name": lambda bench: bench.status("http://s3.invalid"),
     "a certificate": lambda bench: bench.status(f"https://{bench.server.tls_host}"),
     "no TLS": lambda bench: bench.status(f"https://{bench.server.host}"),
@@ -556,7 +550,7 @@ CATALOGS: dict[str, Callable[[Bench], list[str]]] = {
     "locked": with_locked_catalog,
     "no URL": lambda bench: bench.publish("sql", "nonsense"),
     "a driver": lambda bench: bench.publish("sql", "postgresql+pg8000://x"),
-    "a port": lambda bench: bench.publish("rest", f"http://{closed_port()}"),
+    "a port": lambda bench: bench.publish("rest", f"http://{NO_LISTENER}"),
     "a name": lambda bench: bench.publish("rest", "http://catalog.invalid"),
     "a certificate": lambda bench: bench.publish("rest", f"https://{bench.server.tls_host}"),
     "no TLS": lambda bench: bench.publish("rest", f"https://{bench.server.host}"),
@@ -590,7 +584,7 @@ WATCHING: dict[str, Callable[[Bench], list[str]]] = {
     "a file": lambda bench: bench.run("--metrics-file", "http://host/x"),
     "a status": with_refusing_webhook,
     "a name": lambda bench: bench.notifies(f"https://hooks.invalid/{SECRET}"),
-    "a port": lambda bench: bench.notifies(f"http://{closed_port()}/{SECRET}"),
+    "a port": lambda bench: bench.notifies(f"http://{NO_LISTENER}/{SECRET}"),
     "a certificate": lambda bench: bench.notifies(f"https://{bench.server.tls_host}/{SECRET}"),
     "no folder": lambda bench: bench.run("--metrics-file", "{folder}/none/x.prom"),
     "no file": lambda bench: bench.run("--metrics-file", "/dev/null"),
