@@ -41,12 +41,15 @@ Mode = Literal["keep", "drop"]
 def _kept_attributes(value: object) -> object:
     """A mode, or the names of attributes: a list in the file, a text with commas elsewhere.
 
-    A single word that is no mode is refused: a misspelt mode would be the name of an attribute that nobody has.
+    A single word that is no mode is refused, and so is a text in brackets: each would be the name of an attribute that
+    nobody has.
     """
     if not isinstance(value, str) or value in get_args(Mode):
         return value
     if "," not in value:
         raise ValueError('should be "keep", "drop", or the names of those to keep (a text with a comma, if only one)')
+    if value.strip().startswith("["):
+        raise ValueError("should be names with commas between, without brackets and quotes around them")
     return split(value)
 
 

@@ -92,6 +92,14 @@ def test_a_misspelt_mode_is_no_attribute(text: str) -> None:
         load({"privacy": {"attributes": text}})
 
 
+@pytest.mark.parametrize("text", ['["plan", "team"]', " ['plan','team']", "[plan,team]"])
+def test_a_list_as_the_file_has_it_is_no_attribute_in_a_variable(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its names would begin with a bracket, and all attributes would be dropped, for as long as there is the lake."""
+    monkeypatch.setenv("IVS_EXPORT_PRIVACY__ATTRIBUTES", text)
+    with pytest.raises(UsageError, match="should be names with commas between, without brackets"):
+        load({})
+
+
 def test_details_need_their_table() -> None:
     """They are columns of participants."""
     assert load({"tables": {"details": "yes"}}).tables == TableSettings(details=True)
