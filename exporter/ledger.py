@@ -44,7 +44,7 @@ class ScopeLedger:
         self.unknown_fields: Counter[str] = Counter()
         self.is_dry = False
         self.is_empty = False
-        self.seconds = 0.0
+        self.began_s = self.seconds = 0.0
         self.complete_until_us: int | None = None
         self._failures = Failures()
         self._units_found = 0

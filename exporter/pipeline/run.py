@@ -182,7 +182,7 @@ class _Run:
 
     async def _work_on(self, plan: ScopePlan, ledger: ScopeLedger) -> None:
         """Work on one scope. What fails it alone is noted; what ends the run makes the others stop and commit."""
-        began_s = self.context.clock.monotonic_s()
+        ledger.began_s = self.context.clock.monotonic_s()
         try:
             with span("scope", region=plan.region, account=plan.account_id):
                 await self._work_in(plan, ledger)
@@ -198,7 +198,7 @@ class _Run:
             ledger.lose(error, is_held=isinstance(error, (ScopeHeld, Overtaken)), is_damaged=is_damaged)
         finally:
             self.empty.settle(plan)
-            ledger.seconds = self.context.clock.monotonic_s() - began_s
+            ledger.seconds = self.context.clock.monotonic_s() - ledger.began_s
 
     async def _work_in(self, plan: ScopePlan, ledger: ScopeLedger) -> None:
         """Let the first stages show whose scope it is, and do the run's work in it.

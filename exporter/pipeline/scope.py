@@ -133,6 +133,7 @@ class ScopeExport:
         """Write the run's last record, once the log has let go of all files that were found gone."""
         await committer.losses.let_go({})
         committer.losses.report()
+        self.ledger.seconds = self.context.clock.monotonic_s() - self.ledger.began_s
         await close(journal, self.ledger, report, at=self._now(), now_us=self._now_us(), is_whole=is_whole)
 
     def _known_events(self) -> KnownEvents:

@@ -77,6 +77,7 @@ def test_a_lake_is_planned_made_shown_and_verified(tmp_path: Path, capsys: pytes
     assert scope["events"] == summary["events"]["written"]
     assert scope["complete_until"] == summary["scopes"][0]["complete_until"]
     assert scope["runs"][0]["run_id"] == summary["run_id"]
+    assert 0.0 < scope["runs"][0]["summary"]["seconds"] <= summary["seconds"]
     assert main(["status", "--lake", lake, "--tag", "one night", "--json"]) == 0
     night = last_object(capsys)
     for name in ("outcome", "units", "sessions", "events", "rows", "files", "bytes", "calls", "failures", "more_to_do"):
