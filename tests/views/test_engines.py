@@ -139,6 +139,6 @@ def test_spark(lake: Path, rows: dict[str, Any]) -> None:
 @pytest.mark.parametrize("engine", ["athena", "athena_catalog"])
 def test_athenas_statements_are_trinos(engine: str, days: tuple[str, ...], lake: Path) -> None:
     """A grammar of Trino's reads all of them, over the files and over a catalog's tables."""
-    found = answer_of([str(PROGRAM), engine, "s3://bucket/pre'fix", "UTC", *days], lake.parent)
+    found = answer_of([str(PROGRAM), engine, "s3://bucket/prefix", "UTC", *days], lake.parent)
     assert len(found) > len(VIEWS)
     assert {name: said for name, said in found.items() if said != ["None", "()"]} == {}
