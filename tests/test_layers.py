@@ -14,6 +14,7 @@ ROOT = Path(exporter.__file__).parent
 LAYERS = (
     "summary",
     "errors",
+    "json_errors",
     "views",
     "model",
     "text",
@@ -47,8 +48,19 @@ LAYERS = (
 PLANNED: set[str] = set()
 #: Modules beside the packages; any other module has a room in one of them.
 ROOT_MODULES = {
-    *("summary", "errors", "model", "text", "timestamps", "compute", "setting_types", "watch_settings", "settings"),
-    *("ledger", "pytest_plugin", "__init__", "__main__"),
+    *(
+        "summary",
+        "errors",
+        "json_errors",
+        "model",
+        "text",
+        "timestamps",
+        "compute",
+        "setting_types",
+        "watch_settings",
+        "settings",
+    ),
+    *("settings", "ledger", "pytest_plugin", "__init__", "__main__"),
 }
 #: The emulator knows nothing of what it is there to test.
 ONLY = {"emulator": {"model"}, "pytest_plugin": {"emulator"}}

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import CredentialRetrievalError
 
-from exporter.text import one_line
+from exporter.json_errors import UNREADABLE
+from exporter.text import one_line, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +48,7 @@ def _fault(error: BaseException, names: set[str]) -> str:
         return _refused(str(error.kwargs.get("error_msg", "")))
     if isinstance(error, OSError):
         path = "" if error.filename is None else f"{one_line(error.filename)}: "
-        return f"it can't be started: {path}{one_line(error.strerror or error)}"
+        return f"it can't be started: {path}{one_line(reason_of(error))}"
     if _READING not in names:
         is_over = isinstance(error, RuntimeError) and "expired" in str(error)
         return "the keys that it gives have expired already" if is_over else _EXPIRATION
@@ -58,7 +59,7 @@ def _misprinted(error: BaseException) -> str:
     """What is wrong with the text that it prints."""
     if isinstance(error, UnicodeDecodeError):
         return "what it writes is not UTF-8"
-    if isinstance(error, (ValueError, RecursionError)):
+    if isinstance(error, UNREADABLE):
         return "it prints no JSON, or more than one object of it: nothing else may stand on its standard output"
     return "it prints JSON that is no object"
 

@@ -15,8 +15,8 @@ import msgspec
 
 from exporter.catalog.changes import LoggedFile
 from exporter.errors import FileDamaged
+from exporter.json_errors import UNREADABLE
 from exporter.lake.data_files import scope_in
-from exporter.lake.json_errors import UNREADABLE
 from exporter.text import one_line
 
 if TYPE_CHECKING:

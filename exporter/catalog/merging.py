@@ -22,7 +22,7 @@ from exporter.catalog.listed_files import FileLister
 from exporter.catalog.table_files import open_file, originals_of, rows_of
 from exporter.errors import FileLost, TemporaryFolderRefused
 from exporter.lake.parquet import encode_into
-from exporter.text import one_line
+from exporter.text import one_line, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -130,6 +130,6 @@ def _using_temporary_folder() -> Iterator[None]:
         yield
     except OSError as error:
         raise TemporaryFolderRefused(
-            f"no temporary file can be written ({one_line(error.strerror or str(error))}): "
+            f"no temporary file can be written ({one_line(reason_of(error))}): "
             "set TMPDIR to a folder that can be written and has room"
         ) from error

@@ -17,7 +17,7 @@ import msgspec
 from exporter.commit_log.layout import number_of, numbered, pass_over
 from exporter.commit_log.process import Process
 from exporter.errors import LakeBusy, LakeError, ScopeHeld
-from exporter.lake.json_errors import UNREADABLE
+from exporter.json_errors import UNREADABLE
 from exporter.telemetry.logger import Logger
 from exporter.timestamps import MINUTE_US
 

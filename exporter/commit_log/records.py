@@ -17,8 +17,8 @@ import msgspec
 
 from exporter import __version__
 from exporter.errors import LakeTooNew, LogDamaged
+from exporter.json_errors import UNREADABLE
 from exporter.lake.data_files import DataFile
-from exporter.lake.json_errors import UNREADABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

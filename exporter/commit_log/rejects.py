@@ -17,8 +17,8 @@ import pyarrow as pa
 from xxhash import xxh3_64_intdigest
 
 from exporter.compute import compute
+from exporter.json_errors import UNREADABLE
 from exporter.lake.arrow import pc
-from exporter.lake.json_errors import UNREADABLE
 from exporter.lake.tables import REJECTS
 from exporter.model import Unit
 from exporter.normalize.decode import canonical, decode, raw_events

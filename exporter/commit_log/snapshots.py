@@ -8,7 +8,7 @@ from exporter.commit_log.layout import number_of
 from exporter.commit_log.records import FORMAT_MAJOR, check_checksum, check_head, share_equal, with_checksum
 from exporter.commit_log.state import ScopeState
 from exporter.errors import LogDamaged
-from exporter.lake.json_errors import UNREADABLE
+from exporter.json_errors import UNREADABLE
 
 
 def encode_state(state: ScopeState) -> bytes:

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 
 from exporter.commit_log.rejects import decode_line
 from exporter.errors import FileDamaged
+from exporter.json_errors import UNREADABLE
 from exporter.lake.data_files import DataFile
-from exporter.lake.json_errors import UNREADABLE
 from exporter.lake.parquet_footer import row_groups_of
 from exporter.lake.parquet_values import check_values
 from exporter.lake.partitions import dates_in

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from exporter.errors import LakeError, LakeRefused, LakeTooNew, UsageError
-from exporter.lake.json_errors import UNREADABLE
+from exporter.json_errors import UNREADABLE
 from exporter.text import cut, plain, quoted
 
 if TYPE_CHECKING:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from exporter.json_errors import UNREADABLE
 from exporter.normalize.event_model import Decoded, Event
 from exporter.normalize.members import is_all_of, json_text, read_members
 from exporter.normalize.odd_events import decode_odd
@@ -62,7 +63,7 @@ def cut(page: bytes, size_bytes: int) -> Iterator[bytes]:
         return
     try:
         events = _decode_raw(page)
-    except _UNREADABLE:
+    except UNREADABLE:
         yield page
         return
     piece: list[msgspec.Raw] = []
@@ -81,7 +82,7 @@ def raw_events(page: bytes) -> list[bytes]:
     """The events of a page that `decode` takes, each the JSON text that came."""
     try:
         return [bytes(event) for event in _decode_raw(page)]
-    except _UNREADABLE:
+    except UNREADABLE:
         return [event.encode("utf-8", "surrogateescape") for event in _scanned(page.decode("utf-8", "surrogateescape"))]
 
 
@@ -109,7 +110,6 @@ def _joined(events: list[msgspec.Raw]) -> bytes:
     return b"[" + b",".join(events) + b"]"
 
 
-_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _decode_known = msgspec.json.Decoder(list[Event]).decode
 _decode_raw = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
@@ -118,7 +118,7 @@ def _known_events(unit: Unit, page: bytes) -> list[Event] | None:
     """The events of a page on which nothing is odd; None for any other page."""
     try:
         events = _decode_known(page)
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
     is_plain = is_all_of(events, page) and _are_of(unit, events) and _have_readable_tokens(events)
     return events if is_plain else None
@@ -128,7 +128,7 @@ def _split(page: bytes) -> list[bytes]:
     """The page as pages of one event each, or as it is where it can't be split."""
     try:
         return [b"[%b]" % event for event in _decode_raw(page)]
-    except _UNREADABLE:
+    except UNREADABLE:
         return [page]
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from exporter.errors import Malformed
+from exporter.json_errors import UNREADABLE
 from exporter.normalize.listed_model import Item, ListedItems
 from exporter.normalize.listed_wire import DESCRIBED, PARTICIPANTS, SESSIONS, STAGES, SharedTexts
 from exporter.normalize.members import Leftovers, Members, is_all_of, is_object, read_members, refusal
@@ -28,7 +29,6 @@ _SHOWN_LENGTH_MAX = 200
 _NESTING_MAX = 100
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 _DROPPED = frozenset({"state", "activeSessionId"})
-_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _split = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
@@ -75,7 +75,7 @@ def _plain_items(kind: Kind[Item], page: bytes, share: SharedTexts) -> list[Item
     """The items of a page on which nothing is odd; None for any other page."""
     try:
         wires = kind.decode(page)
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
     if not is_all_of(wires, page) or not all(kind.is_plain(wire) for wire in wires):
         return None
@@ -95,7 +95,7 @@ def _pieces(kind: Kind[Item], page: bytes) -> list[Any]:
         raise _malformed(kind, reason)
     try:
         values = read_members(page.decode())
-    except (ValueError, RecursionError) as error:
+    except UNREADABLE as error:
         raise _malformed(kind, str(error)) from error
     if type(values) is not list:
         raise _malformed(kind, "it is no array")
@@ -110,7 +110,7 @@ def _take_odd(kind: Kind[Item], piece: Any, listed: ListedItems[Item], share: Sh
     """Take an item member by member, or say why it is none."""
     try:
         members = _members(piece)
-    except (ValueError, RecursionError) as error:
+    except UNREADABLE as error:
         listed.flaws.append(f"{kind.member} holds something that is none: {_shown(str(error))}")
         return
     left = Leftovers()

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from exporter.json_errors import UNREADABLE
 from exporter.normalize.members import Leftovers, Members, is_object, json_text, read_members
 from exporter.normalize.odd_events import EVENT_FITS, TOKEN_FITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_UNREADABLE = (ValueError, RecursionError)
 _USER_ID, _ATTRIBUTES, _TOKEN = "userid", "attributes", "token"
 
 
@@ -41,7 +41,7 @@ class PrivateMembers:
         try:
             members = self._object(read_members(text))
             return json_text(members) if members else None
-        except _UNREADABLE:
+        except UNREADABLE:
             return None
 
     def in_event(self, event: bytes, *, is_known_only: bool) -> bytes:
@@ -53,7 +53,7 @@ class PrivateMembers:
             members = read_members(event.decode("utf-8", "surrogateescape"))
             known = _known_members(members) if is_known_only else members
             return json_text(self._object(known)).encode()
-        except _UNREADABLE:
+        except UNREADABLE:
             return b"null"
 
     def _object(self, members: Members) -> Members:

@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING
 
 from exporter.errors import TemporaryFolderRefused
 from exporter.telemetry.logger import Logger
-from exporter.text import counted, plain
+from exporter.text import counted, plain, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -109,8 +109,8 @@ def _refusal(error: OSError) -> str:
     try:
         folder = tempfile.gettempdir()
     except OSError as none:  # its text names all the folders that were tried
-        return f"no temporary folder can be written: {plain(none.strerror or str(none))}; {_REMEDY}"
-    return f"the temporary folder {plain(folder)} can't be used: {error.strerror or plain(str(error))}; {_REMEDY}"
+        return f"no temporary folder can be written: {plain(reason_of(none))}; {_REMEDY}"
+    return f"the temporary folder {plain(folder)} can't be used: {plain(reason_of(error))}; {_REMEDY}"
 
 
 def _read(file: IO[bytes], start: int, length: int) -> bytes:

@@ -171,8 +171,7 @@ def _answers(invocation: Invocation, lake: Path) -> str:
     """The first answers, and what to do next."""
     calls = max(invocation.calls().values(), default=0)
     try:
-        answers = stoppable(invocation, partial(first_answers, lake))
-        answers = f"{answers}\n\n{_report(invocation, lake)}"
+        answers = f"{stoppable(invocation, partial(first_answers, lake))}\n\n{_report(invocation, lake)}"
     except UsageError as error:  # DuckDB is an extra
         answers = str(error)
     return (

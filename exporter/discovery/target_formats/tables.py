@@ -43,7 +43,7 @@ _AROUND_NAMES = " \t\r\n" + _QUOTES
 
 def table_rows(position: InputPosition, lines: Iterator[str], stage_arn: str | None) -> Iterator[Row]:
     """The rows of a table with a header, or of bare ARNs; ``stage_arn`` is the stage of a table that names none."""
-    # Spreadsheets are told by a line of their own what stands between fields; the header shows it, too.
+    # A line for spreadsheets alone may say what stands between fields; the header shows it, too.
     first = next(
         (line for line in lines if line.strip() and not _FOR_SPREADSHEETS.fullmatch(line.strip(_AROUND_NAMES))), ""
     )
